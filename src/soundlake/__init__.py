@@ -1,0 +1,1 @@
+"""Soundlake: listening events to a lake, a warehouse, recommendations and a dashboard."""

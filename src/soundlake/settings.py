@@ -1,0 +1,131 @@
+"""All settings, read once at the edge from the environment and `.env`. Nothing else reads the environment."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+from urllib.parse import urlsplit
+
+from platformdirs import user_data_path
+from pydantic import Field, SecretStr, ValidationError
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from soundlake.errors import SettingsError
+
+
+@dataclass(frozen=True)
+class Address:
+    """One parsed address: what kind of system, and where. `path` is set for local ones, `host` and `port` for servers."""
+
+    url: str
+    scheme: str
+    path: Path | None = None
+    host: str = ""
+    port: int | None = None
+
+
+class Settings(BaseSettings):
+    """One deployment. Every name stands in the environment as SOUNDLAKE_<NAME>."""
+
+    model_config = SettingsConfigDict(env_prefix="SOUNDLAKE_", env_file=".env", extra="ignore", frozen=True)
+
+    home: Path = Field(
+        default_factory=lambda: user_data_path("soundlake"), description="broker, lake, warehouse and state of the embedded default"
+    )
+    broker: str = Field("", description="event log; default: an SQLite file under home")
+    lake: str = Field("", description="bucket or folder of the lake; default: a folder under home")
+    cache: str = Field("memory://", description="what is remembered for a while")
+    warehouse: str = Field("", description="where dbt builds; default: DuckDB under home")
+
+    topic_partitions: Annotated[int, Field(ge=1, le=1024, description="partitions of a topic that the project makes")] = 4
+    sink_max_events: Annotated[int, Field(ge=1, description="a batch is closed at this many events")] = 200_000
+    sink_max_bytes: Annotated[int, Field(ge=1024, description="a batch is closed at this many bytes of values")] = 128 * 1024 * 1024
+    sink_max_seconds: Annotated[float, Field(gt=0, description="a batch is closed at this age, in seconds")] = 2.0
+
+    host: str = Field("127.0.0.1", description="address that servers bind to")
+    dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8501
+    transform_every_seconds: Annotated[float, Field(gt=0, description="how often gold is refreshed while services run")] = 60.0
+    duckdb_memory: str = Field("8GB", description="memory limit of a warehouse build, as DuckDB writes it")
+
+    s3_endpoint: str = Field("", validation_alias="AWS_ENDPOINT_URL")
+    s3_region: str = Field("us-east-1", validation_alias="AWS_REGION")
+    s3_access_key: SecretStr = Field(SecretStr(""), validation_alias="AWS_ACCESS_KEY_ID")
+    s3_secret_key: SecretStr = Field(SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY")
+    s3_allow_http: bool = Field(default=False, validation_alias="AWS_ALLOW_HTTP")
+    gcs_credentials: str = Field("", validation_alias="GOOGLE_APPLICATION_CREDENTIALS")
+
+    @property
+    def broker_address(self) -> Address:
+        """The event log."""
+        return parse_address("broker", self.broker or f"sqlite://{self._home('broker.db')}", ("sqlite", "memory", "kafka"))
+
+    @property
+    def lake_address(self) -> Address:
+        """The lake."""
+        return parse_address("lake", self.lake or f"file://{self._home('lake')}", ("file", "s3", "gs"))
+
+    @property
+    def warehouse_address(self) -> Address:
+        """The warehouse; `path` is the folder that holds build.duckdb and snapshots/."""
+        return parse_address("warehouse", self.warehouse or f"duckdb://{self._home('warehouse')}", ("duckdb", "snowflake"))
+
+    @property
+    def cache_address(self) -> Address:
+        """The cache."""
+        return parse_address("cache", self.cache, ("memory", "redis", "rediss"))
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """What delta-rs needs to reach the lake; secrets in clear, so never log it. Empty for a local folder."""
+        if self.lake_address.scheme == "s3":
+            options = {
+                "AWS_REGION": self.s3_region,
+                "AWS_ENDPOINT_URL": self.s3_endpoint,
+                "AWS_ACCESS_KEY_ID": self.s3_access_key.get_secret_value(),
+                "AWS_SECRET_ACCESS_KEY": self.s3_secret_key.get_secret_value(),
+                "AWS_ALLOW_HTTP": str(self.s3_allow_http).lower(),
+            }
+            return {name: value for name, value in options.items() if value}
+        if self.lake_address.scheme == "gs" and self.gcs_credentials:
+            return {"GOOGLE_APPLICATION_CREDENTIALS": self.gcs_credentials}
+        return {}
+
+    def _home(self, name: str) -> Path:
+        return self.home.expanduser().absolute() / name
+
+
+def parse_address(setting: str, url: str, schemes: tuple[str, ...]) -> Address:
+    """One address, checked. Raises SettingsError that names the setting and what it may be."""
+    name = f"SOUNDLAKE_{setting.upper()}"
+    parts = urlsplit(url)
+    if parts.scheme not in schemes:
+        raise SettingsError(
+            f"{name}={_hide_password(url)}: not an address of a {setting}",
+            next_step=f"begin it with one of {', '.join(s + '://' for s in schemes)}",
+        )
+    if parts.scheme in ("sqlite", "file", "duckdb"):
+        if parts.netloc or not parts.path.startswith("/"):
+            raise SettingsError(f"{name}={url}: a local address needs an absolute path", next_step=f"write {parts.scheme}:///absolute/path")
+        return Address(url, parts.scheme, path=Path(parts.path))
+    try:
+        port = parts.port
+    except ValueError as cause:
+        raise SettingsError(f"{name}: the port is not a number", next_step=f"write {parts.scheme}://host:port") from cause
+    if parts.scheme != "memory" and not parts.hostname:
+        raise SettingsError(f"{name}: no host or bucket", next_step=f"write {parts.scheme}://host-or-bucket")
+    return Address(url, parts.scheme, host=parts.hostname or "", port=port)
+
+
+def load_settings(**overrides: object) -> Settings:
+    """The settings of this process. Raises SettingsError naming each setting that makes no sense."""
+    try:
+        return Settings(**overrides)  # type: ignore[arg-type]  # overrides are checked by the model itself
+    except ValidationError as cause:
+        wrong = "; ".join(f"SOUNDLAKE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in cause.errors())
+        raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause
+
+
+def _hide_password(url: str) -> str:
+    parts = urlsplit(url)
+    return url.replace(parts.password, "***") if parts.password else url
