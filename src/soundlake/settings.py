@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -35,7 +36,6 @@ class Settings(BaseSettings):
     )
     broker: str = Field("", description="event log; default: an SQLite file under home")
     lake: str = Field("", description="bucket or folder of the lake; default: a folder under home")
-    cache: str = Field("memory://", description="what is remembered for a while")
     warehouse: str = Field("", description="where dbt builds; default: DuckDB under home")
 
     topic_partitions: Annotated[int, Field(ge=1, le=1024, description="partitions of a topic that the project makes")] = 4
@@ -71,11 +71,6 @@ class Settings(BaseSettings):
         return parse_address("warehouse", self.warehouse or f"duckdb://{self._home('warehouse')}", ("duckdb", "snowflake"))
 
     @property
-    def cache_address(self) -> Address:
-        """The cache."""
-        return parse_address("cache", self.cache, ("memory", "redis", "rediss"))
-
-    @property
     def storage_options(self) -> dict[str, str]:
         """What delta-rs needs to reach the lake; secrets in clear, so never log it. Empty for a local folder."""
         if self.lake_address.scheme == "s3":
@@ -90,6 +85,11 @@ class Settings(BaseSettings):
         if self.lake_address.scheme == "gs" and self.gcs_credentials:
             return {"GOOGLE_APPLICATION_CREDENTIALS": self.gcs_credentials}
         return {}
+
+    @property
+    def child_environment(self) -> dict[str, str]:
+        """The environment of a process that shall have the same settings: this one's, with home and port made plain."""
+        return {**os.environ, "SOUNDLAKE_HOME": str(self._home("").resolve()), "SOUNDLAKE_DASHBOARD_PORT": str(self.dashboard_port)}
 
     def _home(self, name: str) -> Path:
         return self.home.expanduser().absolute() / name

@@ -1,1 +1,1 @@
-
+"""What runs the rest: services as processes, the demo, checks."""

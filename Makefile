@@ -1,0 +1,58 @@
+# The doors of the project. `make help` lists them.
+SHELL := /bin/bash
+.SHELLFLAGS := -eu -o pipefail -c
+.DEFAULT_GOAL := help
+.PHONY: help setup setup-demo demo test check bench soak lint format docs system-packages clean
+
+PYTHON ?= python3
+UV_VERSION := 0.13.9
+UV := .tools/bin/uv
+RUN := .venv/bin
+export SOUNDLAKE_HOME ?= $(CURDIR)/.soundlake
+export UV_PYTHON_DOWNLOADS := never
+ARGS ?=
+
+help:  ## this list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+$(UV):
+	@infra/setup/bring_uv.sh "$(PYTHON)" "$(UV_VERSION)"
+
+setup-demo: $(UV)
+	@$(UV) sync --quiet --frozen --inexact --no-dev --extra transform --extra dashboard --python "$(PYTHON)"
+
+setup: $(UV)  ## install everything that development and tests need
+	@$(UV) sync --quiet --frozen --all-extras --python "$(PYTHON)"
+
+system-packages:
+	@infra/setup/system_packages.sh
+
+demo: setup-demo  ## listening history → lake → gold → recommendations → dashboard (ARGS="--once", ARGS="--from-export DIR --user me")
+	@$(RUN)/soundlake demo $(ARGS)
+
+check: setup  ## format, lint, types, import contracts, unit tests
+	@$(RUN)/ruff format --check --quiet .
+	@$(RUN)/ruff check --quiet .
+	@$(RUN)/mypy --no-error-summary
+	@$(RUN)/lint-imports --no-cache >/dev/null || $(RUN)/lint-imports --no-cache
+	@$(RUN)/sqlfluff lint --processes 2 --disable-progress-bar dbt/models dbt/tests
+	@$(RUN)/pytest tests/unit tests/architecture
+
+test: setup system-packages  ## every test, with real servers and a real browser
+	@$(RUN)/pytest -m "not soak" $(ARGS)
+
+soak: setup system-packages  ## the long campaigns: kills, races, random batches
+	@$(RUN)/pytest -m soak -s --timeout 7200 $(ARGS)
+
+bench: setup  ## the benchmarks; one line of JSON each
+	@for file in bench/*.py; do echo "# $$file" >&2; $(RUN)/python "$$file"; done
+
+format: setup  ## let the tools rewrite what they can
+	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format --quiet .
+
+docs: setup  ## rewrite the documents that are derived from code
+	@$(RUN)/python -m soundlake.contract.documents
+	@$(RUN)/soundlake transform --docs
+
+clean:  ## remove the environment (the data in ./.soundlake stays)
+	@rm -rf .venv .tools

@@ -1,0 +1,60 @@
+"""The command `soundlake`: registers the commands, turns errors into a few lines and an exit code."""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated
+
+import typer
+
+from soundlake.cli import check, demo, status
+from soundlake.errors import SoundlakeError
+
+EXIT_FAILED = 1
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="soundlake",
+    help="Listening events to a lake, a warehouse, recommendations and a dashboard.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode=None,
+)
+debugging = False
+
+
+@app.callback()
+def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+    """Take the options that every command has."""
+    global debugging  # noqa: PLW0603  # the one switch that must outlive the command: its error is reported after it
+    debugging = debug
+
+
+app.command("demo")(demo.run_demo)
+app.command("status")(status.run_status)
+app.command("check")(check.run_check)
+
+
+def main() -> None:
+    """Run the command line; the exit code is 0 done, 1 failed, 2 wrong use, 3 refused because of the data."""
+    try:
+        app()
+    except SoundlakeError as error:
+        sys.exit(_report(error, str(error), error.exit_code))
+    except KeyboardInterrupt:
+        sys.exit(EXIT_INTERRUPTED)
+    except Exception as error:  # noqa: BLE001  # the edge: whatever went wrong becomes two lines and an exit code
+        text = f"unexpected {type(error).__name__}: {error}\n→ run `soundlake --debug …` and report what it shows"
+        sys.exit(_report(error, text, EXIT_FAILED))
+
+
+def _report(error: Exception, text: str, exit_code: int) -> int:
+    if debugging:
+        sys.excepthook(type(error), error, error.__traceback__)
+    typer.echo(f"error: {text}", err=True)
+    return exit_code
+
+
+if __name__ == "__main__":
+    main()
