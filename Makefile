@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench soak lint format docs system-packages clean
+.PHONY: help setup setup-demo demo test check bench soak lint format picture system-packages clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -50,9 +50,8 @@ bench: setup  ## the benchmarks; one line of JSON each
 format: setup  ## let the tools rewrite what they can
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format --quiet .
 
-docs: setup  ## rewrite the documents that are derived from code
-	@$(RUN)/python -m soundlake.contract.documents
-	@$(RUN)/soundlake transform --docs
+picture: system-packages  ## draw docs/architecture/system_architecture.png from its source
+	@dot -Tpng docs/architecture/system_architecture.dot -o docs/architecture/system_architecture.png
 
 clean:  ## remove the environment (the data in ./.soundlake stays)
 	@rm -rf .venv .tools
