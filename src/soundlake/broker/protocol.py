@@ -2,21 +2,38 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
 import pyarrow as pa
 
 from soundlake.contract import Topic
+from soundlake.errors import LogReplaced, OffsetGap
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+
+Clock = Callable[[], datetime]
+"""Tells the time, in UTC."""
+
+
+def read_utc_now() -> datetime:
+    """The clock of this machine."""
+    return datetime.now(UTC)
+
+
+def to_epoch_ms(moment: datetime) -> int:
+    """Milliseconds since 1970 in UTC, rounded down."""
+    return (moment - _EPOCH) // timedelta(milliseconds=1)
 
 
 @dataclass(frozen=True)
 class Records:
     """A run of records of one partition, in offset order, as columns of equal length.
 
-    `offsets` int64 without gaps, `timestamps_ms` int64 (the broker's own clock at append, UTC epoch milliseconds),
-    `keys` and `values` binary, null where the record has none.
+    `offsets` int64 without gaps, `timestamps_ms` int64 (the broker's own clock at append, UTC epoch milliseconds; it may
+    step back), `keys` and `values` binary, null where the record has none.
     """
 
     topic: str
@@ -36,6 +53,16 @@ class OffsetRange:
 
     begin: int
     end: int
+
+    def __len__(self) -> int:
+        return self.end - self.begin
+
+    def check(self, topic: str, partition: int, offset: int) -> None:
+        """Raise OffsetGap if `offset` is below the range, LogReplaced if it is beyond its end."""
+        if offset < self.begin:
+            raise OffsetGap(topic, partition, offset, self.begin)
+        if offset > self.end:
+            raise LogReplaced(topic, partition, offset - 1, self.end)
 
 
 @dataclass(frozen=True)
@@ -57,7 +84,10 @@ class Delivery:
 
 
 class Broker(Protocol):
-    """An event log. Appends of one key land in one partition in order; what is acknowledged survives a crash."""
+    """An event log. Appends of one key land in one partition in order; what is acknowledged survives a crash.
+
+    Every method may raise Unavailable, and UsageError for an unknown topic or partition.
+    """
 
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
         """Make the topics that do not exist; leave the others as they are."""
@@ -66,19 +96,26 @@ class Broker(Protocol):
         """The id of the log behind the topic: another one once the topic, or the file, is made anew."""
 
     def partitions(self, topic: str) -> list[int]:
-        """The partitions of the topic, ascending. Raises UsageError for an unknown topic."""
+        """The partitions of the topic, ascending."""
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
         """What each partition holds now."""
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Append records, the partition chosen by the key; returns when the fate of each is known."""
+        """Append records, the partition chosen by the key; returns when the fate of each is known, or known to be unsure.
+
+        Raises a Retryable only if nothing of this call is in the log, so that the same call may be made again.
+        """
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
-        """The records from `offset` on, at least one if there is any, none at the end of the log.
+        """The records from `offset` on: at least one if there is any, none at the end of the log.
 
-        Raises OffsetGap if `offset` is below what the log still holds.
+        At most `max_records`, and no more than `max_bytes` of values after the first; it may be fewer than the limits allow.
+        Raises OffsetGap if `offset` is below what the log still holds, LogReplaced if it is beyond its end.
         """
+
+    def trim(self, topic: str, before: Mapping[int, int]) -> None:
+        """Give up the records below an offset of each partition; offsets never begin anew, an end is never passed."""
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Remember the next offset of each partition for lag monitors; nobody starts from it."""

@@ -1,0 +1,36 @@
+"""What every event log refuses, and in which words."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+import numpy as np
+
+from soundlake.errors import UsageError
+
+MAX_RECORD_BYTES = 1024 * 1024
+"""Key and value of one record together; Kafka's default limit. A larger one is refused and does not hold up those beside it."""
+
+
+def check_partition_count(partitions: int) -> None:
+    """Raise UsageError unless a topic can have that many partitions."""
+    if partitions < 1:
+        raise UsageError(f"{partitions} partitions: a topic has at least one", next_step="set SOUNDLAKE_TOPIC_PARTITIONS to 1 or more")
+
+
+def check_known(topic: str, partitions: int, numbers: Iterable[int] = ()) -> None:
+    """Raise UsageError if the topic has no partitions at all, or not these numbers."""
+    if not partitions:
+        raise UsageError(f"there is no topic {topic} in the log", next_step="make it with: soundlake topics create")
+    for number in numbers:
+        if not 0 <= number < partitions:
+            raise UsageError(f"{topic} has no partition {number}: they are 0 to {partitions - 1}")
+
+
+def find_too_large(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> dict[int, str]:
+    """The records over MAX_RECORD_BYTES by index, with the reason in words. Raises UsageError unless there is a key a value."""
+    if len(keys) != len(values):
+        raise UsageError(f"{len(keys)} keys for {len(values)} values: each record has one of both, or None")
+    sizes = np.fromiter((len(key or b"") + len(value or b"") for key, value in zip(keys, values, strict=True)), np.int64, len(values))
+    reason = f"larger than {MAX_RECORD_BYTES} bytes, the limit of a record"
+    return dict.fromkeys(np.flatnonzero(sizes > MAX_RECORD_BYTES).tolist(), reason)

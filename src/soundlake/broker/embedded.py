@@ -1,0 +1,186 @@
+"""An event log in one SQLite file, for several processes of one machine: no server, nothing to start."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+from soundlake.broker.batches import Batch, Column, pack_column, unpack
+from soundlake.broker.checks import MAX_RECORD_BYTES, check_known, check_partition_count, find_too_large
+from soundlake.broker.log_file import CommitUnsure, LogFile
+from soundlake.broker.partitioner import assign_partitions
+from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
+from soundlake.contract import Topic
+from soundlake.errors import Retryable
+
+MAX_TRANSACTION_RECORDS = 10_000
+"""An append of more is made durable in parts of this many."""
+
+_MAX_TRANSACTION_BYTES = 32 * MAX_RECORD_BYTES
+_MAX_FETCH_BYTES = 512 * MAX_RECORD_BYTES  # Arrow counts the bytes of a binary column in 31 bits
+
+_SELECT_BATCHES = """
+    select base_offset, records, timestamp_ms, key_lengths, key_bytes, value_lengths, value_bytes from batches
+    where partition_id = :id
+      and base_offset >= (select max(base_offset) from batches where partition_id = :id and base_offset <= :offset)
+    order by base_offset
+"""
+
+
+class EmbeddedBroker:
+    """Broker on one SQLite file (WAL, synchronous full), shared by processes; one object may serve several threads, not a fork."""
+
+    def __init__(self, path: Path, clock: Clock = read_utc_now) -> None:
+        self._file = LogFile(path)
+        self._clock = clock
+        self._ids: dict[str, list[int]] = {}
+        self._appends = itertools.count()
+
+    def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
+        """Make the topics that do not exist."""
+        check_partition_count(partitions)
+        with self._file.write() as db:
+            known = {name for (name,) in db.execute("select distinct topic from partitions")}
+            new = [(topic.name, number) for topic in topics if topic.name not in known for number in range(partitions)]
+            db.executemany("insert into partitions (topic, partition) values (?, ?)", new)
+
+    def log_id(self, topic: str) -> str:
+        """The id of the file, drawn at random when it was made; a topic cannot be deleted without its file."""
+        self._find(topic)
+        return self._file.log_id
+
+    def partitions(self, topic: str) -> list[int]:
+        """The partitions of the topic, ascending."""
+        return list(range(len(self._find(topic))))
+
+    def offsets(self, topic: str) -> dict[int, OffsetRange]:
+        """What each partition holds now."""
+        self._find(topic)
+        with self._file.read() as db:
+            rows = db.execute("select partition, begin_offset, end_offset from partitions where topic = ? order by partition", (topic,))
+            return {number: OffsetRange(begin, end) for number, begin, end in rows}
+
+    def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
+        """Append records, the partition chosen by the key, in transactions of at most 10,000; on the disk when it returns.
+
+        Raises Unavailable if the first transaction did not succeed; a later one that did not is in the Delivery.
+        """
+        ids = self._find(topic)
+        failed, unsure = find_too_large(keys, values), dict[int, str]()
+        good = np.setdiff1d(np.arange(len(values)), np.fromiter(failed, np.int64, len(failed)))
+        appended = False
+        for rows in _split(good, values):
+            try:
+                self._append_rows(ids, [keys[row] for row in rows], [values[row] for row in rows])
+                appended = True
+            except CommitUnsure as error:
+                unsure.update(dict.fromkeys(rows, error.message))
+                appended = True
+            except Retryable as error:
+                if not appended:
+                    raise
+                failed.update(dict.fromkeys(rows, error.message))
+        return Delivery(len(values), failed, unsure)
+
+    def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
+        """The records from `offset` on."""
+        partition_id = self._find(topic, partition)[partition]
+        max_bytes = min(max_bytes, _MAX_FETCH_BYTES)
+        with self._file.read() as db:
+            _read_range(db, partition_id).check(topic, partition, offset)
+            rows = db.execute(_SELECT_BATCHES, {"id": partition_id, "offset": offset})
+            batches = _take_batches(rows, offset, max_records, max_bytes)
+        return unpack(topic, partition, batches, offset, max_records=max_records, max_bytes=max_bytes)
+
+    def trim(self, topic: str, before: Mapping[int, int]) -> None:
+        """Give up the records below an offset of each partition; their room in the file is used again, the file does not shrink."""
+        ids = self._find(topic, *before)
+        with self._file.write() as db:
+            for number, offset in before.items():
+                held = _read_range(db, ids[number])
+                begin = min(max(offset, held.begin), held.end)
+                db.execute("update partitions set begin_offset = ? where id = ?", (begin, ids[number]))
+                db.execute("delete from batches where partition_id = ? and base_offset + records <= ?", (ids[number], begin))
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Remember the next offset of each partition."""
+        self._find(topic, *offsets)
+        with self._file.write() as db:
+            rows = [(group, topic, number, offset) for number, offset in offsets.items()]
+            db.executemany("insert or replace into committed values (?, ?, ?, ?)", rows)
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """What `commit` last remembered."""
+        self._find(topic)
+        with self._file.read() as db:
+            select = "select partition, next_offset from committed where consumer_group = ? and topic = ? order by partition"
+            return dict(db.execute(select, (group, topic)).fetchall())
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self._file.close()
+
+    def _find(self, topic: str, *numbers: int) -> list[int]:
+        """The ids of the topic's partitions, by number; once made they never change."""
+        if topic not in self._ids:
+            with self._file.read() as db:
+                ids = [row[0] for row in db.execute("select id from partitions where topic = ? order by partition", (topic,))]
+            check_known(topic, len(ids))
+            self._ids[topic] = ids
+        check_known(topic, len(self._ids[topic]), numbers)
+        return self._ids[topic]
+
+    def _append_rows(self, ids: list[int], keys: list[bytes | None], values: list[bytes | None]) -> None:
+        """One transaction: a batch a partition. Only numbers are read and written while others wait."""
+        batches = list(_pack(ids, pa.array(keys, pa.binary()), pa.array(values, pa.binary()), next(self._appends)))
+        with self._file.write() as db:
+            now_ms = to_epoch_ms(self._clock())
+            for partition_id, records, packed_keys, packed_values in batches:
+                base = _read_range(db, partition_id).end
+                row = (partition_id, base, records, now_ms, *packed_keys, *packed_values)
+                db.execute("insert into batches values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                db.execute("update partitions set end_offset = ? where id = ?", (base + records, partition_id))
+
+
+def _pack(ids: list[int], keys: pa.Array, values: pa.Array, without_key: int) -> Iterator[tuple[int, int, Column, Column]]:
+    numbers = assign_partitions(keys, len(ids), without_key=without_key)
+    for number in np.unique(numbers):
+        rows = pa.array(np.flatnonzero(numbers == number))
+        yield ids[number], len(rows), pack_column(keys.take(rows)), pack_column(values.take(rows))
+
+
+def _split(rows: npt.NDArray[np.int64], values: Sequence[bytes | None]) -> Iterator[list[int]]:
+    """Runs of at most 10,000 rows and 32 MiB of values."""
+    part: list[int] = []
+    part_bytes = 0
+    for row in rows.tolist():
+        size = len(values[row] or b"")
+        if len(part) == MAX_TRANSACTION_RECORDS or part_bytes + size > _MAX_TRANSACTION_BYTES:
+            yield part
+            part, part_bytes = [], 0
+        part.append(row)
+        part_bytes += size
+    if part:
+        yield part
+
+
+def _read_range(db: sqlite3.Connection, partition_id: int) -> OffsetRange:
+    return OffsetRange(*db.execute("select begin_offset, end_offset from partitions where id = ?", (partition_id,)).fetchone())
+
+
+def _take_batches(rows: sqlite3.Cursor, offset: int, max_records: int, max_bytes: int) -> list[Batch]:
+    """As many batches as the limits need."""
+    batches = []
+    found_bytes = 0
+    for base, records, timestamp_ms, key_lengths, key_bytes, value_lengths, value_bytes in rows:
+        batches.append(Batch(base, records, timestamp_ms, Column(key_lengths, key_bytes), Column(value_lengths, value_bytes)))
+        found_bytes += len(value_bytes)
+        if base + records - offset >= max_records or found_bytes >= max_bytes:
+            break
+    return batches

@@ -1,0 +1,106 @@
+"""An event log in the memory of one process: the fake that tests and examples hand in. It forgets everything at its end."""
+
+from __future__ import annotations
+
+import itertools
+import uuid
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+import pyarrow as pa
+
+from soundlake.broker.checks import check_known, check_partition_count, find_too_large
+from soundlake.broker.partitioner import assign_partitions
+from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
+from soundlake.contract import Topic
+
+Row = tuple[int, bytes | None, bytes | None]
+
+
+@dataclass
+class _Partition:
+    begin: int = 0
+    rows: list[Row] = field(default_factory=list)
+
+    @property
+    def held(self) -> OffsetRange:
+        return OffsetRange(self.begin, self.begin + len(self.rows))
+
+
+class MemoryBroker:
+    """Broker that keeps its records in lists; not for several threads."""
+
+    def __init__(self, clock: Clock = read_utc_now) -> None:
+        self._clock = clock
+        self._id = str(uuid.uuid4())
+        self._topics: dict[str, list[_Partition]] = {}
+        self._committed: dict[tuple[str, str], dict[int, int]] = {}
+        self._appends = itertools.count()
+
+    def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
+        """Make the topics that do not exist."""
+        check_partition_count(partitions)
+        for topic in topics:
+            self._topics.setdefault(topic.name, [_Partition() for _ in range(partitions)])
+
+    def log_id(self, topic: str) -> str:
+        """The id of this log, drawn at random when it was made."""
+        self._find(topic)
+        return self._id
+
+    def partitions(self, topic: str) -> list[int]:
+        """The partitions of the topic, ascending."""
+        return list(range(len(self._find(topic))))
+
+    def offsets(self, topic: str) -> dict[int, OffsetRange]:
+        """What each partition holds now."""
+        return {number: partition.held for number, partition in enumerate(self._find(topic))}
+
+    def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
+        """Append records, the partition chosen by the key."""
+        partitions, now, failed = self._find(topic), to_epoch_ms(self._clock()), find_too_large(keys, values)
+        numbers = assign_partitions(pa.array(keys, pa.binary()), len(partitions), without_key=next(self._appends))
+        for index, (number, key, value) in enumerate(zip(numbers, keys, values, strict=True)):
+            if index not in failed:
+                partitions[number].rows.append((now, key, value))
+        return Delivery(len(values), failed, {})
+
+    def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
+        """The records from `offset` on."""
+        log = self._find(topic, partition)[partition]
+        log.held.check(topic, partition, offset)
+        rows: list[Row] = []
+        for row in log.rows[offset - log.begin : offset - log.begin + max_records]:
+            max_bytes -= len(row[2] or b"")
+            if rows and max_bytes < 0:
+                break
+            rows.append(row)
+        times, keys, values = zip(*rows, strict=True) if rows else ((), (), ())
+        offsets = pa.array(range(offset, offset + len(rows)), pa.int64())
+        return Records(topic, partition, offsets, pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
+
+    def trim(self, topic: str, before: Mapping[int, int]) -> None:
+        """Give up the records below an offset of each partition."""
+        for number, offset in before.items():
+            log = self._find(topic, number)[number]
+            gone = min(max(offset - log.begin, 0), len(log.rows))
+            del log.rows[:gone]
+            log.begin += gone
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Remember the next offset of each partition."""
+        self._find(topic, *offsets)
+        self._committed.setdefault((group, topic), {}).update(offsets)
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """What `commit` last remembered."""
+        self._find(topic)
+        return dict(sorted(self._committed.get((group, topic), {}).items()))
+
+    def close(self) -> None:
+        """Nothing to let go of."""
+
+    def _find(self, topic: str, *numbers: int) -> list[_Partition]:
+        partitions = self._topics.get(topic, [])
+        check_known(topic, len(partitions), numbers)
+        return partitions
