@@ -1,1 +1,19 @@
+"""Read what listening services hand out: files of history, as events of the contract and rows refused with a reason.
 
+Pure readers: they take bytes, a listener and the time, and give columns; they publish and store nothing.
+
+Of a Spotify export every row becomes a `play` with `source = 'spotify_export'`. The file gives the end of a play, so
+`played_at` is that end less `ms_played` (`played_at_basis = 'derived_from_end'`), and `source_ref` keeps form and end:
+
+- `extended:2022-06-08T23:46:30Z`   the row's `ts` (a fraction of a second only where the row has one)
+- `short:2021-08-03T22:14:00Z`      the row's `endTime`, known to the minute: the seconds are always 00
+
+Silver matches the observations of one play by them.
+"""
+
+from soundlake.history.discovery import ExportFile, Exports, find_exports
+from soundlake.history.json_rows import BrokenFile
+from soundlake.history.models import SOURCE, HistoryRows, RefusedRow
+from soundlake.history.spotify_export import read_spotify_export
+
+__all__ = ["SOURCE", "BrokenFile", "ExportFile", "Exports", "HistoryRows", "RefusedRow", "find_exports", "read_spotify_export"]

@@ -1,0 +1,107 @@
+"""Columns out of rows: typed values, times, the judgement that both forms share, and the table of the contract."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from soundlake.contract import EVENT_SCHEMA
+
+Row = Mapping[str, Any]
+Times = npt.NDArray[np.datetime64]
+_EARLIEST = np.datetime64("2000-01-01T00:00:00", "us")
+_LONGEST_MS = 10**13  # three centuries: beyond every bound, and still far from overflowing int64 microseconds
+
+
+def take_texts(rows: Sequence[Row], name: str) -> list[str | None]:
+    """The field's texts; null where it is missing, empty or no text."""
+    return [value if type(value := row.get(name)) is str and value else None for row in rows]
+
+
+def take_booleans(rows: Sequence[Row], name: str) -> list[bool | None]:
+    """The field's true and false; null where it is neither."""
+    return [value if type(value := row.get(name)) is bool else None for row in rows]
+
+
+def take_milliseconds(rows: Sequence[Row], name: str) -> npt.NDArray[np.int64]:
+    """The field's whole numbers from 0 up; -1 where it is anything else."""
+    return np.array([_clean_milliseconds(row.get(name)) for row in rows], dtype=np.int64)
+
+
+def _clean_milliseconds(value: object) -> int:
+    if type(value) is float and value.is_integer():
+        value = int(value)
+    return value if type(value) is int and 0 <= value < 2**63 else -1
+
+
+def parse_times(texts: Sequence[object], *, layout: str | None = None) -> Times:
+    """Times in UTC, microseconds, from ISO 8601 (no zone means UTC) or else from `layout`; NaT where a text is no time."""
+    try:
+        column = pc.cast(pa.array(texts, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return np.array([_parse_time(text, layout) for text in texts], dtype="datetime64[us]")
+    return np.asarray(column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False), dtype="datetime64[us]")
+
+
+def _parse_time(text: object, layout: str | None) -> np.datetime64:
+    """One text; for those few that the fast way does not take."""
+    for parse in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", f"{layout or ''} %z")):
+        try:
+            time = parse(text if isinstance(text, str) else "")
+            return np.datetime64(time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time, "us")
+        except (ValueError, OverflowError):
+            continue
+    return np.datetime64("NaT", "us")
+
+
+def start_times(ends: Times, ms_played: npt.NDArray[np.int64]) -> Times:
+    """When plays began that ended then."""
+    started: Times = ends - np.minimum(ms_played, _LONGEST_MS).astype("timedelta64[ms]")
+    return started
+
+
+def judge_plays(
+    named: npt.NDArray[np.bool_], ms_played: npt.NDArray[np.int64], ends: Times, now: datetime, *, time_reason: str
+) -> list[str | None]:
+    """For each row why it is refused, or None. What the log would reject for its time is refused here, so that the report stays true."""
+    latest = np.datetime64((now.astimezone(UTC) + timedelta(days=1)).replace(tzinfo=None), "us")
+    started = start_times(ends, ms_played)
+    reasons = np.full(len(ends), None, dtype=object)
+    reasons[(started < _EARLIEST) | (started > latest)] = "played_at_out_of_range"
+    reasons[np.isnat(ends)] = time_reason
+    reasons[ms_played < 0] = "bad_ms_played"
+    reasons[~named] = "names_nothing"
+    return list(reasons)
+
+
+def format_ends(form: str, ends: Times) -> list[str]:
+    """The source_ref of each play: form and end (see the package's docstring)."""
+    seconds = ends.astype("datetime64[s]")
+    refs = [f"{form}:{text}Z" for text in np.datetime_as_string(seconds).tolist()]
+    for row in np.flatnonzero(seconds != ends):
+        refs[row] = f"{form}:{np.datetime_as_string(ends[row], unit='us')}Z"
+    return refs
+
+
+def build_events(columns: Mapping[str, object], count: int) -> pa.Table:
+    """A table of EVENT_SCHEMA with these columns: an array, a list, or one value for all rows; the others are null."""
+    arrays = [_build_column(columns.get(field.name), field.type, count) for field in EVENT_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
+
+
+def _build_column(values: object, kind: pa.DataType, count: int) -> pa.Array:
+    if values is None:
+        return pa.nulls(count, kind)
+    if isinstance(values, (pa.Array, pa.ChunkedArray)):
+        return values.cast(kind)
+    if isinstance(values, np.ndarray) and values.dtype.kind == "M":
+        return pa.array(values).cast(pa.timestamp("us")).cast(kind)
+    if isinstance(values, (list, np.ndarray)):
+        return pa.array(values, kind)
+    return pa.repeat(pa.scalar(values, kind), count)

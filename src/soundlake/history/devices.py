@@ -1,0 +1,24 @@
+"""From what a source calls its platform to the contract's device_type, where that is plain."""
+
+from __future__ import annotations
+
+import functools
+
+_DEVICES: tuple[tuple[str, tuple[str, ...]], ...] = (  # the first that fits decides; '' is known and none of the contract's
+    ("", ("playstation", ";ps", "xbox")),
+    ("tv", ("_tv", "android tv", "apple tv", "fire tv", "tvos", "webos", "tizen", "roku")),
+    ("car", ("carthing", "android auto", "automotive", "tesla")),
+    ("speaker", ("sonos", "cast_audio", "alexa", "bose")),
+    ("web", ("web",)),
+    ("tablet", ("ipad", "tablet")),
+    ("", ("partner",)),
+    ("mobile", ("windows phone", "blackberry", "symbian", "android", "ios", "iphone", "ipod")),
+    ("desktop", ("os x", "osx", "macos", "windows", "linux")),
+)
+
+
+@functools.lru_cache(maxsize=4096)
+def name_device(platform: str | None) -> str | None:
+    """`mobile` for 'Android OS 10 API 29 (Google, Pixel 3a)', `desktop` for 'OS X 10.13.0 [x86 8]', null where it is not plain ('cast')."""
+    folded = (platform or "").casefold()
+    return next((device for device, words in _DEVICES if any(word in folded for word in words)), "") or None

@@ -1,0 +1,49 @@
+"""One file of a Spotify export, of whichever form and generation, as plays.
+
+A row of the extended form (2013 to today: endsong*.json, Streaming_History_*.json) has `ts`, one of the short form
+(StreamingHistory*.json, music and podcasts) has `endTime`; each row is taken for what it is, whatever the file's name.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import pyarrow as pa
+
+from soundlake.contract import EVENT_SCHEMA
+from soundlake.history.columns import Row
+from soundlake.history.json_rows import parse_rows
+from soundlake.history.models import HistoryRows, Reading, RefusedRow
+from soundlake.history.personal import strip_personal
+from soundlake.history.spotify_extended import read_extended
+from soundlake.history.spotify_short import read_short
+
+
+def read_spotify_export(name: str, data: bytes, *, user_id: str, now: datetime) -> HistoryRows:
+    """The rows of one file as plays of that listener; `name` is for messages only. Raises BrokenFile.
+
+    Two rows of the extended form that tell one play have one event_id; equal rows of the short form have one each, by
+    their ordinal in the file, since to the minute two real short plays can look alike.
+    """
+    extended: list[Row] = []
+    short: list[Row] = []
+    refused: list[RefusedRow] = []
+    for row in parse_rows(name, data):
+        if not isinstance(row, dict):
+            refused.append(RefusedRow("unknown_shape", {"value": row}))
+        elif "ts" in row:
+            extended.append(row)
+        elif "endTime" in row:
+            short.append(row)
+        else:
+            refused.append(RefusedRow("unknown_shape", strip_personal(row)))
+    readings = [read_extended(extended, user_id=user_id, now=now), read_short(short, user_id=user_id, now=now)]
+    return HistoryRows(
+        events=pa.concat_tables([EVENT_SCHEMA.empty_table(), *(reading.events for reading in readings)]),
+        refused=(*refused, *(one for reading, rows in zip(readings, (extended, short), strict=True) for one in _refuse(reading, rows))),
+    )
+
+
+def _refuse(reading: Reading, rows: list[Row]) -> list[RefusedRow]:
+    judged = zip(reading.reasons, rows, strict=True)
+    return [RefusedRow(reason, strip_personal(row)) for reason, row in judged if reason is not None]
