@@ -60,7 +60,12 @@ class Supervisor:
         self._logs.mkdir(parents=True, exist_ok=True)
         for service in services:
             log = (self._logs / f"{service.name}.log").open("ab")
-            self._running.append(_Running(service, self._spawn(service, log), log, time.monotonic()))
+            try:
+                process = self._spawn(service, log)
+            except Unavailable:
+                log.close()
+                raise
+            self._running.append(_Running(service, process, log, time.monotonic()))
 
     def watch(self) -> list[str]:
         """Look once at each service; start again what ended. Returns a line for each thing that happened."""
