@@ -1,0 +1,84 @@
+"""The music there is: clusters of the taste space, artists, albums and tracks, nested and contiguous."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+Ints = NDArray[np.int64]
+Floats = NDArray[np.float64]
+
+DIMENSIONS = 8
+
+
+@dataclass(frozen=True)
+class Catalogue:
+    """Columns of the music. Artists are sorted by cluster, albums by artist and release, tracks by album and number.
+
+    `*_first` are offsets into the next finer level, one longer than their own. `artist_reach` and `track_reach` cumulate popularity from
+    0 over the whole catalogue (one longer), so that any contiguous part can be drawn from by one search. Days count from 1970-01-01.
+    """
+
+    cluster_name: list[str]
+    cluster_position: Floats
+    cluster_first: Ints
+    artist_id: pa.Array
+    artist_name: pa.Array
+    artist_position: Floats
+    artist_reach: Floats
+    album_first_of_artist: Ints
+    album_id: pa.Array
+    album_name: pa.Array
+    album_release_day: Ints
+    track_first_of_album: Ints
+    track_id: pa.Array
+    track_name: pa.Array
+    track_artist: Ints
+    track_album: Ints
+    track_duration_ms: Ints
+    track_is_explicit: NDArray[np.bool_]
+    track_reach: Floats
+
+    @property
+    def artists(self) -> int:
+        """How many artists there are."""
+        return len(self.artist_id)
+
+    @property
+    def tracks(self) -> int:
+        """How many tracks there are."""
+        return len(self.track_id)
+
+    def draw_artists(self, clusters: Ints, shares: Floats) -> Ints:
+        """An artist of each cluster, by popularity."""
+        return _search(self.artist_reach, self.cluster_first[clusters], self.cluster_first[clusters + 1], shares)
+
+    def draw_tracks(self, artists: Ints, shares: Floats, days: Ints) -> Ints:
+        """A track of each artist, by popularity, of those released by that day (or of the first album)."""
+        first = self.album_first_of_artist[artists]
+        return _search(
+            self.track_reach, self.track_first_of_album[first], self.track_first_of_album[self._released_albums(artists, days)], shares
+        )
+
+    def draw_newest_tracks(self, artists: Ints, shares: Floats, days: Ints) -> Ints:
+        """A track of each artist's newest album on that day, by popularity."""
+        newest = self._released_albums(artists, days) - 1
+        return _search(self.track_reach, self.track_first_of_album[newest], self.track_first_of_album[newest + 1], shares)
+
+    def _released_albums(self, artists: Ints, days: Ints) -> Ints:
+        """The end (exclusive) of each artist's albums that are out on that day; the first album always is."""
+        first, end = self.album_first_of_artist[artists], self.album_first_of_artist[artists + 1]
+        released = first + 1
+        for number in range(1, int(np.diff(self.album_first_of_artist).max(initial=1))):
+            album = np.minimum(first + number, end - 1)
+            released += (first + number < end) & (self.album_release_day[album] <= days)
+        return released
+
+
+def _search(reach: Floats, first: Ints, end: Ints, shares: Floats) -> Ints:
+    low, high = reach[first], reach[end]
+    found = np.searchsorted(reach, low + shares * (high - low), side="right") - 1
+    return np.clip(found, first, end - 1)

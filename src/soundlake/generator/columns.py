@@ -1,0 +1,206 @@
+"""From numbers to events: the contract's columns of a stretch of plays and acts, in the order they are sent."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from soundlake.contract import EVENT_SCHEMA, SCHEMA_VERSION
+from soundlake.contract.record import INVENTED_ID_PREFIX
+from soundlake.generator import places
+from soundlake.generator.acts import ADD, CREATE, LIKE, REMOVE, SKIP, UNLIKE, Acts, draw_titles
+from soundlake.generator.catalogue import Catalogue, Ints
+from soundlake.generator.choices import ALBUM, COLLECTION, EDITORIAL, PLAYLIST, RADIO, REPEAT, Queue
+from soundlake.generator.hearing import END_REASONS, START_REASONS, Hearing
+from soundlake.generator.listeners import DEVICES, Listeners
+from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_bits, draw_pair
+from soundlake.generator.sittings import Sittings
+
+EVENT_TYPES = ("play", "skip", "like", "like", "playlist", "playlist", "playlist")
+ACTIONS = (None, None, "like", "unlike", "create", "add", "remove")
+_PLAY = 0
+"""Kinds of rows: 0 is the play, the acts follow from 1 on."""
+
+PLAYLIST_TITLES = (
+    "Late night", "Gym", "Road trip", "Focus", "Sunday", "🔥🔥🔥", "Party", "Chill", "Throwbacks", "Rain", "Summer 2026", "Sad songs",
+    "Dinner with friends", "Running", "עברית", "夜ドライブ", "سهرة", "For the kids", "Discovered", "Best of",
+)  # fmt: skip
+
+_HEX_PAIRS = np.frombuffer(b"".join(f"{byte:02x}".encode() for byte in range(256)), np.uint16)
+_UUID_SLOTS = np.array([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34])
+
+
+def write_uuids(high: Keys, low: Keys) -> pa.Array:
+    """UUID texts (version 8, RFC 9562 §5.8: bits of our own making) of pairs of 64 bits."""
+    raw = np.empty((len(high), 16), np.uint8)
+    raw[:, :8] = high.astype(">u8").view(np.uint8).reshape(-1, 8)
+    raw[:, 8:] = low.astype(">u8").view(np.uint8).reshape(-1, 8)
+    raw[:, 6] = (raw[:, 6] & 0x0F) | 0x80
+    raw[:, 8] = (raw[:, 8] & 0x3F) | 0x80
+    texts = np.full((len(high), 36), ord("-"), np.uint8)
+    pairs = _HEX_PAIRS[raw].view(np.uint8).reshape(-1, 32)
+    for byte, slot in enumerate(_UUID_SLOTS):
+        texts[:, slot : slot + 2] = pairs[:, 2 * byte : 2 * byte + 2]
+    offsets = np.arange(len(high) + 1, dtype=np.int32) * 36
+    return pa.StringArray.from_buffers(len(high), pa.py_buffer(offsets), pa.py_buffer(texts))
+
+
+def write_events(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: Queue, hearing: Hearing, acts: Acts) -> pa.Table:
+    """The events of these sittings, ordered by the moment they are sent (EVENT_SCHEMA)."""
+    rows = _Rows(sittings, queue, hearing, acts)
+    columns = _Columns(catalogue, listeners, sittings, queue, hearing, acts, rows)
+    return pa.table([columns.make(field) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
+
+
+class _Rows:
+    """Which play each event belongs to, what it is and when; sorted."""
+
+    def __init__(self, sittings: Sittings, queue: Queue, hearing: Hearing, acts: Acts) -> None:
+        plays = len(hearing.kept)
+        play = np.concatenate([np.arange(plays), acts.play])
+        kind = np.concatenate([np.full(plays, _PLAY), acts.kind + 1])
+        happened = np.concatenate([hearing.start_ms, acts.at_ms])
+        key = child_keys(queue.key[hearing.kept][play], "event", kind)
+        latency = (200 + 1_800 * draw(key, "latency") ** 3).astype(np.int64)
+        sent = np.concatenate([hearing.end_ms, acts.at_ms]) + latency
+        order = np.lexsort((key, sent))
+        self.play, self.kind, self.happened_ms, self.sent_ms, self.key = play[order], kind[order], happened[order], sent[order], key[order]
+        self.play_key = child_keys(queue.key[hearing.kept], "event", np.full(plays, _PLAY))
+        back = np.empty(len(order), np.int64)
+        back[order] = np.arange(len(order))
+        self.act = np.where(order >= plays, order - plays, 0)
+        self.queued = hearing.kept[self.play]
+        self.sitting = queue.sitting[self.queued]
+        self.listener = sittings.listener[self.sitting]
+        self.is_play: NDArray[np.bool_] = self.kind == _PLAY
+
+
+class _Columns:
+    """One method a column (or a few alike); all of them have a row an event."""
+
+    def __init__(
+        self, catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: Queue, hearing: Hearing, acts: Acts, rows: _Rows
+    ) -> None:
+        self._catalogue, self._listeners, self._sittings, self._queue = catalogue, listeners, sittings, queue
+        self._hearing, self._acts, self._rows = hearing, acts, rows
+        self._is_list_act = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
+        self._has_no_track = rows.kind - 1 == CREATE
+        self._track = queue.track[rows.queued]
+        self._device = self._draw_devices()
+        self._makers = self._list_makers()
+
+    def make(self, field: pa.Field) -> pa.Array:
+        """The column of that field; null throughout where this source knows nothing of it."""
+        maker = self._makers.get(field.name)
+        return pa.nulls(len(self._rows.play), field.type) if maker is None else maker().cast(field.type)
+
+    def _list_makers(self) -> dict[str, Callable[[], pa.Array]]:
+        catalogue, rows, hearing = self._catalogue, self._rows, self._hearing
+        track, album = self._track, self._catalogue.track_album[self._track]
+        artist = catalogue.track_artist[track]
+        return {
+            "event_id": lambda: write_uuids(draw_bits(rows.key, "id high"), draw_bits(rows.key, "id low")),
+            "event_type": lambda: _name(EVENT_TYPES, rows.kind),
+            "schema_version": lambda: self._repeat(SCHEMA_VERSION),
+            "user_id": lambda: _take(self._name_listeners(), rows.listener),
+            "played_at": lambda: _write_times(rows.happened_ms),
+            "played_at_basis": lambda: self._repeat("measured"),
+            "session_id": lambda: _take(self._name_sittings(), rows.sitting),
+            "content_type": lambda: _name(("track",), np.zeros(len(track), np.int64), self._has_no_track),
+            "track_id": lambda: _take(catalogue.track_id, track, self._has_no_track),
+            "track_name": lambda: _take(catalogue.track_name, track, self._has_no_track),
+            "artist_id": lambda: _take(catalogue.artist_id, artist, self._has_no_track),
+            "artist_name": lambda: _take(catalogue.artist_name, artist, self._has_no_track),
+            "album_id": lambda: _take(catalogue.album_id, album, self._has_no_track),
+            "album_name": lambda: _take(catalogue.album_name, album, self._has_no_track),
+            "duration_ms": lambda: pa.array(catalogue.track_duration_ms[track], mask=self._has_no_track),
+            "ms_played": lambda: pa.array(hearing.played_ms[rows.play], mask=~rows.is_play),
+            "position_ms": lambda: pa.array(hearing.played_ms[rows.play], mask=rows.kind - 1 != SKIP),
+            "action": lambda: _name(ACTIONS, rows.kind),
+            "playlist_id": lambda: _take(*self._name_playlists()),
+            "playlist_name": lambda: self._title_playlists(),
+            "reason_start": lambda: _name(START_REASONS, hearing.reason_start[rows.play], ~rows.is_play),
+            "reason_end": lambda: _name(END_REASONS, hearing.reason_end[rows.play], ~rows.is_play),
+            "is_skipped": lambda: pa.array(hearing.is_skipped[rows.play], mask=~rows.is_play),
+            "is_shuffle": lambda: pa.array(self._queue.is_shuffle[rows.queued], mask=~rows.is_play),
+            "is_offline": lambda: self._draw_flag("offline", self._listeners.offline_share),
+            "is_private": lambda: self._draw_flag("private", self._listeners.private_share),
+            "context_uri": self._name_contexts,
+            "device_type": lambda: _name(tuple(kind for kind, _ in DEVICES), self._device),
+            "platform": lambda: _name(tuple(platform for _, platform in DEVICES), self._device),
+            "country": lambda: _name(places.COUNTRIES, self._listeners.place[rows.listener]),
+            "source": lambda: self._repeat("generator"),
+            "source_ref": self._name_plays,
+            "produced_at": lambda: _write_times(rows.sent_ms),
+        }
+
+    def _repeat(self, value: object) -> pa.Array:
+        return pa.repeat(pa.scalar(value), len(self._rows.play))
+
+    def _draw_devices(self) -> Ints:
+        sittings = self._sittings
+        return choose(self._listeners.device_reach[sittings.listener], draw(sittings.key, "device"))[self._rows.sitting]
+
+    def _draw_flag(self, purpose: str, shares: np.ndarray) -> pa.Array:
+        sittings = self._sittings
+        flag = draw(sittings.key, purpose) < shares[sittings.listener]
+        return pa.array(flag[self._rows.sitting], mask=~self._rows.is_play)
+
+    def _name_listeners(self) -> pa.Array:
+        return pa.array([f"listener-{number:06d}" for number in self._listeners.number.tolist()])
+
+    def _name_sittings(self) -> pa.Array:
+        return write_uuids(*(draw_bits(self._sittings.key, purpose) for purpose in ("id high", "id low")))
+
+    def _name_plays(self) -> pa.Array:
+        """A skip names its play."""
+        names = write_uuids(*(draw_bits(self._rows.play_key, purpose) for purpose in ("id high", "id low")))
+        return _take(names, self._rows.play, self._rows.kind - 1 != SKIP)
+
+    def _name_playlists(self) -> tuple[pa.Array, Ints]:
+        at = np.flatnonzero(self._is_list_act)
+        numbers = self._listeners.number[self._rows.listener[at]]
+        lists = self._acts.playlist[self._rows.act[at]]
+        names = pa.array(
+            [f"{INVENTED_ID_PREFIX}playlist_{n:06d}_{p}" for n, p in zip(numbers.tolist(), lists.tolist(), strict=True)], pa.string()
+        )
+        return names, _place(at, len(self._rows.play))
+
+    def _title_playlists(self) -> pa.Array:
+        at = np.flatnonzero(self._is_list_act)
+        share = draw_titles(self._listeners.key[self._rows.listener[at]], self._acts.playlist[self._rows.act[at]])
+        titles = _name(PLAYLIST_TITLES, (share * len(PLAYLIST_TITLES)).astype(np.int64))
+        return _take(titles, _place(at, len(self._rows.play)))
+
+    def _name_contexts(self) -> pa.Array:
+        """`sl:<kind>:<number>`: made up like the ids, so never a link."""
+        context, number = self._queue.context[self._rows.queued], self._queue.context_number[self._rows.queued]
+        number = np.where(context == PLAYLIST, self._listeners.number[self._rows.listener] * 100 + number, number)
+        kinds = {COLLECTION: "collection", ALBUM: "album", PLAYLIST: "playlist", RADIO: "radio", REPEAT: "album", EDITORIAL: "editorial"}
+        pairs, inverse = np.unique(context * 10**12 + number, return_inverse=True)
+        names = [f"sl:{kinds.get(int(pair) // 10**12, 'search')}:{int(pair) % 10**12}" for pair in pairs]
+        return _take(pa.array(names, pa.string()), inverse, ~self._rows.is_play)
+
+
+def _place(at: Ints, rows: int) -> Ints:
+    """For each row the position among `at`, or -1."""
+    placed = np.full(rows, -1)
+    placed[at] = np.arange(len(at))
+    return placed
+
+
+def _take(values: pa.Array, indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    """The values at the indices; null where missing or the index is negative."""
+    mask = indices < 0 if missing is None else missing
+    return values.take(pa.array(indices, mask=mask))
+
+
+def _name(names: tuple[str | None, ...], indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.Array:
+    return _take(pa.array(names, pa.string()), indices, missing)
+
+
+def _write_times(epoch_ms: Ints) -> pa.Array:
+    return pa.array(epoch_ms * 1_000).cast(pa.timestamp("us", tz="UTC"))

@@ -1,0 +1,40 @@
+"""What each listener knows: a personal library that no table holds, since every place in it is a hash of listener, place and time."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from soundlake.generator.catalogue import Catalogue, Floats, Ints
+from soundlake.generator.listeners import Listeners, choose_interest
+from soundlake.generator.randomness import Keys, child_keys, draw, draw_pair
+
+_SHORTEST_LIFE_DAYS, _LIFE_SPREAD_DAYS = 25.0, 400.0
+
+
+def find_artists(catalogue: Catalogue, listeners: Listeners, rows: Ints, slots: Ints, days: Ints) -> Ints:
+    """The artist in that place of the listener's library on that day; places change hands after weeks to a year."""
+    place = child_keys(listeners.key[rows], "slot", slots)
+    phase, life = draw_pair(place, "life")
+    length = _SHORTEST_LIFE_DAYS + _LIFE_SPREAD_DAYS * life
+    tenant = child_keys(place, "tenant", np.floor(days / length + phase).astype(np.int64))
+    return discover_artists(catalogue, listeners, rows, tenant)
+
+
+def discover_artists(catalogue: Catalogue, listeners: Listeners, rows: Ints, keys: Keys) -> Ints:
+    """An artist to each key: of two popular ones in a cluster of interest, the one nearer to the listener's place."""
+    clusters = choose_interest(listeners, rows, draw(keys, "interest"))
+    first, second = (catalogue.draw_artists(clusters, share) for share in draw_pair(keys, "candidates"))
+    return np.where(
+        measure_affinity(catalogue, listeners, rows, first) >= measure_affinity(catalogue, listeners, rows, second), first, second
+    )
+
+
+def find_favourites(catalogue: Catalogue, listeners: Listeners, rows: Ints, artists: Ints, ranks: Ints, days: Ints) -> Ints:
+    """The listener's favourite tracks of the artists, by rank."""
+    key = child_keys(child_keys(listeners.key[rows], "artist", artists), "favourite", ranks)
+    return catalogue.draw_tracks(artists, draw(key, "track"), days)
+
+
+def measure_affinity(catalogue: Catalogue, listeners: Listeners, rows: Ints, artists: Ints) -> Floats:
+    """Cosine of listener and artist in the taste space."""
+    return np.asarray(np.einsum("ij,ij->i", listeners.position[rows], catalogue.artist_position[artists]))

@@ -1,0 +1,90 @@
+"""Randomness without state: every draw is a hash of what it is for, so that any part of the world can be made alone, in any order.
+
+A key names a thing (a listener, a day of theirs, a sitting, a play); a purpose names the question asked of it. The hash is the
+finalizer of SplitMix64 (Steele, Lea, Flood 2014), which passes BigCrush as a counter-based generator.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from functools import cache
+
+import numpy as np
+from numpy.typing import NDArray
+
+Keys = NDArray[np.uint64]
+Floats = NDArray[np.float64]
+
+_STEP = np.uint64(0x9E3779B97F4A7C15)
+_MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
+_SHIFT_1, _SHIFT_2, _SHIFT_3 = np.uint64(30), np.uint64(27), np.uint64(31)
+_HALF, _LOW_HALF = np.uint64(32), np.uint64(0xFFFFFFFF)
+_FRACTION_BITS, _FRACTION = np.uint64(11), 2.0**-53
+_HALF_FRACTION = 2.0**-32
+
+
+def mix(keys: Keys) -> Keys:
+    """One well-mixed number for each number."""
+    mixed = keys ^ (keys >> _SHIFT_1)
+    mixed *= _MIX_1
+    mixed ^= mixed >> _SHIFT_2
+    mixed *= _MIX_2
+    mixed ^= mixed >> _SHIFT_3
+    return mixed
+
+
+@cache
+def salt_of(purpose: str) -> np.uint64:
+    """The number that a purpose adds to a key."""
+    return np.uint64(int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little"))
+
+
+def root_key(seed: int) -> Keys:
+    """The key of a world, as an array of one."""
+    return mix(np.array([seed], np.uint64) + salt_of("world"))
+
+
+def child_keys(parents: Keys, purpose: str, numbers: NDArray[np.integer] | int) -> Keys:
+    """The keys of numbered things below their parents (shapes broadcast)."""
+    counted = np.asarray(numbers).astype(np.int64).astype(np.uint64) * _STEP
+    return mix((parents ^ salt_of(purpose)) + counted)
+
+
+def draw_bits(keys: Keys, purpose: str) -> Keys:
+    """64 random bits for each key."""
+    return mix(keys + salt_of(purpose))
+
+
+def draw(keys: Keys, purpose: str) -> Floats:
+    """A uniform number in [0, 1) for each key."""
+    return (draw_bits(keys, purpose) >> _FRACTION_BITS) * _FRACTION
+
+
+def draw_pair(keys: Keys, purpose: str) -> tuple[Floats, Floats]:
+    """Two independent uniform numbers in [0, 1), of 32 bits each, for the price of one."""
+    bits = draw_bits(keys, purpose)
+    return (bits >> _HALF) * _HALF_FRACTION, (bits & _LOW_HALF) * _HALF_FRACTION
+
+
+def draw_normal(keys: Keys, purpose: str) -> Floats:
+    """A standard normal number for each key (Box and Muller)."""
+    first, second = draw_pair(keys, purpose)
+    return np.asarray(np.sqrt(-2.0 * np.log(1.0 - first)) * np.cos(2.0 * np.pi * second))
+
+
+def draw_normals(keys: Keys, purpose: str, count: int) -> Floats:
+    """`count` standard normal numbers for each key, one row a key."""
+    return draw_normal(child_keys(keys[:, None], purpose, np.arange(count)), "normal")
+
+
+def draw_rank(keys: Keys, purpose: str, exponents: Floats, sizes: Floats) -> NDArray[np.int64]:
+    """A rank from 0 below the size for each key, of a heavy tail: density falling as (1 + rank)^-exponent (bounded Pareto)."""
+    slope = 1.0 - exponents
+    reach = (sizes + 1.0) ** slope - 1.0
+    ranks = (1.0 + draw(keys, purpose) * reach) ** (1.0 / slope) - 1.0
+    return np.minimum(ranks, sizes - 1).astype(np.int64)
+
+
+def choose(cumulated: Floats, shares: Floats) -> NDArray[np.int64]:
+    """The column each share falls into; `cumulated` has a row a share, ascending to 1."""
+    return np.minimum((shares[:, None] >= cumulated).sum(axis=1), cumulated.shape[1] - 1)

@@ -1,0 +1,90 @@
+"""When they listen: the sittings of each listener's local days, which begin at 4 o'clock in the morning."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+from soundlake.generator import places
+from soundlake.generator.catalogue import Floats, Ints
+from soundlake.generator.listeners import Listeners, is_eastern
+from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normal
+
+DAY_MS, HOUR_MS = 86_400_000, 3_600_000
+_DAWN_HOURS = 4
+_MOST_A_DAY = 14
+_THURSDAY = 3  # 1970-01-01
+
+
+@dataclass(frozen=True)
+class Sittings:
+    """Columns of sittings: row of the listener in its block, local day, key, first and last moment possible (UTC, epoch ms)."""
+
+    listener: Ints
+    day: Ints
+    key: Keys
+    start_ms: Ints
+    latest_ms: Ints
+
+
+def plan_sittings(listeners: Listeners, first_day: int, days: int) -> Sittings:
+    """The sittings that begin in the UTC days `first_day` .. `first_day + days`, ordered by listener and time.
+
+    A sitting ends before the next one of its local day begins, and before the next dawn.
+    """
+    row, day = _list_local_days(listeners, first_day, days)
+    key = child_keys(listeners.key[row], "day", day)
+    count = _count_sittings(listeners, row, day, key)
+    of_day = np.repeat(np.arange(len(row)), count)
+    number = np.arange(len(of_day)) - np.repeat(np.cumsum(count) - count, count)
+    sitting_key = child_keys(key[of_day], "sitting", number)
+    row, day = row[of_day], day[of_day]
+    wall_ms = _draw_wall_clock(listeners, row, day, sitting_key)
+    order = np.lexsort((wall_ms, of_day))
+    row, day, sitting_key, wall_ms = row[order], day[order], sitting_key[order], wall_ms[order]
+    offsets = places.list_offsets(first_day - 1, days + 3) * 1_000
+    start_ms = wall_ms - _find_offset(offsets, listeners.place[row], wall_ms, first_day)
+    dawn = (day + 1) * DAY_MS + _DAWN_HOURS * HOUR_MS
+    latest_ms = dawn - _find_offset(offsets, listeners.place[row], dawn, first_day)
+    is_followed = np.append(of_day[1:] == of_day[:-1], False) if len(of_day) else np.zeros(0, bool)
+    latest_ms = np.where(is_followed, np.append(start_ms[1:], 0), latest_ms)
+    kept = (start_ms >= first_day * DAY_MS) & (start_ms < (first_day + days) * DAY_MS)
+    return Sittings(row[kept], day[kept], sitting_key[kept], start_ms[kept], latest_ms[kept])
+
+
+def _list_local_days(listeners: Listeners, first_day: int, days: int) -> tuple[Ints, Ints]:
+    """Every (listener, local day) that may have a sitting in those UTC days: one more than there are days."""
+    row = np.repeat(np.arange(len(listeners.key)), days + 1)
+    earliest = first_day - 1 + is_eastern(listeners).astype(np.int64)
+    day = (earliest[:, None] + np.arange(days + 1)).ravel()
+    return row, day
+
+
+def _count_sittings(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> Ints:
+    """Poisson around the listener's rate, with the weekend, the season and better and worse days."""
+    is_weekend = (day + _THURSDAY) % 7 >= 5
+    season = 1.0 + 0.06 * np.cos(2 * np.pi * (day % 365.25) / 365.25)
+    rate = listeners.sittings_per_day[row] * season * np.where(is_weekend, listeners.weekend_factor[row], 1.0)
+    rate = np.minimum(rate * np.exp(0.5 * draw_normal(key, "mood") - 0.125), _MOST_A_DAY / 2)
+    share = draw(key, "sittings")
+    term = np.exp(-rate)
+    reach, count = term.copy(), np.zeros(len(row), np.int64)
+    for number in range(1, _MOST_A_DAY + 1):
+        count += share >= reach
+        term = term * rate / number
+        reach += term
+    return count
+
+
+def _draw_wall_clock(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> Ints:
+    """The wall clock (ms since 1970 as if there were no zones) at which each sitting begins."""
+    is_weekend = ((day + _THURSDAY) % 7 >= 5).astype(np.int64)
+    hour = choose(listeners.hour_reach[row, is_weekend], draw(key, "hour"))
+    within: Floats = draw(key, "minute") * HOUR_MS
+    return day * DAY_MS + (hour + _DAWN_HOURS) * HOUR_MS + within.astype(np.int64)
+
+
+def _find_offset(offsets: Ints, place: Ints, wall_ms: Ints, first_day: int) -> Ints:
+    hour = wall_ms // HOUR_MS - (first_day - 1) * 24
+    return offsets[place, np.clip(hour, 0, offsets.shape[1] - 1)]

@@ -1,0 +1,74 @@
+"""The world: a catalogue and listeners, told as events, stretch by stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import date
+
+import numpy as np
+import pyarrow as pa
+
+from soundlake.generator.acts import act
+from soundlake.generator.catalogue import Catalogue
+from soundlake.generator.choices import fill_queue
+from soundlake.generator.columns import write_events
+from soundlake.generator.config import GeneratorConfig
+from soundlake.generator.hearing import hear
+from soundlake.generator.invention import invent_catalogue
+from soundlake.generator.listeners import make_listeners
+from soundlake.generator.sittings import plan_sittings
+
+BLOCK_LISTENERS = 8_192
+_LISTENER_DAYS = 8_192
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Stretch:
+    """A part of the world that is made in one go: UTC days of a block of listeners."""
+
+    first_day: int
+    days: int
+    first_listener: int
+    listeners: int
+
+
+@dataclass(frozen=True)
+class World:
+    """What a configuration stands for."""
+
+    config: GeneratorConfig
+    catalogue: Catalogue
+
+    def list_stretches(self) -> list[Stretch]:
+        """All stretches, in the order of the stream: by time, then by listener. They depend on the configuration alone."""
+        config = self.config
+        days = max(1, _LISTENER_DAYS // min(config.listeners, BLOCK_LISTENERS))
+        first, end = (config.start - _EPOCH).days, (config.end - _EPOCH).days
+        return [
+            Stretch(day, min(days, end - day), number, min(BLOCK_LISTENERS, config.listeners - number))
+            for day in range(first, end, days)
+            for number in range(0, config.listeners, BLOCK_LISTENERS)
+        ]
+
+    def make_events(self, stretch: Stretch) -> pa.Table:
+        """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA)."""
+        numbers = np.arange(stretch.first_listener, stretch.first_listener + stretch.listeners)
+        listeners = make_listeners(self.catalogue, self.config.seed, numbers)
+        sittings = plan_sittings(listeners, stretch.first_day, stretch.days)
+        queue = fill_queue(self.catalogue, listeners, sittings, self.config.seed)
+        hearing = hear(self.catalogue, listeners, sittings, queue)
+        return write_events(self.catalogue, listeners, sittings, queue, hearing, act(listeners, queue, hearing))
+
+
+def make_world(config: GeneratorConfig) -> World:
+    """The world of a configuration, its catalogue made."""
+    return World(config, invent_catalogue(config.tracks, config.seed))
+
+
+def generate_events(config: GeneratorConfig) -> Iterator[pa.Table]:
+    """All events of the configuration (EVENT_SCHEMA), a table a stretch of time, ordered within by the moment they are sent."""
+    world = make_world(config)
+    for stretch in world.list_stretches():
+        yield world.make_events(stretch)
