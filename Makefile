@@ -10,6 +10,7 @@ UV := .tools/bin/uv
 RUN := .venv/bin
 export SOUNDLAKE_HOME ?= $(CURDIR)/.soundlake
 export UV_PYTHON_DOWNLOADS := never
+export UV_HTTP_TIMEOUT ?= 180
 ARGS ?=
 
 help:  ## this list
