@@ -1,0 +1,10 @@
+select
+    user_id, track_id, min(song_key) as song_key,
+    count(*) as started,
+    count(case when is_listen then 1 end) as plays,
+    sum(case when is_listen then heard_ms end) as heard_ms,
+    count(case when is_skipped then 1 end) as skipped,
+    min(played_at) as first_played_at,
+    max(played_at) as last_played_at
+from {{ ref('silver_plays') }}
+group by user_id, track_id

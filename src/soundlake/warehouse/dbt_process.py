@@ -1,0 +1,115 @@
+"""dbt in a process of its own, told what to run and listened to while it runs."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Self
+
+from soundlake.errors import Unavailable
+
+Progress = Callable[[str, str], None]
+"""Told the name of a model or test and what happened to it: started, finished."""
+
+
+@dataclass(frozen=True)
+class NodeResult:
+    """What became of one model or test."""
+
+    name: str
+    kind: str
+    status: str
+    message: str | None
+    seconds: float
+
+
+@dataclass(frozen=True)
+class DbtResult:
+    """What became of one invocation of dbt."""
+
+    success: bool
+    exception: str | None
+    nodes: tuple[NodeResult, ...]
+
+    @property
+    def failures(self) -> tuple[NodeResult, ...]:
+        """The nodes that did not end well; those skipped because of them are left out."""
+        return tuple(node for node in self.nodes if node.status in ("error", "fail", "runtime error"))
+
+
+class DbtProcess:
+    """A running dbt. It is started by the first call of `run` and ended by `close`."""
+
+    def __init__(self, project: Path, state: Path, environment: Mapping[str, str]) -> None:
+        self._common = [
+            "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(state / "target"),
+            "--log-path", str(state / "logs"), "--log-level", "none", "--log-level-file", "info", "--quiet",
+        ]  # fmt: skip
+        self._environment = {**os.environ, **environment, "PYTHONWARNINGS": "ignore", "DO_NOT_TRACK": "1"}
+        self._process: subprocess.Popen[str] | None = None
+
+    @property
+    def pid(self) -> int | None:
+        """The running process, if there is one."""
+        return None if self._process is None else self._process.pid
+
+    def run(self, arguments: Sequence[str], on_progress: Progress | None = None) -> DbtResult:
+        """Run one dbt command to its end. Raises Unavailable if the process dies under it."""
+        process = self._start()
+        assert process.stdin is not None
+        assert process.stdout is not None
+        request = {"arguments": list(arguments), "common": self._common, "reuse_manifest": arguments[0] in ("build", "run", "test")}
+        try:
+            process.stdin.write(json.dumps(request) + "\n")
+            process.stdin.flush()
+            for line in process.stdout:
+                message = json.loads(line)
+                if message["event"] == "result":
+                    return _read_result(message)
+                if on_progress is not None:
+                    on_progress(message["node"], message["event"])
+        except BrokenPipeError:
+            pass
+        except BaseException:
+            self.kill()
+            raise
+        self._process = None
+        raise Unavailable(f"dbt ended in the middle of its work (exit code {process.wait()})", next_step="run it again: the next build repairs it")
+
+    def kill(self) -> None:
+        """End the process at once; what its model had not committed is gone."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.kill()
+            process.communicate()
+
+    def close(self) -> None:
+        """End the process."""
+        process, self._process = self._process, None
+        if process is not None:
+            process.communicate()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _start(self) -> subprocess.Popen[str]:
+        if self._process is None:
+            command = [sys.executable, "-m", "soundlake.warehouse.dbt_worker"]
+            self._process = subprocess.Popen(
+                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=self._environment
+            )
+        return self._process
+
+
+def _read_result(message: Mapping[str, Any]) -> DbtResult:
+    nodes = tuple(NodeResult(n["node"], n["kind"], n["status"], n["message"], n["seconds"]) for n in message["nodes"])
+    return DbtResult(message["success"], message["exception"], nodes)

@@ -1,0 +1,64 @@
+"""The process that runs dbt: one JSON list of arguments a line in, events and one result a line out.
+
+It lives as long as its parent keeps it, so that dbt is imported once and the project parsed once; what dbt leaks or locks goes with it.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+from typing import Any
+
+from dbt.cli.main import dbtRunner, dbtRunnerResult
+
+NODE_EVENTS = {"LogStartLine": "started", "LogModelResult": "finished", "LogTestResult": "finished"}
+
+
+def main() -> None:
+    """Serve until standard input ends."""
+    answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
+    os.dup2(2, 1)  # dbt and its adapters print to standard output; answers must stand there alone
+
+    def answer(message: dict[str, Any]) -> None:
+        answers.write(json.dumps(message) + "\n")
+        answers.flush()
+
+    def forward(event: Any) -> None:
+        if event.info.name in NODE_EVENTS:
+            answer({"event": NODE_EVENTS[event.info.name], "node": event.data.node_info.node_name})
+
+    manifest = None
+    for line in sys.stdin:
+        runner = dbtRunner(manifest=manifest, callbacks=[forward])
+        request = json.loads(line)
+        if manifest is None and request["reuse_manifest"]:
+            parsed = runner.invoke(["parse", *request["common"]])
+            manifest = parsed.result if parsed.success else None
+            runner = dbtRunner(manifest=manifest, callbacks=[forward])
+        answer(describe_result(runner.invoke([*request["arguments"], *request["common"]])))
+
+
+def describe_result(result: dbtRunnerResult) -> dict[str, Any]:
+    """What the parent needs of a finished invocation."""
+    nodes = [
+        {
+            "node": node.node.name,
+            "kind": str(node.node.resource_type),
+            "status": str(node.status),
+            "message": node.message,
+            "seconds": node.execution_time,
+        }
+        for node in getattr(result.result, "results", None) or []
+        if hasattr(node, "node") and hasattr(node.node, "resource_type")
+    ]
+    return {
+        "event": "result",
+        "success": bool(result.success),
+        "exception": str(result.exception) if result.exception else None,
+        "nodes": nodes,
+    }
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,166 @@
+"""The warehouse: dbt builds it privately, then it is published in one step."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from soundlake.errors import DataError, Permanent, UsageError
+from soundlake.warehouse.build_state import BronzeLake, Plan, begin_build, finish_build, last_finished, open_build, plan_build
+from soundlake.warehouse.dbt_process import DbtProcess, DbtResult, Progress
+from soundlake.warehouse.extensions import provide_extensions
+from soundlake.warehouse.lock import hold_build_lock
+from soundlake.warehouse.publish import publish_snapshot
+from soundlake.warehouse.snapshot import current_id
+
+PROJECT = Path(__file__).parents[3] / "dbt"
+BUILD = "build.duckdb"
+LAYERS = ("silver", "gold")
+
+
+@dataclass(frozen=True)
+class TransformReport:
+    """What one transform did. `rows` and `seconds_by_model` are by model; `full_refresh_reasons` is empty for an incremental build."""
+
+    snapshot: str
+    built: bool
+    full_refresh_reasons: tuple[str, ...]
+    new_batches: dict[str, int]
+    rows: dict[str, int]
+    seconds_by_model: dict[str, float]
+    seconds: float
+
+    @property
+    def is_full_refresh(self) -> bool:
+        """Everything was read anew."""
+        return bool(self.full_refresh_reasons)
+
+
+class Warehouse:
+    """The embedded warehouse in a folder: build.duckdb, and the snapshots that readers open."""
+
+    def __init__(
+        self,
+        folder: Path,
+        lake: BronzeLake,
+        *,
+        memory_limit: str = "4GB",
+        project: Path = PROJECT,
+        now: Callable[[], datetime] = lambda: datetime.now(UTC),
+    ) -> None:
+        if not (project / "dbt_project.yml").is_file():
+            raise UsageError(f"{project}: no dbt project here", next_step="run from a checkout of Soundlake")
+        self.folder = folder
+        self._lake, self._project, self._now, self._memory_limit = lake, project, now, memory_limit
+        self._dbt: DbtProcess | None = None
+
+    def transform(self, *, full_refresh: bool = False, on_progress: Progress | None = None) -> TransformReport:
+        """Build what is new and publish it. Raises Unavailable while another build runs, DataError if a model or test fails."""
+        begun = time.monotonic()
+        with hold_build_lock(self.folder):
+            plan = self._plan(full_refresh=full_refresh)
+            result = self._build(plan, on_progress) if plan.has_work else None
+            snapshot_id = self._publish()
+            with duckdb.connect(str(self.folder / BUILD), read_only=True) as connection:
+                rows = _count_rows(connection)
+        return TransformReport(
+            snapshot=snapshot_id,
+            built=result is not None,
+            full_refresh_reasons=plan.reasons,
+            new_batches={w.table: w.high - w.low for w in plan.windows if w.high > w.low},
+            rows=rows,
+            seconds_by_model={n.name: round(n.seconds, 3) for n in result.nodes if n.kind == "model"} if result else {},
+            seconds=round(time.monotonic() - begun, 3),
+        )
+
+    def run_dbt(self, *arguments: str, on_progress: Progress | None = None) -> DbtResult:
+        """Run one dbt command on the build database, as it stands."""
+        if self._dbt is None:
+            self._dbt = DbtProcess(self._project, self.folder / "dbt", self.environment())
+        return self._dbt.run(arguments, on_progress)
+
+    def environment(self) -> dict[str, str]:
+        """What profiles.yml and the sources read."""
+        bronze = self._lake.uri("plays")
+        return {
+            "SOUNDLAKE_DBT_DATABASE": str(self.folder / BUILD),
+            "SOUNDLAKE_DBT_EXTENSIONS": str(provide_extensions(self.folder / "extensions")),
+            "SOUNDLAKE_DBT_LAKE": bronze.removesuffix("/bronze/plays"),
+            "SOUNDLAKE_DBT_MEMORY": self._memory_limit,
+            "SOUNDLAKE_DBT_TEMP": str(self.folder / "temp"),
+        }
+
+    def close(self) -> None:
+        """End the process that dbt runs in."""
+        if self._dbt is not None:
+            self._dbt.close()
+            self._dbt = None
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+    def _plan(self, *, full_refresh: bool) -> Plan:
+        fingerprint = _fingerprint(self._project)
+        with open_build(self.folder / BUILD) as connection:
+            plan = plan_build(connection, self._lake, fingerprint, full_refresh=full_refresh)
+            if plan.has_work:
+                begin_build(connection, plan, fingerprint, self._now())
+        return plan
+
+    def _build(self, plan: Plan, on_progress: Progress | None) -> DbtResult:
+        arguments = ["run", *(["--full-refresh"] if plan.is_full_refresh else [])]
+        result = self.run_dbt(*arguments, on_progress=on_progress)
+        if not result.success:
+            raise _explain_failure(result)
+        with open_build(self.folder / BUILD) as connection:
+            finish_build(connection, plan, self._now())
+        return result
+
+    def _publish(self) -> str:
+        with duckdb.connect(str(self.folder / BUILD)) as connection:
+            connection.execute("checkpoint")
+            finished = last_finished(connection)
+        assert finished is not None
+        build, moment = finished
+        snapshot_id = f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build:06d}"
+        if current_id(self.folder) != snapshot_id:
+            publish_snapshot(self.folder / BUILD, self.folder, snapshot_id)
+        return snapshot_id
+
+
+def _explain_failure(result: DbtResult) -> Permanent:
+    if not result.failures:
+        return Permanent(f"dbt failed: {result.exception}", next_step="see the log in the warehouse's folder, dbt/logs/dbt.log")
+    told = "; ".join(f"{node.kind} {node.name}: {(node.message or '').strip()}" for node in result.failures[:5])
+    error = DataError if all(node.kind == "test" for node in result.failures) else Permanent
+    return error(f"{len(result.failures)} of the warehouse's models or tests failed: {told}", next_step="the snapshot before stays current")
+
+
+def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
+    names = connection.execute(
+        "select table_schema, table_name from information_schema.tables where table_schema in ('silver', 'gold') order by all"
+    ).fetchall()
+    counts = {}
+    for schema, name in names:
+        row = connection.execute(f'select count(*) from "{schema}"."{name}"').fetchone()  # noqa: S608  # names come from the catalogue
+        counts[name] = int(row[0]) if row else 0
+    return counts
+
+
+def _fingerprint(project: Path) -> str:
+    """A hash of all that decides what the models say; another one means that tables built before may be wrong."""
+    digest = hashlib.sha256()
+    for path in sorted([project / "dbt_project.yml", *project.glob("models/**/*.sql"), *project.glob("macros/**/*.sql")]):
+        digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    return digest.hexdigest()

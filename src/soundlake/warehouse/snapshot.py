@@ -1,0 +1,61 @@
+"""The published state of the warehouse: a read-only copy that never changes while it is open."""
+
+from __future__ import annotations
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+
+import duckdb
+
+from soundlake.errors import Unavailable
+
+SNAPSHOTS = "snapshots"
+CURRENT = "current.duckdb"
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """One published build, opened for reading; times come in UTC."""
+
+    id: str
+    path: Path
+    connection: duckdb.DuckDBPyConnection
+
+    def close(self) -> None:
+        """Let go of the file."""
+        self.connection.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self.close()
+
+
+def current_id(folder: Path) -> str | None:
+    """The id of the newest published build of the warehouse in this folder; None before the first."""
+    try:
+        return Path(os.readlink(folder / SNAPSHOTS / CURRENT)).stem
+    except FileNotFoundError:
+        return None
+
+
+def open_snapshot(folder: Path) -> Snapshot:
+    """Open the newest published build. Raises Unavailable if there is none yet."""
+    for _ in range(3):  # the one that was newest may be cleared away between reading the link and opening it
+        snapshot_id = current_id(folder)
+        if snapshot_id is None:
+            raise Unavailable(f"{folder}: no snapshot of the warehouse yet", next_step="run `soundlake transform`")
+        path = folder / SNAPSHOTS / f"{snapshot_id}.duckdb"
+        try:
+            connection = duckdb.connect(str(path), read_only=True)
+        except duckdb.IOException:
+            if path.exists():
+                raise
+            continue
+        connection.execute("set TimeZone = 'UTC'")
+        return Snapshot(snapshot_id, path, connection)
+    raise Unavailable(f"{folder}: snapshot {snapshot_id} is named as current but is not there", next_step="run `soundlake transform`")

@@ -1,0 +1,82 @@
+"""Bronze tables made directly, without a broker or a sink, for tests of the warehouse."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
+
+from soundlake.contract import BRONZE_SCHEMA, TOPICS, Topic
+
+TOPIC_OF_TABLE: dict[str, Topic] = {topic.table: topic for topic in TOPICS}
+FIRST_INGEST = datetime(2026, 1, 1, tzinfo=UTC)
+PARTS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
+
+
+class BronzeBuilder:
+    """A lake of bronze tables; each `append` is one batch, one second after the one before."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        self.batches = dict.fromkeys(TOPIC_OF_TABLE, 0)
+        self.offsets = dict.fromkeys(TOPIC_OF_TABLE, 0)
+        self._seconds = 0
+        for table in TOPIC_OF_TABLE:
+            self.make_anew(table)
+
+    def uri(self, name: str) -> str:
+        return f"{self.folder.absolute().as_uri()}/bronze/{name}"
+
+    def last_batch(self, name: str) -> int:
+        return self.batches[name]
+
+    def table_id(self, name: str) -> str:
+        return str(DeltaTable(self.uri(name)).metadata().id)
+
+    def make_anew(self, table: str) -> None:
+        parts = [pa.field(part, pa.string()) for part in TOPIC_OF_TABLE[table].partition_by]
+        partition_by = list(TOPIC_OF_TABLE[table].partition_by)
+        DeltaTable.create(self.uri(table), pa.schema([*BRONZE_SCHEMA, *parts]), mode="overwrite", partition_by=partition_by)
+        self.batches[table] = self.offsets[table] = 0
+
+    def append(self, table: str, events: Iterable[Mapping[str, Any]]) -> None:
+        self.append_table(table, pa.Table.from_pylist([complete(event) for event in events], BRONZE_SCHEMA))
+
+    def append_table(self, table: str, rows: pa.Table) -> None:
+        topic = TOPIC_OF_TABLE[table]
+        self._seconds += 1
+        batch, offset = self.batches[table] + 1, self.offsets[table]
+        stamps = {
+            "_broker": pa.repeat("test", len(rows)),
+            "_topic": pa.repeat(topic.name, len(rows)),
+            "_partition": pa.repeat(pa.scalar(0, pa.int64()), len(rows)),
+            "_offset": pa.array(range(offset, offset + len(rows)), pa.int64()),
+            "_ingested_at": pa.repeat(pa.scalar(FIRST_INGEST + timedelta(seconds=self._seconds), pa.timestamp("us", "UTC")), len(rows)),
+            "_batch": pa.repeat(pa.scalar(batch, pa.int64()), len(rows)),
+        }
+        for name, values in stamps.items():
+            rows = rows.set_column(rows.schema.get_field_index(name), BRONZE_SCHEMA.field(name), values)
+        for part in topic.partition_by:
+            rows = rows.append_column(part, pc.strftime(rows["played_at"], format=PARTS[part]))
+        commit = CommitProperties(app_transactions=[Transaction("sink/batch", batch)])
+        write_deltalake(self.uri(table), rows, mode="append", partition_by=list(topic.partition_by), commit_properties=commit)
+        self.batches[table], self.offsets[table] = batch, offset + len(rows)
+
+
+def complete(event: Mapping[str, Any]) -> dict[str, Any]:
+    """One bronze row of an event that names only what matters to a test."""
+    defaults: dict[str, Any] = {
+        "event_id": str(uuid.uuid4()),
+        "event_type": "play",
+        "schema_version": 1,
+        "user_id": "ana",
+        "played_at": datetime(2026, 3, 1, 12, tzinfo=UTC),
+        "source": "generator",
+    }
+    return {name: {**defaults, **event}.get(name) for name in BRONZE_SCHEMA.names}
