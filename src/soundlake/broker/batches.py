@@ -23,7 +23,7 @@ class Column(NamedTuple):
     """Keys or values of a batch: little-endian int32 lengths, -1 for null, and the bytes one after the other."""
 
     lengths: bytes
-    data: bytes
+    data: bytes | memoryview
 
 
 class Batch(NamedTuple):
@@ -36,10 +36,18 @@ class Batch(NamedTuple):
     values: Column
 
 
+def measure(array: pa.Array, null: int = 0) -> npt.NDArray[np.int64]:
+    """The length of each value of a large_binary array, `null` for a missing one."""
+    lengths: npt.NDArray[np.int64] = pc.fill_null(pc.binary_length(array), null).to_numpy()
+    return lengths
+
+
 def pack_column(array: pa.Array) -> Column:
-    """A binary array as it is stored."""
-    lengths = pc.fill_null(pc.binary_length(array), _NULL).to_numpy(zero_copy_only=False).astype("<i4")
-    return Column(lengths.tobytes(), b"".join(array.drop_null().to_pylist()))
+    """A large_binary array as it is stored; the bytes are those of the array, not a copy."""
+    present = array.drop_null()
+    _, offsets, data = present.buffers()
+    bounds = np.frombuffer(offsets, np.int64)[present.offset :] if len(present) else (0, 0)
+    return Column(measure(array, _NULL).astype("<i4").tobytes(), memoryview(data or b"")[bounds[0] : bounds[len(present)]])
 
 
 def unpack(topic: str, partition: int, batches: list[Batch], offset: int, *, max_records: int, max_bytes: int) -> Records:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 
 import numpy as np
+import numpy.typing as npt
 
 from soundlake.errors import UsageError
 
@@ -21,16 +22,19 @@ def check_partition_count(partitions: int) -> None:
 def check_known(topic: str, partitions: int, numbers: Iterable[int] = ()) -> None:
     """Raise UsageError if the topic has no partitions at all, or not these numbers."""
     if not partitions:
-        raise UsageError(f"there is no topic {topic} in the log", next_step="make it with: soundlake topics create")
+        raise UsageError(f"there is no topic {topic} in this log: it has to be made first")
     for number in numbers:
         if not 0 <= number < partitions:
             raise UsageError(f"{topic} has no partition {number}: they are 0 to {partitions - 1}")
 
 
-def find_too_large(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> dict[int, str]:
-    """The records over MAX_RECORD_BYTES by index, with the reason in words. Raises UsageError unless there is a key a value."""
+def check_pairs(keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> None:
+    """Raise UsageError unless there is a key (or None) for each value (or None)."""
     if len(keys) != len(values):
         raise UsageError(f"{len(keys)} keys for {len(values)} values: each record has one of both, or None")
-    sizes = np.fromiter((len(key or b"") + len(value or b"") for key, value in zip(keys, values, strict=True)), np.int64, len(values))
+
+
+def find_too_large(sizes: npt.NDArray[np.int64]) -> dict[int, str]:
+    """The records over MAX_RECORD_BYTES by index, with the reason in words; `sizes` is key and value together."""
     reason = f"larger than {MAX_RECORD_BYTES} bytes, the limit of a record"
     return dict.fromkeys(np.flatnonzero(sizes > MAX_RECORD_BYTES).tolist(), reason)

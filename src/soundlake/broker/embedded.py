@@ -11,13 +11,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from soundlake.broker.batches import Batch, Column, pack_column, unpack
-from soundlake.broker.checks import MAX_RECORD_BYTES, check_known, check_partition_count, find_too_large
-from soundlake.broker.log_file import CommitUnsure, LogFile
+from soundlake.broker.batches import Batch, Column, measure, pack_column, unpack
+from soundlake.broker.checks import MAX_RECORD_BYTES, check_known, check_pairs, check_partition_count, find_too_large
+from soundlake.broker.log_errors import CommitUnsure
+from soundlake.broker.log_file import LogFile
 from soundlake.broker.partitioner import assign_partitions
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
 from soundlake.contract import Topic
-from soundlake.errors import Retryable
+from soundlake.errors import SoundlakeError
 
 MAX_TRANSACTION_RECORDS = 10_000
 """An append of more is made durable in parts of this many."""
@@ -69,23 +70,25 @@ class EmbeddedBroker:
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records, the partition chosen by the key, in transactions of at most 10,000; on the disk when it returns.
 
-        Raises Unavailable if the first transaction did not succeed; a later one that did not is in the Delivery.
+        Raises Unavailable if nothing was appended; what a later transaction could not append has failed in the Delivery.
         """
+        check_pairs(keys, values)
         ids = self._find(topic)
-        failed, unsure = find_too_large(keys, values), dict[int, str]()
-        good = np.setdiff1d(np.arange(len(values)), np.fromiter(failed, np.int64, len(failed)))
-        appended = False
-        for rows in _split(good, values):
+        columns = pa.record_batch({"key": pa.array(keys, pa.large_binary()), "value": pa.array(values, pa.large_binary())})
+        sizes = measure(columns["key"]) + measure(columns["value"])
+        failed, unsure = find_too_large(sizes), dict[int, str]()
+        parts = list(_split(np.setdiff1d(np.arange(len(values)), list(failed)), sizes))
+        for done, rows in enumerate(parts):
             try:
-                self._append_rows(ids, [keys[row] for row in rows], [values[row] for row in rows])
-                appended = True
-            except CommitUnsure as error:
-                unsure.update(dict.fromkeys(rows, error.message))
-                appended = True
-            except Retryable as error:
-                if not appended:
+                self._append_rows(ids, columns.take(pa.array(rows)))
+            except SoundlakeError as error:
+                is_unsure = isinstance(error, CommitUnsure)
+                if done == 0 and not is_unsure:
                     raise
-                failed.update(dict.fromkeys(rows, error.message))
+                unsure = dict.fromkeys(rows.tolist(), error.message) if is_unsure else {}
+                left = [row for part in parts[done + is_unsure :] for row in part.tolist()]
+                failed.update(dict.fromkeys(left, error.message))
+                break
         return Delivery(len(values), failed, unsure)
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
@@ -136,38 +139,33 @@ class EmbeddedBroker:
         check_known(topic, len(self._ids[topic]), numbers)
         return self._ids[topic]
 
-    def _append_rows(self, ids: list[int], keys: list[bytes | None], values: list[bytes | None]) -> None:
+    def _append_rows(self, ids: list[int], rows: pa.RecordBatch) -> None:
         """One transaction: a batch a partition. Only numbers are read and written while others wait."""
-        batches = list(_pack(ids, pa.array(keys, pa.binary()), pa.array(values, pa.binary()), next(self._appends)))
+        batches = list(_pack(ids, rows, without_key=next(self._appends)))
         with self._file.write() as db:
             now_ms = to_epoch_ms(self._clock())
-            for partition_id, records, packed_keys, packed_values in batches:
+            for partition_id, records, keys, values in batches:
                 base = _read_range(db, partition_id).end
-                row = (partition_id, base, records, now_ms, *packed_keys, *packed_values)
-                db.execute("insert into batches values (?, ?, ?, ?, ?, ?, ?, ?)", row)
+                db.execute("insert into batches values (?, ?, ?, ?, ?, ?, ?, ?)", (partition_id, base, records, now_ms, *keys, *values))
                 db.execute("update partitions set end_offset = ? where id = ?", (base + records, partition_id))
 
 
-def _pack(ids: list[int], keys: pa.Array, values: pa.Array, without_key: int) -> Iterator[tuple[int, int, Column, Column]]:
-    numbers = assign_partitions(keys, len(ids), without_key=without_key)
+def _pack(ids: list[int], rows: pa.RecordBatch, *, without_key: int) -> Iterator[tuple[int, int, Column, Column]]:
+    numbers = assign_partitions(rows["key"], len(ids), without_key=without_key)
     for number in np.unique(numbers):
-        rows = pa.array(np.flatnonzero(numbers == number))
-        yield ids[number], len(rows), pack_column(keys.take(rows)), pack_column(values.take(rows))
+        own = rows.take(pa.array(np.flatnonzero(numbers == number)))
+        yield ids[number], len(own), pack_column(own["key"]), pack_column(own["value"])
 
 
-def _split(rows: npt.NDArray[np.int64], values: Sequence[bytes | None]) -> Iterator[list[int]]:
-    """Runs of at most 10,000 rows and 32 MiB of values."""
-    part: list[int] = []
-    part_bytes = 0
-    for row in rows.tolist():
-        size = len(values[row] or b"")
-        if len(part) == MAX_TRANSACTION_RECORDS or part_bytes + size > _MAX_TRANSACTION_BYTES:
-            yield part
-            part, part_bytes = [], 0
-        part.append(row)
-        part_bytes += size
-    if part:
-        yield part
+def _split(rows: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Iterator[npt.NDArray[np.int64]]:
+    """Runs of at most 10,000 rows and 32 MiB."""
+    ends = np.cumsum(sizes[rows])
+    start = 0
+    while start < len(rows):
+        limit = _MAX_TRANSACTION_BYTES + (ends[start - 1] if start else 0)
+        stop = min(start + MAX_TRANSACTION_RECORDS, int(np.searchsorted(ends, limit, side="right")))
+        yield rows[start:stop]
+        start = stop
 
 
 def _read_range(db: sqlite3.Connection, partition_id: int) -> OffsetRange:
@@ -180,7 +178,7 @@ def _take_batches(rows: sqlite3.Cursor, offset: int, max_records: int, max_bytes
     found_bytes = 0
     for base, records, timestamp_ms, key_lengths, key_bytes, value_lengths, value_bytes in rows:
         batches.append(Batch(base, records, timestamp_ms, Column(key_lengths, key_bytes), Column(value_lengths, value_bytes)))
-        found_bytes += len(value_bytes)
+        found_bytes += len(key_bytes) + len(value_bytes)
         if base + records - offset >= max_records or found_bytes >= max_bytes:
             break
     return batches

@@ -7,9 +7,10 @@ import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
+import numpy as np
 import pyarrow as pa
 
-from soundlake.broker.checks import check_known, check_partition_count, find_too_large
+from soundlake.broker.checks import check_known, check_pairs, check_partition_count, find_too_large
 from soundlake.broker.partitioner import assign_partitions
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
 from soundlake.contract import Topic
@@ -58,7 +59,11 @@ class MemoryBroker:
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records, the partition chosen by the key."""
-        partitions, now, failed = self._find(topic), to_epoch_ms(self._clock()), find_too_large(keys, values)
+        check_pairs(keys, values)
+        partitions, now = self._find(topic), to_epoch_ms(self._clock())
+        failed = find_too_large(np.array([len(key or b"") + len(value or b"") for key, value in zip(keys, values, strict=True)], np.int64))
+        if not values:
+            return Delivery(0, {}, {})
         numbers = assign_partitions(pa.array(keys, pa.binary()), len(partitions), without_key=next(self._appends))
         for index, (number, key, value) in enumerate(zip(numbers, keys, values, strict=True)):
             if index not in failed:
