@@ -1,0 +1,51 @@
+"""What a store or a table says when it refuses, in words that name the place and the next step."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+from deltalake.exceptions import CommitFailedError, DeltaError
+from obstore.exceptions import BaseError as StoreError
+
+from soundlake.errors import Retryable, Unavailable
+
+
+class Refused(Retryable):
+    """Another commit came first; what this one was based on may no longer be true."""
+
+
+_NEXT_STEPS = (
+    ("no space left", "the disk is full", "free some space and start again: nothing is lost, it goes on where it stopped"),
+    ("file too large", "a file may not grow further", "raise the file-size limit (ulimit -f) and start again: nothing is lost"),
+    ("quota", "the quota is used up", "free some space and start again: nothing is lost, it goes on where it stopped"),
+    ("permission denied", "writing there is not allowed", "give this user write access to it and start again"),
+    ("read-only file system", "it is mounted read-only", "mount it for writing and start again"),
+    ("not a directory", "a file stands where a folder should be", "move that file away, or choose another place with SOUNDLAKE_LAKE"),
+    ("nosuchbucket", "there is no such bucket", "make the bucket, or correct SOUNDLAKE_LAKE"),
+    ("accessdenied", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("signaturedoesnotmatch", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+)
+
+
+@contextmanager
+def explain_faults(uri: str) -> Iterator[None]:
+    """Turn errors of the store or of delta-rs into `Unavailable` naming `uri`, and a lost commit race into `Refused`."""
+    try:
+        yield
+    except CommitFailedError as cause:
+        raise Refused(f"{uri}: another commit came first ({cause})", next_step="try again") from cause
+    except (OSError, DeltaError, StoreError) as cause:
+        raise describe_fault(uri, cause) from cause
+
+
+def describe_fault(uri: str, cause: Exception) -> Unavailable:
+    """The error for `cause` at `uri`, with what is known to help."""
+    said = str(cause)
+    for sign, meaning, next_step in _NEXT_STEPS:
+        if sign in said.lower():
+            return Unavailable(f"{uri}: {meaning}", next_step=next_step)
+    first_line = said.splitlines()[0][:300] if said else type(cause).__name__
+    return Unavailable(
+        f"{uri}: the lake cannot be used ({first_line})", next_step="see that the place exists and answers, then start again"
+    )

@@ -1,0 +1,96 @@
+"""The lake by its address: a folder, or a bucket that takes S3's or Google's verbs."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from deltalake import DeltaTable, Field
+from deltalake.exceptions import TableNotFoundError
+
+from soundlake.errors import Unavailable
+from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
+from soundlake.lake.faults import Refused, explain_faults
+from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
+from soundlake.lake.store import open_store
+from soundlake.lake.table import EventTable
+from soundlake.settings import Address
+
+
+class Lake:
+    """All tables of one lake. Opening it touches nothing; `ensure_tables` makes what is missing."""
+
+    def __init__(self, address: Address, storage_options: Mapping[str, str] | None = None) -> None:
+        self.address = address
+        self.storage_options = dict(storage_options or {})
+        self._root = str(address.path) if address.path is not None else address.url.rstrip("/")
+
+    def uri(self, name: str, layer: str = "bronze") -> str:
+        """Where a table lies, as Delta readers take it: a path, or s3://bucket/…."""
+        return f"{self._root}/{layer}/{name}"
+
+    def ensure_tables(self) -> None:
+        """Make every bronze table that is not there, empty, and give those that are there the contract's newer columns."""
+        for layout in LAYOUTS.values():
+            with explain_faults(self.uri(layout.name)):
+                self._ensure_table(layout)
+
+    def table(self, name: str, checkpoint: Callable[[str], None] = lambda _: None) -> EventTable:
+        """The bronze table of that name for one writer; `checkpoint` is told when its files are written."""
+        layout, uri = LAYOUTS[name], self.uri(name)
+        with explain_faults(uri):
+            store = open_store(uri, self.storage_options)
+        return EventTable(uri, layout, store, self.storage_options, checkpoint)
+
+    def read(self, name: str, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
+        """The rows of a bronze table as it is now."""
+        return self.table(name).read(columns, rows_where)
+
+    def last_batch(self, name: str) -> int:
+        """The number of the last batch of a bronze table, 0 when there is none."""
+        return self.table(name).last_batch
+
+    def compact(self, now: datetime, *, vacuum_retention_hours: int | None = None) -> list[Compaction]:
+        """Compact what is over in every bronze table; with a retention, delete older files that no commit names too.
+
+        A table that another process compacts at the same time is left to that one.
+        """
+        return [self._compact(layout, now, vacuum_retention_hours) for layout in LAYOUTS.values()]
+
+    def _compact(self, layout: TableLayout, now: datetime, retention_hours: int | None) -> Compaction:
+        table = self._open(layout.name)
+        try:
+            done = compact_table(table, layout, now)
+        except Refused:
+            return Compaction(layout.name, 0, 0)
+        deleted = 0 if retention_hours is None else vacuum_table(self._open(layout.name), retention_hours)
+        return Compaction(done.table, done.files_before, done.files_after, deleted)
+
+    def _open(self, name: str) -> DeltaTable:
+        try:
+            with explain_faults(self.uri(name)):
+                return DeltaTable(self.uri(name), storage_options=self.storage_options)
+        except Unavailable as cause:
+            if isinstance(cause.__cause__, TableNotFoundError):
+                raise Unavailable(f"{self.uri(name)}: there is no such table yet", next_step="run `soundlake sink` first") from cause
+            raise
+
+    def _ensure_table(self, layout: TableLayout) -> None:
+        uri = self.uri(layout.name)
+        if not DeltaTable.is_deltatable(uri, self.storage_options):
+            DeltaTable.create(
+                uri,
+                schema=layout.full_schema,
+                mode="ignore",
+                partition_by=list(layout.partition_by),
+                configuration={**TABLE_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(layout.stats_columns)},
+                storage_options=self.storage_options,
+            )
+            return
+        table = DeltaTable(uri, storage_options=self.storage_options)
+        known = {field.name for field in table.schema().fields}
+        missing = [Field.from_arrow(field) for field in layout.full_schema if field.name not in known]
+        if missing:
+            table.alter.add_columns(missing)

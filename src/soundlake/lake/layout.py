@@ -1,0 +1,46 @@
+"""How bronze lies in the lake: one Delta table a topic and one for what was rejected, each partitioned by time."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import pyarrow as pa
+
+from soundlake.contract import BRONZE_SCHEMA, REJECTED_SCHEMA, REJECTED_TABLE, TOPICS
+from soundlake.contract.topics import DAILY
+
+TABLE_PROPERTIES = {
+    "delta.checkpointInterval": "100",
+    # A commit every two seconds makes 10,000 log files in six hours; opening a table lists them all.
+    "delta.logRetentionDuration": "interval 6 hours",
+    "delta.deletedFileRetentionDuration": "interval 24 hours",
+}
+"""What every bronze table is made with; nothing here needs more than protocol (1,2), which all engines read."""
+
+
+@dataclass(frozen=True)
+class TableLayout:
+    """One bronze table: its columns inside the files, its partition columns and the time they are cut from."""
+
+    name: str
+    schema: pa.Schema
+    partition_by: tuple[str, ...]
+    time_column: str
+
+    @property
+    def full_schema(self) -> pa.Schema:
+        """The files' columns and then the partition columns (zero-padded text), as the table shows them."""
+        return pa.schema([*self.schema, *(pa.field(name, pa.string()) for name in self.partition_by)])
+
+    @property
+    def stats_columns(self) -> tuple[str, ...]:
+        """The columns whose least and greatest value stand in the log: those that readers filter on."""
+        return tuple(name for name in ("_batch", "_partition", "_offset", "played_at") if name in self.schema.names)
+
+
+REJECTED = TableLayout(REJECTED_TABLE, REJECTED_SCHEMA, DAILY, "_ingested_at")
+LAYOUTS: dict[str, TableLayout] = {
+    **{topic.table: TableLayout(topic.table, BRONZE_SCHEMA, topic.partition_by, "played_at") for topic in TOPICS},
+    REJECTED_TABLE: REJECTED,
+}
+"""Every bronze table by name."""
