@@ -15,7 +15,7 @@ from soundlake.contract import EVENT_SCHEMA, LIVE_TOPIC_OF_TYPE, Topic
 from soundlake.contract.encode import encode_events
 from soundlake.errors import SoundlakeError
 
-_CHUNK_ROWS = 20_000  # encoded at a time: about 10 MB, whatever the size of the table
+_CHUNK_ROWS = 10_000  # encoded at a time, so that memory is flat; one transaction of the embedded log, so that a retry is all or nothing
 
 
 class Publisher:
@@ -64,7 +64,7 @@ def _route(events: pa.Table, topic: Topic | None) -> Iterator[tuple[Topic | str,
     if "event_type" not in events.column_names:
         yield "event_type is missing", np.arange(len(events))
         return
-    kinds = events["event_type"].combine_chunks().dictionary_encode(null_encoding="encode")
+    kinds = events["event_type"].cast(pa.string()).combine_chunks().dictionary_encode(null_encoding="encode")
     codes = kinds.indices.to_numpy()
     codes_of: dict[Topic | str, list[int]] = {}
     for code, kind in enumerate(kinds.dictionary.to_pylist()):
