@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-Ints = NDArray[np.int64]
-Floats = NDArray[np.float64]
+Ints = NDArray[np.signedinteger[Any]]
+Floats = NDArray[np.floating[Any]]
 
 DIMENSIONS = 8
 
@@ -19,11 +20,13 @@ class Catalogue:
     """Columns of the music. Artists are sorted by cluster, albums by artist and release, tracks by album and number.
 
     `*_first` are offsets into the next finer level, one longer than their own. `artist_reach` and `track_reach` cumulate popularity from
-    0 over the whole catalogue (one longer), so that any contiguous part can be drawn from by one search. Days count from 1970-01-01.
+    0 over the whole catalogue (one longer), so that any contiguous part can be drawn from by one search. `cluster_pull` is a factor on how
+    much listeners turn to a cluster. Days count from 1970-01-01. `fingerprint` stands for the whole.
     """
 
     cluster_name: list[str]
     cluster_position: Floats
+    cluster_pull: Floats
     cluster_first: Ints
     artist_id: pa.Array
     artist_name: pa.Array
@@ -41,6 +44,7 @@ class Catalogue:
     track_duration_ms: Ints
     track_is_explicit: NDArray[np.bool_]
     track_reach: Floats
+    fingerprint: int
 
     @property
     def artists(self) -> int:

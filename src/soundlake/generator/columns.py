@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
@@ -48,17 +49,29 @@ def write_uuids(high: Keys, low: Keys) -> pa.Array:
     return pa.StringArray.from_buffers(len(high), pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
-def write_events(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: Queue, hearing: Hearing, acts: Acts) -> pa.Table:
-    """The events of these sittings, ordered by the moment they are sent (EVENT_SCHEMA)."""
-    rows = _Rows(sittings, queue, hearing, acts)
-    columns = _Columns(catalogue, listeners, sittings, queue, hearing, acts, rows)
+@dataclass(frozen=True)
+class Story:
+    """Everything that is known of a stretch of time: who listened when, to what, how, and what they did beside."""
+
+    catalogue: Catalogue
+    listeners: Listeners
+    sittings: Sittings
+    queue: Queue
+    hearing: Hearing
+    acts: Acts
+
+
+def write_events(story: Story, user_prefix: str) -> pa.Table:
+    """The events of a story, ordered by the moment they are sent (EVENT_SCHEMA)."""
+    columns = _Columns(story, _Rows(story), user_prefix)
     return pa.table([columns.make(field) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
 
 
 class _Rows:
     """Which play each event belongs to, what it is and when; sorted."""
 
-    def __init__(self, sittings: Sittings, queue: Queue, hearing: Hearing, acts: Acts) -> None:
+    def __init__(self, story: Story) -> None:
+        queue, hearing, acts = story.queue, story.hearing, story.acts
         plays = len(hearing.kept)
         play = np.concatenate([np.arange(plays), acts.play])
         kind = np.concatenate([np.full(plays, _PLAY), acts.kind + 1])
@@ -74,21 +87,19 @@ class _Rows:
         self.act = np.where(order >= plays, order - plays, 0)
         self.queued = hearing.kept[self.play]
         self.sitting = queue.sitting[self.queued]
-        self.listener = sittings.listener[self.sitting]
+        self.listener = story.sittings.listener[self.sitting]
         self.is_play: NDArray[np.bool_] = self.kind == _PLAY
 
 
 class _Columns:
     """One method a column (or a few alike); all of them have a row an event."""
 
-    def __init__(
-        self, catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: Queue, hearing: Hearing, acts: Acts, rows: _Rows
-    ) -> None:
-        self._catalogue, self._listeners, self._sittings, self._queue = catalogue, listeners, sittings, queue
-        self._hearing, self._acts, self._rows = hearing, acts, rows
+    def __init__(self, story: Story, rows: _Rows, user_prefix: str) -> None:
+        self._catalogue, self._listeners, self._sittings, self._queue = story.catalogue, story.listeners, story.sittings, story.queue
+        self._hearing, self._acts, self._rows, self._user_prefix = story.hearing, story.acts, rows, user_prefix
         self._is_list_act = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
         self._has_no_track = rows.kind - 1 == CREATE
-        self._track = queue.track[rows.queued]
+        self._track = story.queue.track[rows.queued]
         self._device = self._draw_devices()
         self._makers = self._list_makers()
 
@@ -150,7 +161,7 @@ class _Columns:
         return pa.array(flag[self._rows.sitting], mask=~self._rows.is_play)
 
     def _name_listeners(self) -> pa.Array:
-        return pa.array([f"listener-{number:06d}" for number in self._listeners.number.tolist()])
+        return pa.array([f"{self._user_prefix}-{number:06d}" for number in self._listeners.number.tolist()])
 
     def _name_sittings(self) -> pa.Array:
         return write_uuids(*(draw_bits(self._sittings.key, purpose) for purpose in ("id high", "id low")))

@@ -60,7 +60,7 @@ class Listeners:
 
 def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
     """The listeners of those numbers."""
-    key = child_keys(root_key(seed), "listener", numbers)
+    key = child_keys(root_key(seed, catalogue.fingerprint), "listener", numbers)
     position = _draw_positions(catalogue, key)
     clusters, reach = _draw_interests(catalogue, key, position)
     return Listeners(
@@ -91,7 +91,8 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
 
 def _draw_positions(catalogue: Catalogue, key: Keys) -> Floats:
     """A place near one of the clusters, which is the listener's home."""
-    home = np.minimum((draw(key, "home") * len(catalogue.cluster_name)).astype(np.int64), len(catalogue.cluster_name) - 1)
+    reach = np.cumsum(catalogue.cluster_pull)
+    home = np.searchsorted(reach[:-1], draw(key, "home") * reach[-1], side="right")
     place = catalogue.cluster_position[home] + 0.35 * draw_normals(key, "position", DIMENSIONS)
     return place / np.linalg.norm(place, axis=1, keepdims=True)
 
@@ -100,7 +101,7 @@ def _draw_interests(catalogue: Catalogue, key: Keys, position: Floats) -> tuple[
     """The clusters each listener turns to, drawn without repeat by nearness (Gumbel top-k), and their cumulated weights."""
     clusters = np.arange(len(catalogue.cluster_name))
     chance = draw(child_keys(key[:, None], "interest", clusters), "gumbel")
-    score = _FOCUS * (position @ catalogue.cluster_position.T) - np.log(-np.log(chance + 1e-300))
+    score = np.log(catalogue.cluster_pull) + _FOCUS * (position @ catalogue.cluster_position.T) - np.log(-np.log(chance + 1e-300))
     chosen = np.argsort(-score, axis=1, kind="stable")[:, : min(INTERESTS, len(clusters))]
     weight = np.exp(1.1 * draw_normals(key, "interest weight", chosen.shape[1]) - 0.45 * np.arange(chosen.shape[1]))
     reach = np.cumsum(weight, axis=1)

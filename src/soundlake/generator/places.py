@@ -30,7 +30,7 @@ EASTERN: NDArray[np.bool_] = np.array([zone.startswith(("Asia", "Australia", "Pa
 
 
 @cache
-def list_offsets(first_day: int, days: int) -> NDArray[np.int64]:
+def list_offsets(first_day: int, days: int) -> Ints:
     """Seconds to take off a wall clock to get UTC: one row a place, one column a local hour from midnight of `first_day` on.
 
     A wall-clock hour that is skipped in spring counts as the hour after it, one that comes twice in autumn as the first.

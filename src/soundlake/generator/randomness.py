@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import hashlib
 from functools import cache
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
-Floats = NDArray[np.float64]
+Floats = NDArray[np.floating[Any]]
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
 _MIX_1, _MIX_2 = np.uint64(0xBF58476D1CE4E5B9), np.uint64(0x94D049BB133111EB)
@@ -33,15 +34,18 @@ def mix(keys: Keys) -> Keys:
     return mixed
 
 
-@cache
-def salt_of(purpose: str) -> np.uint64:
-    """The number that a purpose adds to a key."""
-    return np.uint64(int.from_bytes(hashlib.blake2b(purpose.encode(), digest_size=8).digest(), "little"))
+def hash_text(text: str) -> np.uint64:
+    """A number of 64 bits that stands for a text."""
+    return np.uint64(int.from_bytes(hashlib.blake2b(text.encode(), digest_size=8).digest(), "little"))
 
 
-def root_key(seed: int) -> Keys:
-    """The key of a world, as an array of one."""
-    return mix(np.array([seed], np.uint64) + salt_of("world"))
+salt_of = cache(hash_text)
+"""The number that a purpose adds to a key."""
+
+
+def root_key(seed: int, fingerprint: int) -> Keys:
+    """The key of a world of that seed over that catalogue, as an array of one."""
+    return mix(mix(np.array([seed], np.uint64) + salt_of("world")) ^ np.uint64(fingerprint))
 
 
 def child_keys(parents: Keys, purpose: str, numbers: NDArray[np.integer] | int) -> Keys:
@@ -77,7 +81,7 @@ def draw_normals(keys: Keys, purpose: str, count: int) -> Floats:
     return draw_normal(child_keys(keys[:, None], purpose, np.arange(count)), "normal")
 
 
-def draw_rank(keys: Keys, purpose: str, exponents: Floats, sizes: Floats) -> NDArray[np.int64]:
+def draw_rank(keys: Keys, purpose: str, exponents: Floats, sizes: Floats) -> Ints:
     """A rank from 0 below the size for each key, of a heavy tail: density falling as (1 + rank)^-exponent (bounded Pareto)."""
     slope = 1.0 - exponents
     reach = (sizes + 1.0) ** slope - 1.0
@@ -85,6 +89,6 @@ def draw_rank(keys: Keys, purpose: str, exponents: Floats, sizes: Floats) -> NDA
     return np.minimum(ranks, sizes - 1).astype(np.int64)
 
 
-def choose(cumulated: Floats, shares: Floats) -> NDArray[np.int64]:
+def choose(cumulated: Floats, shares: Floats) -> Ints:
     """The column each share falls into; `cumulated` has a row a share, ascending to 1."""
     return np.minimum((shares[:, None] >= cumulated).sum(axis=1), cumulated.shape[1] - 1)

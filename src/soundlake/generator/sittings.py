@@ -28,11 +28,13 @@ class Sittings:
     latest_ms: Ints
 
 
-def plan_sittings(listeners: Listeners, first_day: int, days: int) -> Sittings:
-    """The sittings that begin in the UTC days `first_day` .. `first_day + days`, ordered by listener and time.
+def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int) -> Sittings:
+    """The sittings that begin from `from_ms` on and before `until_ms` (UTC, epoch ms), ordered by listener and time.
 
     A sitting ends before the next one of its local day begins, and before the next dawn.
     """
+    first_day = from_ms // DAY_MS
+    days = -(-until_ms // DAY_MS) - first_day
     row, day = _list_local_days(listeners, first_day, days)
     key = child_keys(listeners.key[row], "day", day)
     count = _count_sittings(listeners, row, day, key)
@@ -49,7 +51,7 @@ def plan_sittings(listeners: Listeners, first_day: int, days: int) -> Sittings:
     latest_ms = dawn - _find_offset(offsets, listeners.place[row], dawn, first_day)
     is_followed = np.append(of_day[1:] == of_day[:-1], False) if len(of_day) else np.zeros(0, bool)
     latest_ms = np.where(is_followed, np.append(start_ms[1:], 0), latest_ms)
-    kept = (start_ms >= first_day * DAY_MS) & (start_ms < (first_day + days) * DAY_MS)
+    kept = (start_ms >= from_ms) & (start_ms < until_ms)
     return Sittings(row[kept], day[kept], sitting_key[kept], start_ms[kept], latest_ms[kept])
 
 

@@ -47,6 +47,7 @@ TITLES_BY_SCRIPT: dict[str, tuple[list[str], list[str]]] = {
     "devanagari": ("मेरा वो पहली".split(), "सपना बारिश रात गीत".split()),
     "thai": ("คิดถึง รอ ลืม".split(), "เธอ ฝน เมื่อวาน".split()),
 }
+WITHOUT_SPACES = ("japanese", "chinese", "thai")
 EMOJI = "🌙 🔥 🌊 💔 ✨ 🪩 🌵 🦋".split()
 VERSIONS = ("", "", "", "", "", "", "", " - Live", " - Remastered 2011", " (feat. {guest})", " - Acoustic", " - Radio Edit", " {emoji}")
 

@@ -10,14 +10,16 @@ import numpy as np
 import pyarrow as pa
 
 from soundlake.generator.acts import act
+from soundlake.generator.assembly import assemble_catalogue
 from soundlake.generator.catalogue import Catalogue
 from soundlake.generator.choices import fill_queue
-from soundlake.generator.columns import write_events
+from soundlake.generator.catalogue_file import read_music
+from soundlake.generator.columns import Story, write_events
 from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.hearing import hear
-from soundlake.generator.invention import invent_catalogue
+from soundlake.generator.invention import invent_music
 from soundlake.generator.listeners import make_listeners
-from soundlake.generator.sittings import plan_sittings
+from soundlake.generator.sittings import DAY_MS, plan_sittings
 
 BLOCK_LISTENERS = 8_192
 _LISTENER_DAYS = 8_192
@@ -40,6 +42,7 @@ class World:
 
     config: GeneratorConfig
     catalogue: Catalogue
+    user_prefix: str = "listener"
 
     def list_stretches(self) -> list[Stretch]:
         """All stretches, in the order of the stream: by time, then by listener. They depend on the configuration alone."""
@@ -54,17 +57,29 @@ class World:
 
     def make_events(self, stretch: Stretch) -> pa.Table:
         """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA)."""
-        numbers = np.arange(stretch.first_listener, stretch.first_listener + stretch.listeners)
-        listeners = make_listeners(self.catalogue, self.config.seed, numbers)
-        sittings = plan_sittings(listeners, stretch.first_day, stretch.days)
-        queue = fill_queue(self.catalogue, listeners, sittings, self.config.seed)
-        hearing = hear(self.catalogue, listeners, sittings, queue)
-        return write_events(self.catalogue, listeners, sittings, queue, hearing, act(listeners, queue, hearing))
+        from_ms = stretch.first_day * DAY_MS
+        return self._make(stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS)
+
+    def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
+        """The same for any span of time (UTC, epoch ms), a table a block of listeners."""
+        count = self.config.listeners
+        return [
+            self._make(first, min(BLOCK_LISTENERS, count - first), from_ms, until_ms) for first in range(0, count, BLOCK_LISTENERS)
+        ]
+
+    def _make(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
+        catalogue, seed = self.catalogue, self.config.seed
+        listeners = make_listeners(catalogue, seed, np.arange(first_listener, first_listener + count))
+        sittings = plan_sittings(listeners, from_ms, until_ms)
+        queue = fill_queue(catalogue, listeners, sittings, seed)
+        hearing = hear(catalogue, listeners, sittings, queue)
+        return write_events(Story(catalogue, listeners, sittings, queue, hearing, act(listeners, queue, hearing)), self.user_prefix)
 
 
 def make_world(config: GeneratorConfig) -> World:
     """The world of a configuration, its catalogue made."""
-    return World(config, invent_catalogue(config.tracks, config.seed))
+    music = invent_music(config.tracks, config.seed) if config.catalog is None else read_music(config.catalog)
+    return World(config, assemble_catalogue(music))
 
 
 def generate_events(config: GeneratorConfig) -> Iterator[pa.Table]:
