@@ -1,0 +1,19 @@
+"""`soundlake serve …`: the programs that people look at."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def serve_dashboard(
+    host: Annotated[str | None, typer.Option(help="Address to bind to; default: SOUNDLAKE_HOST.")] = None,
+    port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to bind to; default: SOUNDLAKE_DASHBOARD_PORT.")] = None,
+) -> None:
+    """Serve the dashboard until it is stopped."""
+    from soundlake.dashboard import serve
+    from soundlake.settings import load_settings
+
+    settings = load_settings()
+    serve(host or settings.host, port or settings.dashboard_port)

@@ -1,0 +1,122 @@
+"""The charts of the pages, from typed answers to Altair; fonts and grids come from Streamlit's theme. All times are UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import UTC, date, datetime, time, timedelta
+
+import altair as alt
+
+from soundlake.dashboard.formats import format_count, format_days, format_device, format_share
+from soundlake.dashboard.queries import Bucket, DeviceBucket, Hour
+from soundlake.dashboard.theme import Palette
+
+WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
+
+_HEIGHT = 280
+_MOST_BARS = 200
+_MOST_DAYS_NAMED = 300
+_GAP = 0.12
+
+Row = dict[str, object]
+
+
+def draw_amounts(
+    buckets: Sequence[Bucket], measure: Callable[[Bucket], float], title: str, show: Callable[[Bucket], str], palette: Palette
+) -> alt.Chart:
+    """One measure over time, from zero: bars as wide as their days, or an area where bars would be thinner than a pixel or two."""
+    rows = [_place(bucket.first, bucket.last) | {"value": measure(bucket), "shown": show(bucket)} for bucket in buckets]
+    channels = [_scale_time("begin", buckets), alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=5, format="~s"))]
+    chart = _open_chart(rows)
+    if len(rows) > _MOST_BARS:
+        area = chart.mark_area(color=palette.accent, fillOpacity=0.35, line={"color": palette.accent, "strokeWidth": 1.2})
+        return _encode(area, channels, _tell(title))
+    return _encode(chart.mark_bar(color=palette.accent, cornerRadiusEnd=2, orient="vertical"), [*channels, alt.X2("end")], _tell(title))
+
+
+def draw_rate(buckets: Sequence[Bucket], measure: Callable[[Bucket], float | None], title: str, palette: Palette) -> alt.Chart:
+    """A rate over time as a line with zero below it; a bucket without a rate is a gap."""
+    colour = palette.series[1]
+    rows = [_place(bucket.first, bucket.last) | {"value": measure(bucket), "shown": format_share(measure(bucket))} for bucket in buckets]
+    line = _open_chart(rows).mark_line(color=colour, strokeWidth=2, point={"size": 22, "color": colour, "filled": True})
+    rate = alt.Y("value:Q", title=title, axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(zero=True))
+    return _encode(line, [_scale_time("middle", buckets), rate], _tell(title))
+
+
+def draw_week(hours: Sequence[Hour], palette: Palette) -> alt.Chart:
+    """Plays by hour and weekday, the stronger the colour the more."""
+    rows: list[Row] = [
+        {"weekday": WEEKDAYS[hour.weekday - 1], "hour": f"{hour.hour:02}", "plays": hour.plays, "shown": format_count(hour.plays)}
+        for hour in hours
+    ]
+    return _encode(
+        _open_chart(rows).mark_rect(cornerRadius=3, stroke=palette.background, strokeWidth=2),
+        [
+            alt.X("hour:O", title="Hour of the day (UTC)", axis=alt.Axis(labelAngle=0, labelOverlap=True, ticks=False, domain=False)),
+            alt.Y("weekday:O", title=None, sort=list(WEEKDAYS), axis=alt.Axis(ticks=False, domain=False)),
+            alt.Color(
+                "plays:Q",
+                title="Plays",
+                scale=alt.Scale(range=list(palette.intensities), zero=True),
+                legend=alt.Legend(format="~s", tickMinStep=1),
+            ),
+        ],
+        {"Weekday": "weekday", "Hour (UTC)": "hour", "Plays": "shown"},
+    )
+
+
+def draw_device_mix(buckets: Sequence[DeviceBucket], devices: Sequence[str], palette: Palette) -> alt.Chart:
+    """The share of each device type over time; a device keeps its colour, whichever others are shown."""
+    totals: dict[date, int] = {}
+    for bucket in buckets:
+        totals[bucket.first] = totals.get(bucket.first, 0) + bucket.started
+    rows = [
+        _place(bucket.first, bucket.last)
+        | {"device": format_device(bucket.device), "value": bucket.started, "shown": format_share(bucket.started / totals[bucket.first])}
+        for bucket in buckets
+    ]
+    present = {bucket.device for bucket in buckets}
+    colours = {
+        format_device(device): palette.series[place % len(palette.series)] for place, device in enumerate(devices) if device in present
+    }
+    return _encode(
+        _open_chart(rows).mark_bar(orient="vertical"),
+        [
+            _scale_time("begin", buckets),
+            alt.X2("end"),
+            alt.Y("value:Q", stack="normalize", title="Share of plays started", axis=alt.Axis(format=".0%", tickCount=5)),
+            alt.Color(
+                "device:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=alt.Legend(title=None, orient="top")
+            ),
+        ],
+        {"When": "days", "Device": "device", "Share": "shown"},
+    )
+
+
+def _encode(chart: alt.Chart, channels: Sequence[object], told: Mapping[str, str]) -> alt.Chart:
+    return chart.encode(*channels, tooltip=[alt.Tooltip(f"{field}:N", title=title) for title, field in told.items()])
+
+
+def _open_chart(rows: list[Row]) -> alt.Chart:
+    return alt.Chart(alt.InlineData(values=rows), height=_HEIGHT)
+
+
+def _place(first: date, last: date) -> Row:
+    """A bucket on the axis: where its days begin and end, a little apart from the next, in milliseconds since 1970."""
+    begin, end = _count_ms(first), _count_ms(last + timedelta(days=1))
+    gap = (end - begin) * _GAP / 2
+    return {"begin": begin + gap, "middle": (begin + end) / 2, "end": end - gap, "days": format_days(first, last)}
+
+
+def _count_ms(day: date) -> float:
+    return datetime.combine(day, time.min, UTC).timestamp() * 1000
+
+
+def _scale_time(field: str, buckets: Sequence[Bucket | DeviceBucket]) -> alt.X:
+    long = len(buckets) > 0 and (buckets[-1].last - buckets[0].first).days > _MOST_DAYS_NAMED
+    axis = alt.Axis(format="%b %Y" if long else "%-d %b", grid=False, labelOverlap=True, tickCount=8, labelFlush=False)
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+
+
+def _tell(title: str) -> dict[str, str]:
+    return {"When": "days", title: "shown"}

@@ -1,0 +1,65 @@
+"""Ten tracks for one listener, with how strongly and why."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from soundlake.dashboard import queries
+from soundlake.dashboard.formats import escape_markdown
+from soundlake.dashboard.links import find_spotify_link
+from soundlake.dashboard.page import Page, View
+from soundlake.dashboard.queries import Recommendation
+from soundlake.dashboard.ranking import Place, show_ranking
+from soundlake.dashboard.sidebar import LISTENER_KEY
+
+_OFFERED = 8
+
+
+def render(view: View) -> None:
+    """Draws the page."""
+    listener = view.filters.listener or (view.listeners[0] if len(view.listeners) == 1 else None)
+    if listener is None:
+        _offer_listeners(view.listeners)
+        return
+    recommendations = view.ask(queries.recommend, listener)
+    if not recommendations:
+        st.info("There is nothing to recommend to this listener yet: nobody else heard the same tracks.", icon=":material/hourglass_empty:")
+        return
+    st.markdown(f"For **{escape_markdown(listener)}**, from the whole listening history; period and devices do not narrow it.")
+    show_ranking(list_recommended(recommendations), "Recommended tracks")
+
+
+def list_recommended(recommendations: Sequence[Recommendation]) -> list[Place]:
+    """The places of the list; bars are relative to the best score."""
+    best = max(item.score for item in recommendations) or 1
+    return [_describe(item, best) for item in recommendations]
+
+
+def _describe(item: Recommendation, best: float) -> Place:
+    link = find_spotify_link(item.track_id, item.track_name, item.artist_name, is_synthetic=item.is_synthetic)
+    return Place(
+        name=item.track_name or item.track_id,
+        by=" · ".join(word for word in (item.artist_name, item.album_name) if word),
+        reason=item.reason[:1].upper() + item.reason[1:] if item.reason else None,
+        bar=item.score / best,
+        figure=f"score {item.score:.3f}",
+        link=link,
+        link_text="Play on Spotify" if link and "/track/" in link else "Search on Spotify",
+        badge="invented track" if item.is_synthetic else "",
+    )
+
+
+def _offer_listeners(listeners: tuple[str, ...]) -> None:
+    st.info("Recommendations are for one listener: choose one on the left, or one of the most active here.", icon=":material/person:")
+    with st.container(horizontal=True):
+        for listener in listeners[:_OFFERED]:
+            st.button(escape_markdown(listener), key=f"offer {listener}", on_click=_choose, args=(listener,))
+
+
+def _choose(listener: str) -> None:
+    st.session_state[LISTENER_KEY] = listener
+
+
+PAGE = Page(order=40, title="Recommendations", path="recommendations", icon=":material/recommend:", render=render, has_period=False)

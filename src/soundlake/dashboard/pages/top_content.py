@@ -1,0 +1,49 @@
+"""The ten tracks, artists and albums heard most."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import streamlit as st
+
+from soundlake.dashboard import queries
+from soundlake.dashboard.formats import format_count, format_duration, format_share
+from soundlake.dashboard.page import Page, View
+from soundlake.dashboard.queries import Content, Measure, Ranked
+from soundlake.dashboard.ranking import Place, show_ranking
+
+_TOP = 10
+_LISTS: tuple[tuple[str, Content], ...] = (("Top tracks", "track"), ("Top artists", "artist"), ("Top albums", "album"))
+_MEASURES: dict[str, Measure] = {"Plays": "plays", "Listening time": "time"}
+
+
+def render(view: View) -> None:
+    """Draws the page."""
+    measure = _MEASURES[st.segmented_control("Ranked by", list(_MEASURES), default="Plays", required=True, key="by", bind="query-params")]
+    for column, (title, content) in zip(st.columns(len(_LISTS), gap="large"), _LISTS, strict=True):
+        with column:
+            st.subheader(title, anchor=False)
+            ranked = view.ask(queries.rank, view.filters, content, measure, _TOP)
+            if ranked:
+                show_ranking(list_places(ranked, measure), title)
+            else:
+                st.caption("Nothing was heard in this period with these filters.")
+    st.caption(f"Shares are of {'all plays' if measure == 'plays' else 'the whole listening time'} that the filters leave.")
+
+
+def list_places(ranked: Sequence[Ranked], measure: Measure) -> list[Place]:
+    """The places of a list, the longest bar for the first."""
+    most = max((item.share for item in ranked), default=0) or 1
+    return [
+        Place(
+            name=item.name,
+            by=item.by,
+            bar=item.share / most,
+            figure=f"{format_count(item.plays)} plays" if measure == "plays" else format_duration(item.heard_ms),
+            share=format_share(item.share),
+        )
+        for item in ranked
+    ]
+
+
+PAGE = Page(order=20, title="Top Content", path="top-content", icon=":material/leaderboard:", render=render)

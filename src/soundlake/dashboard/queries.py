@@ -1,0 +1,366 @@
+"""The questions that the pages ask of a snapshot: one function each, typed answers, and every choice a bound parameter.
+
+Plays are listens (`is_listen`), as in gold; skip rates and the device mix are about everything that was started. All times are UTC.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import date
+from typing import Any, Literal
+
+from duckdb import DuckDBPyConnection
+
+from soundlake.dashboard.filters import Extent, Filters
+
+Content = Literal["track", "artist", "album"]
+Measure = Literal["plays", "time"]
+Grain = Literal["day", "week", "month"]
+
+_MOST_DAYS = 120
+_MOST_WEEKS = 110
+
+_CHOSEN = """
+    chosen as (
+        select *, coalesce(device_type, 'unknown') as device
+        from silver.silver_plays
+        where played_at >= $since
+            and played_at < $until
+            and (cast($listener as varchar) is null or user_id = $listener)
+            and (len(cast($devices as varchar[])) = 0 or list_contains(cast($devices as varchar[]), coalesce(device_type, 'unknown')))
+    ),
+    listens as (select * from chosen where is_listen)
+"""
+
+
+@dataclass(frozen=True)
+class Summary:
+    """The figures of a window; `skip_rate` is null where no source says whether plays were skipped."""
+
+    plays: int
+    heard_ms: int
+    tracks: int
+    artists: int
+    listeners: int
+    days: int
+    started: int
+    skip_rate: float | None
+
+
+@dataclass(frozen=True)
+class Bucket:
+    """One day, week (from Monday) or month of a window, also one without a play; `first` and `last` are its days inside the window."""
+
+    first: date
+    last: date
+    plays: int
+    heard_ms: int
+    tracks: int
+    artists: int
+    listeners: int
+    skip_rate: float | None
+
+
+@dataclass(frozen=True)
+class Ranked:
+    """One place of a top list; `share` is of all plays (or all time) that the filters leave, and the track's own fields are null else."""
+
+    name: str
+    by: str | None
+    plays: int
+    heard_ms: int
+    share: float
+    track_id: str | None
+    is_synthetic: bool
+
+
+@dataclass(frozen=True)
+class Hour:
+    """Plays of one hour of the week; weekday 1 is Monday, hours are UTC."""
+
+    weekday: int
+    hour: int
+    plays: int
+
+
+@dataclass(frozen=True)
+class DeviceBucket:
+    """How many plays were started on one device type in a bucket."""
+
+    first: date
+    last: date
+    device: str
+    started: int
+
+
+@dataclass(frozen=True)
+class DeviceUse:
+    """What one device type was used for in the window."""
+
+    device: str
+    started: int
+    plays: int
+    heard_ms: int
+    skip_rate: float | None
+
+
+@dataclass(frozen=True)
+class Recommendation:
+    """One recommended track; `source` names the model, `reason` says why in words."""
+
+    rank: int
+    track_id: str
+    track_name: str | None
+    artist_name: str | None
+    album_name: str | None
+    score: float
+    source: str
+    reason: str | None
+    is_synthetic: bool
+
+
+def choose_grain(days: int) -> Grain:
+    """The grain in which so many days make a readable chart."""
+    if days <= _MOST_DAYS:
+        return "day"
+    return "week" if days <= _MOST_WEEKS * 7 else "month"
+
+
+def find_extent(cursor: DuckDBPyConnection, listener: str | None) -> Extent | None:
+    """The first and last play of one listener or of all; None where there is none."""
+    first, last = _fetch(
+        cursor,
+        """
+        select min(played_at), max(played_at)
+        from silver.silver_plays
+        where cast($listener as varchar) is null or user_id = $listener
+        """,
+        listener=listener,
+    )[0]
+    return None if first is None else Extent(first, last)
+
+
+def list_listeners(cursor: DuckDBPyConnection, limit: int) -> tuple[str, ...]:
+    """The listeners with the most plays, the first of them first."""
+    rows = _fetch(
+        cursor,
+        "select user_id from silver.silver_plays group by user_id order by count(*) filter (is_listen) desc, user_id limit $limit",
+        limit=limit,
+    )
+    return tuple(row[0] for row in rows)
+
+
+def count_listeners(cursor: DuckDBPyConnection) -> int:
+    """How many listeners there are."""
+    return int(_fetch(cursor, "select count(distinct user_id) from silver.silver_plays")[0][0])
+
+
+def list_devices(cursor: DuckDBPyConnection) -> tuple[str, ...]:
+    """The device types that occur, the most used first."""
+    rows = _fetch(
+        cursor,
+        "select coalesce(device_type, 'unknown') as device from silver.silver_plays group by device order by count(*) desc, device",
+    )
+    return tuple(row[0] for row in rows)
+
+
+def summarize(cursor: DuckDBPyConnection, filters: Filters) -> Summary:
+    """The figures of the window."""
+    row = _ask(
+        cursor,
+        filters,
+        """
+        select
+            count(*) filter (is_listen),
+            coalesce(sum(heard_ms) filter (is_listen), 0),
+            count(distinct track_id) filter (is_listen),
+            count(distinct artist_name) filter (is_listen),
+            count(distinct user_id) filter (is_listen),
+            count(distinct played_date) filter (is_listen),
+            count(*),
+            avg(cast(is_skipped as integer))
+        from chosen
+        """,
+    )[0]
+    return Summary(*row)
+
+
+def trace(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[Bucket, ...]:
+    """The window in order of time, without gaps."""
+    rows = _ask(
+        cursor,
+        filters,
+        """
+        , buckets as (
+            select cast(unnest(generate_series(
+                date_trunc($grain, cast($first_day as date)), date_trunc($grain, cast($last_day as date)), cast('1 ' || $grain as interval)
+            )) as date) as start
+        ),
+        counted as (
+            select
+                cast(date_trunc($grain, played_date) as date) as start,
+                count(*) filter (is_listen) as plays,
+                sum(heard_ms) filter (is_listen) as heard_ms,
+                count(distinct track_id) filter (is_listen) as tracks,
+                count(distinct artist_name) filter (is_listen) as artists,
+                count(distinct user_id) filter (is_listen) as listeners,
+                avg(cast(is_skipped as integer)) as skip_rate
+            from chosen
+            group by 1
+        )
+        select
+            greatest(start, cast($first_day as date)),
+            least(cast(start + cast('1 ' || $grain as interval) as date) - 1, cast($last_day as date)),
+            coalesce(plays, 0), coalesce(heard_ms, 0), coalesce(tracks, 0), coalesce(artists, 0), coalesce(listeners, 0), skip_rate
+        from buckets
+        left join counted using (start)
+        order by start
+        """,
+        grain=grain,
+        first_day=filters.window.first_day,
+        last_day=filters.window.last_day,
+    )
+    return tuple(Bucket(*row) for row in rows)
+
+
+_RANKED: dict[Content, str] = {
+    "track": """
+        select track_name as name, artist_name as by_name, plays, heard_ms, track_id, is_synthetic
+        from (select track_id, count(*) as plays, sum(heard_ms) as heard_ms from listens group by track_id)
+        left join silver.silver_tracks using (track_id)
+    """,
+    "artist": """
+        select artist_name as name, null as by_name, count(*) as plays, sum(heard_ms) as heard_ms, null as track_id, null as is_synthetic
+        from listens
+        where artist_name is not null
+        group by artist_name
+    """,
+    "album": """
+        select
+            album_name as name, artist_name as by_name, count(*) as plays, sum(heard_ms) as heard_ms,
+            null as track_id, null as is_synthetic
+        from listens
+        where album_name is not null
+        group by album_name, artist_name
+    """,
+}
+
+
+def rank(cursor: DuckDBPyConnection, filters: Filters, content: Content, measure: Measure, limit: int) -> tuple[Ranked, ...]:
+    """The top of the tracks, artists or albums by plays or by time heard; ties by name, then by id."""
+    rows = _ask(
+        cursor,
+        filters,
+        f"""
+        , ranked as ({_RANKED[content]}),
+        total as (select count(*) as plays, sum(heard_ms) as heard_ms from listens)
+        select
+            coalesce(name, ranked.track_id), by_name, ranked.plays, coalesce(ranked.heard_ms, 0),
+            coalesce(if($measure = 'time', ranked.heard_ms / total.heard_ms, ranked.plays / total.plays), 0),
+            track_id, coalesce(is_synthetic, false)
+        from ranked cross join total
+        order by if($measure = 'time', ranked.heard_ms, ranked.plays) desc nulls last, name, by_name, track_id
+        limit $limit
+        """,  # noqa: S608  # _RANKED's constants alone enter the text
+        measure=measure,
+        limit=limit,
+    )
+    return tuple(Ranked(*row) for row in rows)
+
+
+def map_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[Hour, ...]:
+    """Plays of each of the 168 hours of the week, Monday first, empty hours too."""
+    rows = _ask(
+        cursor,
+        filters,
+        """
+        , hours as (
+            select weekday, hour
+            from (select unnest(range(1, 8)) as weekday) cross join (select unnest(range(24)) as hour)
+        ),
+        counted as (
+            select isodow(played_at) as weekday, hour(played_at) as hour, count(*) as plays
+            from listens
+            group by 1, 2
+        )
+        select hours.weekday, hours.hour, coalesce(plays, 0)
+        from hours
+        left join counted using (weekday, hour)
+        order by 1, 2
+        """,
+    )
+    return tuple(Hour(*row) for row in rows)
+
+
+def trace_devices(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[DeviceBucket, ...]:
+    """What was started on each device type, bucket by bucket; buckets without a play are left out."""
+    rows = _ask(
+        cursor,
+        filters,
+        """
+        , counted as (
+            select cast(date_trunc($grain, played_date) as date) as start, device, count(*) as started
+            from chosen
+            group by 1, 2
+        )
+        select
+            greatest(start, cast($first_day as date)),
+            least(cast(start + cast('1 ' || $grain as interval) as date) - 1, cast($last_day as date)),
+            device, started
+        from counted
+        order by 1, device
+        """,
+        grain=grain,
+        first_day=filters.window.first_day,
+        last_day=filters.window.last_day,
+    )
+    return tuple(DeviceBucket(*row) for row in rows)
+
+
+def compare_devices(cursor: DuckDBPyConnection, filters: Filters) -> tuple[DeviceUse, ...]:
+    """What each device type was used for, the most used first."""
+    rows = _ask(
+        cursor,
+        filters,
+        """
+        select
+            device, count(*), count(*) filter (is_listen), coalesce(sum(heard_ms) filter (is_listen), 0), avg(cast(is_skipped as integer))
+        from chosen
+        group by device
+        order by 2 desc, 1
+        """,
+    )
+    return tuple(DeviceUse(*row) for row in rows)
+
+
+def recommend(cursor: DuckDBPyConnection, listener: str) -> tuple[Recommendation, ...]:
+    """What is recommended to one listener, the best first."""
+    rows = _fetch(
+        cursor,
+        """
+        select
+            rank, track_id, track_name, artist_name, album_name, recommendation_score, source, reason, coalesce(is_synthetic, false)
+        from gold.user_recommendations
+        left join (select track_id, track_name, artist_name, album_name, is_synthetic from silver.silver_tracks) using (track_id)
+        where user_id = $listener
+        order by rank
+        """,
+        listener=listener,
+    )
+    return tuple(Recommendation(*row) for row in rows)
+
+
+def _ask(cursor: DuckDBPyConnection, filters: Filters, question: str, **parameters: object) -> list[tuple[Any, ...]]:
+    return _fetch(
+        cursor,
+        f"with {_CHOSEN} {question}",
+        since=filters.window.since,
+        until=filters.window.until,
+        listener=filters.listener,
+        devices=list(filters.devices),
+        **parameters,
+    )
+
+
+def _fetch(cursor: DuckDBPyConnection, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+    return cursor.execute(statement, parameters).fetchall()

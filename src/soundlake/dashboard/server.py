@@ -1,0 +1,40 @@
+"""How the dashboard's server is started: in this process, and dependent on no file in the current folder."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from soundlake.dashboard.theme import list_theme_options
+
+_SCRIPT = Path(__file__).with_name("app.py")
+_LOOPBACK = ("127.0.0.1", "localhost", "::1")
+
+
+def serve(host: str, port: int) -> None:
+    """Serve the dashboard on an address until SIGINT or SIGTERM."""
+    from streamlit.web import cli  # noqa: PLC0415  # seconds of imports, for a server only
+
+    from soundlake.dashboard.pages import discover_pages  # noqa: PLC0415  # what every page needs is loaded before the first visit
+
+    discover_pages()
+    cli.main(["run", str(_SCRIPT), *list_flags(host, port)], standalone_mode=False)
+
+
+def list_flags(host: str, port: int) -> list[str]:
+    """Streamlit's flags. On a loopback address it answers to that name alone, so that no web page reaches it under a name of its own."""
+    options = {
+        "server.address": host,
+        "server.port": str(port),
+        "server.headless": "true",
+        "server.fileWatcherType": "none",
+        "server.showEmailPrompt": "false",
+        "browser.gatherUsageStats": "false",
+        "browser.serverAddress": host,
+        "client.toolbarMode": "minimal",
+        "client.showErrorDetails": "none",
+        "client.showErrorLinks": "false",
+        "global.developmentMode": "false",
+        "runner.magicEnabled": "false",
+    } | list_theme_options()
+    names = [f"--server.allowedHosts={name}" for name in _LOOPBACK] if host in _LOOPBACK else []
+    return [*(f"--{name}={value}" for name, value in options.items()), *names]

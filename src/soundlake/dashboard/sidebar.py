@@ -1,0 +1,98 @@
+"""The filters beside every page; each is kept in the address, so that a copied link shows the same."""
+
+from __future__ import annotations
+
+from datetime import date
+
+import streamlit as st
+
+from soundlake.dashboard import queries
+from soundlake.dashboard.filters import CUSTOM_PERIOD, DEFAULT_PERIOD, PERIODS, Extent, Filters, resolve_window
+from soundlake.dashboard.formats import format_count, format_days, format_device
+from soundlake.dashboard.page import Page, View
+from soundlake.dashboard.reader import Reader
+from soundlake.dashboard.theme import choose_palette
+
+LISTENER_KEY = "listener"
+_LISTENERS_OFFERED = 500
+
+
+def choose_view(reader: Reader, page: Page, whole: Extent) -> View | None:
+    """Draws the filters and reads them; None where the chosen listener has no plays."""
+    listeners = reader.ask(queries.list_listeners, _LISTENERS_OFFERED)
+    with st.sidebar:
+        listener = _choose_listener(reader, listeners)
+        period = _choose_period(page)
+        days = _choose_days(page, whole) if period == CUSTOM_PERIOD else ()
+        devices = _choose_devices(reader, page)
+        extent = reader.ask(queries.find_extent, listener)
+        if extent is None:
+            return None
+        window = resolve_window(period, days, extent)
+        if page.has_period:
+            st.caption(format_days(window.first_day, window.last_day))
+    return View(
+        reader=reader,
+        filters=Filters(window, listener, devices),
+        extent=extent,
+        listeners=listeners,
+        palette=choose_palette(st.context.theme.type),
+    )
+
+
+def _choose_listener(reader: Reader, listeners: tuple[str, ...]) -> str | None:
+    count = reader.ask(queries.count_listeners)
+    more = f" The {len(listeners)} most active are listed; type the name of any other." if count > len(listeners) else ""
+    chosen: str | None = st.selectbox(
+        "Listener",
+        listeners,
+        index=None,
+        placeholder=f"All {format_count(count)} listeners" if count > 1 else "The only listener",
+        key=LISTENER_KEY,
+        bind="query-params",
+        accept_new_options=True,
+        filter_mode="contains",
+        help=f"Whose plays are counted.{more}",
+    )
+    return chosen or None
+
+
+def _choose_period(page: Page) -> str:
+    chosen: str = st.selectbox(
+        "Period",
+        PERIODS,
+        index=PERIODS.index(DEFAULT_PERIOD),
+        key="period",
+        bind="query-params",
+        disabled=not page.has_period,
+        help="Whole days of UTC. A period ends with the last day on which something was played.",
+    )
+    return chosen
+
+
+def _choose_days(page: Page, whole: Extent) -> tuple[date, ...]:
+    first, last = whole.first.date(), whole.last.date()
+    chosen: tuple[date, ...] = st.date_input(
+        "From – to",
+        value=(first, last),
+        min_value=first,
+        max_value=last,
+        key="dates",
+        bind="query-params",
+        format="YYYY-MM-DD",
+        disabled=not page.has_period,
+    )
+    return tuple(chosen)
+
+
+def _choose_devices(reader: Reader, page: Page) -> tuple[str, ...]:
+    chosen: list[str] = st.multiselect(
+        "Devices",
+        reader.ask(queries.list_devices),
+        format_func=format_device,
+        key="device",
+        bind="query-params",
+        placeholder="All devices",
+        disabled=not page.has_period,
+    )
+    return tuple(sorted(chosen))
