@@ -12,8 +12,12 @@ Silver matches the observations of one play by them.
 """
 
 from soundlake.history.discovery import ExportFile, Exports, find_exports
+from soundlake.history.event_files import check_event_files, read_event_records
 from soundlake.history.json_rows import BrokenFile
 from soundlake.history.models import SOURCE, HistoryRows, RefusedRow
 from soundlake.history.spotify_export import read_spotify_export
 
-__all__ = ["SOURCE", "BrokenFile", "ExportFile", "Exports", "HistoryRows", "RefusedRow", "find_exports", "read_spotify_export"]
+__all__ = [
+    "SOURCE", "BrokenFile", "ExportFile", "Exports", "HistoryRows", "RefusedRow", "check_event_files", "find_exports",
+    "read_event_records", "read_spotify_export",
+]  # fmt: skip

@@ -42,18 +42,19 @@ def _clean_milliseconds(value: object) -> int:
 
 def parse_times(texts: Sequence[object], *, layout: str | None = None) -> Times:
     """Times in UTC, microseconds, from ISO 8601 (no zone means UTC) or else from `layout`; NaT where a text is no time."""
+    known = [text if isinstance(text, str) else None for text in texts]
     try:
-        column = pc.cast(pa.array(texts, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))
-    except (pa.ArrowInvalid, pa.ArrowTypeError):
-        return np.array([_parse_time(text, layout) for text in texts], dtype="datetime64[us]")
+        column = pc.cast(pa.array(known, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))
+    except pa.ArrowInvalid:
+        return np.array([_parse_time(text, layout) for text in known], dtype="datetime64[us]")
     return np.asarray(column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False), dtype="datetime64[us]")
 
 
-def _parse_time(text: object, layout: str | None) -> np.datetime64:
+def _parse_time(text: str | None, layout: str | None) -> np.datetime64:
     """One text; for those few that the fast way does not take."""
     for parse in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", f"{layout or ''} %z")):
         try:
-            time = parse(text if isinstance(text, str) else "")
+            time = parse(text or "")
             return np.datetime64(time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time, "us")
         except (ValueError, OverflowError):
             continue

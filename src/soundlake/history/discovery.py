@@ -27,6 +27,7 @@ class ExportFile:
     path: Path
     member: str | None
     user_id: str
+    size_bytes: int
 
     def read(self, max_bytes: int = MAX_FILE_BYTES) -> bytes:
         """All its bytes. Raises BrokenFile if they cannot be had, or are more than `max_bytes` (a zip's own figure is not believed)."""
@@ -66,6 +67,7 @@ class _Entry:
     path: Path
     member: str | None
     folder: str | None  # the first folder below the given path; None: it lies there itself
+    size_bytes: int
 
     @property
     def is_history(self) -> bool:
@@ -104,7 +106,7 @@ def _list_entries(path: Path) -> Iterable[_Entry]:
         raise UsageError(f"{path}: there is no such file or folder", next_step="give the folder or the zip that Spotify sent")
     if path.suffix.casefold() == ".zip":
         return _list_zip(path)
-    return [_Entry(path.name, path, None, None)]
+    return [_Entry(path.name, path, None, None, path.stat().st_size)]
 
 
 def _list_folder(path: Path) -> Iterator[_Entry]:
@@ -113,15 +115,17 @@ def _list_folder(path: Path) -> Iterator[_Entry]:
 
     for folder, _, names in os.walk(path, onerror=refuse):
         for name in names:
-            inside = Path(folder, name).relative_to(path)
-            yield _Entry(f"{path.name}/{inside.as_posix()}", path / inside, None, inside.parts[0] if len(inside.parts) > 1 else None)
+            file = Path(folder, name)
+            inside = file.relative_to(path)
+            first = inside.parts[0] if len(inside.parts) > 1 else None
+            yield _Entry(f"{path.name}/{inside.as_posix()}", file, None, first, file.lstat().st_size)
 
 
 def _list_zip(path: Path) -> Iterator[_Entry]:
     with zipfile.ZipFile(path) as archive:
         for member in archive.infolist():
             if not member.is_dir():
-                yield _Entry(f"{path.name}/{member.filename}", path, member.filename, None)
+                yield _Entry(f"{path.name}/{member.filename}", path, member.filename, None, member.file_size)
 
 
 def _assign(path: Path, history: Sequence[_Entry], user: str | None) -> list[ExportFile]:
@@ -134,7 +138,7 @@ def _assign(path: Path, history: Sequence[_Entry], user: str | None) -> list[Exp
             f"{path}: history lies in it and in its sub-folders, so it is not clear whose it is",
             next_step="give --user NAME if all of it is one listener's, or put each listener's files into a sub-folder",
         )
-    return [ExportFile(entry.name, entry.path, entry.member, user or entry.folder or path.name) for entry in history]
+    return [ExportFile(entry.name, entry.path, entry.member, user or entry.folder or path.name, entry.size_bytes) for entry in history]
 
 
 def _reading_order(file: ExportFile) -> tuple[str, bool, str]:

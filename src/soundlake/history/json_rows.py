@@ -43,7 +43,7 @@ def _parse_leniently(name: str, data: bytes) -> object:
     try:
         return _mend(json.loads(text))
     except json.JSONDecodeError as cause:
-        problem = "ends in the middle" if not text[cause.pos :].strip() else f"is not valid JSON: {cause.msg}"
+        problem = "ends in the middle" if not text.rstrip().endswith("]") else f"is not valid JSON: {cause.msg}"
         byte = len(text[: cause.pos].encode()) + len(data) - len(text.encode())
         raise BrokenFile(name, problem, line=cause.lineno, column=cause.colno, byte=byte) from cause
     except RecursionError as cause:

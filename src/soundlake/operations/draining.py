@@ -1,0 +1,65 @@
+"""See that everything the log holds is in bronze: by a sink of our own, or by the one that runs already."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+from soundlake.broker import Broker
+from soundlake.contract import TOPICS, Topic
+from soundlake.errors import PositionMoved, Unavailable
+from soundlake.lake import Lake, make_app_id
+from soundlake.operations.locks import try_lock
+
+_POLL_SECONDS = 0.1
+_PATIENCE_SECONDS = 120.0
+Marks = dict[tuple[str, int], int]
+
+
+class Drain:
+    """Brings bronze up to the end of the log. `run_sink` runs a sink until the log is drained; `lock` tells whether another one runs."""
+
+    def __init__(self, broker: Broker, lake: Lake, run_sink: Callable[[], object], lock: Path) -> None:
+        self._broker = broker
+        self._lake = lake
+        self._run_sink = run_sink
+        self._lock = lock
+
+    def run(self) -> None:
+        """Return when all is stored that the log holds now. Raises Unavailable if another sink has it and does not move for two minutes."""
+        wanted = self._ends()
+        last, since = self._positions(), time.monotonic()
+        while not self._run_own_sink():
+            found = self._positions()
+            if all(found[partition] >= end - 1 for partition, end in wanted.items()):
+                return
+            if found != last:
+                last, since = found, time.monotonic()
+            if time.monotonic() - since > _PATIENCE_SECONDS:
+                raise Unavailable(
+                    f"another sink holds {self._lock} and has stored nothing for {_PATIENCE_SECONDS:.0f} s",
+                    next_step="look at its log or stop it, then try again",
+                )
+            time.sleep(_POLL_SECONDS)
+
+    def _run_own_sink(self) -> bool:
+        with try_lock(self._lock) as free:
+            if not free:
+                return False
+            try:
+                self._run_sink()
+            except PositionMoved:
+                return False  # a sink of another machine or home has the partitions: wait for it
+            return True
+
+    def _ends(self) -> Marks:
+        return {(topic.name, partition): held.end for topic in TOPICS for partition, held in self._broker.offsets(topic.name).items()}
+
+    def _positions(self) -> Marks:
+        return {(topic.name, partition): at for topic in TOPICS for partition, at in self._positions_of(topic).items()}
+
+    def _positions_of(self, topic: Topic) -> dict[int, int]:
+        table, log_id = self._lake.table(topic.table), self._broker.log_id(topic.name)
+        partitions = self._broker.partitions(topic.name)
+        return {partition: table.position(make_app_id(log_id, topic.name, partition)) for partition in partitions}

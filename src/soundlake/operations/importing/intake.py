@@ -1,0 +1,54 @@
+"""Publish what is new: each event and each refused row once, with an error if the log does not take it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+import pyarrow as pa
+
+from soundlake.broker import Delivery, Publisher
+from soundlake.contract import HISTORY
+from soundlake.errors import Unavailable
+from soundlake.operations.importing.stored import Mask, StoredRows
+
+_NEXT_STEP = "see that the log can be written, then import the same files again: what has arrived is left out"
+
+
+class Intake:
+    """The way of an import into the log: user_history, so that live events need not wait for it."""
+
+    def __init__(self, publisher: Publisher, stored: StoredRows) -> None:
+        self._publisher = publisher
+        self._stored = stored
+
+    def take_plays(self, events: pa.Table) -> Mask:
+        """Publish the new ones of these events (EVENT_SCHEMA), and repeats that tell more; true for the new ones."""
+        new = self._stored.add_events(events)
+        wanted = events.filter(pa.array(new | self._stored.add_told(events, new)))
+        account = self._publisher.publish(wanted, topic=HISTORY)
+        if account.acknowledged != account.sent:
+            reasons = "; ".join(account.failed_by_reason) or "whether they arrived is not known"
+            raise Unavailable(f"{account.sent - account.acknowledged} plays could not be published: {reasons}", next_step=_NEXT_STEP)
+        return new
+
+    def take_records(self, events: pa.Table, values: Sequence[bytes]) -> Mask:
+        """Publish the records of these events as they stand, those whose events are new; true for these."""
+        new = self._stored.add_events(events)
+        keys = events["user_id"].cast(pa.binary()).filter(pa.array(new)).to_pylist()
+        self._publish(keys, [value for value, wanted in zip(values, new.tolist(), strict=True) if wanted])
+        return new
+
+    def take_refused(self, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
+        """Publish the refused rows that are not kept yet; the sink will reject them."""
+        new = self._stored.add_refused(values)
+        self._publish([keys[number] for number in new], [values[number] for number in new])
+
+    def _publish(self, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
+        if values:
+            _check(self._publisher.publish_raw(HISTORY, keys, values))
+
+
+def _check(delivery: Delivery) -> None:
+    if delivery.acknowledged != delivery.count:
+        reasons = "; ".join(sorted({*delivery.failed.values(), *delivery.unsure.values()}))
+        raise Unavailable(f"{delivery.count - delivery.acknowledged} records could not be published: {reasons}", next_step=_NEXT_STEP)

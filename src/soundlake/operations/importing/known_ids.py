@@ -1,0 +1,76 @@
+"""The event ids that are stored already: millions of them in 16 bytes each."""
+
+from __future__ import annotations
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+
+_TEXT_LENGTH = 36
+_DASHES = (8, 13, 18, 23)
+_DIGITS = np.array([place for place in range(_TEXT_LENGTH) if place not in _DASHES])
+_VALUES = np.zeros(256, np.uint8)
+_VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
+_MOST_RUNS = 8
+
+Ids = npt.NDArray[np.bytes_]
+
+
+class KnownIds:
+    """A set of UUIDs, kept as a few sorted runs; adding and asking are by the column."""
+
+    def __init__(self) -> None:
+        self._runs: list[Ids] = []
+
+    def __len__(self) -> int:
+        return sum(map(len, self._runs))
+
+    def add(self, event_ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Add the ids (UUID text, lower case); true for each that was not there yet, of equal ones for the first."""
+        ids = parse_uuids(event_ids)
+        new = np.zeros(len(ids), bool)
+        unique, first = np.unique(ids, return_index=True)
+        fresh = ~self._holds(unique)
+        new[first[fresh]] = True
+        self._keep(unique[fresh])
+        return new
+
+    def holds(self, event_ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Whether each id is there."""
+        return self._holds(parse_uuids(event_ids))
+
+    def discard(self, event_ids: pa.Array | pa.ChunkedArray) -> None:
+        """Take the ids out."""
+        gone = np.unique(parse_uuids(event_ids))
+        self._runs = [run[~_find(gone, run)] for run in self._runs]
+
+    def _holds(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        held = np.zeros(len(ids), bool)
+        for run in self._runs:
+            held |= _find(run, ids)
+        return held
+
+    def _keep(self, ids: Ids) -> None:
+        if len(ids):
+            self._runs.append(ids)
+        if len(self._runs) > _MOST_RUNS:
+            self._runs = [np.sort(np.concatenate(self._runs), kind="stable")]
+
+
+def parse_uuids(texts: pa.Array | pa.ChunkedArray) -> Ids:
+    """The 16 bytes of each UUID text; numpy's byte strings compare as they are, since all have one length."""
+    texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
+    if not len(texts):
+        return np.empty(0, "S16")
+    characters = np.frombuffer(texts.cast(pa.binary()).cast(pa.binary(_TEXT_LENGTH)).buffers()[1], np.uint8)
+    digits = _VALUES[characters[: len(texts) * _TEXT_LENGTH].reshape(-1, _TEXT_LENGTH)[:, _DIGITS]]
+    return np.ascontiguousarray(digits[:, 0::2] << 4 | digits[:, 1::2]).view("S16").ravel()
+
+
+def _find(run: Ids, ids: Ids) -> npt.NDArray[np.bool_]:
+    """Whether each id is in the sorted run."""
+    if not len(run):
+        return np.zeros(len(ids), bool)
+    places = np.minimum(np.searchsorted(run, ids), len(run) - 1)
+    found: npt.NDArray[np.bool_] = run[places] == ids
+    return found

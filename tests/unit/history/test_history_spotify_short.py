@@ -1,0 +1,64 @@
+import json
+from datetime import UTC, datetime
+
+import pytest
+from history_rows import make_extended, make_short, read, read_one
+
+
+def test_a_song_becomes_a_play_of_which_only_the_minute_of_the_end_is_known():
+    event = read_one(make_short())
+    assert {name: value for name, value in event.items() if value is not None} == {
+        "event_id": event["event_id"], "event_type": "play", "schema_version": 1, "user_id": "anna",
+        "played_at": datetime(2024, 2, 29, 23, 59, 59, tzinfo=UTC), "played_at_basis": "derived_from_end",
+        "track_name": "Ode", "artist_name": "The Lanterns", "ms_played": 61_000, "source": "spotify_export",
+        "source_ref": "short:2024-03-01T00:01:00Z",
+    }  # fmt: skip
+
+
+def test_a_row_of_the_podcast_file_says_that_it_is_an_episode():
+    event = read_one({"endTime": "2024-03-01 00:01", "podcastName": "The Show", "episodeName": "One", "msPlayed": 5})
+    assert (event["content_type"], event["track_name"], event["artist_name"]) == ("episode", "One", "The Show")
+
+
+def test_the_same_play_in_the_music_and_the_podcast_file_has_one_id():
+    told = read_one({"endTime": "2024-03-01 00:01", "podcastName": "The Show", "episodeName": "One", "msPlayed": 5})
+    untold = read_one({"endTime": "2024-03-01 00:01", "artistName": "The Show", "trackName": "One", "msPlayed": 5})
+    assert told["event_id"] == untold["event_id"]
+    assert untold["content_type"] is None
+
+
+def test_equal_rows_of_one_file_are_plays_of_their_own_and_the_same_ones_in_another_file():
+    once, twice = read([make_short()]), read([make_short(), make_extended(), make_short()])
+    ids = twice.events["event_id"].to_pylist()
+    assert len(set(ids)) == 3
+    assert once.events["event_id"].to_pylist()[0] in ids
+
+
+@pytest.mark.parametrize(
+    ("changes", "reason"),
+    [
+        ({"artistName": None}, "names_nothing"),
+        ({"trackName": ""}, "names_nothing"),
+        ({"msPlayed": None}, "bad_ms_played"),
+        ({"msPlayed": -1}, "bad_ms_played"),
+        ({"endTime": "2024-03-01 25:01"}, "bad_end_time"),
+        ({"endTime": None}, "bad_end_time"),
+        ({"endTime": "1999-12-31 23:59"}, "played_at_out_of_range"),
+    ],
+    ids=str,
+)
+def test_a_row_that_is_no_play_is_refused_with_its_reason(changes, reason):
+    result = read([make_short(), make_short(**changes)])
+    assert [refused.reason for refused in result.refused] == [reason]
+    assert result.events.num_rows == 1
+
+
+def test_one_bad_time_does_not_change_how_the_others_are_read():
+    times = ["2024-03-01 00:01", "2024-12-31 23:59", "2024-02-29 00:00"]
+    alone = read([make_short(endTime=time) for time in times]).events
+    beside = read([make_short(endTime=time) for time in [*times, "never"]]).events
+    assert beside.equals(alone)
+
+
+def test_unknown_fields_are_kept_in_extra():
+    assert json.loads(read_one(make_short(mood="calm", nothing=None))["extra"]) == {"mood": "calm"}
