@@ -35,7 +35,7 @@ _SUBGENRE_SPREAD, _ARTIST_SPREAD = 0.22, 0.28
 def assemble_catalogue(music: pa.Table, pull: dict[str, float] | None = None) -> Catalogue:
     """The catalogue of these tracks (MUSIC_SCHEMA). An artist belongs to the sub-genre of their first track.
 
-    `pull` says by genre how much more listeners turn to it (a factor on its weight, default 1).
+    `pull` says by sub-genre how much more listeners turn to it (a factor on its weight, default 1).
     """
     first_of_artist = _first_rows(music["artist_id"])
     cluster_text = pc.binary_join_element_wise(music["genre"], music["subgenre"], "\x1f").combine_chunks()
@@ -43,7 +43,9 @@ def assemble_catalogue(music: pa.Table, pull: dict[str, float] | None = None) ->
     cluster_code, clusters = _encode(cluster_text.take(pa.array(first_of_artist[artist_code])))
     album_code, _ = _encode(pc.binary_join_element_wise(music["artist_id"], music["album_id"], "\x1f"))
     release = music["release_day"].to_numpy()
-    album_release = np.minimum.reduceat(release[np.argsort(album_code, kind="stable")], _cumulate_counts(np.bincount(album_code))[:-1])[album_code]
+    album_release = np.minimum.reduceat(release[np.argsort(album_code, kind="stable")], _cumulate_counts(np.bincount(album_code))[:-1])[
+        album_code
+    ]
     order = np.lexsort((np.arange(len(music)), album_code, album_release, artist_code, cluster_code))
     sorted_music = music.take(pa.array(order))
     artist, artist_rows = _number_runs(artist_code[order])
@@ -55,7 +57,7 @@ def assemble_catalogue(music: pa.Table, pull: dict[str, float] | None = None) ->
     return Catalogue(
         cluster_name=[name.split("\x1f")[1] for name in names],
         cluster_position=cluster_position,
-        cluster_pull=np.array([(pull or {}).get(name.split("\x1f")[0], 1.0) for name in names]),
+        cluster_pull=np.array([(pull or {}).get(name.split("\x1f")[1], 1.0) for name in names]),
         cluster_first=np.searchsorted(cluster_of_artist, np.arange(len(names) + 1)),
         artist_id=_pick(sorted_music, "artist_id", artist_rows),
         artist_name=_pick(sorted_music, "artist_name", artist_rows),

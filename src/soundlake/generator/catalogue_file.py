@@ -62,7 +62,9 @@ def _read_table(path: Path) -> pa.Table:
     try:
         return pq.read_table(path) if path.suffix.lower() in (".parquet", ".pq") else pyarrow.csv.read_csv(path)
     except (OSError, pa.ArrowInvalid) as cause:
-        raise UsageError(f"--catalog {path}: {cause}", next_step="give a Parquet file (.parquet) or a CSV file with a header line") from cause
+        raise UsageError(
+            f"--catalog {path}: {cause}", next_step="give a Parquet file (.parquet) or a CSV file with a header line"
+        ) from cause
 
 
 def _find_column(table: pa.Table, names: tuple[str, ...]) -> str | None:

@@ -139,7 +139,9 @@ class _Chooser:
         week = self._days[at] // _WEEK
         start = np.floor(draw(self._run_key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)
         entry = (start + self._step[at]) % EDITORIAL_LENGTH
-        entry_key = child_keys(child_keys(child_keys(root_key(self._seed, catalogue.fingerprint), "editorial", number), "week", week), "entry", entry)
+        entry_key = child_keys(
+            child_keys(child_keys(root_key(self._seed, catalogue.fingerprint), "editorial", number), "week", week), "entry", entry
+        )
         artist_share, track_share = draw_pair(entry_key, "pick")
         artist = catalogue.draw_artists(cluster, artist_share)
         mine = discover_artists(catalogue, self._listeners, rows, self._key[at])

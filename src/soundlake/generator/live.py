@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import numpy as np
 import pyarrow as pa
 
+from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
 from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.sittings import HOUR_MS
@@ -43,17 +44,16 @@ def live_events(
     """
     started = clock()
     if from_time > started:
-        raise UsageError(f"live events from {from_time:%Y-%m-%d %H:%M} UTC: that is in the future", next_step="begin at a moment that is over")
+        raise UsageError(
+            f"live events from {from_time:%Y-%m-%d %H:%M} UTC: that is in the future", next_step="begin at a moment that is over"
+        )
     pending = _Pending(make_world(config), from_time)
     until = from_time
     while True:
         now = clock()
         horizon = max(until, min(now, from_time + (now - started) * speed))
-        events = pending.take_until(horizon)
         most = None if rate is None else max(1, round(rate * every_seconds))
-        if most is not None and len(events) > most:
-            events, horizon = pending.put_back(events, most)
-        until = horizon
+        events, until = pending.take(horizon, most)
         yield LiveEvents(events, until)
         sleep(every_seconds)
 
@@ -64,40 +64,33 @@ class _Pending:
     def __init__(self, world: World, from_time: datetime) -> None:
         self._world = world
         self._hour = _to_ms(from_time) // HOUR_MS - _LOOK_BACK_HOURS
-        self._events = _cut_before(self._make_hours(_to_ms(from_time) // HOUR_MS + 1), _to_ms(from_time))
+        self._events, self._next = EVENT_SCHEMA.empty_table(), 0
+        self._make_hours_until(_to_ms(from_time))
+        self._next = int(np.searchsorted(self._sent_ms, _to_ms(from_time)))
 
-    def take_until(self, moment: datetime) -> pa.Table:
-        """The events sent before that moment, in order; they are no longer pending."""
+    def take(self, moment: datetime, most: int | None) -> tuple[pa.Table, datetime]:
+        """The next events sent before that moment, about `most` at most, and the moment up to which they are complete."""
         if _to_ms(moment) >= self._hour * HOUR_MS:
-            self._events = _sort(pa.concat_tables([self._events, self._make_hours(_to_ms(moment) // HOUR_MS + 1)]))
-        due = int(np.searchsorted(_read_sent_ms(self._events), _to_ms(moment)))
-        taken, self._events = self._events.slice(0, due), self._events.slice(due)
-        return taken
+            self._make_hours_until(_to_ms(moment))
+        first, end = self._next, int(np.searchsorted(self._sent_ms, _to_ms(moment)))
+        if most is not None and end - first > most:
+            last_ms = self._sent_ms[first + most - 1]
+            end = int(np.searchsorted(self._sent_ms, last_ms, side="right"))
+            moment = datetime.fromtimestamp(int(last_ms + 1) / 1_000, UTC)
+        self._next = end
+        return self._events.slice(first, end - first), moment
 
-    def put_back(self, events: pa.Table, most: int) -> tuple[pa.Table, datetime]:
-        """The first `most` of the events (and those of the same moment); the others are pending again. Complete up to the moment given."""
-        sent = _read_sent_ms(events)
-        kept = int(np.searchsorted(sent, sent[most - 1], side="right"))
-        self._events = pa.concat_tables([events.slice(kept), self._events])
-        return events.slice(0, kept), datetime.fromtimestamp(int(sent[kept - 1] + 1) / 1_000, UTC)
-
-    def _make_hours(self, end_hour: int) -> pa.Table:
-        """The events of sittings that begin before that hour, from where the last call stopped."""
-        events = _sort(pa.concat_tables(self._world.make_span(self._hour * HOUR_MS, end_hour * HOUR_MS)))
-        self._hour = end_hour
-        return events
-
-
-def _cut_before(events: pa.Table, moment_ms: int) -> pa.Table:
-    return events.slice(int(np.searchsorted(_read_sent_ms(events), moment_ms)))
-
-
-def _sort(events: pa.Table) -> pa.Table:
-    return events.take(pa.array(np.argsort(_read_sent_ms(events), kind="stable")))
+    def _make_hours_until(self, moment_ms: int) -> None:
+        """Make the events of all sittings that begin before the hour after that moment is over."""
+        end_hour = moment_ms // HOUR_MS + 1
+        made = self._world.make_span(self._hour * HOUR_MS, end_hour * HOUR_MS)
+        waiting = pa.concat_tables([self._events.slice(self._next), *made])
+        self._events = waiting.take(pa.array(np.argsort(_read_sent_ms(waiting), kind="stable")))
+        self._sent_ms, self._hour, self._next = _read_sent_ms(self._events), end_hour, 0
 
 
 def _read_sent_ms(events: pa.Table) -> np.ndarray:
-    return events["produced_at"].cast(pa.int64()).to_numpy() // 1_000
+    return np.asarray(events["produced_at"].cast(pa.int64()).to_numpy() // 1_000)
 
 
 def _to_ms(moment: datetime) -> int:

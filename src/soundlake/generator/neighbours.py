@@ -16,11 +16,11 @@ from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.invention import invent_music
 from soundlake.generator.randomness import hash_text
 from soundlake.generator.world import World
+from soundlake.generator.words import GENRES
 
-_OWN_GENRE = "the person's own"
 _ARTISTS_A_CIRCLE = 12
-_PULL = 4.0
-"""How much more the neighbours turn to a circle of the person's artists than to an invented sub-genre."""
+_OWN_SHARE = 0.5
+"""How much of the neighbours' interest goes to the person's artists, about."""
 _TYPICAL_DURATION_MS = 210_000
 
 
@@ -42,19 +42,29 @@ def make_neighbourhood(config: GeneratorConfig, person_tracks: pa.Table) -> Worl
     invented = invent_music(config.tracks, config.seed)
     share = pc.sum(invented["popularity"]).as_py() / len(invented)
     own = own.set_column(MUSIC_SCHEMA.get_field_index("popularity"), "popularity", pc.multiply(own["popularity"], share))
-    catalogue = assemble_catalogue(pa.concat_tables([own, invented]), pull={_OWN_GENRE: _PULL})
+    catalogue = assemble_catalogue(pa.concat_tables([own, invented]), pull=_pull_towards(own, invented))
     return World(replace(config, catalog=None), catalogue, user_prefix="neighbour")
+
+
+def _pull_towards(own: pa.Table, invented: pa.Table) -> dict[str, float]:
+    """Factors that give the circles, however many they are, their share."""
+    circles = own["subgenre"].unique().to_pylist()
+    factor = pc.count_distinct(invented["subgenre"]).as_py() / len(circles) * _OWN_SHARE / (1 - _OWN_SHARE)
+    return dict.fromkeys(circles, factor)
 
 
 def _describe_own(tracks: pa.Table) -> pa.Table:
     """The person's tracks as music (MUSIC_SCHEMA), what is missing filled in."""
+    texts = [name for name in tracks.column_names if pa.types.is_large_string(tracks[name].type)]
+    tracks = tracks.cast(pa.schema([pa.field(f.name, pa.string()) if f.name in texts else f for f in tracks.schema]))
     named = pc.and_(pc.is_valid(tracks["track_id"]), pc.and_(pc.is_valid(tracks["track_name"]), pc.is_valid(tracks["artist_name"])))
     tracks = tracks.filter(named)
     if not len(tracks):
         raise UsageError("neighbours: the person has no track with an id, a title and an artist", next_step="go on with --alone")
     tracks = tracks.take(pa.array(np.sort(np.unique(tracks["track_id"].to_numpy(), return_index=True)[1])))
-    artist = _fill(tracks, "artist_id", _prefix("artist", tracks["artist_name"]))
+    artist = _fill(tracks, "artist_id", _make_ids("artist", tracks["artist_name"]))
     album_name = _fill(tracks, "album_name", tracks["track_name"])
+    genres = list(GENRES)
     circles = max(1, pc.count_distinct(artist).as_py() // _ARTISTS_A_CIRCLE)
     circle = [f"circle {int(hash_text(text)) % circles}" for text in artist.to_pylist()]
     plays = _fill(tracks, "plays", pa.repeat(1, len(tracks))).cast(pa.float64())
@@ -64,11 +74,11 @@ def _describe_own(tracks: pa.Table) -> pa.Table:
         "track_name": tracks["track_name"],
         "artist_id": artist,
         "artist_name": tracks["artist_name"],
-        "album_id": _fill(tracks, "album_id", _prefix("album", pc.binary_join_element_wise(artist, album_name, " "))),
+        "album_id": _fill(tracks, "album_id", _make_ids("album", pc.binary_join_element_wise(artist, album_name, " "))),
         "album_name": album_name,
         "duration_ms": pc.max_element_wise(duration, 1_000),
         "popularity": pc.sqrt(pc.max_element_wise(plays, 1.0)),
-        "genre": pa.repeat(_OWN_GENRE, len(tracks)),
+        "genre": pa.array([genres[int(hash_text(text)) % len(genres)] for text in circle]),
         "subgenre": pa.array(circle),
         "release_day": pa.repeat(0, len(tracks)),
         "is_explicit": pa.repeat(False, len(tracks)),
@@ -84,6 +94,6 @@ def _fill(tracks: pa.Table, name: str, default: pa.Array) -> pa.ChunkedArray:
     return filled
 
 
-def _prefix(kind: str, names: pa.ChunkedArray) -> pa.ChunkedArray:
+def _make_ids(kind: str, names: pa.ChunkedArray) -> pa.ChunkedArray:
     """Made-up ids for names."""
     return pa.chunked_array([[f"{INVENTED_ID_PREFIX}{kind}_{int(hash_text(text)):016x}" for text in names.to_pylist()]])

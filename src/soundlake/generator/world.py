@@ -63,9 +63,7 @@ class World:
     def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
         """The same for any span of time (UTC, epoch ms), a table a block of listeners."""
         count = self.config.listeners
-        return [
-            self._make(first, min(BLOCK_LISTENERS, count - first), from_ms, until_ms) for first in range(0, count, BLOCK_LISTENERS)
-        ]
+        return [self._make(first, min(BLOCK_LISTENERS, count - first), from_ms, until_ms) for first in range(0, count, BLOCK_LISTENERS)]
 
     def _make(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
         catalogue, seed = self.catalogue, self.config.seed
