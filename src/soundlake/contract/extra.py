@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import re
+from collections import Counter
 from collections.abc import Mapping
 from functools import lru_cache
 
@@ -25,7 +26,11 @@ _LOOSE_QUOTES = (b'" ', b'"\t', b'"\r', b'"\n')
 
 
 class DuplicateField(ValueError):
-    """A JSON object names a field twice, so that nobody can say which value was meant."""
+    """A JSON object names a field twice; `members` are those that stand once."""
+
+    def __init__(self, names: list[str], members: Members) -> None:
+        super().__init__(f"{', '.join(names)}: twice in one object")
+        self.members = members
 
 
 def read_members(value: bytes) -> Members:
@@ -37,8 +42,8 @@ def read_members(value: bytes) -> Members:
     if is_too_deep(value):
         raise RecursionError(f"more than {MAX_DEPTH} levels")
     members = _decode_members(value)
-    if not _names_are_distinct(value, len(members)):
-        raise DuplicateField("a field stands twice")
+    if value.count(b'":') != len(members) or any(loose in value for loose in _LOOSE_QUOTES):
+        _check_names(value, members)
     return members
 
 
@@ -73,15 +78,16 @@ def is_too_deep(value: bytes) -> bool:
     return False
 
 
-def _names_are_distinct(value: bytes, distinct: int) -> bool:
-    """Whether an object with so many distinct names has no more members than names.
+def _check_names(value: bytes, members: Members) -> None:
+    """Raise DuplicateField for a name that stands twice.
 
-    With every colon next to its quote (no blank after any quote), each member shows as `":` at least once: as many marks as names is proof.
+    Needed only where a cheap proof fails: with every colon next to its quote (no blank after any quote) each member shows as `":` at least
+    once, so that as many marks as distinct names leave no room for a second.
     """
-    if value.count(b'":') == distinct and not any(loose in value for loose in _LOOSE_QUOTES):
-        return True
-    pairs = json.loads(value, object_pairs_hook=list, parse_int=str, parse_float=str)
-    return len(pairs) == distinct
+    names = Counter(name for name, _ in json.loads(value, object_pairs_hook=list, parse_int=str, parse_float=str))
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise DuplicateField(twice, {name: raw for name, raw in members.items() if name not in twice})
 
 
 def _compact(raw: bytes) -> str:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+from datetime import UTC, datetime, timedelta
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,6 +15,13 @@ FIRST_MICROS = -62_135_596_800_000_000
 """0001-01-01T00:00:00Z, the earliest moment that every engine here can hold."""
 LAST_MICROS = 253_402_300_799_999_999
 """9999-12-31T23:59:59.999999Z, the latest one."""
+
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_MICROSECOND = timedelta(microseconds=1)
+_RFC3339 = re.compile(r"([0-9]{4}-[0-9]{2}-[0-9]{2})[Tt ]([0-9]{2}:[0-9]{2}:[0-9]{2})(?:\.([0-9]{1,9}))?([Zz]|[+-]([0-9]{2}):([0-9]{2}))")
+_WHOLE_SECONDS = len("2026-11-22T16:05:09Z")
+_PLAIN_LENGTHS = frozenset(_WHOLE_SECONDS + more for more in (0, 4, 7, 10))
+_FIRST_DAYS = np.arange("0001-01", "10000-02", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
 def _table_of(texts: list[str]) -> np.ndarray:
@@ -53,3 +63,84 @@ def _write_dates(days: np.ndarray) -> np.ndarray:
     distinct, place = np.unique(days, return_inverse=True)
     dates = np.datetime_as_string(distinct.astype("datetime64[D]")).astype("S10")
     return dates.view(np.uint8).reshape(-1, 10)[place]
+
+
+def read_moment(text: str) -> int | None:
+    """Microseconds since 1970 of one moment in RFC 3339 (§5.6: seconds and zone needed; a blank may stand for T), else None.
+
+    Digits beyond the microsecond are cut off. No leap second, no hour 24, no date alone, nothing outside the years 1 to 9999 (in UTC).
+    """
+    found = _RFC3339.fullmatch(text)
+    if found is None:
+        return None
+    date, clock, fraction, zone, zone_hours, zone_minutes = found.groups()
+    try:
+        at = datetime.fromisoformat(f"{date}T{clock}+00:00")
+    except ValueError:
+        return None
+    micros = (at - _EPOCH) // _MICROSECOND + int((fraction or "")[:6].ljust(6, "0"))
+    if zone_hours is not None:
+        if int(zone_hours) > 23 or int(zone_minutes) > 59:  # noqa: PLR2004 the clock's own bounds
+            return None
+        shift = (int(zone_hours) * 60 + int(zone_minutes)) * _MICROS_A_MINUTE
+        micros += shift if zone[0] == "-" else -shift
+    return micros if FIRST_MICROS <= micros <= LAST_MICROS else None
+
+
+def read_moments(texts: pa.StringArray) -> tuple[np.ndarray, np.ndarray]:
+    """What `read_moment` says of each text, as int64 microseconds and whether there is one; null has none.
+
+    The forms that end in Z with 0, 3, 6 or 9 decimals are read by the column, others one by one.
+    """
+    micros, known = np.zeros(len(texts), np.int64), np.zeros(len(texts), bool)
+    offsets = np.frombuffer(texts.buffers()[1], np.int32, len(texts) + 1, texts.offset * 4) if len(texts) else np.zeros(1, np.int32)
+    data = np.frombuffer(texts.buffers()[2] or b"", np.uint8)
+    lengths = np.diff(offsets)
+    valid = texts.is_valid().to_numpy(zero_copy_only=False)
+    for length in np.unique(lengths[valid]).tolist():
+        rows = np.flatnonzero(valid & (lengths == length))
+        if length in _PLAIN_LENGTHS:
+            if len(rows) == len(texts):
+                places = data[offsets[0] : offsets[-1]].reshape(-1, length)
+            else:
+                places = data[offsets[rows][:, None] + np.arange(length)]
+            micros[rows], known[rows] = _read_places(np.ascontiguousarray(places.T))
+    for row in np.flatnonzero(valid & ~known).tolist():
+        moment = read_moment(texts[row].as_py())
+        if moment is not None:
+            micros[row], known[row] = moment, True
+    return micros, known
+
+
+def _read_places(places: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Micros and validity of moments of one plain form, given as one row of bytes for each place in the text."""
+    length = len(places)
+    digits = places - np.uint8(ord("0"))
+
+    def number(*positions: int) -> np.ndarray:
+        value: np.ndarray = digits[positions[0]].astype(np.int32)
+        for position in positions[1:]:
+            value = value * 10 + digits[position]
+        return value
+
+    year, month, day = number(0, 1, 2, 3), number(5, 6), number(8, 9)
+    hour, minute, second = number(11, 12), number(14, 15), number(17, 18)
+    marks = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", length - 1: "Z"} | ({19: "."} if length > _WHOLE_SECONDS else {})
+    good = np.max(np.delete(digits, list(marks), axis=0), axis=0) <= 9  # noqa: PLR2004 a digit
+    for position, mark in marks.items():
+        good &= places[position] == ord(mark)
+    good &= (year >= 1) & (month >= 1) & (month <= 12) & (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004 the clock
+    day_number, month_length = _count_days(np.where(good, year, 1970), np.where(good, month, 1))
+    good &= (day >= 1) & (day <= month_length)
+    micros = ((day_number + day - 1) * 86_400 + (hour * 3_600 + minute * 60 + second)) * 1_000_000
+    if length > _WHOLE_SECONDS:
+        decimals = range(20, min(length - 1, 26))
+        micros += number(*decimals) * 10 ** (6 - len(decimals))
+    return micros, good
+
+
+def _count_days(year: np.ndarray, month: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """Days from 1970-01-01 to the first of each month (int64), and the length of that month."""
+    place = (year - 1) * 12 + month - 1
+    first = _FIRST_DAYS[place]
+    return first, _FIRST_DAYS[place + 1] - first

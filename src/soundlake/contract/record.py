@@ -13,7 +13,7 @@ SOURCES = ("generator", "spotify_recent", "spotify_live", "spotify_export", "lis
 PLAYED_AT_BASES = ("measured", "derived_from_end", "reported")
 CONTENT_TYPES = ("track", "episode", "chapter")
 INVENTED_ID_PREFIX = "sl_"
-"""Ids of made-up tracks, artists, albums and playlists begin with it, and no Spotify id can (they are letters and digits): no link is made."""
+"""Ids of made-up tracks, artists, albums and playlists begin with it, and no Spotify id can (letters and digits): they get no link."""
 
 
 @dataclass(frozen=True)

@@ -5,7 +5,8 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+
+import msgspec
 
 _MARK = "_refused"
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
@@ -14,11 +15,11 @@ REFUSED_PREFIX = b'{"' + _MARK.encode() + b'":'
 """How the bytes of every wrapped row begin."""
 
 
-@dataclass(frozen=True)
-class RefusedRow:
-    """What a wrapped row says of itself."""
+class RefusedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """What a wrapped row says: why it was refused, by the import of which source, whose it is, and the row itself as JSON text."""
 
     reason: str
+    row: str
     source: str
     user_id: str
 
@@ -33,14 +34,15 @@ def wrap_refused(reason: str, source: str, user_id: str, row: Mapping[str, objec
     return _dump({_MARK: {"reason": reason, "row": _dump(row).decode(), "source": source, "user_id": user_id}})
 
 
-def read_refused(fields: Mapping[str, object]) -> RefusedRow | None:
-    """What a decoded JSON object says if it is a wrapped row, else None."""
-    told = fields.get(_MARK) if len(fields) == 1 else None
-    if not isinstance(told, dict) or set(told) != {"reason", "row", "source", "user_id"}:
+def read_refused(members: Mapping[str, msgspec.Raw]) -> RefusedRow | None:
+    """What the members of a JSON object say if it is a wrapped row, else None."""
+    if len(members) != 1 or _MARK not in members:
         return None
-    if not all(isinstance(value, str) for value in told.values()) or not _REASON.fullmatch(told["reason"]):
+    try:
+        told = msgspec.json.decode(members[_MARK], type=RefusedRow)
+    except msgspec.DecodeError:
         return None
-    return RefusedRow(told["reason"], told["source"], told["user_id"])
+    return told if _REASON.fullmatch(told.reason) else None
 
 
 def _dump(value: object) -> bytes:
