@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
@@ -9,6 +11,8 @@ from soundlake.errors import SettingsError
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.lake import Lake
+    from soundlake.operations.importing import Importer
+    from soundlake.operations.progress import Reporter
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.warehouse import Warehouse
@@ -52,6 +56,22 @@ def build_sink(settings: Settings, broker: Broker, lake: Lake) -> Sink:
 
     limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
     return Sink(broker, lake, limits)
+
+
+@contextmanager
+def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
+    """The way in for files of history, with a sink of its own or by the one that runs."""
+    from soundlake.operations.draining import Drain
+    from soundlake.operations.importing import Importer
+    from soundlake.operations.locks import IMPORT_LOCK, SINK_LOCK
+
+    home = settings.home.expanduser().absolute()
+    broker, lake = open_broker(settings), open_lake(settings)
+    try:
+        drain = Drain(broker, lake, lambda: build_sink(settings, broker, lake).run(until_drained=True), home / SINK_LOCK)
+        yield Importer(lake, open_publisher(broker), drain, reporter=reporter, lock=home / IMPORT_LOCK)
+    finally:
+        broker.close()
 
 
 def open_warehouse(settings: Settings, lake: Lake) -> Warehouse:

@@ -3,7 +3,8 @@
 from soundlake.operations.importing.events import import_events
 from soundlake.operations.importing.intake import Intake
 from soundlake.operations.importing.report import ImportReport, Tally
+from soundlake.operations.importing.service import Importer
 from soundlake.operations.importing.spotify import Advance, import_spotify_exports
 from soundlake.operations.importing.stored import StoredRows
 
-__all__ = ["Advance", "ImportReport", "Intake", "StoredRows", "Tally", "import_events", "import_spotify_exports"]
+__all__ = ["Advance", "ImportReport", "Importer", "Intake", "StoredRows", "Tally", "import_events", "import_spotify_exports"]
