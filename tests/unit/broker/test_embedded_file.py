@@ -99,6 +99,28 @@ def test_threads_may_share_one_broker(open_log):
     assert sorted(values_of(broker)) == sorted(b"thread-%d-%d" % (n, m) for n in range(4) for m in range(50))
 
 
+def test_many_that_open_a_new_file_at_once_agree_on_it(tmp_path):
+    for number in range(10):
+        path = tmp_path / f"broker-{number}.db"
+        barrier = threading.Barrier(4)
+        ids = []
+
+        def open_at_once(path=path, barrier=barrier, ids=ids) -> None:
+            barrier.wait()
+            broker = EmbeddedBroker(path)
+            broker.create_topics([PLAYS], partitions=2)
+            ids.append((broker.log_id(PLAYS.name), tuple(broker.partitions(PLAYS.name))))
+            broker.close()
+
+        threads = [threading.Thread(target=open_at_once) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert len(ids) == 4
+        assert len(set(ids)) == 1
+
+
 def test_room_of_trimmed_records_is_used_again(open_log, tmp_path):
     broker = open_log()
     sizes = []
