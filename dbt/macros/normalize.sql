@@ -3,12 +3,13 @@
     nullif(trim(regexp_replace(lower({{ name }}), '[[:space:]]+', ' '{{ regexp_all() }})), '')
 {%- endmacro %}
 
-{# Replace every match: a flag in DuckDB, the default in Snowflake. #}
-{% macro regexp_all() %}{{ adapter.dispatch('regexp_all')() }}{% endmacro %}
-{% macro default__regexp_all() %}{% endmacro %}
-{% macro duckdb__regexp_all() %}, 'g'{% endmacro %}
-
-{# Artist and title as one compared text; null unless both are known. Unit separator between them: no name holds it. #}
+{# Artist and title as one compared text, null unless both are known; a unit separator between them, since no name holds it. #}
 {% macro name_key(artist_name, track_name) -%}
     {{ normalize_name(artist_name) }} || chr(31) || {{ normalize_name(track_name) }}
+{%- endmacro %}
+
+{# The id of a track that no source gives an id: of its names, as far as they are known. #}
+{% macro id_of_names(artist_name, track_name) -%}
+    'name:' || {{ uuid_of_name(
+        "coalesce(" ~ normalize_name(artist_name) ~ ", '') || chr(31) || coalesce(" ~ normalize_name(track_name) ~ ", '')") }}
 {%- endmacro %}

@@ -109,10 +109,11 @@ def begin_build(connection: duckdb.DuckDBPyConnection, plan: Plan, fingerprint: 
 
 
 def finish_build(connection: duckdb.DuckDBPyConnection, plan: Plan, now: datetime) -> None:
-    """Move the watermarks and forget what was touched, in the one step that ends a successful build."""
+    """Move the watermarks and forget what this build and those cut short before it replaced, in the one step that ends a successful build."""
     connection.execute("begin")
     connection.execute("update raw.bronze_windows set low_batch = high_batch")
-    connection.execute("truncate silver.play_changes")
+    connection.execute("truncate silver.replaced_plays")
+    connection.execute("truncate silver.replaced_open_plays")
     connection.execute("update raw.builds set finished_at = ? where build = ?", [now, plan.build])
     connection.execute("commit")
 

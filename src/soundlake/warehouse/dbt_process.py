@@ -8,7 +8,6 @@ import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
@@ -46,12 +45,9 @@ class DbtResult:
 class DbtProcess:
     """A running dbt. It is started by the first call of `run` and ended by `close`."""
 
-    def __init__(self, project: Path, state: Path, environment: Mapping[str, str]) -> None:
-        self._common = [
-            "--project-dir", str(project), "--profiles-dir", str(project), "--target-path", str(state / "target"),
-            "--log-path", str(state / "logs"), "--log-level", "none", "--log-level-file", "info", "--quiet",
-        ]  # fmt: skip
-        self._environment = {**os.environ, **environment, "PYTHONWARNINGS": "ignore", "DO_NOT_TRACK": "1"}
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        quiet = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "PYTHONWARNINGS": "ignore"}
+        self._environment = {**os.environ, **environment, **quiet}
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -64,7 +60,7 @@ class DbtProcess:
         process = self._start()
         assert process.stdin is not None
         assert process.stdout is not None
-        request = {"arguments": list(arguments), "common": self._common, "reuse_manifest": arguments[0] in ("build", "run", "test")}
+        request = {"arguments": list(arguments), "reuse_manifest": arguments[0] in ("build", "run", "test")}
         try:
             process.stdin.write(json.dumps(request) + "\n")
             process.stdin.flush()

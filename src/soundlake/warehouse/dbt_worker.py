@@ -10,6 +10,7 @@ import os
 import sys
 from typing import Any
 
+from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 
 NODE_EVENTS = {"LogStartLine": "started", "LogModelResult": "finished", "LogTestResult": "finished"}
@@ -33,10 +34,18 @@ def main() -> None:
         runner = dbtRunner(manifest=manifest, callbacks=[forward])
         request = json.loads(line)
         if manifest is None and request["reuse_manifest"]:
-            parsed = runner.invoke(["parse", *request["common"]])
+            parsed = runner.invoke(["parse"])
             manifest = parsed.result if parsed.success else None
             runner = dbtRunner(manifest=manifest, callbacks=[forward])
-        answer(describe_result(runner.invoke([*request["arguments"], *request["common"]])))
+        outcome = describe_result(runner.invoke(request["arguments"]))
+        release_database()
+        answer(outcome)
+
+
+def release_database() -> None:
+    """Close the build database: between two commands it is the parent's."""
+    if DuckDBConnectionManager._ENV is not None:  # noqa: SLF001  # env() raises where a command never opened one
+        DuckDBConnectionManager.env().close()
 
 
 def describe_result(result: dbtRunnerResult) -> dict[str, Any]:

@@ -84,13 +84,18 @@ class Warehouse:
     def run_dbt(self, *arguments: str, on_progress: Progress | None = None) -> DbtResult:
         """Run one dbt command on the build database, as it stands."""
         if self._dbt is None:
-            self._dbt = DbtProcess(self._project, self.folder / "dbt", self.environment())
+            self._dbt = DbtProcess(self.environment())
         return self._dbt.run(arguments, on_progress)
 
     def environment(self) -> dict[str, str]:
-        """What profiles.yml and the sources read."""
+        """What dbt, profiles.yml and the sources read."""
         bronze = self._lake.uri("plays")
         return {
+            "DBT_PROJECT_DIR": str(self._project),
+            "DBT_PROFILES_DIR": str(self._project),
+            "DBT_TARGET_PATH": str(self.folder / "dbt" / "target"),
+            "DBT_LOG_PATH": str(self.folder / "dbt" / "logs"),
+            "DO_NOT_TRACK": "1",
             "SOUNDLAKE_DBT_DATABASE": str(self.folder / BUILD),
             "SOUNDLAKE_DBT_EXTENSIONS": str(provide_extensions(self.folder / "extensions")),
             "SOUNDLAKE_DBT_LAKE": bronze.removesuffix("/bronze/plays"),

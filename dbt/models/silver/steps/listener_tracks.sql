@@ -1,3 +1,7 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_touched', touched_key=['user_id', 'track_id']
+) }}
+
 select
     user_id, track_id, min(song_key) as song_key,
     count(*) as started,
@@ -6,5 +10,6 @@ select
     count(case when is_skipped then 1 end) as skipped,
     min(played_at) as first_played_at,
     max(played_at) as last_played_at
-from {{ ref('silver_plays') }}
+from {{ ref('silver_plays') }} as plays
+where {{ is_touched('plays', ['user_id', 'track_id']) }}
 group by user_id, track_id

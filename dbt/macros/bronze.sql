@@ -1,0 +1,64 @@
+{#
+  What a build reads of bronze. The runner fixes the window of each table (low, high) once, before the first model, in
+  raw.bronze_windows; here it becomes two literals, so that the tables' statistics skip every file outside of it.
+#}
+{% macro bronze_window(table) -%}
+    {%- if is_incremental_build() -%}_batch > {{ read_window(table)[0] }} and {% endif -%}
+    {{ bronze_horizon(table) }}
+{%- endmacro %}
+
+{# Everything that this build may know: up to the same upper end, old and new. #}
+{% macro bronze_horizon(table) -%}
+    _batch <= {{ read_window(table)[1] }}
+{%- endmacro %}
+
+{% macro read_window(table) %}
+    {%- if not execute -%}{{ return([0, 0]) }}{%- endif -%}
+    {%- set rows = run_query("select low_batch, high_batch from raw.bronze_windows where table_name = '" ~ table ~ "'").rows -%}
+    {%- if rows | length == 0 -%}
+        {{ exceptions.raise_compiler_error("bronze/" ~ table ~ " has no window: run `soundlake transform` once before running dbt by hand") }}
+    {%- endif -%}
+    {{ return([rows[0][0], rows[0][1]]) }}
+{% endmacro %}
+
+{# False in the first build and in a full refresh. True while dbt parses, so that it sees what incremental branches refer to. #}
+{% macro is_incremental_build() %}
+    {%- if not execute -%}{{ return(true) }}{%- endif -%}
+    {%- if flags.FULL_REFRESH -%}{{ return(false) }}{%- endif -%}
+    {{ return(load_relation(as_built('silver_plays')) is not none) }}
+{% endmacro %}
+
+{# A silver table as the builds before left it: for models that run before the table itself is built, where ref would be a circle. #}
+{% macro as_built(name) %}
+    {{ return(api.Relation.create(database=target.database, schema='silver', identifier=name)) }}
+{% endmacro %}
+
+{# Rows of several bronze tables, new ones or all; what is imported holds every type, `of_history` picks from it. #}
+{% macro bronze_events(
+    columns, only_new=true, tables=['plays', 'skips', 'likes', 'playlists', 'history'], of_history="event_type <> 'now_playing'"
+) %}
+    {%- for table in tables %}
+    select {{ columns | join(', ') }}
+    from {{ source('bronze', table) }}
+    where {{ bronze_window(table) if only_new else bronze_horizon(table) }}
+        {%- if table == 'history' %} and {{ of_history }}{% endif %}
+    {%- if not loop.last %}
+    union all
+    {%- endif %}
+    {%- endfor %}
+{% endmacro %}
+
+{# Each new event of one type once: rows whose event_id stands alone as they are, of the others the one that was chosen. #}
+{% macro new_events(event_type, table) %}
+    {%- set columns = event_columns() + ['_ingested_at'] %}
+    select {{ columns | join(', ') }}
+    from (
+        {{ bronze_events(columns, tables=[table, 'history'], of_history="event_type = '" ~ event_type ~ "'") }}
+    ) as arrived
+    where
+        not exists (select 1 from {{ ref('repeated_events') }} as repeated where repeated.event_id = arrived.event_id)
+    union all
+    select {{ columns | join(', ') }}
+    from {{ ref('repeated_events') }}
+    where event_type = '{{ event_type }}'
+{% endmacro %}

@@ -1,0 +1,13 @@
+{{ config(materialized='incremental', incremental_strategy='replace_touched', touched_by='repeated_events', touched_key=['event_id']) }}
+
+with arrived as (
+    {{ new_events('skip', 'skips') }}
+)
+
+select
+    {{ event_columns() | join(', ') }},
+    {{ broken_flag_rules('skip') }} as quality_flags,
+    {{ utc_date('played_at') }} as played_date,
+    _ingested_at as processed_at
+from arrived
+where {{ broken_reject_rule() }} is null

@@ -1,0 +1,46 @@
+{{ config(materialized='incremental', incremental_strategy='replace_touched', touched_key=['track_id']) }}
+
+{#
+  Least values and conjunctions only, so that what is known of a track and what is new of it can be merged in any order and again;
+  a track that lost a play is looked through whole.
+#}
+{% set least = ['track_name', 'artist_id', 'artist_name', 'album_id', 'album_name', 'duration_ms', 'song_key', 'first_seen_at'] %}
+
+with plays as (
+    select
+        event_id, track_id, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key, played_at as first_seen_at,
+        coalesce(source = 'generator', false) as is_synthetic
+    from {{ ref('silver_plays') }}
+),
+
+tellings as (
+    {%- if is_incremental_build() %}
+    select plays.*
+    from plays
+    inner join (select distinct track_id from {{ ref('replaced_plays') }}) as shrunken on plays.track_id = shrunken.track_id
+    union all
+    select plays.*
+    from plays
+    inner join {{ ref('touched_plays') }} as touched_plays on plays.event_id = touched_plays.event_id
+    where plays.track_id not in (select track_id from {{ ref('replaced_plays') }})
+    union all
+    select
+        cast(null as varchar) as event_id, track_id, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key,
+        first_seen_at, is_synthetic
+    from {{ this }} as known
+    where
+        {{ is_touched('known', ['track_id']) }}
+        and known.track_id not in (select track_id from {{ ref('replaced_plays') }})
+    {%- else %}
+    select * from plays
+    {%- endif %}
+)
+
+select
+    track_id,
+    {%- for column in least %}
+    min({{ column }}) as {{ column }},
+    {%- endfor %}
+    min(case when is_synthetic then 1 else 0 end) = 1 as is_synthetic
+from tellings
+group by track_id

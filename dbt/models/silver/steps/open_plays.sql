@@ -1,0 +1,43 @@
+{{ config(
+    materialized='incremental', incremental_strategy='replace_touched', touched_by='repeated_events', touched_key=['event_id']
+) }}
+
+-- depends_on: {{ ref('replaced_open_plays') }}
+
+with plays as (
+    {{ new_events('play', 'plays') }}
+),
+
+classified as (
+    select
+        *,
+        case
+            when source = 'spotify_export' and source_ref like 'extended:%' then 'extended'
+            when source = 'spotify_live' then 'live'
+            when source = 'spotify_recent' then 'recent'
+            when source = 'spotify_export' and source_ref like 'short:%' then 'short'
+            when source in ('listenbrainz', 'lastfm') then source
+        end as source_class,
+        md5({{ name_key('artist_name', 'track_name') }}) as name_hash,
+        -- What was heard, for comparing times only: no longer than ten days, whatever the source says.
+        least(greatest(coalesce(ms_played, duration_ms, 0), 0), 864000000) as length_ms
+    from plays
+    where {{ broken_reject_rule() }} is null and not {{ is_closed() }}
+),
+
+timed as (
+    select
+        *,
+        case when source_class = 'recent' then {{ dbt.dateadd('millisecond', '-length_ms', 'played_at') }} else played_at end as started_at,
+        case when source_class = 'recent' then played_at else {{ dbt.dateadd('millisecond', 'length_ms', 'played_at') }} end as ended_at
+    from classified
+)
+
+select
+    {{ event_columns() | join(', ') }}, _ingested_at,
+    source_class,
+    case source_class
+        when 'extended' then 1 when 'live' then 2 when 'recent' then 3 when 'short' then 4 when 'listenbrainz' then 5 when 'lastfm' then 6
+    end as priority,
+    name_hash, started_at, ended_at
+from timed
