@@ -28,6 +28,8 @@ LIKES = Topic("user_likes", "likes", ("like",))
 PLAYLISTS = Topic("user_playlists", "playlists", ("playlist",))
 NOW_PLAYING = Topic("user_now_playing", "now_playing", ("now_playing",))
 HISTORY = Topic("user_history", "history", ("play", "skip", "like", "playlist", "now_playing"), MONTHLY)
+DLQ = Topic(DLQ_TOPIC, REJECTED_TABLE, ())
+"""Announces what bronze/rejected holds; no event is read from it, so it is not one of TOPICS."""
 
 TOPICS: tuple[Topic, ...] = (PLAYS, SKIPS, LIKES, PLAYLISTS, NOW_PLAYING, HISTORY)
 TOPIC_BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

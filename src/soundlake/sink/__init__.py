@@ -1,1 +1,7 @@
+"""Broker → bronze, exactly once."""
 
+from soundlake.sink.job import Sink
+from soundlake.sink.models import CHECKPOINTS, SinkLimits, SinkReport, TopicReport
+from soundlake.sink.upkeep import Upkeep
+
+__all__ = ["CHECKPOINTS", "Sink", "SinkLimits", "SinkReport", "TopicReport", "Upkeep"]

@@ -1,0 +1,85 @@
+"""`soundlake sink`: move what the event log holds into bronze, until stopped."""
+
+from __future__ import annotations
+
+import signal
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, nullcontext
+from dataclasses import asdict
+from types import FrameType
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from soundlake.sink import SinkReport
+
+
+def run_sink(
+    run_for: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after this time: 90s, 5m, 2h.")] = None,
+    until_drained: Annotated[bool, typer.Option("--until-drained", help="End when all is stored that the log holds now.")] = False,
+    compact_every: Annotated[str, typer.Option(metavar="TIME", help="Compact past hours this often beside it; 0 is never.")] = "10m",
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+) -> None:
+    """Move events from the log into bronze, each exactly once; Ctrl-C ends it after the batch in hand."""
+    from soundlake.cli.durations import parse_duration
+    from soundlake.cli.terminal import print_json, print_table, show_progress
+
+    for_seconds = None if run_for is None else parse_duration(run_for)
+    compact_seconds = parse_duration(compact_every)
+    with show_progress() as progress, stop_on_signal() as stop:
+        progress.begin("log → bronze")
+        report = _run(
+            stop, progress.advance, until_drained=until_drained, for_seconds=for_seconds, compact_seconds=compact_seconds
+        )  # fmt: skip
+        progress.end(f"{report.events:,} events, {report.rejected:,} rejected, {report.batches:,} batches")
+    totals = {"events": report.events, "rejected": report.rejected, "batches": report.batches}
+    if as_json:
+        print_json({**totals, "topics": {name: asdict(topic) for name, topic in report.topics.items()}})
+    else:
+        print_table("Stored in bronze", totals)
+
+
+def _run(
+    stop: threading.Event, on_progress: Callable[[int], None], *, until_drained: bool, for_seconds: float | None, compact_seconds: float
+) -> SinkReport:
+    from soundlake.broker.protocol import read_utc_now
+    from soundlake.errors import UsageError
+    from soundlake.operations.locks import SINK_LOCK, try_lock
+    from soundlake.settings import load_settings
+    from soundlake.sink import Upkeep
+    from soundlake.wiring import build_sink, open_broker, open_lake
+
+    settings = load_settings()
+    lock = settings.home.expanduser().absolute() / SINK_LOCK
+    with try_lock(lock) as is_free:
+        if not is_free:
+            raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
+        lake = open_lake(settings)
+        broker = open_broker(settings)
+        upkeep = Upkeep(lake, read_utc_now).beside(compact_seconds) if compact_seconds else nullcontext()
+        try:
+            with upkeep:
+                sink = build_sink(settings, broker, lake)
+                return sink.run(until_drained=until_drained, stop=stop, for_seconds=for_seconds, on_progress=on_progress)
+        finally:
+            broker.close()
+
+
+@contextmanager
+def stop_on_signal() -> Iterator[threading.Event]:
+    """While the block runs, SIGINT and SIGTERM set the event instead of ending the process; a second Ctrl-C ends it at once."""
+    stop = threading.Event()
+
+    def ask(number: int, _frame: FrameType | None) -> None:
+        if stop.is_set() and number == signal.SIGINT:
+            raise KeyboardInterrupt
+        stop.set()
+
+    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield stop
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

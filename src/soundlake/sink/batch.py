@@ -1,0 +1,69 @@
+"""Runs of offsets of a topic's partitions, gathered until one of the limits closes them."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+
+import numpy as np
+import pyarrow as pa
+
+from soundlake.broker.protocol import Records
+
+
+@dataclass(frozen=True)
+class Batch:
+    """A closed batch as columns of equal length: partition by partition, each in offset order without a gap."""
+
+    partitions: np.ndarray
+    offsets: np.ndarray
+    timestamps_ms: pa.Array
+    keys: pa.Array
+    values: pa.Array
+    last_offsets: dict[int, int]
+
+    def __len__(self) -> int:
+        return len(self.offsets)
+
+    def find(self, partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Of each record of the batch, whether its coordinates are among these."""
+        return np.isin(_join(self.partitions, self.offsets), _join(partitions, offsets))
+
+    def covers(self, partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+        """Of each of these coordinates, whether it is in the batch."""
+        return np.isin(_join(partitions, offsets), _join(self.partitions, self.offsets))
+
+
+@dataclass
+class OpenBatch:
+    """What has been fetched of a topic and not been written yet."""
+
+    runs: list[Records] = field(default_factory=list)
+    events: int = 0
+    bytes: int = 0
+    begun: float = 0.0
+
+    def add(self, records: Records, now: float) -> None:
+        """Take a run that begins where the partition's last one ended."""
+        if not self.runs:
+            self.begun = now
+        self.runs.append(records)
+        self.events += len(records)
+        self.bytes += records.values.nbytes
+
+    def close(self) -> Batch:
+        """All of it as one batch."""
+        runs = sorted(self.runs, key=lambda run: run.partition)  # stable: the runs of a partition stay in order
+        return Batch(
+            partitions=np.repeat([run.partition for run in runs], [len(run) for run in runs]).astype(np.int64),
+            offsets=np.concatenate([run.offsets.to_numpy() for run in runs]),
+            timestamps_ms=pa.concat_arrays([run.timestamps_ms for run in runs]),
+            keys=pa.concat_arrays([run.keys for run in runs]),
+            values=pa.concat_arrays([run.values for run in runs]),
+            last_offsets={run.partition: run.offsets[-1].as_py() for run in runs},
+        )
+
+
+def _join(partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Partition and offset as one number; 2^47 offsets a partition last for some time."""
+    joined: np.ndarray = (partitions.astype(np.int64) << 47) + offsets
+    return joined

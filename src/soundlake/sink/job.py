@@ -1,0 +1,84 @@
+"""The sink: broker → bronze, every record once, whatever is killed when (docs/decisions and design §4 tell why)."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Callable, Sequence
+from datetime import datetime
+
+from soundlake.broker.protocol import Broker, read_utc_now
+from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
+from soundlake.contract.topics import DLQ
+from soundlake.lake import Lake
+from soundlake.sink.lane import Lane
+from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport
+from soundlake.sink.rejected import RejectedLog
+
+_LONGEST_NAP_SECONDS = 0.1
+
+
+class Sink:
+    """Moves topics into their bronze tables. `checkpoint` is told each point that a batch passes (models.CHECKPOINTS)."""
+
+    def __init__(
+        self,
+        broker: Broker,
+        lake: Lake,
+        limits: SinkLimits,
+        *,
+        clock: Callable[[], datetime] = read_utc_now,
+        topics: Sequence[Topic] = TOPICS,
+        checkpoint: Checkpoint = lambda _: None,
+    ) -> None:
+        self._broker, self._lake, self._limits = broker, lake, limits
+        self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
+
+    def run(
+        self,
+        *,
+        until_drained: bool = False,
+        stop: threading.Event | None = None,
+        for_seconds: float | None = None,
+        on_progress: Callable[[int], None] | None = None,
+    ) -> SinkReport:
+        """Run until told to stop, until the time is over, or until all is stored that the log held at the beginning.
+
+        Whatever ends it in order, the batch in hand is written first. `on_progress` is told after each batch how many records
+        are done. Raises OffsetGap, LogReplaced, PositionMoved or Unavailable; a new run goes on where bronze ends.
+        """
+        stop = stop or threading.Event()
+        lanes = self._open_lanes()
+        report = SinkReport({lane.topic.name: lane.report for lane in lanes})
+        ends = {lane: self._read_ends(lane) for lane in lanes} if until_drained else {}
+        deadline = None if for_seconds is None else time.monotonic() + for_seconds
+        while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
+            busy = [lane.step(time.monotonic(), hurry=until_drained) for lane in lanes]
+            if any(busy) and on_progress is not None:
+                on_progress(report.events + report.rejected)
+            if until_drained and all(lane.is_past(ends[lane]) for lane in lanes):
+                break
+            if not any(busy):
+                stop.wait(min(_LONGEST_NAP_SECONDS, self._limits.max_seconds / 4))
+        for lane in lanes:
+            lane.write()
+        return report
+
+    def _open_lanes(self) -> list[Lane]:
+        self._broker.create_topics([DLQ], partitions=1)
+        rejected = RejectedLog(self._lake.table(REJECTED_TABLE, self._checkpoint))
+        return [self._open_lane(topic, rejected) for topic in self._topics]
+
+    def _open_lane(self, topic: Topic, rejected: RejectedLog) -> Lane:
+        return Lane(
+            topic,
+            broker=self._broker,
+            events=self._lake.table(topic.table, self._checkpoint),
+            rejected=rejected,
+            limits=self._limits,
+            clock=self._clock,
+            checkpoint=self._checkpoint,
+        )
+
+    def _read_ends(self, lane: Lane) -> dict[int, int]:
+        return {partition: held.end for partition, held in self._broker.offsets(lane.topic.name).items()}
