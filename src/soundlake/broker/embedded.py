@@ -81,13 +81,14 @@ class EmbeddedBroker:
         for done, rows in enumerate(parts):
             try:
                 self._append_rows(ids, columns.take(pa.array(rows)))
+            except CommitUnsure as error:
+                unsure = _name_rows(parts[done : done + 1], error.message)
+                failed |= _name_rows(parts[done + 1 :], f"not tried after the disk of {self._file.path} had failed")
+                break
             except SoundlakeError as error:
-                is_unsure = isinstance(error, CommitUnsure)
-                if done == 0 and not is_unsure:
+                if done == 0:
                     raise
-                unsure = dict.fromkeys(rows.tolist(), error.message) if is_unsure else {}
-                left = [row for part in parts[done + is_unsure :] for row in part.tolist()]
-                failed.update(dict.fromkeys(left, error.message))
+                failed |= _name_rows(parts[done:], error.message)
                 break
         return Delivery(len(values), failed, unsure)
 
@@ -166,6 +167,10 @@ def _split(rows: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Iterato
         stop = min(start + MAX_TRANSACTION_RECORDS, int(np.searchsorted(ends, limit, side="right")))
         yield rows[start:stop]
         start = stop
+
+
+def _name_rows(parts: list[npt.NDArray[np.int64]], reason: str) -> dict[int, str]:
+    return {row: reason for part in parts for row in part.tolist()}
 
 
 def _read_range(db: sqlite3.Connection, partition_id: int) -> OffsetRange:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import resource
 import shutil
 import sqlite3
 import tempfile
@@ -243,6 +244,28 @@ def test_when_the_disk_fills_up_in_the_middle_the_delivery_says_what_is_in_the_l
     assert sorted(delivery.failed) == list(range(10_000, 25_000))
     assert "no space left" in delivery.failed[10_000]
     assert values_of(broker) == values[:10_000]
+
+
+@pytest.fixture
+def limit_file_size():
+    """Let no file of this process grow beyond so many bytes: the system then fails SQLite's writes with an error of its own."""
+    before = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
+    resource.setrlimit(resource.RLIMIT_FSIZE, before)
+
+
+def test_what_a_failing_disk_may_have_taken_is_unsure_and_the_rest_has_failed(open_log, limit_file_size):
+    broker = open_log()
+    limit_file_size(2_500_000)
+    values = [b"%05d" % n + b"x" * 95 for n in range(35_000)]
+    delivery = broker.append(PLAYS.name, [b"ann"] * 35_000, values)
+    limit_file_size(resource.RLIM_INFINITY)
+    assert sorted(delivery.unsure) == list(range(20_000, 30_000))
+    assert sorted(delivery.failed) == list(range(30_000, 35_000))
+    assert "not tried after" in delivery.failed[30_000]
+    assert "may be in it or not" in delivery.unsure[20_000]
+    assert broker.append(PLAYS.name, [b"ann"], [b"after"]).acknowledged == 1
+    assert values_of(broker) in ([*values[:20_000], b"after"], [*values[:30_000], b"after"])
 
 
 def test_every_error_of_the_file_says_what_to_do_next(open_log, tmp_path):
