@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
-from typing import TYPE_CHECKING
+from contextlib import closing, contextmanager
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
 
 from soundlake.errors import SettingsError
 
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.lake import Lake
+    from soundlake.operations.demo import Demo
+    from soundlake.operations.demo_state import DemoOptions
     from soundlake.operations.importing import Importer
     from soundlake.operations.progress import Reporter
     from soundlake.settings import Settings
@@ -85,3 +89,35 @@ def open_warehouse(settings: Settings, lake: Lake) -> Warehouse:
             next_step="leave it empty for the embedded warehouse",
         )
     return Warehouse(address.path, lake, memory_limit=settings.duckdb_memory)
+
+
+@contextmanager
+def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
+    """The demo in the home of these settings, new or as it was left. Raises UsageError if the options contradict what is there."""
+    from soundlake.operations.demo import Demo
+    from soundlake.operations.demo_state import load_state
+    from soundlake.operations.draining import Drain
+    from soundlake.operations.locks import SINK_LOCK
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    state = load_state(settings.home)
+    if state is None:
+        state = options.begin(datetime.now(UTC).date())
+    options.check(state, settings.home)
+    broker, lake = open_broker(settings), open_lake(settings)
+    drain = Drain(broker, lake, lambda: build_sink(settings, broker, lake).run(until_drained=True), settings.home / SINK_LOCK)
+    with closing(broker), open_warehouse(settings, lake) as warehouse:
+        yield Demo(
+            settings.home,
+            state,
+            publisher=open_publisher(broker),
+            drain=drain,
+            warehouse=warehouse,
+            import_person=None if options.export is None else partial(_import_person, settings, options),
+        )
+
+
+def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter) -> dict[str, Any]:
+    assert options.export is not None
+    with open_importer(settings, reporter) as importer:
+        return importer.import_spotify_exports([options.export], options.user).as_json()

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from soundlake.cli import check, demo, status
+from soundlake.cli import demo, imports, serve
 from soundlake.errors import SoundlakeError
 
 EXIT_FAILED = 1
@@ -32,8 +32,15 @@ def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the t
 
 
 app.command("demo")(demo.run_demo)
-app.command("status")(status.run_status)
-app.command("check")(check.run_check)
+
+imports_app = typer.Typer(help="Bring in listening history from files.", no_args_is_help=True)
+imports_app.command("spotify-export")(imports.run_import_spotify_export)
+imports_app.command("events")(imports.run_import_events)
+app.add_typer(imports_app, name="import")
+
+serve_app = typer.Typer(help="The programs that people look at.", no_args_is_help=True)
+serve_app.command("dashboard")(serve.serve_dashboard)
+app.add_typer(serve_app, name="serve")
 
 
 def main() -> None:

@@ -1,0 +1,188 @@
+"""The main job on the embedded default: history, lake, silver, gold, recommendations."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from soundlake.broker import Publisher
+from soundlake.errors import Unavailable
+from soundlake.generator import World, make_world
+from soundlake.generator.neighbours import make_neighbourhood
+from soundlake.operations.demo_state import DemoState, save_state
+from soundlake.operations.draining import Drain
+from soundlake.operations.progress import Reporter
+from soundlake.warehouse import Warehouse, open_snapshot
+
+TRACKS_FILE = "neighbourhood.parquet"
+
+_COUNTS = """
+select
+    count(*) as plays, count(*) filter (is_listen) as listens, count(distinct user_id) as listeners,
+    count(distinct track_id) as tracks, coalesce(sum(heard_ms), 0)::bigint // 3600000 as hours_heard,
+    (select count(*) from gold.user_recommendations) as recommendations
+from silver.silver_plays
+"""
+_TRACKS_OF = """
+select track_id, any_value(track_name order by event_id) as track_name, any_value(artist_name order by event_id) as artist_name,
+    max(artist_id) as artist_id, max(album_id) as album_id, max(album_name) as album_name, max(duration_ms) as duration_ms,
+    count(*) as plays
+from silver.silver_plays
+where user_id = ? and content_type = 'track'
+group by track_id
+order by track_id
+"""
+
+ImportPerson = Callable[[Reporter], dict[str, Any]]
+"""Brings a person's export into bronze, what is there already left out; gives the report as `soundlake import --json` prints it."""
+
+
+@dataclass(frozen=True)
+class DemoSummary:
+    """What stands there after the build, and what it took."""
+
+    home: Path
+    snapshot: str
+    full_refresh: bool
+    events_published: int
+    counts: dict[str, int]
+    seconds: dict[str, float]
+    imported: dict[str, Any] | None = None
+
+
+@dataclass
+class _Stopwatch:
+    seconds: dict[str, float] = field(default_factory=dict)
+
+    @contextmanager
+    def measure(self, step: str) -> Iterator[None]:
+        begun = time.monotonic()
+        yield
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - begun, 2)
+
+
+class Demo:
+    """One demo in one folder. Every step can be interrupted and repeated: what is done is not done again."""
+
+    def __init__(
+        self,
+        home: Path,
+        state: DemoState,
+        *,
+        publisher: Publisher,
+        drain: Drain,
+        warehouse: Warehouse,
+        import_person: ImportPerson | None = None,
+    ) -> None:
+        self.home = home
+        self.state = state
+        self.publisher = publisher
+        self._drain, self._warehouse = drain, warehouse
+        self._import_person = import_person
+        self._stopwatch = _Stopwatch()
+
+    def build(self, reporter: Reporter) -> DemoSummary:
+        """History in, everything built, the snapshot published. Raises what its steps raise; nothing done is lost."""
+        with self._stopwatch.measure("all"):
+            imported = self._import(reporter)
+            published = self._publish_history(reporter)
+            self._store(reporter)
+            snapshot, full_refresh = self._transform(reporter)
+            counts = self._count()
+        return DemoSummary(self.home, snapshot, full_refresh, published, counts, dict(self._stopwatch.seconds), imported)
+
+    def make_world(self) -> World:
+        """The listeners of this demo; a person's neighbours are made of the tracks noted when the demo began."""
+        if self.state.person is None:
+            return make_world(self.state.config)
+        path = self.home / TRACKS_FILE
+        if not path.exists():
+            draft = path.with_suffix(".tmp")
+            pq.write_table(self._read_tracks(self.state.person), draft)
+            draft.replace(path)
+        return make_neighbourhood(self.state.config, pq.read_table(path))
+
+    def remember_live(self, until: datetime) -> None:
+        """Note how far the live events are published."""
+        self._remember(live_until=until)
+
+    @property
+    def live_from(self) -> datetime:
+        """Where live events go on: where they stopped, or where the history ends."""
+        return self.state.live_until or datetime.combine(self.state.config.end, datetime.min.time(), UTC)
+
+    def _import(self, reporter: Reporter) -> dict[str, Any] | None:
+        if self._import_person is None:
+            return None
+        with self._stopwatch.measure("import"):
+            report = self._import_person(reporter)
+        if not self.state.history_complete and not (self.home / TRACKS_FILE).exists():
+            self._transform(reporter)  # the neighbours are made of the person's tracks, as silver names them
+        return report
+
+    def _publish_history(self, reporter: Reporter) -> int:
+        """Publish what is left of the world's history, a stretch at a time; each is written down before the next."""
+        if self.state.history_complete:
+            return 0
+        published = 0
+        with self._stopwatch.measure("generate and publish"):
+            world = self.make_world()
+            stretches = world.list_stretches()
+            reporter.begin("listening history", len(stretches))
+            for number in range(self.state.stretches_published, len(stretches)):
+                published += self._publish(world.make_events(stretches[number]))
+                self._remember(stretches_published=number + 1, history_complete=number + 1 == len(stretches))
+                reporter.advance(number + 1, f"{published:,} events")
+            reporter.end(f"{published:,} events published")
+        return published
+
+    def _publish(self, events: pa.Table) -> int:
+        account = self.publisher.publish(events)
+        if account.acknowledged != account.sent:
+            reasons = ", ".join(f"{count:,} × {reason}" for reason, count in account.failed_by_reason.items()) or "no answer"
+            raise Unavailable(
+                f"the event log took {account.acknowledged:,} of {account.sent:,} events ({reasons})",
+                next_step="mend that and run the demo again: it goes on where it was",
+            )
+        return account.acknowledged
+
+    def _store(self, reporter: Reporter) -> None:
+        with self._stopwatch.measure("sink"):
+            reporter.begin("event log → bronze")
+            self._drain.run()
+            reporter.end("all stored")
+
+    def _transform(self, reporter: Reporter) -> tuple[str, bool]:
+        with self._stopwatch.measure("transform"):
+            reporter.begin("bronze → silver → gold")
+            finished: set[str] = set()
+
+            def tell(node: str, what: str) -> None:
+                finished.update([node] if what == "finished" else [])
+                reporter.advance(len(finished), node)
+
+            report = self._warehouse.transform(on_progress=tell)
+            reporter.end(f"snapshot {report.snapshot}")
+        return report.snapshot, report.is_full_refresh
+
+    def _count(self) -> dict[str, int]:
+        with open_snapshot(self._warehouse.folder) as snapshot:
+            found = snapshot.connection.execute(_COUNTS)
+            names = [column[0] for column in found.description]
+            return dict(zip(names, map(int, found.fetchone() or ()), strict=True))
+
+    def _read_tracks(self, user_id: str) -> pa.Table:
+        with open_snapshot(self._warehouse.folder) as snapshot:
+            return snapshot.connection.execute(_TRACKS_OF, [user_id]).to_arrow_table()
+
+    def _remember(self, **changes: object) -> None:
+        self.state = self.state.model_copy(update=changes)
+        save_state(self.home, self.state)

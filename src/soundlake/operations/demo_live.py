@@ -1,0 +1,109 @@
+"""The demo that stays: live events flow in this process; the sink, the refresher and the dashboard run beside it."""
+
+from __future__ import annotations
+
+import signal
+import socket
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from types import FrameType
+
+import pyarrow as pa
+
+from soundlake.errors import UsageError
+from soundlake.generator import live_events
+from soundlake.operations.demo import Demo
+from soundlake.operations.services import Service, Supervisor
+from soundlake.settings import Settings
+
+CATCH_UP_SPEED = 3_600.0
+"""Simulated seconds a second, until the events of the hours since the last run are told."""
+RETRY_SECONDS = 2.0
+_PORTS_TRIED = 20
+
+Tell = Callable[[str], None]
+
+
+def choose_port(settings: Settings) -> Settings:
+    """The settings with the first free port from the dashboard's on. Raises UsageError if there is none near."""
+    for port in range(settings.dashboard_port, min(settings.dashboard_port + _PORTS_TRIED, 65_536)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            with suppress(OSError):
+                probe.bind((settings.host, port))
+                return settings.model_copy(update={"dashboard_port": port})
+    raise UsageError(
+        f"no free port on {settings.host} from {settings.dashboard_port} on", next_step="name another one in SOUNDLAKE_DASHBOARD_PORT"
+    )
+
+
+def list_services(settings: Settings) -> list[Service]:
+    """What runs beside the live events, in the order of the road."""
+    program = (sys.executable, "-m", "soundlake.cli.app")
+    return [
+        Service("sink", (*program, "sink")),
+        Service("transform", (*program, "transform", "--every", f"{settings.transform_every_seconds:g}s")),
+        Service("dashboard", (*program, "serve", "dashboard"), f"http://{settings.host}:{settings.dashboard_port}"),
+    ]
+
+
+class _Stopped(Exception):  # no error: somebody asked for the end
+    """SIGTERM came."""
+
+
+@contextmanager
+def stop_on_request() -> Iterator[None]:
+    """Ctrl-C and SIGTERM end the block in order, and nothing else."""
+
+    def stop(_number: int, _frame: FrameType | None) -> None:
+        raise _Stopped
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        with suppress(KeyboardInterrupt, _Stopped):
+            yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
+
+
+def stay(demo: Demo, settings: Settings, tell: Tell) -> None:
+    """Start the services, say where they are, and let live events flow until somebody asks for the end."""
+    settings = choose_port(settings)
+    services = list_services(settings)
+    with stop_on_request(), Supervisor(demo.home / "logs", settings.child_environment) as supervisor:
+        supervisor.start(services)
+        for service in services:
+            if service.address is not None:
+                tell(f"{service.name}: {service.address}")
+        tell(
+            f"logs: {demo.home / 'logs'}; gold is refreshed every {settings.transform_every_seconds:g} s; Ctrl-C ends it, everything is kept"
+        )
+        if demo.state.alone:
+            _watch(supervisor, tell)
+        _flow(demo, supervisor, tell)
+
+
+def _watch(supervisor: Supervisor, tell: Tell) -> None:
+    while True:
+        for line in supervisor.watch():
+            tell(line)
+        time.sleep(1.0)
+
+
+def _flow(demo: Demo, supervisor: Supervisor, tell: Tell) -> None:
+    """Publish live events; what the log does not take now is offered again."""
+    live = live_events(demo.make_world(), demo.live_from, clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED)
+    for batch in live:
+        waiting = batch.events
+        while len(waiting):
+            account = demo.publisher.publish(waiting)
+            waiting = waiting.filter(pa.array(~(account.acknowledged_rows | account.unsure_rows)))
+            if len(waiting):
+                tell(f"{len(waiting):,} live events wait: {', '.join(account.failed_by_reason)}")
+                time.sleep(RETRY_SECONDS)
+        demo.remember_live(batch.until)
+        for line in supervisor.watch():
+            tell(line)
