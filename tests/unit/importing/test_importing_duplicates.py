@@ -1,0 +1,153 @@
+"""The arithmetic of duplicates and refused rows, against a reckoning that goes row by row."""
+
+import json
+from collections import Counter
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from importing_fakes import NOW, Deployment
+
+from soundlake.history import Exports
+from soundlake.operations.importing import import_spotify_exports
+
+TIMES = ("2024-02-29T23:59:30Z", "2024-03-01T00:00:30Z")
+EXTENDED = st.fixed_dictionaries({
+    "ts": st.sampled_from(TIMES), "spotify_track_uri": st.sampled_from(["spotify:track:a1", None]),
+    "master_metadata_track_name": st.sampled_from(["Ode", None]), "master_metadata_album_artist_name": st.just("The Lanterns"),
+    "ms_played": st.sampled_from([0, 5, -1]), "reason_end": st.sampled_from(["trackdone", "", None]),
+})  # fmt: skip
+SHORT = st.fixed_dictionaries({
+    "endTime": st.sampled_from(["2024-03-01 00:00", "2024-03-01 00:01"]), "artistName": st.just("The Lanterns"),
+    "trackName": st.sampled_from(["Ode", ""]), "msPlayed": st.sampled_from([5, None]),
+})  # fmt: skip
+ROWS = st.lists(EXTENDED | SHORT | st.just({"nothing": 1}), max_size=10)
+FILES = st.lists(st.tuples(st.sampled_from(["anna", "ben"]), ROWS), max_size=5)
+
+
+class MemoryFile:
+    """An export file that lies nowhere."""
+
+    def __init__(self, number, user_id, rows):
+        self.name, self.user_id, self.size_bytes = f"file_{number}", user_id, 1
+        self._rows = rows
+
+    def read(self):
+        return json.dumps(self._rows).encode()
+
+
+def run_import(deployment, files):
+    exports = Exports(tuple(MemoryFile(number, user, rows) for number, (user, rows) in enumerate(files)), (), ())
+    intake = deployment.open_intake(exports.listeners)
+    report = import_spotify_exports(exports, intake, now=NOW, advance=lambda _: None).total
+    deployment.settle()
+    return report
+
+
+def reckon(files):
+    """Stored, duplicate, refused and milliseconds, by the rules as they are told."""
+    stored, refused, read = Counter(), Counter(), 0
+    for user, rows in files:
+        in_file = Counter()
+        for row in rows:
+            read += 1
+            if "ts" in row:
+                what = row["spotify_track_uri"] or row["master_metadata_track_name"]
+                if not what or row["ms_played"] < 0:
+                    refused["bad_ms_played" if what else "names_nothing"] += 1
+                else:
+                    stored[(user, row["ts"], what, row["ms_played"], row["reason_end"] or None)] = 1
+            elif "endTime" in row:
+                if not row["trackName"] or row["msPlayed"] is None:
+                    refused["bad_ms_played" if row["trackName"] else "names_nothing"] += 1
+                else:
+                    in_file[(user, row["endTime"], row["trackName"], row["msPlayed"])] += 1
+            else:
+                refused["unknown_shape"] += 1
+        stored |= in_file
+    ms_played = sum(key[3] * count for key, count in stored.items())
+    return read, stored.total(), read - stored.total() - refused.total(), dict(refused), ms_played
+
+
+def figures(reports):
+    refused = Counter()
+    for report in reports:
+        refused += report.refused_by_reason
+    return (
+        sum(report.rows_read for report in reports), sum(report.rows_stored for report in reports),
+        sum(report.rows_duplicate for report in reports), dict(refused), sum(report.ms_played for report in reports),
+    )  # fmt: skip
+
+
+@given(FILES)
+@settings(max_examples=25, deadline=None)
+def test_one_import_agrees_with_the_rules_and_bronze_with_the_report(files):
+    deployment = Deployment()
+    report = run_import(deployment, files)
+    assert figures([report]) == reckon(files)
+    ids = [row["event_id"] for row in deployment.lake.history]
+    assert len(ids) == len(set(ids)) == report.rows_stored
+    assert Counter(row["reason"] for row in deployment.lake.rejected) == report.refused_by_reason
+
+
+@given(FILES, st.randoms(use_true_random=False), st.integers(1, 3))
+@settings(max_examples=25, deadline=None)
+def test_several_imports_in_any_order_add_up_to_one(files, random, at_a_time):
+    shuffled = random.sample(files, len(files))
+    deployment, at_once = Deployment(), Deployment()
+    reports = [run_import(deployment, shuffled[start : start + at_a_time]) for start in range(0, len(shuffled), at_a_time)]
+    run_import(at_once, files)
+    assert figures(reports) == reckon(files)
+    assert sorted(row["event_id"] for row in deployment.lake.history) == sorted(row["event_id"] for row in at_once.lake.history)
+
+
+@given(FILES)
+@settings(max_examples=25, deadline=None)
+def test_a_repeat_stores_nothing_and_keeps_no_refused_row_twice(files):
+    deployment = Deployment()
+    first = run_import(deployment, files)
+    history, rejected = deployment.lake.history, deployment.lake.rejected
+    second = run_import(deployment, files)
+    assert (second.rows_stored, second.ms_played) == (0, 0)
+    assert second.rows_duplicate == first.rows_stored + first.rows_duplicate
+    assert second.refused_by_reason == first.refused_by_reason
+    assert (deployment.lake.history, deployment.lake.rejected) == (history, rejected)
+
+
+REFUSED = {"endTime": "2024-03-01 00:00", "artistName": "A", "trackName": "", "msPlayed": 5}
+
+
+def test_equal_refused_rows_are_kept_as_often_as_they_stand_in_the_fullest_import():
+    deployment = Deployment()
+    for count, kept in ((2, 2), (1, 2), (3, 3), (3, 3)):
+        assert run_import(deployment, [("anna", [REFUSED] * count)]).rows_refused == count
+        assert len(deployment.lake.rejected) == kept
+
+
+def test_a_refused_row_of_another_listener_is_another_row():
+    deployment = Deployment()
+    run_import(deployment, [("anna", [REFUSED])])
+    run_import(deployment, [("ben", [REFUSED])])
+    assert len(deployment.lake.rejected) == 2
+
+
+SONG = {"endTime": "2024-03-01 00:00", "artistName": "The Show", "trackName": "One", "msPlayed": 5}
+EPISODE = {"endTime": "2024-03-01 00:00", "podcastName": "The Show", "episodeName": "One", "msPlayed": 5}
+
+
+@pytest.mark.parametrize("imports", [[[SONG], [EPISODE]], [[EPISODE], [SONG]], [[SONG], [SONG], [EPISODE], [EPISODE], [SONG]]], ids=str)
+def test_that_a_play_was_an_episode_is_learned_whichever_file_comes_first(imports):
+    deployment = Deployment()
+    reports = [run_import(deployment, [("anna", rows)]) for rows in imports]
+    assert [report.rows_stored for report in reports] == [1] + [0] * (len(imports) - 1)
+    kinds = [row["content_type"] for row in deployment.lake.history]
+    assert kinds == (["episode"] if imports[0] == [EPISODE] else [None, "episode"])
+
+
+def test_what_the_log_still_holds_is_no_longer_new():
+    deployment = Deployment()
+    run_import(deployment, [("anna", [SONG])])
+    intake = deployment.open_intake(["anna"])
+    exports = Exports((MemoryFile(0, "anna", [SONG, EPISODE | {"msPlayed": 6}]),), (), ())
+    assert import_spotify_exports(exports, intake, now=NOW, advance=lambda _: None).total.rows_stored == 1
+    assert run_import(deployment, [("anna", [SONG, EPISODE | {"msPlayed": 6}])]).rows_stored == 0

@@ -1,0 +1,154 @@
+import gzip
+import json
+from uuid import UUID
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+from importing_fakes import NOW, Deployment
+
+from soundlake.errors import UsageError
+from soundlake.history import check_event_files
+from soundlake.operations.importing import import_events
+
+
+def make_event(number=0, **changes):
+    return {
+        "event_id": str(UUID(int=number + 1)), "user_id": "anna", "event_type": "play", "track_id": "t1", "track_name": "Öde",
+        "artist_name": "The Lanterns", "album_name": "Nights", "duration_ms": 180_000, "played_at": "2024-02-29T23:59:59Z",
+        "device_type": "desktop",
+    } | changes  # fmt: skip
+
+
+@pytest.fixture
+def write(tmp_path):
+    """Write events to a file of the kind that its name says."""
+
+    def write_file(name, events):
+        path = tmp_path / name
+        lines = "".join(event if isinstance(event, str) else json.dumps(event) + "\n" for event in events).encode()
+        if ".parquet" in name:
+            pq.write_table(pa.Table.from_pylist(events), path)
+        elif name.endswith(".gz"):
+            path.write_bytes(gzip.compress(lines))
+        elif name.endswith(".zst"):
+            path.write_bytes(pa.compress(lines, codec="zstd", asbytes=True))
+        else:
+            path.write_bytes(lines)
+        return path
+
+    return write_file
+
+
+def run_import(deployment, *paths):
+    report = import_events(check_event_files(paths), deployment.open_intake(None), now=NOW, advance=lambda _: None)
+    deployment.settle()
+    return report
+
+
+KINDS = ["e.parquet", "e.ndjson", "e.jsonl", "e.jsonl.gz", "e.ndjson.zst"]
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_the_ten_fields_are_enough_and_a_repeat_stores_nothing(write, name):
+    deployment = Deployment()
+    path = write(name, [make_event(number) for number in range(3)])
+    first, second = (run_import(deployment, path).total for _ in range(2))
+    assert (first.rows_stored, first.rows_duplicate, first.rows_refused) == (3, 0, 0)
+    assert (second.rows_stored, second.rows_duplicate, second.rows_refused) == (0, 3, 0)
+    stored = {name: value for name, value in deployment.lake.history[0].items() if value is not None}
+    assert stored.pop("played_at").isoformat() == "2024-02-29T23:59:59+00:00"
+    assert stored == {name: value for name, value in make_event().items() if name != "played_at"}
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_a_bad_value_costs_its_own_event_only_and_is_kept_once(write, name):
+    deployment = Deployment()
+    bad = [
+        make_event(1, event_id=None),
+        make_event(2, played_at="soon"),
+        make_event(3, duration_ms="long"),
+        make_event(4, event_type="sing"),
+    ]
+    bad = bad if name != "e.parquet" else [event | {"duration_ms": str(event["duration_ms"])} for event in bad]
+    good = make_event(5) if name != "e.parquet" else make_event(5, duration_ms=None)
+    path = write(name, [*bad, good])
+    for _ in range(2):
+        report = run_import(deployment, path)
+        assert report.total.rows_refused == 4
+        assert set(report.total.refused_by_reason) >= {"missing_event_id", "bad_played_at", "wrong_type"}
+        assert len(deployment.lake.rejected) == 4
+    assert [row["event_id"] for row in deployment.lake.history] == [good["event_id"]]
+
+
+def test_types_that_only_look_different_are_taken(tmp_path):
+    rows = pa.table({
+        "event_id": [str(UUID(int=1))], "event_type": pa.array(["play"]).dictionary_encode(),
+        "user_id": pa.array(["anna"], pa.large_string()), "played_at": pa.array([1_700_000_000_000_000_000], pa.timestamp("ns")),
+        "duration_ms": pa.array([180_000.0]),
+    })  # fmt: skip
+    pq.write_table(rows, tmp_path / "e.parquet")
+    deployment = Deployment()
+    assert run_import(deployment, tmp_path / "e.parquet").total.rows_stored == 1
+    (row,) = deployment.lake.history
+    assert (row["duration_ms"], row["played_at"].isoformat()) == (180_000, "2023-11-14T22:13:20+00:00")
+
+
+def test_unknown_columns_and_fields_are_kept_in_extra(write):
+    deployment = Deployment()
+    run_import(deployment, write("e.parquet", [make_event(1, mood="calm")]), write("e.ndjson", [make_event(2, mood={"is": "calm"})]))
+    assert [json.loads(row["extra"])["mood"] for row in deployment.lake.history] == ["calm", {"is": "calm"}]
+
+
+def test_lines_without_anything_are_no_rows(write):
+    report = run_import(
+        Deployment(),
+        write("e.ndjson", ["\ufeff", make_event(1), "\n", "  \r\n", json.dumps(make_event(2)) + "\r\n", json.dumps(make_event(3))]),
+    )
+    assert (report.total.rows_read, report.total.rows_stored) == (3, 3)
+
+
+def test_lines_that_are_no_json_are_refused_as_they_stand(write):
+    deployment = Deployment()
+    report = run_import(deployment, write("e.ndjson", [make_event(1), "nonsense\n", "[1]\n", "nonsense\n"]))
+    assert (report.total.rows_stored, report.total.rows_refused) == (1, 3)
+    assert sorted(row["value"] for row in deployment.lake.rejected) == [b"[1]", b"nonsense", b"nonsense"]
+
+
+def test_a_record_beyond_what_the_log_takes_is_refused(write):
+    deployment = Deployment()
+    report = run_import(deployment, write("e.ndjson", [make_event(1, track_name="x" * 2_000_000), make_event(2)]))
+    assert dict(report.total.refused_by_reason) == {"too_large": 1}
+    assert [row["reason"] for row in deployment.lake.rejected] == ["too_large"]
+
+
+def test_a_packed_file_cut_short_is_named_and_what_came_before_and_the_other_files_stay(write):
+    deployment = Deployment()
+    cut = write("cut.jsonl.gz", [make_event(number, track_name=str(number) * 50) for number in range(2000)])
+    cut.write_bytes(cut.read_bytes()[:-2000])
+    report = run_import(deployment, cut, write("whole.ndjson", [make_event(9999)]))
+    assert [(broken.name, broken.exit_code) for broken in report.files_broken] == [("cut.jsonl.gz", 3)]
+    assert report.files_broken[0].byte
+    assert report.files_read == ["whole.ndjson"]
+    assert report.total.rows_read == report.total.rows_stored == len(deployment.lake.history)
+
+
+@pytest.mark.parametrize("name", ["cut.parquet", "cut.ndjson.zst"])
+def test_a_damaged_file_is_named(write, name):
+    path = write(name, [make_event(number) for number in range(100)])
+    path.write_bytes(path.read_bytes()[:-100])
+    report = run_import(Deployment(), path)
+    assert [broken.name for broken in report.files_broken] == [name]
+    assert report.exit_code == 3
+
+
+@pytest.mark.parametrize("name", ["e.csv", "e", "e.parquet.gz", "e.txt"])
+def test_a_file_of_another_kind_is_wrong_use(tmp_path, name):
+    (tmp_path / name).write_text("")
+    with pytest.raises(UsageError, match="neither Parquet nor NDJSON"):
+        check_event_files([tmp_path / name])
+
+
+def test_a_file_that_is_not_there_is_wrong_use(tmp_path):
+    with pytest.raises(UsageError, match="no such file"):
+        check_event_files([tmp_path / "e.parquet"])

@@ -1,0 +1,39 @@
+from uuid import UUID
+
+import pyarrow as pa
+from hypothesis import given
+from hypothesis import strategies as st
+
+from soundlake.operations.importing.known_ids import KnownIds, parse_uuids
+
+# few distinct bytes, many of them zero: what a comparison that stops at the end of a text would confuse
+UUIDS = st.lists(st.sampled_from([0, 0, 1, 255]), min_size=16, max_size=16).map(lambda numbers: str(UUID(bytes=bytes(numbers))))
+COLUMNS = st.lists(UUIDS, max_size=12)
+
+
+@given(st.lists(COLUMNS, max_size=14))
+def test_an_id_is_new_the_first_time_only(columns):
+    known, expected = KnownIds(), set()
+    for column in columns:
+        new = []
+        for event_id in column:
+            new.append(event_id not in expected)
+            expected.add(event_id)
+        assert known.add(pa.array(column, pa.string())).tolist() == new
+        assert len(known) == len(expected)
+
+
+@given(COLUMNS, COLUMNS, COLUMNS)
+def test_ids_are_found_until_they_are_taken_out(added, gone, asked):
+    known = KnownIds()
+    known.add(pa.array(added, pa.string()))
+    known.discard(pa.array(gone, pa.string()))
+    assert known.holds(pa.array(asked, pa.string())).tolist() == [one in set(added) - set(gone) for one in asked]
+
+
+def test_the_bytes_are_those_of_the_text_also_in_a_slice_and_in_chunks():
+    texts = [str(UUID(int=number << 60)) for number in range(50)]
+    expected = [UUID(text).bytes.rstrip(b"\0") for text in texts]
+    assert parse_uuids(pa.array(texts)).tolist() == expected
+    assert parse_uuids(pa.array(texts).slice(7, 9)).tolist() == expected[7:16]
+    assert parse_uuids(pa.chunked_array([texts[:3], [], texts[3:]])).tolist() == expected
