@@ -1,6 +1,7 @@
 """The questions that the pages ask of a snapshot: one function each, typed answers, and every choice a bound parameter.
 
-Plays are listens (`is_listen`), as in gold; skip rates and the device mix are about everything that was started. All times are UTC.
+All are about music. Plays are listens (`is_listen`), as in gold; skip rates and the device mix are about every track that was started,
+a skip rate only about those of which the source says whether they were skipped. All times are UTC.
 """
 
 from __future__ import annotations
@@ -24,7 +25,8 @@ _CHOSEN = """
     chosen as (
         select *, coalesce(device_type, 'unknown') as device
         from silver.silver_plays
-        where played_at >= $since
+        where content_type = 'track'
+            and played_at >= $since
             and played_at < $until
             and (cast($listener as varchar) is null or user_id = $listener)
             and (len(cast($devices as varchar[])) = 0 or list_contains(cast($devices as varchar[]), coalesce(device_type, 'unknown')))
@@ -341,7 +343,7 @@ def recommend(cursor: DuckDBPyConnection, listener: str) -> tuple[Recommendation
         select
             rank, track_id, track_name, artist_name, album_name, recommendation_score, source, reason, coalesce(is_synthetic, false)
         from gold.user_recommendations
-        left join (select track_id, track_name, artist_name, album_name, is_synthetic from silver.silver_tracks) using (track_id)
+        left join (select track_id, album_name from silver.silver_tracks) using (track_id)
         where user_id = $listener
         order by rank
         """,
