@@ -11,9 +11,8 @@ import pyarrow as pa
 
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
-from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.sittings import HOUR_MS
-from soundlake.generator.world import World, make_world
+from soundlake.generator.world import World
 
 _LOOK_BACK_HOURS = 30  # a sitting ends with its local day: none goes on for longer
 
@@ -27,7 +26,7 @@ class LiveEvents:
 
 
 def live_events(
-    config: GeneratorConfig,
+    world: World,
     from_time: datetime,
     *,
     clock: Callable[[], datetime],
@@ -47,7 +46,7 @@ def live_events(
         raise UsageError(
             f"live events from {from_time:%Y-%m-%d %H:%M} UTC: that is in the future", next_step="begin at a moment that is over"
         )
-    pending = _Pending(make_world(config), from_time)
+    pending = _Pending(world, from_time)
     until = from_time
     while True:
         now = clock()

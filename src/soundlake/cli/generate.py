@@ -1,0 +1,139 @@
+"""`soundlake generate`: synthetic listeners, to the event log, to files, or live."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import UTC, datetime
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+if TYPE_CHECKING:
+    from soundlake.cli.terminal import ProgressReporter
+    from soundlake.generator import GeneratorConfig
+    from soundlake.generator.runs import Tell, Time
+
+
+class Form(StrEnum):
+    """What `--out` holds."""
+
+    EVENTS = "events"
+    SPOTIFY_EXPORT = "spotify-export"
+
+
+def run_generate(
+    *,
+    listeners: Annotated[int, typer.Option(help="How many listeners.")] = 1_000,
+    days: Annotated[int, typer.Option(help="How many days of their listening.")] = 30,
+    seed: Annotated[int, typer.Option(help="Another seed is another world.")] = 42,
+    start: Annotated[
+        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC; default: so that it ends yesterday.")
+    ] = None,
+    tracks: Annotated[int, typer.Option(help="Size of the made-up catalogue.")] = 20_000,
+    catalog: Annotated[Path | None, typer.Option(help="A Parquet or CSV file of tracks instead.")] = None,
+    out: Annotated[
+        str | None, typer.Option(help="A file (.parquet, .ndjson, .ndjson.gz), - for NDJSON, or a folder; default: the log.")
+    ] = None,
+    form: Annotated[Form, typer.Option("--as", help="What --out holds.")] = Form.EVENTS,
+    truth: Annotated[Path | None, typer.Option(help="Write down here what was published.")] = None,
+    live: Annotated[bool, typer.Option("--live", help="From now, or where the last live run stopped, until Ctrl-C.")] = False,
+    speed: Annotated[float | None, typer.Option(min=0.01, max=100_000, help="With --live: how fast to catch up with the present.")] = None,
+    rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many events a second, into the log.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
+) -> None:
+    """Make synthetic listeners and what they hear; publish it, or write it to files."""
+    from soundlake.cli.terminal import print_json, print_table, show_progress
+    from soundlake.generator import GeneratorConfig
+
+    _check_options(out=out, form=form, truth=truth, live=live, speed=speed, rate=rate)
+    config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
+    config = config.ending(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
+    with show_progress() as reporter:
+        if out is not None:
+            summary = _write_files(config, out, form, reporter)
+        else:
+            summary = _publish(config, truth, reporter, live=live, speed=speed or 1.0, rate=rate)
+    if out == "-":
+        return
+    if as_json:
+        print_json(summary)
+    else:
+        print_table("Generated", {name.replace("_", " "): value for name, value in summary.items()})
+    if summary.get("failed") or summary.get("unsure"):
+        raise typer.Exit(1)
+
+
+def _check_options(*, out: str | None, form: Form, truth: Path | None, live: bool, speed: float | None, rate: float | None) -> None:
+    """Refuse options that do not go together. Raises UsageError."""
+    from soundlake.errors import UsageError
+
+    if form is Form.SPOTIFY_EXPORT and out in (None, "-"):
+        raise UsageError("--as spotify-export: no place to write to", next_step="add --out with a folder that is new or empty")
+    if out is not None:
+        for name, value in (("--truth", truth), ("--live", live or None), ("--rate", rate)):
+            if value is not None:
+                raise UsageError(f"{name} goes into the log, --out into files", next_step="choose one of the two")
+    if speed is not None and not live:
+        raise UsageError("--speed goes with --live", next_step="add --live, or bound a run with --rate")
+
+
+def _write_files(config: GeneratorConfig, out: str, form: Form, reporter: ProgressReporter) -> dict[str, Any]:
+    from soundlake.generator import make_world
+    from soundlake.generator.export_files import ExportFolders
+    from soundlake.generator.files import EventFile
+    from soundlake.generator.runs import write_files
+
+    with ExportFolders(Path(out)) if form is Form.SPOTIFY_EXPORT else EventFile(out) as writer:
+        tally = write_files(make_world(config), writer, _own_time(), _show(reporter))
+    reporter.end(tally.tell(0))
+    return {**tally.describe(), "out": out}
+
+
+def _publish(
+    config: GeneratorConfig, truth_folder: Path | None, reporter: ProgressReporter, *, live: bool, speed: float, rate: float | None
+) -> dict[str, Any]:  # fmt: skip
+    from soundlake import wiring
+    from soundlake.generator import make_world
+    from soundlake.generator.live_state import LiveState
+    from soundlake.generator.runs import publish_days, publish_live
+    from soundlake.generator.truth import TruthFolder
+    from soundlake.settings import load_settings
+
+    settings, time = load_settings(), _own_time()
+    truth = None if truth_folder is None else TruthFolder(truth_folder, time.now().strftime("%Y%m%dT%H%M%S%fZ"))
+    world = make_world(config)
+    broker = wiring.open_broker(settings)
+    try:
+        publisher = wiring.open_publisher(broker)
+        if live:
+            state = LiveState(settings.home.expanduser() / "generator", config)
+            tally = publish_live(world, publisher, truth, state, time, _show(reporter), speed=speed, rate=rate)
+        else:
+            tally = publish_days(world, publisher, truth, time, _show(reporter), rate=rate)
+    finally:
+        broker.close()
+    reporter.end(tally.tell(0))
+    return {**tally.describe(), **tally.describe_account(), "truth": truth_folder and str(truth_folder)}
+
+
+def _own_time() -> Time:
+    import time
+
+    from soundlake.generator.runs import Time, read_utc_now
+
+    return Time(time.monotonic, time.sleep, read_utc_now)
+
+
+def _show(reporter: ProgressReporter) -> Tell:
+    begun = False
+
+    def tell(done: int, total: int | None, words: str) -> None:
+        nonlocal begun
+        if not begun:
+            reporter.begin("generating", total=total)
+            begun = True
+        reporter.advance(done, words)
+
+    return tell

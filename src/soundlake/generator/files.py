@@ -1,0 +1,116 @@
+"""Events into files: Parquet or NDJSON, whole or not at all."""
+
+from __future__ import annotations
+
+import gzip
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from types import TracebackType
+from typing import IO, Protocol, Self
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from soundlake.contract import EVENT_SCHEMA
+from soundlake.contract.encode import encode_events
+from soundlake.errors import UsageError
+
+FORMS = (".parquet", ".ndjson", ".ndjson.gz")
+STANDARD_OUTPUT = "-"
+_PART_SUFFIX = ".part"
+
+
+class EventWriter(Protocol):
+    """Takes tables of events, one after another."""
+
+    def write(self, events: pa.Table) -> None:
+        """Add the events at the end."""
+
+
+class EventFile:
+    """One file of events, its form chosen by the name's end (FORMS); `-` is NDJSON on standard output.
+
+    Written beside its place and moved there when the block ends well; what was begun is removed when it does not.
+    Raises UsageError at once for another form, or where nothing can be written.
+    """
+
+    def __init__(self, target: str) -> None:
+        self._path = Path(target)
+        self._part = self._path.with_name(self._path.name + _PART_SUFFIX)
+        self._to_stdout = target == STANDARD_OUTPUT
+        if not self._to_stdout and not target.endswith(FORMS):
+            raise UsageError(
+                f"--out {target}: unknown form", next_step=f"let the name end in {', '.join(FORMS)}, or write - for standard output"
+            )
+        try:
+            self._writer = _open_writer(None if self._to_stdout else self._part, target)
+        except OSError as cause:
+            raise UsageError(
+                f"--out {target}: {cause.strerror or cause}", next_step="choose a folder that exists and can be written to"
+            ) from cause
+
+    def __enter__(self) -> Self:
+        return self
+
+    def write(self, events: pa.Table) -> None:
+        """Add the events at the end."""
+        self._writer.write(events)
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        self._writer.close()
+        if self._to_stdout:
+            return
+        if kind is None:
+            self._part.replace(self._path)
+        else:
+            self._part.unlink(missing_ok=True)
+
+
+class _ParquetWriter:
+    """zstd Parquet. Ids are random: a dictionary of them would only cost time."""
+
+    def __init__(self, path: Path) -> None:
+        repeated = [
+            field.name for field in EVENT_SCHEMA if field.name not in ("event_id", "source_ref", "played_at", "produced_at", "ms_played")
+        ]
+        self._writer = pq.ParquetWriter(path, EVENT_SCHEMA, compression="zstd", compression_level=1, use_dictionary=repeated)
+
+    def write(self, events: pa.Table) -> None:
+        self._writer.write_table(events)
+
+    def close(self) -> None:
+        self._writer.close()
+
+
+class _NdjsonWriter:
+    def __init__(self, stream: IO[bytes], close: Callable[[], None] | None = None) -> None:
+        self._stream = stream
+        self._close = close
+
+    def write(self, events: pa.Table) -> None:
+        self._stream.write(b"\n".join(encode_events(events)) + b"\n" if len(events) else b"")
+
+    def close(self) -> None:
+        self._stream.flush()
+        if self._close is not None:
+            self._close()
+
+
+def _open_writer(path: Path | None, target: str) -> _ParquetWriter | _NdjsonWriter:
+    if path is None:
+        return _NdjsonWriter(sys.stdout.buffer)
+    if target.endswith(".parquet"):
+        return _ParquetWriter(path)
+    file = path.open("wb")
+    if not target.endswith(".gz"):
+        return _NdjsonWriter(file, file.close)
+    packed = gzip.GzipFile(
+        filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0
+    )  # no name and no time in it: same events, same bytes
+
+    def close() -> None:
+        packed.close()
+        file.close()
+
+    return _NdjsonWriter(packed, close)

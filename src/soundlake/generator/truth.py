@@ -1,0 +1,66 @@
+"""The truth beside the stream: what was sent, written before and after it is published."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from soundlake.broker.account import PublishAccount
+from soundlake.broker.protocol import Delivery
+from soundlake.errors import UsageError
+
+
+class TruthFolder:
+    """A folder of truth, in files named by the run: `events-*` (acknowledged, as sent), `unsure-*` (may be in the log or not) and
+    `broken-*` (acknowledged records that cannot be decoded, by sha256). A run adds files and touches no others.
+
+    A table is written down as unsure before it is published: a producer that is killed leaves the truth behind.
+    Raises UsageError where the folder cannot be written to.
+    """  # fmt: skip
+
+    def __init__(self, folder: Path, run: str) -> None:
+        self._folder, self._run, self._count = folder, run, 0
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+            self._place("run", ".json").write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")
+        except OSError as cause:
+            raise UsageError(f"--truth {folder}: {cause.strerror}", next_step="choose a folder that can be written to") from cause
+
+    def publish(self, events: pa.Table, publish: Callable[[pa.Table], PublishAccount]) -> PublishAccount:
+        """Publish the events and take down what became of them."""
+        self._count += 1
+        unsure = self._place("unsure", f"-{self._count:05d}.parquet")
+        _write_whole(events, unsure)
+        account = publish(events)
+        acknowledged = self._place("events", f"-{self._count:05d}.parquet")
+        if account.acknowledged == len(events):
+            unsure.rename(acknowledged)
+            return account
+        _write_whole(events.filter(pa.array(account.acknowledged_rows)), acknowledged)
+        _write_whole(events.filter(pa.array(account.unsure_rows)), unsure)
+        return account
+
+    def record_broken(self, values: list[bytes], delivery: Delivery) -> None:
+        """Take down the records that were acknowledged; those whose fate is unknown stand nowhere."""
+        lost = {*delivery.failed, *delivery.unsure}
+        lines = [json.dumps({"sha256": sha256(value).hexdigest()}) + "\n" for row, value in enumerate(values) if row not in lost]
+        with self._place("broken", ".ndjson").open("a", encoding="utf-8") as file:
+            file.writelines(lines)
+
+    def write_table(self, name: str, table: pa.Table) -> None:
+        """Write a table of what is planted, once a run; its name begins with none of the words above."""
+        _write_whole(table, self._place(name, ".parquet"))
+
+    def _place(self, kind: str, end: str) -> Path:
+        return self._folder / f"{kind}-{self._run}{end}"
+
+
+def _write_whole(events: pa.Table, path: Path) -> None:
+    part = path.with_name(f".{path.name}.part")
+    pq.write_table(events, part, compression="zstd", compression_level=1)
+    part.replace(path)
