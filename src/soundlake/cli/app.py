@@ -32,6 +32,7 @@ def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the t
 
 
 app.command("demo")(demo.run_demo)
+app.command("generate")(generate.run_generate)
 
 imports_app = typer.Typer(help="Bring in listening history from files.", no_args_is_help=True)
 imports_app.command("spotify-export")(imports.run_import_spotify_export)
