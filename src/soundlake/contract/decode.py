@@ -76,7 +76,8 @@ def _find_plain(values: pa.BinaryArray) -> np.ndarray:
     plain[here] = (data[starts] == ord("{")) & (data[lasts] == ord("}")) & ~refused
     controls = np.flatnonzero(data[offsets[0] : offsets[-1]] < ord(" ")) + offsets[0]
     plain[np.searchsorted(offsets, controls, side="right") - 1] = False
-    return plain & _find_utf8(values)
+    plain &= _find_utf8(values)
+    return plain
 
 
 def _find_utf8(values: pa.BinaryArray) -> np.ndarray:

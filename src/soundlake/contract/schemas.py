@@ -62,14 +62,14 @@ def build_dbt_columns(fields: tuple[Field, ...] = (*FIELDS, *BRONZE_FIELDS)) -> 
 
 
 def build_json_schema() -> dict[str, Any]:
-    """The JSON Schema of an event on the wire; unknown fields are allowed and kept."""
+    """The JSON Schema of an event on the wire; unknown fields are allowed there, and bronze keeps them in `extra`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Soundlake listening event",
         "x-schema-version": SCHEMA_VERSION,
         "type": "object",
         "required": [field.name for field in FIELDS if field.required],
-        "properties": {field.name: _describe(field) for field in FIELDS},
+        "properties": {field.name: _describe(field) for field in FIELDS if field.name != "extra"},
         "additionalProperties": True,
     }
 
