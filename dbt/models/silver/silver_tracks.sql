@@ -8,7 +8,7 @@
 
 with plays as (
     select
-        event_id, track_id, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key, played_at as first_seen_at,
+        event_id, track_id, content_type, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key, played_at as first_seen_at,
         coalesce(source = 'generator', false) as is_synthetic
     from {{ ref('silver_plays') }}
 ),
@@ -25,7 +25,7 @@ tellings as (
     where plays.track_id not in (select track_id from {{ ref('replaced_plays') }})
     union all
     select
-        cast(null as varchar) as event_id, track_id, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key,
+        cast(null as varchar) as event_id, track_id, content_type, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key,
         first_seen_at, is_synthetic
     from {{ this }} as known
     where
@@ -38,6 +38,7 @@ tellings as (
 
 select
     track_id,
+    max(content_type) as content_type,  -- a track if any play of it is one
     {%- for column in least %}
     min({{ column }}) as {{ column }},
     {%- endfor %}

@@ -1,0 +1,6 @@
+{# The expression is true for every row; unknown fails too. #}
+{% test holds(model, expression) %}
+    select *
+    from {{ model }}
+    where not coalesce({{ expression }}, false)
+{% endtest %}
