@@ -3,7 +3,7 @@
   The generator's plays are such; all others wait in open_plays for what else is said of them.
 #}
 {% macro is_closed() -%}
-    coalesce(source = 'generator' and track_id is not null and content_type in ('track', 'chapter'), false)
+    coalesce(source = 'generator' and track_id <> '' and content_type in ('track', 'chapter'), false)
 {%- endmacro %}
 
 {# Whether a play counts as a listen. #}
@@ -45,3 +45,11 @@
 {% macro whole_partition() -%}
     rows between unbounded preceding and unbounded following
 {%- endmacro %}
+
+{# Whether the source says what kind of content it was, in a word that we know. #}
+{% macro says_content_type() -%}
+    content_type in ('track', 'episode', 'chapter')
+{%- endmacro %}
+
+{# Nobody hears one play for longer than a day: what a source claims beyond is flagged (heard_within_a_day) and not summed. #}
+{% macro day_ms() %}{{ return(86400000) }}{% endmacro %}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated
@@ -124,6 +125,11 @@ def load_settings(**overrides: object) -> Settings:
     except ValidationError as cause:
         wrong = "; ".join(f"SOUNDLAKE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in cause.errors())
         raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause
+
+
+def extend_environment(additions: Mapping[str, str]) -> dict[str, str]:
+    """The environment of a child process: this one's, with additions."""
+    return {**os.environ, **additions}
 
 
 def _hide_password(url: str) -> str:

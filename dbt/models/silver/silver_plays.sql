@@ -10,7 +10,7 @@ with arrived as (
 closed as (
     select
         {{ columns | join(', ') }},
-        source as matched_sources, cast(null as varchar) as known_content_type, cast(null as varchar) as known_track_id
+        source as matched_sources, content_type as told_content_type, cast(null as varchar) as known_content_type, cast(null as varchar) as known_track_id
     from arrived
     where {{ is_closed() }} and {{ broken_reject_rule() }} is null
 ),
@@ -58,14 +58,14 @@ merged as (
 ),
 
 kept as (
-    select {{ columns | join(', ') }}, name_hash, source as matched_sources
+    select {{ columns | join(', ') }}, name_hash, stated_content_type, source as matched_sources
     from alone
     union all
     select
         {%- for column in columns %}
         {% if column in told_columns() + ['played_at', 'played_at_basis'] %}best_{% else %}merged.{% endif %}{{ column }},
         {%- endfor %}
-        merged.best_name_hash, sources_together.matched_sources
+        merged.best_name_hash, merged.stated_content_type, sources_together.matched_sources
     from merged
     inner join sources_together on merged.play_id = sources_together.play_id
     where merged.event_id = merged.play_id
@@ -89,7 +89,9 @@ known_ids as (
 
 opened as (
     select
-        {{ prefix_all('kept', columns) }}, kept.matched_sources,
+        -- The rules judge what the kept observation said itself.
+        {{ prefix_all('kept', columns) | replace('kept.content_type', 'kept.stated_content_type as content_type') }},
+        kept.matched_sources, kept.content_type as told_content_type,
         case when shows.artist_name is not null then 'episode' end as known_content_type,
         known_ids.track_id as known_track_id
     from kept
@@ -106,7 +108,7 @@ plays as (
 resolved as (
     select
         *,
-        coalesce(content_type, known_content_type, 'track') as resolved_content_type,
+        coalesce(told_content_type, known_content_type, 'track') as resolved_content_type,
         coalesce(track_id, known_track_id, {{ id_of_names('artist_name', 'track_name') }}) as resolved_track_id
     from plays
 )
@@ -116,7 +118,7 @@ select
     resolved_content_type as content_type,
     resolved_track_id as track_id,
     track_name, artist_id, artist_name, album_id, album_name, duration_ms, ms_played,
-    coalesce(ms_played, duration_ms) as heard_ms,
+    least(coalesce(ms_played, duration_ms), {{ day_ms() }}) as heard_ms,
     md5(coalesce({{ name_key('artist_name', 'track_name') }}, resolved_track_id)) as song_key,
     {{ is_listen('resolved_content_type') }} as is_listen,
     reason_start, reason_end, is_skipped, is_shuffle, is_offline, is_private, context_uri, device_type, platform, country,

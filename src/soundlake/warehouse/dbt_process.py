@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -12,6 +11,7 @@ from types import TracebackType
 from typing import Any, Self
 
 from soundlake.errors import Unavailable
+from soundlake.settings import extend_environment
 
 Progress = Callable[[str, str], None]
 """Told the name of a model or test and what happened to it: started, finished."""
@@ -47,7 +47,7 @@ class DbtProcess:
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         quiet = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "PYTHONWARNINGS": "ignore"}
-        self._environment = {**os.environ, **environment, **quiet}
+        self._environment = extend_environment({**environment, **quiet})
         self._process: subprocess.Popen[str] | None = None
 
     @property

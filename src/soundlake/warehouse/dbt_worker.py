@@ -8,6 +8,8 @@ from __future__ import annotations
 import json
 import os
 import sys
+import threading
+import time
 from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
@@ -29,6 +31,7 @@ def main() -> None:
         if event.info.name in NODE_EVENTS:
             answer({"event": NODE_EVENTS[event.info.name], "node": event.data.node_info.node_name})
 
+    threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
     manifest = None
     for line in sys.stdin:
         runner = dbtRunner(manifest=manifest, callbacks=[forward])
@@ -40,6 +43,13 @@ def main() -> None:
         outcome = describe_result(runner.invoke(request["arguments"]))
         release_database()
         answer(outcome)
+
+
+def end_with_parent(parent: int) -> None:
+    """Stop at once when the parent is gone: nobody would finish this build, and it holds the file."""
+    while os.getppid() == parent:
+        time.sleep(0.2)
+    os._exit(1)
 
 
 def release_database() -> None:

@@ -62,12 +62,17 @@ class Warehouse:
         self._lake, self._project, self._now, self._memory_limit = lake, project, now, memory_limit
         self._dbt: DbtProcess | None = None
 
-    def transform(self, *, full_refresh: bool = False, on_progress: Progress | None = None) -> TransformReport:
-        """Build what is new and publish it. Raises Unavailable while another build runs, DataError if a model or test fails."""
+    def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
+        """Build what is new and publish it; with `test`, only if the models' tests pass.
+
+        Raises Unavailable while another build runs, Permanent if a model fails, DataError if a test does.
+        """
         begun = time.monotonic()
         with hold_build_lock(self.folder):
             plan = self._plan(full_refresh=full_refresh)
             result = self._build(plan, on_progress) if plan.has_work else None
+            if test:
+                _check(self.run_dbt("test", "--exclude", "test_type:unit", on_progress=on_progress))
             snapshot_id = self._publish()
             with duckdb.connect(str(self.folder / BUILD), read_only=True) as connection:
                 rows = _count_rows(connection)
@@ -126,8 +131,7 @@ class Warehouse:
     def _build(self, plan: Plan, on_progress: Progress | None) -> DbtResult:
         arguments = ["run", *(["--full-refresh"] if plan.is_full_refresh else [])]
         result = self.run_dbt(*arguments, on_progress=on_progress)
-        if not result.success:
-            raise _explain_failure(result)
+        _check(result)
         with open_build(self.folder / BUILD) as connection:
             finish_build(connection, plan, self._now())
         return result
@@ -142,6 +146,11 @@ class Warehouse:
         if current_id(self.folder) != snapshot_id:
             publish_snapshot(self.folder / BUILD, self.folder, snapshot_id)
         return snapshot_id
+
+
+def _check(result: DbtResult) -> None:
+    if not result.success:
+        raise _explain_failure(result)
 
 
 def _explain_failure(result: DbtResult) -> Permanent:

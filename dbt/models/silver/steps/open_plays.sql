@@ -34,7 +34,17 @@ timed as (
 )
 
 select
-    {{ event_columns() | join(', ') }}, _ingested_at,
+    {%- for column in event_columns() %}
+    {% if column == 'content_type' -%}
+    case when {{ says_content_type() }} then content_type end as content_type
+    {%- elif column == 'track_id' -%}
+    nullif(track_id, '') as track_id
+    {%- else -%}
+    {{ column }}
+    {%- endif %},
+    {%- endfor %}
+    _ingested_at,
+    content_type as stated_content_type,
     source_class,
     case source_class
         when 'extended' then 1 when 'live' then 2 when 'recent' then 3 when 'short' then 4 when 'listenbrainz' then 5 when 'lastfm' then 6

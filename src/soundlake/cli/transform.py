@@ -1,0 +1,72 @@
+"""`soundlake transform` and `soundlake dbt`: build silver and gold from bronze, and publish them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from soundlake.cli.terminal import print_json, print_table, show_progress
+
+if TYPE_CHECKING:
+    from soundlake.warehouse import TransformReport
+
+
+def run_transform(
+    *,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything anew from all of bronze.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Run the models' tests too; a failure publishes nothing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
+) -> None:
+    """Build what is new in bronze into silver and gold, and publish a snapshot of it. Exit code 3 if a test of the models fails."""
+    from soundlake import wiring
+    from soundlake.settings import load_settings
+
+    settings = load_settings()
+    with show_progress() as reporter, wiring.open_warehouse(settings, wiring.open_lake(settings)) as warehouse:
+        reporter.begin("bronze → silver → gold")
+        finished: list[str] = []
+
+        def show(node: str, event: str) -> None:
+            finished.extend([node] if event == "finished" else [])
+            reporter.advance(len(finished), node)
+
+        report = warehouse.transform(full_refresh=full_refresh, test=test, on_progress=show)
+        reporter.end(f"snapshot {report.snapshot}" if report.built else f"nothing new, snapshot {report.snapshot}")
+    if as_json:
+        print_json(_describe(report))
+    else:
+        print_table("Rows", report.rows)
+        typer.echo(f"snapshot {report.snapshot}, {report.seconds:.1f} s{_explain(report)}")
+
+
+def run_dbt(context: typer.Context) -> None:
+    """Run dbt by hand on this deployment: `soundlake dbt test`, `soundlake dbt docs generate`, `soundlake dbt debug`."""
+    from soundlake import wiring
+    from soundlake.settings import extend_environment, load_settings
+
+    settings = load_settings()
+    environment = wiring.open_warehouse(settings, wiring.open_lake(settings)).environment()
+    command = [sys.executable, "-m", "dbt.cli.main", *context.args]
+    raise typer.Exit(subprocess.run(command, env=extend_environment(environment), check=False).returncode)
+
+
+def _describe(report: TransformReport) -> dict[str, Any]:
+    return {
+        "snapshot": report.snapshot,
+        "built": report.built,
+        "full_refresh": report.is_full_refresh,
+        "full_refresh_reasons": list(report.full_refresh_reasons),
+        "new_batches": report.new_batches,
+        "rows": report.rows,
+        "seconds_by_model": report.seconds_by_model,
+        "seconds": report.seconds,
+    }
+
+
+def _explain(report: TransformReport) -> str:
+    if not report.built:
+        return " (nothing new)"
+    return f" (everything anew: {', '.join(report.full_refresh_reasons)})" if report.is_full_refresh else ""
