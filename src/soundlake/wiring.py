@@ -13,6 +13,7 @@ from soundlake.errors import SettingsError
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.lake import Lake
+    from soundlake.operations.checking import CheckReport
     from soundlake.operations.demo import Demo
     from soundlake.operations.demo_state import DemoOptions
     from soundlake.operations.importing import Importer
@@ -121,3 +122,14 @@ def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter)
     assert options.export is not None
     with open_importer(settings, reporter) as importer:
         return importer.import_spotify_exports([options.export], options.user).as_json()
+
+
+def check_everything(settings: Settings, reporter: Reporter) -> CheckReport:
+    """One look at log, lake and warehouse. Raises Unavailable if nothing was built yet."""
+    from soundlake.operations.checking import run_checks
+
+    warehouse = settings.warehouse_address.path
+    if warehouse is None:
+        raise SettingsError("SOUNDLAKE_WAREHOUSE: only duckdb:// can be checked", next_step="leave it empty for the embedded warehouse")
+    with closing(open_broker(settings)) as broker:
+        return run_checks(broker, open_lake(settings), warehouse, datetime.now(UTC), reporter)

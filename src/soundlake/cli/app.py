@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from soundlake.cli import demo, imports, serve
+from soundlake.cli import check, compact, demo, generate, imports, serve, sink, transform
 from soundlake.errors import SoundlakeError
 
 EXIT_FAILED = 1
@@ -33,6 +33,11 @@ def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the t
 
 app.command("demo")(demo.run_demo)
 app.command("generate")(generate.run_generate)
+app.command("sink")(sink.run_sink)
+app.command("compact")(compact.run_compact)
+app.command("transform")(transform.run_transform)
+app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(transform.run_dbt)
+app.command("check")(check.run_check)
 
 imports_app = typer.Typer(help="Bring in listening history from files.", no_args_is_help=True)
 imports_app.command("spotify-export")(imports.run_import_spotify_export)

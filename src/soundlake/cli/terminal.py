@@ -56,7 +56,9 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 def print_table(title: str, rows: Mapping[str, Any]) -> None:
     """Two columns: what, and how much."""
-    table = Table(title=title, title_justify="left", show_header=False, box=None, pad_edge=False)
+    table = Table(show_header=False, box=None, pad_edge=False)
     for name, value in rows.items():
         table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
-    Console().print(table)
+    console = Console()
+    console.print(f"\n{title}", style="bold")
+    console.print(table)

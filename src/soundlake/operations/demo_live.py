@@ -78,9 +78,8 @@ def stay(demo: Demo, settings: Settings, tell: Tell) -> None:
         for service in services:
             if service.address is not None:
                 tell(f"{service.name}: {service.address}")
-        tell(
-            f"logs: {demo.home / 'logs'}; gold is refreshed every {settings.transform_every_seconds:g} s; Ctrl-C ends it, everything is kept"
-        )
+        tell(f"gold is refreshed every {settings.transform_every_seconds:g} s; logs: {demo.home / 'logs'}")
+        tell("Ctrl-C ends it; everything is kept")
         if demo.state.alone:
             _watch(supervisor, tell)
         _flow(demo, supervisor, tell)

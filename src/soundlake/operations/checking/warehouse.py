@@ -1,0 +1,115 @@
+"""Bronze against silver, silver against gold: counted anew from the rows, not taken from what the build said."""
+
+from __future__ import annotations
+
+from datetime import datetime
+
+import duckdb
+import pyarrow as pa
+
+from soundlake.contract import TOPICS
+from soundlake.lake import Lake
+from soundlake.operations.checking.models import Check
+
+_EVENT_TYPES = "('play', 'skip', 'like', 'playlist')"
+_BRONZE = f"""
+select
+    count(*) filter (event_type in {_EVENT_TYPES}) as events,
+    count(distinct event_id) filter (event_type in {_EVENT_TYPES}) as distinct_events,
+    count(*) filter (event_type = 'now_playing') as now_playing,
+    count(distinct event_id) filter (event_type = 'now_playing') as distinct_now_playing
+from bronze join watermarks using (table_name) where _batch <= low_batch
+"""
+_SILVER = """
+select
+    (select count(*) from silver.silver_plays) + (select count(*) from silver.silver_skips)
+    + (select count(*) from silver.silver_likes) + (select count(*) from silver.silver_playlists) as silver,
+    (select count(*) from silver.silver_observations where status = 'superseded') as superseded,
+    (select count(distinct event_id) from silver.silver_rejected) as rejected,
+    (select count(*) from raw.currently_playing) as now_playing
+"""
+_GOLD = {
+    "user_daily_listening = recomputed from silver": (
+        "select user_id, date, total_plays, unique_tracks, unique_artists, heard_ms from gold.user_daily_listening",
+        """select user_id, cast(played_at as date), count(*) filter (is_listen), count(distinct track_id) filter (is_listen),
+               count(distinct artist_name) filter (is_listen), coalesce(sum(heard_ms) filter (is_listen), 0)
+           from silver.silver_plays group by 1, 2""",
+    ),
+    "track_popularity = recomputed from silver": (
+        "select track_id, play_count, unique_listeners, started_count from gold.track_popularity",
+        """select track_id, count(*) filter (is_listen), count(distinct user_id) filter (is_listen), count(*)
+           from silver.silver_plays where content_type = 'track' group by 1""",
+    ),
+    "recommendations were never listened to": (
+        """select r.user_id, r.track_id
+           from gold.user_recommendations r join silver.silver_plays p using (user_id, track_id) where p.is_listen""",
+        "select null, null where false",
+    ),
+}  # fmt: skip
+_FLAGS = " union all ".join(
+    f"select unnest(string_split(quality_flags, ',')) as flag from silver.silver_{name} where quality_flags <> ''"
+    for name in ("plays", "skips", "likes", "playlists")
+)
+
+
+def check_silver(db: duckdb.DuckDBPyConnection, lake: Lake) -> list[Check]:
+    """Bronze up to the watermark = silver + repeats of an event_id + superseded + rejected by a rule."""
+    with duckdb.connect() as counts:
+        counts.execute("set TimeZone = 'UTC'")
+        counts.register("bronze", _read_bronze(lake))
+        counts.register("watermarks", db.execute("select table_name, low_batch from raw.bronze_windows").to_arrow_table())
+        events, distinct, now_playing, distinct_now_playing = _fetch_numbers(counts, _BRONZE)
+    silver, superseded, rejected, playing = _fetch_numbers(db, _SILVER)
+    parts = {"silver": silver, "repeats": events - distinct, "superseded": superseded, "rejected": rejected}
+    playing_parts = {"model": playing, "repeats": now_playing - distinct_now_playing}
+    return [
+        Check("bronze = silver + repeats + superseded + rejected", events, sum(parts.values()), parts),
+        Check("bronze/now_playing = its model + repeats", now_playing, sum(playing_parts.values()), playing_parts),
+    ]
+
+
+def check_gold(db: duckdb.DuckDBPyConnection) -> list[Check]:
+    """A check a sum: rows of gold that silver does not give, and rows that silver gives and gold has not."""
+    checks = []
+    for name, (gold, recomputed) in _GOLD.items():
+        (surplus,) = _fetch_numbers(db, f"select count(*) from ({gold} except all {recomputed})")
+        (missing,) = _fetch_numbers(db, f"select count(*) from ({recomputed} except all {gold})")
+        checks.append(Check(name, 0, surplus + missing, {"only in gold": surplus, "only in silver": missing}))
+    return checks
+
+
+def count_rules(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], dict[str, int]]:
+    """Rows rejected by each rule, and rows flagged by each."""
+    rejected = dict(db.execute("select rule, count(*) from silver.silver_rejected group by 1 order by 2 desc, 1").fetchall())
+    flagged = dict(db.execute(f"select flag, count(*) from ({_FLAGS}) group by 1 order by 2 desc, 1").fetchall())
+    return rejected, flagged
+
+
+def read_built_at(db: duckdb.DuckDBPyConnection) -> datetime | None:
+    """When the build behind the snapshot ended, UTC."""
+    row = db.execute("select max(finished_at) from raw.builds").fetchone()
+    return row[0] if row else None
+
+
+def count_unread(db: duckdb.DuckDBPyConnection, lake: Lake) -> int:
+    """Rows of bronze that the snapshot does not know yet."""
+    watermarks = dict(db.execute("select table_name, low_batch from raw.bronze_windows").fetchall())
+    unread = 0
+    for topic in TOPICS:
+        batches = lake.read(topic.table, ["_batch"])["_batch"].to_numpy()
+        unread += int((batches > watermarks.get(topic.table, 0)).sum())
+    return unread
+
+
+def _read_bronze(lake: Lake) -> pa.Table:
+    tables = []
+    for topic in TOPICS:
+        rows = lake.read(topic.table, ["event_id", "event_type", "_batch"])
+        tables.append(rows.append_column("table_name", pa.repeat(topic.table, len(rows))))
+    return pa.concat_tables(tables)
+
+
+def _fetch_numbers(db: duckdb.DuckDBPyConnection, query: str) -> tuple[int, ...]:
+    row = db.execute(query).fetchone()
+    assert row is not None
+    return tuple(map(int, row))
