@@ -207,7 +207,9 @@ select
     case scored_choices.source
         when 'same_artist' then 'because you listen to ' || songs.artist_name
         when 'popularity' then 'heard by many listeners'
-        when 'started' then 'you started it and never heard it through'
+        when 'started' then
+            'you started it and never heard it through'
+            || case when scored_choices.points > 0 then '; you listen to ' || songs.artist_name else '' end
         else 'because you played ' || coalesce(because_songs.track_name, because_songs.track_id)
     end as reason,
     because_songs.track_id as because_track_id,
