@@ -10,6 +10,8 @@ import duckdb
 import streamlit as st
 
 from soundlake.dashboard import queries
+from soundlake.dashboard.filters import Filters
+from soundlake.dashboard.formats import escape_markdown, format_days, format_device
 from soundlake.dashboard.freshness import wait_for_snapshot, watch_snapshots
 from soundlake.dashboard.page import Page
 from soundlake.dashboard.pages import discover_pages
@@ -46,6 +48,8 @@ def _show_data(page: Page, readers: Readers, reader: Reader) -> None:
     if whole is None:
         st.info("The snapshot holds no plays yet. They appear here by themselves once there are some.", icon=":material/hourglass_empty:")
     elif view := choose_view(reader, page, whole):
+        if page.has_period:
+            st.caption(_describe(view.filters))
         page.render(view)
     else:
         st.info("Nothing is known of this listener. Choose another one on the left.", icon=":material/person_search:")
@@ -53,7 +57,14 @@ def _show_data(page: Page, readers: Readers, reader: Reader) -> None:
         watch_snapshots(readers, reader, whole)
 
 
-def _show(page: Page) -> None:
+def _describe(filters: Filters) -> str:
+    listener = escape_markdown(filters.listener) if filters.listener else "All listeners"
+    devices = ", ".join(format_device(device) for device in filters.devices) or "all devices"
+    return f"{listener} · {format_days(filters.window.first_day, filters.window.last_day)} · {devices}"
+
+
+def show_page(page: Page) -> None:
+    """Draws one page on the newest snapshot; what a user can mend is said there, without a traceback."""
     st.title(page.title, anchor=False)
     try:
         readers = _follow_snapshots(_find_folder())
@@ -80,9 +91,10 @@ def main() -> None:
     apply_style()
     pages = discover_pages()
     entries = [
-        st.Page(partial(_show, page), title=page.title, icon=page.icon, url_path=page.path, default=page is pages[0]) for page in pages
+        st.Page(partial(show_page, page), title=page.title, icon=page.icon, url_path=page.path, default=page is pages[0]) for page in pages
     ]
     st.navigation(entries).run()
 
 
-main()
+if __name__ == "__main__":
+    main()

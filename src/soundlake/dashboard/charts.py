@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from datetime import UTC, date, datetime, time, timedelta
 
@@ -25,13 +26,13 @@ def draw_amounts(
     buckets: Sequence[Bucket], measure: Callable[[Bucket], float], title: str, show: Callable[[Bucket], str], palette: Palette
 ) -> alt.Chart:
     """One measure over time, from zero: bars as wide as their days, or an area where bars would be thinner than a pixel or two."""
-    rows = [_place(bucket.first, bucket.last) | {"value": measure(bucket), "shown": show(bucket)} for bucket in buckets]
-    channels = [_scale_time("begin", buckets), alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=5, format="~s"))]
+    rows = [_place(bucket.first, bucket.last) | {"value": measure(bucket), "base": 0, "shown": show(bucket)} for bucket in buckets]
+    channels = [_scale_time("begin", buckets), alt.Y("value:Q", title=title, axis=alt.Axis(tickCount=5, tickMinStep=1))]
     chart = _open_chart(rows)
     if len(rows) > _MOST_BARS:
         area = chart.mark_area(color=palette.accent, fillOpacity=0.35, line={"color": palette.accent, "strokeWidth": 1.2})
         return _encode(area, channels, _tell(title))
-    return _encode(chart.mark_bar(color=palette.accent, cornerRadiusEnd=2, orient="vertical"), [*channels, alt.X2("end")], _tell(title))
+    return _encode(chart.mark_rect(color=palette.accent), [*channels, alt.X2("end"), alt.Y2("base")], _tell(title))
 
 
 def draw_rate(buckets: Sequence[Bucket], measure: Callable[[Bucket], float | None], title: str, palette: Palette) -> alt.Chart:
@@ -58,7 +59,7 @@ def draw_week(hours: Sequence[Hour], palette: Palette) -> alt.Chart:
                 "plays:Q",
                 title="Plays",
                 scale=alt.Scale(range=list(palette.intensities), zero=True),
-                legend=alt.Legend(format="~s", tickMinStep=1),
+                legend=alt.Legend(tickMinStep=1),
             ),
         ],
         {"Weekday": "weekday", "Hour (UTC)": "hour", "Plays": "shown"},
@@ -67,30 +68,39 @@ def draw_week(hours: Sequence[Hour], palette: Palette) -> alt.Chart:
 
 def draw_device_mix(buckets: Sequence[DeviceBucket], devices: Sequence[str], palette: Palette) -> alt.Chart:
     """The share of each device type over time; a device keeps its colour, whichever others are shown."""
-    totals: dict[date, int] = {}
-    for bucket in buckets:
-        totals[bucket.first] = totals.get(bucket.first, 0) + bucket.started
-    rows = [
-        _place(bucket.first, bucket.last)
-        | {"device": format_device(bucket.device), "value": bucket.started, "shown": format_share(bucket.started / totals[bucket.first])}
-        for bucket in buckets
-    ]
     present = {bucket.device for bucket in buckets}
     colours = {
         format_device(device): palette.series[place % len(palette.series)] for place, device in enumerate(devices) if device in present
     }
     return _encode(
-        _open_chart(rows).mark_bar(orient="vertical"),
+        _open_chart(_stack(buckets, devices)).mark_rect(),
         [
             _scale_time("begin", buckets),
             alt.X2("end"),
-            alt.Y("value:Q", stack="normalize", title="Share of plays started", axis=alt.Axis(format=".0%", tickCount=5)),
+            alt.Y("low:Q", title="Share of plays started", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1])),
+            alt.Y2("high"),
             alt.Color(
-                "device:N", scale=alt.Scale(domain=list(colours), range=list(colours.values())), legend=alt.Legend(title=None, orient="top")
+                "device:N",
+                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
+                legend=alt.Legend(title=None, orient="top"),
             ),
         ],
         {"When": "days", "Device": "device", "Share": "shown"},
     )
+
+
+def _stack(buckets: Sequence[DeviceBucket], devices: Sequence[str]) -> list[Row]:
+    totals: Counter[date] = Counter()
+    for bucket in buckets:
+        totals[bucket.first] += bucket.started
+    heights: Counter[date] = Counter()
+    rows = []
+    for bucket in sorted(buckets, key=lambda bucket: devices.index(bucket.device)):
+        low, total = heights[bucket.first], totals[bucket.first]
+        heights[bucket.first] += bucket.started
+        share = {"low": low / total, "high": heights[bucket.first] / total, "shown": format_share(bucket.started / total)}
+        rows.append(_place(bucket.first, bucket.last) | {"device": format_device(bucket.device)} | share)
+    return rows
 
 
 def _encode(chart: alt.Chart, channels: Sequence[object], told: Mapping[str, str]) -> alt.Chart:

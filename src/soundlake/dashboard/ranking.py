@@ -24,13 +24,13 @@ class Place:
     badge: str = ""
 
 
-def show_ranking(places: Sequence[Place], label: str) -> None:
+def show_ranking(places: Sequence[Place], label: str, *, numbered: bool = True) -> None:
     """Draws the list; `label` says to a screen reader what is ranked."""
-    items = "".join(_render_place(number, place) for number, place in enumerate(places, start=1))
-    st.html(f'<ol class="ranking" aria-label="{escape(label)}">{items}</ol>')
+    items = "".join(_render_place(str(number) if numbered else "", place) for number, place in enumerate(places, start=1))
+    st.html(f'<ol class="ranking{"" if numbered else " plain"}" aria-label="{escape(label)}">{items}</ol>')
 
 
-def _render_place(number: int, place: Place) -> str:
+def _render_place(number: str, place: Place) -> str:
     by = f'<div class="by" dir="auto">{escape(place.by)}</div>' if place.by else ""
     reason = f'<div class="reason" dir="auto">{escape(place.reason)}</div>' if place.reason else ""
     share = f'<div class="share">{escape(place.share)}</div>' if place.share else ""

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from importlib import import_module
 from pathlib import Path
 
 from soundlake.dashboard.theme import list_theme_options
 
 _SCRIPT = Path(__file__).with_name("app.py")
+_LOADED_BEFORE_THE_FIRST_VISIT = ("pandas", "pyarrow", "soundlake.dashboard.app")  # else a visitor waits seconds for these imports
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
 def serve(host: str, port: int) -> None:
     """Serve the dashboard on an address until SIGINT or SIGTERM."""
-    from streamlit.web import cli  # noqa: PLC0415  # seconds of imports, for a server only
-
-    from soundlake.dashboard.pages import discover_pages  # noqa: PLC0415  # what every page needs is loaded before the first visit
-
-    discover_pages()
-    cli.main(["run", str(_SCRIPT), *list_flags(host, port)], standalone_mode=False)
+    for module in _LOADED_BEFORE_THE_FIRST_VISIT:
+        import_module(module)
+    cli: Callable[..., None] = import_module("streamlit.web.cli").main
+    cli(["run", str(_SCRIPT), *list_flags(host, port)], standalone_mode=False)
 
 
 def list_flags(host: str, port: int) -> list[str]:

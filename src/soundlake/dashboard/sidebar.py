@@ -8,7 +8,7 @@ import streamlit as st
 
 from soundlake.dashboard import queries
 from soundlake.dashboard.filters import CUSTOM_PERIOD, DEFAULT_PERIOD, PERIODS, Extent, Filters, resolve_window
-from soundlake.dashboard.formats import format_count, format_days, format_device
+from soundlake.dashboard.formats import format_count, format_device
 from soundlake.dashboard.page import Page, View
 from soundlake.dashboard.reader import Reader
 from soundlake.dashboard.theme import choose_palette
@@ -28,12 +28,9 @@ def choose_view(reader: Reader, page: Page, whole: Extent) -> View | None:
         extent = reader.ask(queries.find_extent, listener)
         if extent is None:
             return None
-        window = resolve_window(period, days, extent)
-        if page.has_period:
-            st.caption(format_days(window.first_day, window.last_day))
     return View(
         reader=reader,
-        filters=Filters(window, listener, devices),
+        filters=Filters(resolve_window(period, days, extent), listener, devices),
         extent=extent,
         listeners=listeners,
         palette=choose_palette(st.context.theme.type),

@@ -68,7 +68,7 @@ _RECOMMENDATIONS = """
 create table gold.user_recommendations as
 select
     users.user_id, tracks.track_id, 5.0 / (1 + tracks.number) as recommendation_score, tracks.number + 1 as rank, 'similarity' as source,
-    'because you played ' || tracks.artist_name as reason
+    'because you played ' || tracks.artist_name as reason, tracks.track_name, tracks.artist_name, tracks.is_synthetic
 from (select distinct user_id from silver.silver_plays) as users cross join (from silver.silver_tracks where number < 10) as tracks
 """
 

@@ -102,10 +102,10 @@ def render(view: View) -> None:
     st.altair_chart(draw_amounts(buckets, lambda bucket: bucket.plays, "Plays", lambda bucket: format_count(bucket.plays), view.palette))
     artists, devices = st.columns(2, gap="large")
     with artists:
-        st.subheader("Top artists", anchor=False)
+        st.subheader("Top artists by plays", anchor=False)
         show_ranking(list_places(view.ask(queries.rank, view.filters, "artist", "plays", _BRIEF), "plays"), "Top artists")
     with devices:
-        st.subheader("Devices", anchor=False)
+        st.subheader("Plays by device", anchor=False)
         _show_devices(view)
 
 
@@ -114,10 +114,11 @@ def _show_figures(view: View, buckets: tuple[Bucket, ...]) -> None:
     now = view.ask(queries.summarize, view.filters)
     before = view.ask(queries.summarize, view.filters.move_to(window)) if window else None
     figures = (*_FIGURES, _DAYS if view.filters.listener else _LISTENERS, _SKIPS)
-    for start in range(0, len(figures), _COLUMNS):
-        for column, figure in zip(st.columns(_COLUMNS), figures[start : start + _COLUMNS], strict=True):
-            with column:
-                _show_figure(figure, now, before, buckets)
+    with st.container(key="figures"):
+        for start in range(0, len(figures), _COLUMNS):
+            for column, figure in zip(st.columns(_COLUMNS), figures[start : start + _COLUMNS], strict=True):
+                with column:
+                    _show_figure(figure, now, before, buckets)
     if window:
         st.caption(f"Changes are against the {view.filters.window.days} days before: {format_days(window.first_day, window.last_day)}.")
     else:
@@ -130,7 +131,7 @@ def _show_figure(figure: Figure, now: Summary, before: Summary | None, buckets: 
     st.metric(
         figure.label,
         figure.shown(now),
-        change,
+        "no change" if is_still else change,
         delta_color="off" if is_still else figure.more_is,
         delta_arrow="off" if is_still else "auto",
         help=figure.meaning,
@@ -148,12 +149,12 @@ def _show_devices(view: View) -> None:
         Place(
             format_device(use.device),
             use.plays / plays if plays else 0,
-            f"{format_count(use.plays)} plays",
+            format_count(use.plays),
             format_share(use.plays / plays if plays else 0),
         )
         for use in uses
     ]
-    show_ranking(places, "Plays by device")
+    show_ranking(places, "Plays by device", numbered=False)
 
 
 PAGE = Page(order=10, title="Overview", path="overview", icon=":material/dashboard:", render=render)

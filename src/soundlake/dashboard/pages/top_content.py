@@ -20,7 +20,7 @@ _MEASURES: dict[str, Measure] = {"Plays": "plays", "Listening time": "time"}
 def render(view: View) -> None:
     """Draws the page."""
     measure = _MEASURES[st.segmented_control("Ranked by", list(_MEASURES), default="Plays", required=True, key="by", bind="query-params")]
-    for column, (title, content) in zip(st.columns(len(_LISTS), gap="large"), _LISTS, strict=True):
+    for column, (title, content) in zip(st.columns(len(_LISTS), gap="medium"), _LISTS, strict=True):
         with column:
             st.subheader(title, anchor=False)
             ranked = view.ask(queries.rank, view.filters, content, measure, _TOP)
@@ -39,7 +39,7 @@ def list_places(ranked: Sequence[Ranked], measure: Measure) -> list[Place]:
             name=item.name,
             by=item.by,
             bar=item.share / most,
-            figure=f"{format_count(item.plays)} plays" if measure == "plays" else format_duration(item.heard_ms),
+            figure=format_count(item.plays) if measure == "plays" else format_duration(item.heard_ms),
             share=format_share(item.share),
         )
         for item in ranked

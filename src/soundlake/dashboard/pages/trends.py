@@ -42,7 +42,9 @@ def render(view: View) -> None:
 
 def _choose_course(view: View) -> tuple[str, Grain]:
     with st.container(horizontal=True, gap="large"):
-        title = st.segmented_control("Measure", list(_MEASURES), default="Plays", required=True, key="measure", bind="query-params")
+        title = st.segmented_control(
+            "Measure", list(_MEASURES), default="Plays", required=True, key="measure", bind="query-params", wrap=True
+        )
         grain = st.segmented_control("By", [_AUTOMATIC, *_GRAINS], default=_AUTOMATIC, required=True, key="grain", bind="query-params")
     return title, _GRAINS.get(grain) or queries.choose_grain(view.filters.window.days)
 
@@ -69,7 +71,8 @@ def _show_skips(view: View, buckets: tuple[Bucket, ...], grain: Grain) -> None:
         Place(format_device(use.device), use.skip_rate or 0, format_share(use.skip_rate), f"of {format_count(use.started)} started")
         for use in uses
     ]
-    show_ranking(places, "Skip rate by device")
+    st.markdown("**Skip rate by device**")
+    show_ranking(places, "Skip rate by device", numbered=False)
 
 
 def _show_devices(view: View, grain: Grain) -> None:
@@ -82,7 +85,8 @@ def _show_devices(view: View, grain: Grain) -> None:
         Place(format_device(use.device), use.started / started, format_share(use.started / started), f"{format_count(use.started)} started")
         for use in uses
     ]
-    show_ranking(places, "Plays started by device")
+    st.markdown("**Plays started by device**")
+    show_ranking(places, "Plays started by device", numbered=False)
 
 
 PAGE = Page(order=30, title="Trends", path="trends", icon=":material/trending_up:", render=render)
