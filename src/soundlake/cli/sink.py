@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-import signal
 import threading
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager, nullcontext
+from collections.abc import Callable
+from contextlib import nullcontext
 from dataclasses import asdict
-from types import FrameType
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from soundlake.cli.stopping import stop_on_signal
 
 if TYPE_CHECKING:
     from soundlake.sink import SinkReport
@@ -65,21 +65,3 @@ def _run(
                 return sink.run(until_drained=until_drained, stop=stop, for_seconds=for_seconds, on_progress=on_progress)
         finally:
             broker.close()
-
-
-@contextmanager
-def stop_on_signal() -> Iterator[threading.Event]:
-    """While the block runs, SIGINT and SIGTERM set the event instead of ending the process; a second Ctrl-C ends it at once."""
-    stop = threading.Event()
-
-    def ask(number: int, _frame: FrameType | None) -> None:
-        if stop.is_set() and number == signal.SIGINT:
-            raise KeyboardInterrupt
-        stop.set()
-
-    before = {number: signal.signal(number, ask) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stop
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)

@@ -4,28 +4,42 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from contextlib import nullcontext
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from soundlake.cli.stopping import stop_on_signal
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from soundlake.warehouse import TransformReport
+    from soundlake.warehouse import TransformReport, Warehouse
 
 
 def run_transform(
     *,
     full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything anew from all of bronze.")] = False,
     test: Annotated[bool, typer.Option("--test", help="Run the models' tests too; a failure publishes nothing.")] = False,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="Go on until stopped: look for new rows this often (60s, 5m).")
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
     """Build what is new in bronze into silver and gold, and publish a snapshot of it. Exit code 3 if a test of the models fails."""
     from soundlake import wiring
+    from soundlake.cli.durations import parse_duration
     from soundlake.settings import load_settings
 
+    seconds = None if every is None else parse_duration(every)
     settings = load_settings()
-    with show_progress() as reporter, wiring.open_warehouse(settings, wiring.open_lake(settings)) as warehouse:
+    with stop_on_signal() if seconds else nullcontext() as stop, wiring.open_warehouse(settings, wiring.open_lake(settings)) as warehouse:
+        _transform_once(warehouse, full_refresh=full_refresh, test=test, as_json=as_json)
+        while seconds and stop is not None and not stop.wait(seconds):
+            _transform_once(warehouse, full_refresh=False, test=test, as_json=as_json)
+
+
+def _transform_once(warehouse: Warehouse, *, full_refresh: bool, test: bool, as_json: bool) -> None:
+    with show_progress() as reporter:
         reporter.begin("bronze → silver → gold")
         finished: list[str] = []
 
