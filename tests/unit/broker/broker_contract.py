@@ -142,7 +142,8 @@ class BrokerContract:
         broker.append(PLAYS.name, [b"ann"] * 100, [b"0123456789"] * 100)
         (partition,) = [number for number, held in broker.offsets(PLAYS.name).items() if len(held)]
         assert len(broker.fetch(PLAYS.name, partition, 20, max_records=30, max_bytes=1000)) == 30
-        assert len(broker.fetch(PLAYS.name, partition, 20, max_records=100, max_bytes=55)) == 5
+        assert len(broker.fetch(PLAYS.name, partition, 20, max_records=100, max_bytes=50)) == 5
+        assert len(broker.fetch(PLAYS.name, partition, 20, max_records=100, max_bytes=49)) == 4
         assert len(broker.fetch(PLAYS.name, partition, 20, max_records=100, max_bytes=3)) == 1
 
     def test_a_record_too_large_is_refused_and_the_others_are_taken(self, broker):
@@ -177,11 +178,13 @@ class BrokerContract:
         with pytest.raises(OffsetGap) as caught:
             broker.fetch(PLAYS.name, partition, 3, **FOREVER)
         assert (caught.value.expected, caught.value.first_available) == (3, 4)
+        assert len(broker.fetch(PLAYS.name, partition, 4, **FOREVER)) == 6
 
     def test_asking_beyond_the_end_says_that_the_log_is_another_one(self, broker):
         with pytest.raises(LogReplaced) as caught:
             broker.fetch(PLAYS.name, 0, 1, **FOREVER)
         assert (caught.value.position, caught.value.end_offset) == (0, 0)
+        assert len(broker.fetch(PLAYS.name, 0, 0, **FOREVER)) == 0
 
     def test_committed_offsets_are_remembered_by_group_and_topic(self, broker):
         assert broker.committed("sink", PLAYS.name) == {}

@@ -77,6 +77,14 @@ def test_an_append_larger_than_a_transaction_arrives_whole(open_log, count):
     assert values_of(broker) == values
 
 
+def test_one_fetch_takes_as_many_appends_as_it_may(open_log):
+    broker = open_log()
+    for start in range(0, 30, 10):
+        broker.append(PLAYS.name, [b"ann"] * 10, [b"%d" % n for n in range(start, start + 10)])
+    records = broker.fetch(PLAYS.name, 0, 5, max_records=16, max_bytes=1 << 20)
+    assert records.offsets.to_pylist() == list(range(5, 21))
+
+
 def test_an_append_of_many_bytes_is_made_durable_in_parts(open_log):
     broker = open_log()
     values = [bytes([n]) * 900_000 for n in range(80)]
