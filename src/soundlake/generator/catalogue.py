@@ -56,9 +56,16 @@ class Catalogue:
         """How many tracks there are."""
         return len(self.track_id)
 
-    def draw_artists(self, clusters: Ints, shares: Floats) -> Ints:
-        """An artist of each cluster, by popularity."""
-        return _search(self.artist_reach, self.cluster_first[clusters], self.cluster_first[clusters + 1], shares)
+    def count_tracks(self, artists: Ints) -> Ints:
+        """How many tracks each artist has."""
+        first, end = self.album_first_of_artist[artists], self.album_first_of_artist[artists + 1]
+        return np.asarray(self.track_first_of_album[end] - self.track_first_of_album[first])
+
+    def draw_artists(self, clusters: Ints, shares: Floats, is_obscure: NDArray[np.bool_] | bool = False) -> Ints:
+        """An artist of each cluster, by popularity; where `is_obscure` all are as likely."""
+        first, end = self.cluster_first[clusters], self.cluster_first[clusters + 1]
+        popular = _search(self.artist_reach, first, end, shares)
+        return np.where(is_obscure, first + (shares * (end - first)).astype(np.int64), popular)
 
     def draw_tracks(self, artists: Ints, shares: Floats, days: Ints) -> Ints:
         """A track of each artist, by popularity, of those released by that day (or of the first album)."""

@@ -9,14 +9,14 @@ from numpy.typing import NDArray
 
 from soundlake.generator.catalogue import Catalogue, Floats, Ints
 from soundlake.generator.library import discover_artists, find_artists, find_favourites
-from soundlake.generator.listeners import CONTEXTS, Listeners, choose_interest
+from soundlake.generator.archetypes import CONTEXTS
+from soundlake.generator.listeners import Listeners, choose_interest
 from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_pair, draw_rank, root_key
 from soundlake.generator.sittings import Sittings
 
 COLLECTION, ALBUM, PLAYLIST, RADIO, SEARCH, REPEAT, EDITORIAL = range(len(CONTEXTS))
 EDITORIAL_LISTS, EDITORIAL_LENGTH = 3, 50
 _LONGEST_SITTING = 250
-_FAVOURITES_DECAY = 0.45
 _WEEK = 7
 
 
@@ -45,6 +45,8 @@ def fill_queue(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, s
     first = np.flatnonzero(starts_run)
     run = np.cumsum(starts_run) - 1
     context = choose(listeners.context_reach[rows[first]], draw(key[first], "context"))
+    stays = draw(key[first], "devotion") < listeners.devotion[rows[first]]
+    context = np.where(stays & np.isin(context, (RADIO, EDITORIAL)), ALBUM, context)
     is_shuffle = (draw(key[first], "shuffle") < listeners.shuffle_share[rows[first]]) & (context != ALBUM) & (context != REPEAT)
     step = position - position[first][run]
     chooser = _Chooser(catalogue, listeners, rows, days, key, key[first][run], step, is_shuffle[run], seed)
@@ -87,9 +89,9 @@ class _Chooser:
         rows, listeners = self._rows[at], self._listeners
         slot = draw_rank(key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
         artist = find_artists(self._catalogue, listeners, rows, slot, days)
-        rank = np.floor(np.log(1 - draw(key, "favourite")) / np.log(_FAVOURITES_DECAY) * 2.5).astype(np.int64)
+        rank = np.floor(-np.log(1 - draw(key, "favourite")) * listeners.favourites_reach[rows]).astype(np.int64)
         track = find_favourites(self._catalogue, listeners, rows, artist, rank, days)
-        return track, artist, 1.0 / (1.0 + 0.12 * slot + 0.08 * rank)
+        return track, artist, 1.0 / (1.0 + 0.04 * slot + 0.03 * rank)
 
     def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         track, _, familiarity = self._pick_known(at, self._key[at], self._days[at])
@@ -117,7 +119,7 @@ class _Chooser:
         playlist = child_keys(self._listeners.key[rows], "playlist", number)
         length = np.floor(12 + 80 * draw(playlist, "length") ** 2).astype(np.int64)
         shuffled = np.floor(draw(self._key[at], "entry") * length).astype(np.int64)
-        entry = np.where(self._is_shuffle[at], shuffled, (np.floor(start**3 * length).astype(np.int64) + self._step[at]) % length)
+        entry = np.where(self._is_shuffle[at], shuffled, (np.floor(start**1.3 * length).astype(np.int64) + self._step[at]) % length)
         track, _, familiarity = self._pick_known(at, child_keys(playlist, "entry", entry), np.full(len(at), 0))
         return track, number, 0.2 + 0.8 * familiarity
 
@@ -134,7 +136,7 @@ class _Chooser:
         """A list of a cluster that changes every week and is the same for all who open it; sometimes mixed for the listener alone."""
         catalogue, rows = self._catalogue, self._rows[at]
         which, kind = draw_pair(self._run_key[at], "editorial")
-        cluster = choose_interest(self._listeners, rows, which)
+        cluster = choose_interest(catalogue, self._listeners, rows, which)
         number = cluster * EDITORIAL_LISTS + np.floor(kind * EDITORIAL_LISTS).astype(np.int64)
         week = self._days[at] // _WEEK
         start = np.floor(draw(self._run_key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)

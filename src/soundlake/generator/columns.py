@@ -16,7 +16,8 @@ from soundlake.generator.acts import ADD, CREATE, LIKE, REMOVE, SKIP, UNLIKE, Ac
 from soundlake.generator.catalogue import Catalogue, Ints
 from soundlake.generator.choices import ALBUM, COLLECTION, EDITORIAL, PLAYLIST, RADIO, REPEAT, Queue
 from soundlake.generator.hearing import END_REASONS, START_REASONS, Hearing
-from soundlake.generator.listeners import DEVICES, Listeners
+from soundlake.generator.archetypes import DEVICES
+from soundlake.generator.listeners import Listeners
 from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_bits, draw_pair
 from soundlake.generator.sittings import Sittings
 

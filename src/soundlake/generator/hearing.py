@@ -15,10 +15,18 @@ from soundlake.generator.randomness import draw, draw_normal, draw_pair
 from soundlake.generator.sittings import Sittings
 
 START_REASONS = ("clickrow", "trackdone", "fwdbtn", "backbtn", "appload", "playbtn", "remote")
-END_REASONS = ("trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpected-exit-while-paused", "remote")
-_END_TRACKDONE, _END_FORWARD, _END_BACK, _END_ENDPLAY, _END_LOGOUT, _END_UNEXPECTED, _END_REMOTE = range(len(END_REASONS))
-_START_AFTER = np.array([1, 2, 3, 0, 4, 4, 6])
+END_REASONS = ("trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpected-exit-while-paused", "remote", "unknown")
+_END_TRACKDONE, _END_FORWARD, _END_BACK, _END_ENDPLAY, _END_LOGOUT, _END_UNEXPECTED, _END_REMOTE, _END_UNKNOWN = range(len(END_REASONS))
+_START_AFTER = np.array([1, 2, 3, 0, 4, 4, 6, 1])
 """The start that follows each end."""
+
+
+_AT_ONCE, _SOON = 0.5, 0.38
+"""Shares of the skips: within two seconds (at most, by haste), and within half a minute; the others come later."""
+_BARELY_SHARE = 0.35
+"""Of the plays that are stopped, those that had only just begun by themselves."""
+_LONGEST_PAUSE_MS = 28 * 60_000
+_ADVERT_SHARE = 0.22
 
 
 @dataclass(frozen=True)
@@ -40,8 +48,8 @@ def hear(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: 
     is_last = np.append(queue.position[1:] == 0, True) if len(queue.position) else np.zeros(0, bool)
     ends_run = np.append(queue.starts_run[1:], True) & ~is_last if len(is_last) else is_last
     is_skipped = draw(queue.key, "skip") < _reckon_skips(catalogue, listeners, sittings, queue)
-    played_ms, reason_end = _end_plays(queue, duration, is_skipped, is_last, ends_run)
-    pause_ms = _draw_pauses(queue)
+    played_ms, reason_end = _end_plays(listeners, queue, duration, is_skipped, is_last, ends_run)
+    pause_ms = _draw_pauses(listeners, queue)
     start_ms, end_ms = _run_clock(sittings, queue, played_ms, pause_ms)
     kept = np.flatnonzero((start_ms < sittings.latest_ms[queue.sitting] - 1_000) | (queue.position == 0))
     start_ms, played_ms, end_ms, reason_end = start_ms[kept], played_ms[kept], end_ms[kept], reason_end[kept]
@@ -65,30 +73,37 @@ def _reckon_skips(catalogue: Catalogue, listeners: Listeners, sittings: Sittings
 
 
 def _end_plays(
-    queue: Queue, duration: Ints, is_skipped: NDArray[np.bool_], is_last: NDArray[np.bool_], ends_run: NDArray[np.bool_]
+    listeners: Listeners, queue: Queue, duration: Ints, is_skipped: NDArray[np.bool_], is_last: NDArray[np.bool_], ends_run: NDArray[np.bool_]
 ) -> tuple[Ints, Ints]:
     """Milliseconds heard, and why each play ended."""
     part, why = draw_pair(queue.key, "end")
-    moment = np.where(
-        part < 0.75, 1_500 + 28_000 * (part / 0.75) ** 2.2, 30_000 + (part - 0.75) * 4 * np.maximum(duration - 31_000, 0) * 0.9
+    at_once = _AT_ONCE * listeners.haste[queue.listener]
+    moment = np.select(
+        [part < at_once, part < at_once + _SOON],
+        [1_800 * (part / at_once) ** 2, 1_800 + 28_000 * ((part - at_once).clip(0) / _SOON) ** 1.5],
+        30_000 + (duration - 31_000) * (part - at_once - _SOON) / (1 - at_once - _SOON),
     )
-    stops = (is_last & (why < 0.55)) | (ends_run & (why < 0.75))
+    stops = (is_last & (why < 0.85)) | (ends_run & (why < 0.75))
     reason = np.where(is_skipped, np.where(why < 0.93, _END_FORWARD, _END_BACK), _END_TRACKDONE)
-    stop_reason = np.where(
-        is_last & (why < 0.2), np.where(why < 0.05, _END_UNEXPECTED, _END_LOGOUT), np.where(why > 0.53, _END_REMOTE, _END_ENDPLAY)
-    )
-    stop_reason = np.where(ends_run, _END_ENDPLAY, stop_reason)
-    reason = np.where(stops & ~is_skipped, stop_reason, np.where(ends_run & is_skipped, _END_ENDPLAY, reason))
-    stopped_at = draw(queue.key, "stopped at") * duration
+    how, odd = draw_pair(queue.key, "how it ends")
+    leaves = np.select([how < listeners.logout_share[queue.listener], how > 0.97, how > 0.94], [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY)
+    reason = np.where(stops & ~is_skipped, np.where(is_last, leaves, _END_ENDPLAY), np.where(ends_run & is_skipped, _END_ENDPLAY, reason))
+    reason = np.where(~is_skipped & (odd < listeners.unknown_share[queue.listener]), _END_UNKNOWN, reason)
+    far, barely = draw_pair(queue.key, "stopped at")
+    stopped_at = np.where(barely < _BARELY_SHARE, 900 * far, far * duration)
     heard = np.where(is_skipped, np.minimum(moment, duration - 500), np.where(stops, stopped_at, duration))
     return heard.astype(np.int64), reason
 
 
-def _draw_pauses(queue: Queue) -> Ints:
+def _draw_pauses(listeners: Listeners, queue: Queue) -> Ints:
     """Time that passes without sound: nothing mostly, now and then minutes."""
     share = draw(queue.key, "pause")
-    pause = np.where(share < 0.03, np.exp(np.log(30_000) + 1.4 * draw_normal(queue.key, "pause length")), 0)
-    return np.minimum(pause, 25 * 60_000).astype(np.int64) + (share * 900).astype(np.int64)
+    rows = queue.listener
+    length = np.exp(listeners.pause_mu[rows] + listeners.pause_sigma[rows] * draw_normal(queue.key, "pause length")) * 1_000
+    pause = np.where(share < listeners.pause_share[rows], np.minimum(length, _LONGEST_PAUSE_MS), 0.0)
+    change, advert = draw_pair(queue.key, "change")
+    pause += np.where(listeners.is_free[rows] & (advert < _ADVERT_SHARE), 15_000 + 45_000 * change, 0.0)
+    return (pause + 40 + 1_600 * change**3 - np.where(advert > 0.93, 2_500 * change, 0.0) - listeners.crossfade_ms[rows]).astype(np.int64)
 
 
 def _run_clock(sittings: Sittings, queue: Queue, played_ms: Ints, pause_ms: Ints) -> tuple[Ints, Ints]:

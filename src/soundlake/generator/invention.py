@@ -29,12 +29,13 @@ def invent_music(tracks: int, seed: int) -> pa.Table:
     artists = max(min(tracks, len(genres)), tracks // _TRACKS_PER_ARTIST)
     genre_of_artist = random.choice(len(genres), artists, p=share / share.sum())
     genre_of_artist[: len(genres)] = np.arange(min(len(genres), artists))
-    tracks_of_artist = _share_out(tracks, np.clip(random.lognormal(2.2, 0.7, artists), 2, 90))
+    fame = (random.permutation(artists) + 1.0) ** -1.0
+    tracks_of_artist = _share_out(tracks, np.clip(random.lognormal(5.0, 0.6, artists) * fame**0.4, 3, 150))
     albums_of_artist, album_sizes = _cut_albums(random, tracks_of_artist)
     artist_of_album = np.repeat(np.arange(artists), albums_of_artist)
     album = np.repeat(np.arange(len(album_sizes)), album_sizes)
     artist = artist_of_album[album]
-    popularity = ((random.permutation(artists) + 1.0) ** -1.05)[artist] * random.lognormal(0, 1.1, tracks)
+    popularity = (fame / tracks_of_artist)[artist] * random.lognormal(0, 0.6, tracks)
     namer = Namer(Random(f"{seed} {tracks}"), [genres[genre][1] for genre in genre_of_artist])
     return pa.table(
         {
@@ -44,7 +45,7 @@ def invent_music(tracks: int, seed: int) -> pa.Table:
             "artist_name": pa.array(namer.name_artists()).take(pa.array(artist)),
             "album_id": _make_ids("album", album),
             "album_name": pa.array(namer.name_albums(artist_of_album)).take(pa.array(album)),
-            "duration_ms": np.clip(random.lognormal(np.log(212_000), 0.28, tracks), 32_000, 1_500_000).astype(np.int64),
+            "duration_ms": np.clip(random.lognormal(np.log(222_000), 0.26, tracks), 32_000, 1_500_000).astype(np.int64),
             "popularity": popularity,
             "genre": pa.array([genre for genre, _ in genres]).take(pa.array(genre_of_artist[artist])),
             "subgenre": pa.array([subgenre for _, subgenre in genres]).take(pa.array(genre_of_artist[artist])),
@@ -63,7 +64,7 @@ def _share_out(total: int, weights: Floats) -> Ints:
 
 def _cut_albums(random: np.random.Generator, tracks_of_artist: Ints) -> tuple[Ints, Ints]:
     """How many albums each artist has, and how many tracks each album."""
-    albums = np.clip(np.round(tracks_of_artist / random.uniform(6, 12, len(tracks_of_artist))), 1, 14).astype(np.int64)
+    albums = np.clip(np.round(tracks_of_artist / random.uniform(6, 12, len(tracks_of_artist))), 1, 24).astype(np.int64)
     number = np.arange(albums.sum()) - np.repeat(np.cumsum(albums) - albums, albums)
     tracks, of = np.repeat(tracks_of_artist, albums), np.repeat(albums, albums)
     return albums, tracks * (number + 1) // of - tracks * number // of

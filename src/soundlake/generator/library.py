@@ -22,11 +22,12 @@ def find_artists(catalogue: Catalogue, listeners: Listeners, rows: Ints, slots: 
 
 def discover_artists(catalogue: Catalogue, listeners: Listeners, rows: Ints, keys: Keys) -> Ints:
     """An artist to each key: of two popular ones in a cluster of interest, the one nearer to the listener's place."""
-    clusters = choose_interest(listeners, rows, draw(keys, "interest"))
-    first, second = (catalogue.draw_artists(clusters, share) for share in draw_pair(keys, "candidates"))
-    return np.where(
-        measure_affinity(catalogue, listeners, rows, first) >= measure_affinity(catalogue, listeners, rows, second), first, second
-    )
+    clusters = choose_interest(catalogue, listeners, rows, draw(keys, "interest"))
+    is_obscure = draw(keys, "obscure") < listeners.obscure_share[rows]
+    first, second = (catalogue.draw_artists(clusters, share, is_obscure) for share in draw_pair(keys, "candidates"))
+    affinities = [measure_affinity(catalogue, listeners, rows, candidate) for candidate in (first, second)]
+    nearer = np.where(affinities[0] >= affinities[1], first, second)
+    return np.where(draw(keys, "devotion") < listeners.devotion[rows], listeners.idol[rows], nearer)
 
 
 def find_favourites(catalogue: Catalogue, listeners: Listeners, rows: Ints, artists: Ints, ranks: Ints, days: Ints) -> Ints:

@@ -8,41 +8,38 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator import places
+from soundlake.generator.archetypes import draw_trait, mix_archetypes, reach_contexts, reach_devices, reach_hours
 from soundlake.generator.catalogue import DIMENSIONS, Catalogue, Floats, Ints
-from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normal, draw_normals, root_key
+from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normals, draw_pair, root_key
 
 INTERESTS = 6
-CONTEXTS = ("collection", "album", "playlist", "radio", "search", "repeat", "editorial")
-DEVICES: tuple[tuple[str, str], ...] = (
-    ("mobile", "Android OS 14 API 34 (Google, Pixel 8)"), ("mobile", "iOS 18.1 (iPhone15,3)"), ("desktop", "Windows 11 (10.0.22631; x64)"),
-    ("desktop", "OS X 14.6.1 [arm 2]"), ("web", "WebPlayer (websocket RFC6455)"), ("speaker", "Partner sonos_ppc Sonos;Play1"),
-    ("car", "Android Auto"), ("tv", "Partner android_tv Sony;BRAVIA"), ("tablet", "iOS 17.6 (iPad13,4)"),
-)  # fmt: skip
-"""Type and platform of each device."""
-_DEVICE_MEANS = np.array([3.0, 3.0, 1.3, 0.9, 0.5, 0.5, 0.35, 0.2, 0.3])
-_CONTEXT_MEANS = np.array([3.0, 1.2, 2.5, 0.9, 0.9, 0.15, 1.0])
 _FOCUS = 7.0
 """How strongly a listener keeps to the clusters near their place in the taste space."""
-
-_HOURS_FROM_FOUR = np.arange(24)
-_MOMENTS = np.array([3.5, 8.0, 13.0, 15.5, 19.0])
-_WIDTHS = np.array([1.1, 3.0, 1.3, 2.4, 1.6])
-"""Morning, work, way home, evening, night: hours after 4 o'clock, and how wide."""
+_FREE_SHARE, _CROSSFADE_SHARE, _DEVOTED_SHARE = 0.4, 0.06, 0.11
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Columns of a block of listeners, in the order of their numbers."""
+    """Columns of a block of listeners, in the order of their numbers. Shares are chances; `*_reach` are cumulated shares."""
 
     number: Ints
     key: Keys
     place: Ints
+    is_free: NDArray[np.bool_]
+    mixture: Floats
     position: Floats
     interest_cluster: Ints
     interest_reach: Floats
     library_exponent: Floats
     library_size: Floats
+    favourites_reach: Floats
+    wander_share: Floats
+    obscure_share: Floats
+    away_share: Floats
+    idol: Ints
+    devotion: Floats
     sittings_per_day: Floats
+    mood_spread: Floats
     weekend_factor: Floats
     hour_reach: Floats
     plays_mu: Floats
@@ -51,9 +48,17 @@ class Listeners:
     context_reach: Floats
     device_reach: Floats
     skip_bias: Floats
+    haste: Floats
+    pause_share: Floats
+    pause_mu: Floats
+    pause_sigma: Floats
+    crossfade_ms: Floats
     shuffle_share: Floats
     private_share: Floats
     offline_share: Floats
+    overlap_share: Floats
+    logout_share: Floats
+    unknown_share: Floats
     like_share: Floats
     playlists: Floats
 
@@ -61,32 +66,59 @@ class Listeners:
 def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
     """The listeners of those numbers."""
     key = child_keys(root_key(seed, catalogue.fingerprint), "listener", numbers)
+    mixture = mix_archetypes(key)
     position = _draw_positions(catalogue, key)
     clusters, reach = _draw_interests(catalogue, key, position)
+    is_free = draw(key, "plan") < _FREE_SHARE
+
+    def trait(name: str) -> Floats:
+        return draw_trait(key, mixture, name)
+
     return Listeners(
         number=numbers,
         key=key,
         place=np.searchsorted(places.SHARES, draw(key, "place"), side="right"),
+        is_free=is_free,
+        mixture=mixture,
         position=position,
         interest_cluster=clusters,
         interest_reach=reach,
-        library_exponent=1.25 + 0.55 * draw(key, "library exponent"),
-        library_size=np.exp(np.log(60) + 0.8 * draw_normal(key, "library size")).clip(8, 600),
-        sittings_per_day=np.exp(np.log(1.35) + 0.6 * draw_normal(key, "sittings")).clip(0.1, 7),
-        weekend_factor=np.exp(0.35 * draw_normal(key, "weekend")),
-        hour_reach=_draw_hours(key),
-        plays_mu=np.log(6.5) + 0.45 * draw_normal(key, "plays mean"),
-        plays_sigma=0.7 + 0.5 * draw(key, "plays spread"),
-        switch_share=0.04 + 0.22 * draw(key, "switch") ** 2,
-        context_reach=_draw_mixture(key, "context", _CONTEXT_MEANS, 1.0),
-        device_reach=_draw_mixture(key, "device", _DEVICE_MEANS, 2.2),
-        skip_bias=-1.9 + 0.9 * draw_normal(key, "skip"),
-        shuffle_share=draw(key, "shuffle") ** 1.5,
+        library_exponent=0.35 + np.exp(trait("concentration, log")),
+        library_size=np.exp(trait("library, log")).clip(4, 3_000),
+        favourites_reach=np.exp(np.log(4.0) + np.log(60.0) * draw(key, "favourites")),
+        idol=_draw_idols(catalogue, key, clusters),
+        devotion=_draw_devotion(key),
+        obscure_share=0.9 * draw(key, "obscure"),
+        away_share=0.02 + 0.4 * draw(key, "away") ** 4,
+        wander_share=0.6 * draw(key, "wander") ** 2,
+        sittings_per_day=np.exp(trait("sittings a day, log")).clip(0.05, 7),
+        mood_spread=0.3 + 0.7 * draw(key, "mood spread"),
+        weekend_factor=np.exp(trait("weekend, log")),
+        hour_reach=reach_hours(key, mixture),
+        plays_mu=trait("plays a sitting, log"),
+        plays_sigma=trait("plays a sitting, spread").clip(0.3, 1.5),
+        switch_share=_squash(trait("switching, logit")),
+        context_reach=reach_contexts(key, mixture),
+        device_reach=reach_devices(key, mixture),
+        skip_bias=trait("skips, logit") - 0.4 * is_free,
+        haste=_squash(trait("haste, logit")),
+        pause_share=_squash(trait("pauses, logit")),
+        pause_mu=trait("pause, log seconds"),
+        pause_sigma=0.8 + 1.4 * draw(key, "pause spread"),
+        crossfade_ms=np.where(draw(key, "crossfade") < _CROSSFADE_SHARE, 1_000 + 9_000 * draw(key, "crossfade length"), 0.0),
+        shuffle_share=_squash(trait("shuffle, logit") + 1.0 * is_free),
         private_share=0.03 * draw(key, "private") ** 4,
-        offline_share=0.15 * draw(key, "offline") ** 3,
-        like_share=0.03 * draw(key, "like") ** 2 + 0.002,
-        playlists=np.floor(1 + 10 * draw(key, "playlists") ** 2),
+        offline_share=np.where(is_free, 0.0, 0.25 * draw(key, "offline") ** 4),
+        overlap_share=0.01 + 0.15 * mixture[:, 5],
+        logout_share=0.9 * draw(key, "logout") ** 1.5,
+        unknown_share=0.09 * draw(key, "unknown ends") ** 3,
+        like_share=np.exp(trait("likes, log")).clip(0, 0.3),
+        playlists=np.floor(1 + 12 * draw(key, "playlists") ** 2),
     )
+
+
+def _squash(logit: Floats) -> Floats:
+    return np.asarray(1.0 / (1.0 + np.exp(-logit)))
 
 
 def _draw_positions(catalogue: Catalogue, key: Keys) -> Floats:
@@ -94,7 +126,7 @@ def _draw_positions(catalogue: Catalogue, key: Keys) -> Floats:
     reach = np.cumsum(catalogue.cluster_pull)
     home = np.searchsorted(reach[:-1], draw(key, "home") * reach[-1], side="right")
     place = catalogue.cluster_position[home] + 0.35 * draw_normals(key, "position", DIMENSIONS)
-    return place / np.linalg.norm(place, axis=1, keepdims=True)
+    return np.asarray(place / np.linalg.norm(place, axis=1, keepdims=True))
 
 
 def _draw_interests(catalogue: Catalogue, key: Keys, position: Floats) -> tuple[Ints, Floats]:
@@ -108,28 +140,29 @@ def _draw_interests(catalogue: Catalogue, key: Keys, position: Floats) -> tuple[
     return chosen, reach / reach[:, -1:]
 
 
-def _draw_hours(key: Keys) -> Floats:
-    """Cumulated shares of the 24 hours from 4 o'clock on: [listener, workday or weekend, hour]."""
-    shift = 0.8 * draw_normal(key, "hour shift")
-    distance = _HOURS_FROM_FOUR[None, None, :] + 0.5 - _MOMENTS[None, :, None] - shift[:, None, None]
-    bumps = np.exp(-0.5 * (distance / _WIDTHS[None, :, None]) ** 2)
-    weights = np.exp(draw_normals(key, "moments", 2 * len(_MOMENTS))).reshape(len(key), 2, len(_MOMENTS))
-    shares = weights @ bumps + 0.015
-    reach = np.cumsum(shares, axis=2)
-    return np.asarray(reach / reach[:, :, -1:])
+def _draw_idols(catalogue: Catalogue, key: Keys, clusters: Ints) -> Ints:
+    """One artist of the first interest for each listener, with the most tracks of three popular ones."""
+    shares = draw(child_keys(key[:, None], "idol", np.arange(3)), "artist")
+    candidates = catalogue.draw_artists(np.broadcast_to(clusters[:, :1], shares.shape), shares)
+    best = np.argmax(catalogue.count_tracks(candidates), axis=1)
+    return np.asarray(candidates[np.arange(len(key)), best])
 
 
-def _draw_mixture(key: Keys, purpose: str, means: Floats, spread: float) -> Floats:
-    weight = means * np.exp(spread * draw_normals(key, purpose, len(means)))
-    reach = np.cumsum(weight, axis=1)
-    return reach / reach[:, -1:]
+def _draw_devotion(key: Keys) -> Floats:
+    """How much of the library is the idol's: next to nothing for most, nearly everything for one in twelve."""
+    devoted, share = draw_pair(key, "devotion")
+    return np.where(devoted < _DEVOTED_SHARE, 0.7 + 0.29 * np.sqrt(share), 0.25 * share**4)
 
 
-def choose_interest(listeners: Listeners, rows: Ints, shares: Floats) -> Ints:
-    """The cluster that each row's listener turns to."""
-    return listeners.interest_cluster[rows, choose(listeners.interest_reach[rows], shares)]
+def choose_interest(catalogue: Catalogue, listeners: Listeners, rows: Ints, shares: Floats) -> Ints:
+    """The cluster that each row's listener turns to: one of their interests, or any when they wander."""
+    wander = listeners.wander_share[rows]
+    within = ((shares - wander) / (1.0 - wander)).clip(0)
+    anywhere = (shares / np.maximum(wander, 1e-9) * len(catalogue.cluster_name)).astype(np.int64)
+    interest = listeners.interest_cluster[rows, choose(listeners.interest_reach[rows], within)]
+    return np.where(shares < wander, np.minimum(anywhere, len(catalogue.cluster_name) - 1), interest)
 
 
 def is_eastern(listeners: Listeners) -> NDArray[np.bool_]:
     """Whether each listener's local day may begin on the day before in UTC."""
-    return places.EASTERN[listeners.place]
+    return np.asarray(places.EASTERN[listeners.place])

@@ -9,11 +9,13 @@ import numpy as np
 from soundlake.generator import places
 from soundlake.generator.catalogue import Floats, Ints
 from soundlake.generator.listeners import Listeners, is_eastern
-from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normal
+from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normal, draw_pair
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 _DAWN_HOURS = 4
 _MOST_A_DAY = 14
+_SOON_SHARE = 0.5
+"""Sittings that come within hours of another one."""
 _THURSDAY = 3  # 1970-01-01
 
 
@@ -42,7 +44,7 @@ def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int) -> Sittings
     number = np.arange(len(of_day)) - np.repeat(np.cumsum(count) - count, count)
     sitting_key = child_keys(key[of_day], "sitting", number)
     row, day = row[of_day], day[of_day]
-    wall_ms = _draw_wall_clock(listeners, row, day, sitting_key)
+    wall_ms = _draw_wall_clock(listeners, row, day, sitting_key, number)
     order = np.lexsort((wall_ms, of_day))
     row, day, sitting_key, wall_ms = row[order], day[order], sitting_key[order], wall_ms[order]
     offsets = places.list_offsets(first_day - 1, days + 3) * 1_000
@@ -50,7 +52,8 @@ def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int) -> Sittings
     dawn = (day + 1) * DAY_MS + _DAWN_HOURS * HOUR_MS
     latest_ms = dawn - _find_offset(offsets, listeners.place[row], dawn, first_day)
     is_followed = np.append(of_day[1:] == of_day[:-1], False) if len(of_day) else np.zeros(0, bool)
-    latest_ms = np.where(is_followed, np.append(start_ms[1:], 0), latest_ms)
+    overlaps = draw(sitting_key, "overlap") < listeners.overlap_share[row]  # a second device, or another person on the account
+    latest_ms = np.where(is_followed & ~overlaps, np.append(start_ms[1:], 0), latest_ms)
     kept = (start_ms >= from_ms) & (start_ms < until_ms)
     return Sittings(row[kept], day[kept], sitting_key[kept], start_ms[kept], latest_ms[kept])
 
@@ -68,7 +71,9 @@ def _count_sittings(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> In
     is_weekend = (day + _THURSDAY) % 7 >= 5
     season = 1.0 + 0.06 * np.cos(2 * np.pi * (day % 365.25) / 365.25)
     rate = listeners.sittings_per_day[row] * season * np.where(is_weekend, listeners.weekend_factor[row], 1.0)
-    rate = np.minimum(rate * np.exp(0.5 * draw_normal(key, "mood") - 0.125), _MOST_A_DAY / 2)
+    spread = listeners.mood_spread[row]
+    is_there = draw(child_keys(listeners.key[row], "week", (day + _THURSDAY) // 7), "away") >= listeners.away_share[row]
+    rate = np.minimum(rate * np.exp(spread * draw_normal(key, "mood") - 0.5 * spread**2) * is_there, _MOST_A_DAY / 2)
     share = draw(key, "sittings")
     term = np.exp(-rate)
     reach, count = term.copy(), np.zeros(len(row), np.int64)
@@ -79,12 +84,15 @@ def _count_sittings(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> In
     return count
 
 
-def _draw_wall_clock(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> Ints:
+def _draw_wall_clock(listeners: Listeners, row: Ints, day: Ints, key: Keys, number: Ints) -> Ints:
     """The wall clock (ms since 1970 as if there were no zones) at which each sitting begins."""
     is_weekend = ((day + _THURSDAY) % 7 >= 5).astype(np.int64)
     hour = choose(listeners.hour_reach[row, is_weekend], draw(key, "hour"))
-    within: Floats = draw(key, "minute") * HOUR_MS
-    return day * DAY_MS + (hour + _DAWN_HOURS) * HOUR_MS + within.astype(np.int64)
+    wall_ms = day * DAY_MS + (hour + _DAWN_HOURS) * HOUR_MS + (draw(key, "minute") * HOUR_MS).astype(np.int64)
+    soon, gap = draw_pair(key, "soon")
+    follows = (number > 0) & (soon < _SOON_SHARE)
+    later = np.append(0, wall_ms[:-1]) + HOUR_MS // 2 + (gap**2 * 1.7 * HOUR_MS).astype(np.int64)
+    return np.where(follows, np.minimum(later, (day + 1) * DAY_MS + (_DAWN_HOURS - 1) * HOUR_MS), wall_ms)
 
 
 def _find_offset(offsets: Ints, place: Ints, wall_ms: Ints, first_day: int) -> Ints:

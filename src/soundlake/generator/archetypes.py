@@ -1,0 +1,117 @@
+"""Kinds of listeners, and how a real one is a mixture of them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from soundlake.generator.randomness import Floats, Keys, draw_normal, draw_normals
+
+MOMENTS = ("morning", "work", "way home", "evening", "night")
+_MOMENT_HOURS = np.array([3.5, 7.5, 13.0, 15.5, 19.5])
+_MOMENT_WIDTHS = np.array([1.3, 3.2, 1.6, 2.6, 2.0])
+"""Hours after 4 o'clock in the morning, and how wide (a standard deviation)."""
+
+ARCHETYPES = ("loyal", "explorer", "background", "commuter", "party", "child", "occasional")
+_PRIOR = np.array([0.2, 0.0, 0.0, 0.0, -0.3, -0.5, 1.3])
+_SPREAD = 2.5
+"""How pure mixtures are: the standard deviation of the logarithm of the shares."""
+
+TRAITS: dict[str, tuple[tuple[float, ...], float]] = {
+    # trait: what it is for each archetype, and how far single listeners stray from their mixture (a standard deviation)
+    "sittings a day, log": ((1.8, 1.9, 1.5, 2.0, 1.0, 1.6, 0.1), 0.6),
+    "plays a sitting, log": ((1.7, 1.7, 2.5, 1.3, 2.3, 1.2, -0.9), 0.5),
+    "plays a sitting, spread": ((1.15, 1.1, 1.0, 0.8, 1.1, 1.1, 0.8), 0.2),
+    "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 1.1),
+    "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.9),
+    "concentration, log": ((0.7, -2.0, -0.9, -0.5, -0.9, 0.0, -1.8), 0.9),
+    "library, log": ((4.3, 7.3, 5.8, 5.3, 5.6, 4.5, 6.8), 0.7),
+    "switching, logit": ((-3.2, -2.4, -3.6, -2.7, -2.0, -2.2, -2.2), 0.7),
+    "pauses, logit": ((-2.6, -2.4, -3.2, -2.2, -2.8, -1.8, 1.6), 1.3),
+    "pause, log seconds": ((4.2, 4.0, 4.6, 3.8, 3.8, 4.6, 6.1), 0.7),
+    "weekend, log": ((0.0, 0.1, -0.5, -0.7, 1.0, 0.5, 0.2), 0.3),
+    "shuffle, logit": ((-0.3, -1.0, 0.6, 0.3, 0.8, -0.5, 0.0), 1.6),
+    "likes, log": ((-4.6, -3.6, -6.0, -5.0, -5.0, -4.8, -5.8), 0.8),
+}
+
+_MOMENT_WEIGHTS = np.array(
+    [
+        [0.6, 0.8, 1.0, 1.4, 0.6],
+        [0.5, 1.0, 0.8, 1.4, 1.0],
+        [0.6, 3.5, 0.8, 0.5, 0.1],
+        [2.6, 0.4, 2.6, 0.6, 0.2],
+        [0.1, 0.2, 0.6, 1.8, 3.0],
+        [1.0, 0.6, 2.0, 1.6, 0.1],
+        [0.4, 0.8, 0.8, 1.4, 0.5],
+    ]
+)
+
+CONTEXTS = ("collection", "album", "playlist", "radio", "search", "repeat", "editorial")
+_CONTEXT_WEIGHTS = np.array(
+    [
+        [2.0, 3.0, 2.0, 0.2, 0.8, 0.25, 0.1],
+        [1.0, 1.6, 1.2, 2.2, 1.2, 0.05, 2.4],
+        [1.0, 0.5, 3.0, 1.5, 0.1, 0.02, 2.0],
+        [3.0, 0.8, 3.0, 0.6, 0.6, 0.1, 0.6],
+        [1.0, 0.1, 3.0, 1.0, 1.6, 0.1, 2.0],
+        [1.5, 0.6, 1.6, 0.3, 2.0, 0.4, 0.4],
+        [2.0, 1.2, 1.0, 0.8, 1.4, 0.1, 0.6],
+    ]
+)
+
+DEVICES: tuple[tuple[str, str], ...] = (
+    ("mobile", "Android OS 14 API 34 (Google, Pixel 8)"), ("mobile", "iOS 18.1 (iPhone15,3)"), ("desktop", "Windows 11 (10.0.22631; x64)"),
+    ("desktop", "OS X 14.6.1 [arm 2]"), ("web", "WebPlayer (websocket RFC6455)"), ("speaker", "Partner sonos_ppc Sonos;Play1"),
+    ("car", "Android Auto"), ("tv", "Partner android_tv Sony;BRAVIA"), ("tablet", "iOS 17.6 (iPad13,4)"),
+)  # fmt: skip
+"""Type and platform of each device."""
+_DEVICE_WEIGHTS = np.array(
+    [
+        [3.0, 3.0, 1.2, 0.9, 0.4, 0.5, 0.3, 0.2, 0.2],
+        [2.5, 2.5, 1.8, 1.4, 0.8, 0.4, 0.2, 0.1, 0.2],
+        [0.6, 0.6, 2.6, 1.8, 1.4, 1.2, 0.1, 0.4, 0.2],
+        [3.6, 3.6, 0.3, 0.2, 0.1, 0.1, 2.4, 0.05, 0.1],
+        [2.0, 2.0, 0.8, 0.6, 0.2, 2.4, 0.6, 1.2, 0.1],
+        [1.6, 1.6, 0.4, 0.2, 0.3, 0.8, 0.2, 1.2, 2.6],
+        [2.4, 2.4, 1.4, 0.8, 1.2, 0.4, 0.3, 0.3, 0.3],
+    ]
+)
+
+
+def mix_archetypes(key: Keys) -> Floats:
+    """The share of each archetype in each listener: a row a listener, summing to 1."""
+    weight = np.exp(_PRIOR + _SPREAD * draw_normals(key, "archetypes", len(ARCHETYPES)))
+    return np.asarray(weight / weight.sum(axis=1, keepdims=True))
+
+
+def draw_trait(key: Keys, mixture: Floats, trait: str) -> Floats:
+    """The trait of each listener: what their mixture makes likely, and what is their own."""
+    centres, spread = TRAITS[trait]
+    return np.asarray(mixture @ np.array(centres) + spread * draw_normal(key, trait))
+
+
+def reach_contexts(key: Keys, mixture: Floats) -> Floats:
+    """Cumulated shares of the contexts for each listener."""
+    return _reach(key, mixture, _CONTEXT_WEIGHTS, "contexts", 0.9)
+
+
+def reach_devices(key: Keys, mixture: Floats) -> Floats:
+    """Cumulated shares of the devices for each listener: few, for most."""
+    return _reach(key, mixture, _DEVICE_WEIGHTS, "devices", 2.2)
+
+
+def reach_hours(key: Keys, mixture: Floats) -> Floats:
+    """Cumulated shares of the 24 hours from 4 o'clock on: [listener, workday or weekend, hour]."""
+    shift = 0.9 * draw_normal(key, "hour shift")
+    hours = np.arange(24) + 0.5
+    distance = hours[None, None, :] - _MOMENT_HOURS[None, :, None] - shift[:, None, None]
+    bumps = np.exp(-0.5 * (distance / _MOMENT_WIDTHS[None, :, None]) ** 2)
+    own = np.exp(0.9 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
+    shares = (own * (mixture @ _MOMENT_WEIGHTS)[:, None, :]) @ bumps + 0.08
+    reach = np.cumsum(shares, axis=2)
+    return np.asarray(reach / reach[:, :, -1:])
+
+
+def _reach(key: Keys, mixture: Floats, weights: Floats, purpose: str, spread: float) -> Floats:
+    weight = (mixture @ weights) * np.exp(spread * draw_normals(key, purpose, weights.shape[1]))
+    reach = np.cumsum(weight, axis=1)
+    return np.asarray(reach / reach[:, -1:])
