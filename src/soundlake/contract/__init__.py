@@ -12,6 +12,6 @@ from soundlake.contract.topics import DLQ_TOPIC, HISTORY, LIVE_TOPIC_OF_TYPE, RE
 
 __all__ = [
     "BRONZE_FIELDS", "BRONZE_SCHEMA", "DLQ_TOPIC", "EVENT_SCHEMA", "FIELDS", "FIELD_BY_NAME", "FIELD_NAMES", "HISTORY",
-    "LIVE_TOPIC_OF_TYPE", "REASONS", "REJECTED_SCHEMA", "REJECTED_TABLE", "RULES", "SCHEMA_VERSION", "TOPICS", "TOPIC_BY_NAME", "Decoded", "Field",
-    "Rejection", "Rule", "Topic", "decode_records", "encode_events", "judge_record", "make_event_ids", "rules_for", "wrap_refused",
+    "LIVE_TOPIC_OF_TYPE", "REASONS", "REJECTED_SCHEMA", "REJECTED_TABLE", "RULES", "SCHEMA_VERSION", "TOPICS", "TOPIC_BY_NAME", "Decoded",
+    "Field", "Rejection", "Rule", "Topic", "decode_records", "encode_events", "judge_record", "make_event_ids", "rules_for", "wrap_refused",
 ]  # fmt: skip

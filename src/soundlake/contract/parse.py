@@ -18,7 +18,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from soundlake.contract.extra import KNOWN_FIELDS, pick_extra, read_members
+from soundlake.contract.extra import KNOWN_FIELDS, Gathering, read_members
 from soundlake.contract.record import FIELDS
 from soundlake.contract.schemas import EVENT_SCHEMA
 
@@ -98,22 +98,12 @@ class Parser:
 
     def _parse_with_extra(self, start: int, values: pa.BinaryArray) -> Parsed:
         """The same with fields that we do not know: they are gathered one by one, as their bytes stand."""
-        kept: list[int] = []
-        extras: list[str | None] = []
-        broken: list[int] = []
-        for place, value in enumerate(values.to_pylist()):
-            try:
-                members = read_members(value)
-            except (ValueError, RecursionError):
-                broken.append(start + place)
-                continue
-            self.names |= members.keys()
-            kept.append(place)
-            extras.append(None if members.keys() <= KNOWN_FIELDS else pick_extra(members))
-        whole = values.take(pa.array(kept, pa.int64())) if broken else values
+        gathering = Gathering(self.names)
+        gathering.gather(values.to_pylist())
+        whole = values.take(pa.array(gathering.kept, pa.int64())) if gathering.broken else values
         fields = _read_json(whole, self.names & KNOWN_FIELDS, unexpected="ignore")
-        self.doubtful += broken
-        return Parsed(np.array(kept, np.int64) + start, fields.append_column("extra", pa.array(extras, pa.string())))
+        self.doubtful += [start + place for place in gathering.broken]
+        return Parsed(np.array(gathering.kept, np.int64) + start, fields.append_column("extra", pa.array(gathering.extras, pa.string())))
 
 
 def _cut_runs(values: pa.BinaryArray) -> Iterator[tuple[int, int]]:
