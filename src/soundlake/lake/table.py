@@ -18,6 +18,7 @@ from soundlake.errors import PositionMoved, Unavailable
 from soundlake.lake.faults import Refused, explain_faults
 from soundlake.lake.files import write_files
 from soundlake.lake.layout import TableLayout
+from soundlake.lake.store import open_filesystem
 
 BATCH_APP_ID = "sink/batch"
 NO_POSITION = -1
@@ -93,7 +94,8 @@ class EventTable:
     def read(self, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows that the table holds by this handle, some columns of them and those that the filter lets pass."""
         with explain_faults(self.uri):
-            dataset = self._opened_handle().to_pyarrow_dataset()
+            files = open_filesystem(self.uri, self._storage_options)
+            dataset = self._opened_handle().to_pyarrow_dataset(filesystem=files)
             return dataset.to_table(columns=columns, filter=rows_where)
 
     def append(self, rows: pa.Table, moves: Iterable[Move]) -> int:
