@@ -16,11 +16,14 @@ if TYPE_CHECKING:
     from soundlake.operations.checking import CheckReport
     from soundlake.operations.demo import Demo
     from soundlake.operations.demo_state import DemoOptions
+    from soundlake.operations.draining import Drain
     from soundlake.operations.importing import Importer
     from soundlake.operations.progress import Reporter
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.warehouse import Warehouse
+
+_BULK_SECONDS = 15.0  # what is imported waits this long for a batch to fill: large batches make few files
 
 
 def open_broker(settings: Settings) -> Broker:
@@ -63,18 +66,27 @@ def build_sink(settings: Settings, broker: Broker, lake: Lake) -> Sink:
     return Sink(broker, lake, limits)
 
 
+def build_drain(settings: Settings, broker: Broker, lake: Lake) -> Drain:
+    """What stores in bulk: a sink of our own, or patience with the one that runs."""
+    from soundlake.operations.draining import Drain
+    from soundlake.operations.locks import SINK_LOCK
+
+    sink = build_sink(settings.model_copy(update={"sink_max_seconds": _BULK_SECONDS}), broker, lake)
+    return Drain(
+        broker, lake, lambda stop: sink.run(stop=stop, until_drained=stop is None), settings.home.expanduser().absolute() / SINK_LOCK
+    )
+
+
 @contextmanager
 def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
     """The way in for files of history, with a sink of its own or by the one that runs."""
-    from soundlake.operations.draining import Drain
     from soundlake.operations.importing import Importer
-    from soundlake.operations.locks import IMPORT_LOCK, SINK_LOCK
+    from soundlake.operations.locks import IMPORT_LOCK
 
-    home = settings.home.expanduser().absolute()
     broker, lake = open_broker(settings), open_lake(settings)
     try:
-        drain = Drain(broker, lake, lambda: build_sink(settings, broker, lake).run(until_drained=True), home / SINK_LOCK)
-        yield Importer(lake, open_publisher(broker), drain, reporter=reporter, lock=home / IMPORT_LOCK)
+        lock = settings.home.expanduser().absolute() / IMPORT_LOCK
+        yield Importer(lake, open_publisher(broker), build_drain(settings, broker, lake), reporter=reporter, lock=lock)
     finally:
         broker.close()
 
@@ -97,8 +109,6 @@ def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
     """The demo in the home of these settings, new or as it was left. Raises UsageError if the options contradict what is there."""
     from soundlake.operations.demo import Demo
     from soundlake.operations.demo_state import load_state
-    from soundlake.operations.draining import Drain
-    from soundlake.operations.locks import SINK_LOCK
 
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
@@ -106,13 +116,12 @@ def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
         state = options.begin(datetime.now(UTC).date())
     options.check(state, settings.home)
     broker, lake = open_broker(settings), open_lake(settings)
-    drain = Drain(broker, lake, lambda: build_sink(settings, broker, lake).run(until_drained=True), settings.home / SINK_LOCK)
     with closing(broker), open_warehouse(settings, lake) as warehouse:
         yield Demo(
             settings.home,
             state,
             publisher=open_publisher(broker),
-            drain=drain,
+            drain=build_drain(settings, broker, lake),
             warehouse=warehouse,
             import_person=None if options.export is None else partial(_import_person, settings, options),
         )

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from soundlake.broker import Broker
 from soundlake.contract import TOPICS, Topic
-from soundlake.errors import PositionMoved, Unavailable
+from soundlake.errors import PositionMoved, SoundlakeError, Unavailable
 from soundlake.lake import Lake, make_app_id
 from soundlake.operations.locks import try_lock
 
@@ -17,14 +19,36 @@ _PATIENCE_SECONDS = 120.0
 Marks = dict[tuple[str, int], int]
 
 
-class Drain:
-    """Brings bronze up to the end of the log. `run_sink` runs a sink until the log is drained; `lock` tells whether another one runs."""
+RunSink = Callable[[threading.Event | None], object]
+"""Runs a sink until the event is set, or without one until all is stored that the log held at the beginning."""
 
-    def __init__(self, broker: Broker, lake: Lake, run_sink: Callable[[], object], lock: Path) -> None:
+
+class Drain:
+    """Brings bronze up to the end of the log. `lock` tells whether another sink of this home runs."""
+
+    def __init__(self, broker: Broker, lake: Lake, run_sink: RunSink, lock: Path) -> None:
         self._broker = broker
         self._lake = lake
         self._run_sink = run_sink
         self._lock = lock
+
+    @contextmanager
+    def beside(self) -> Iterator[None]:
+        """While the block runs, store in a thread of its own what is published; what goes wrong there shows in `run`, which comes after."""
+        stop = threading.Event()
+        thread = threading.Thread(target=self._store_until, args=(stop,), name="sink")
+        thread.start()
+        try:
+            yield
+        finally:
+            stop.set()
+            thread.join()
+
+    def _store_until(self, stop: threading.Event) -> None:
+        with try_lock(self._lock) as free:
+            if free:
+                with suppress(SoundlakeError):
+                    self._run_sink(stop)
 
     def run(self) -> None:
         """Return when all is stored that the log holds now. Raises Unavailable if another sink has it and does not move for two minutes."""
@@ -48,7 +72,7 @@ class Drain:
             if not free:
                 return False
             try:
-                self._run_sink()
+                self._run_sink(None)
             except PositionMoved:
                 return False  # a sink of another machine or home has the partitions: wait for it
             return True

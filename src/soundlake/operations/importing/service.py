@@ -54,7 +54,8 @@ class Importer:
             self._run_drain("store what the log holds")
             intake = Intake(self._publisher, StoredRows(self._lake, listeners))
             self._reporter.begin("read and publish", size)
-            report = read(intake, _Meter(self._reporter))
+            with self._drain.beside():
+                report = read(intake, _Meter(self._reporter))
             self._reporter.end(f"{report.total.rows_read:,} rows")
             self._run_drain("store what was published")
         return report

@@ -66,7 +66,8 @@ class StoredRows:
             self._known.add(self._lake.table(topic.table).read(["event_id"])["event_id"])
 
     def _read_history(self, listeners: Sequence[str]) -> None:
-        rows = self._lake.table(HISTORY.table).read(["event_id", "content_type"], pc.field("user_id").isin(pa.array(listeners, pa.string())))
+        theirs = pc.field("user_id").isin(pa.array(listeners, pa.string()))
+        rows = self._lake.table(HISTORY.table).read(["event_id", "content_type"], theirs)
         told = pc.is_valid(rows["content_type"])
         self._known.add(rows["event_id"])
         self._untold.add(rows["event_id"].filter(pc.invert(told)))
