@@ -7,9 +7,9 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from soundlake.generator.archetypes import CONTEXTS
 from soundlake.generator.catalogue import Catalogue, Floats, Ints
 from soundlake.generator.library import discover_artists, find_artists, find_favourites
-from soundlake.generator.archetypes import CONTEXTS
 from soundlake.generator.listeners import Listeners, choose_interest
 from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_pair, draw_rank, root_key
 from soundlake.generator.sittings import Sittings

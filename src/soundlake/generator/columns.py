@@ -12,24 +12,20 @@ from numpy.typing import NDArray
 from soundlake.contract import EVENT_SCHEMA, SCHEMA_VERSION
 from soundlake.contract.record import INVENTED_ID_PREFIX
 from soundlake.generator import places
-from soundlake.generator.acts import ADD, CREATE, LIKE, REMOVE, SKIP, UNLIKE, Acts, draw_titles
+from soundlake.generator.acts import ADD, CREATE, REMOVE, SKIP, Acts, draw_titles
+from soundlake.generator.archetypes import DEVICES
 from soundlake.generator.catalogue import Catalogue, Ints
 from soundlake.generator.choices import ALBUM, COLLECTION, EDITORIAL, PLAYLIST, RADIO, REPEAT, Queue
 from soundlake.generator.hearing import END_REASONS, START_REASONS, Hearing
-from soundlake.generator.archetypes import DEVICES
 from soundlake.generator.listeners import Listeners
-from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_bits, draw_pair
+from soundlake.generator.randomness import Keys, child_keys, draw, draw_bits
 from soundlake.generator.sittings import Sittings
+from soundlake.generator.words import load_words
 
 EVENT_TYPES = ("play", "skip", "like", "like", "playlist", "playlist", "playlist")
 ACTIONS = (None, None, "like", "unlike", "create", "add", "remove")
 _PLAY = 0
 """Kinds of rows: 0 is the play, the acts follow from 1 on."""
-
-PLAYLIST_TITLES = (
-    "Late night", "Gym", "Road trip", "Focus", "Sunday", "🔥🔥🔥", "Party", "Chill", "Throwbacks", "Rain", "Summer 2026", "Sad songs",
-    "Dinner with friends", "Running", "עברית", "夜ドライブ", "سهرة", "For the kids", "Discovered", "Best of",
-)  # fmt: skip
 
 _HEX_PAIRS = np.frombuffer(b"".join(f"{byte:02x}".encode() for byte in range(256)), np.uint16)
 _UUID_SLOTS = np.array([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34])
@@ -68,6 +64,11 @@ def write_events(story: Story, user_prefix: str) -> pa.Table:
     return pa.table([columns.make(field) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
 
 
+def read_sent_ms(events: pa.Table) -> Ints:
+    """The moment each event is sent (UTC, epoch ms)."""
+    return np.asarray(events["produced_at"].cast(pa.int64()).to_numpy() // 1_000)
+
+
 class _Rows:
     """Which play each event belongs to, what it is and when; sorted."""
 
@@ -79,7 +80,8 @@ class _Rows:
         happened = np.concatenate([hearing.start_ms, acts.at_ms])
         key = child_keys(queue.key[hearing.kept][play], "event", kind)
         latency = (200 + 1_800 * draw(key, "latency") ** 3).astype(np.int64)
-        sent = np.concatenate([hearing.end_ms, acts.at_ms]) + latency
+        delivered = story.sittings.delivered_ms[queue.sitting[hearing.kept[play]]]
+        sent = np.maximum(np.concatenate([hearing.end_ms, acts.at_ms]), delivered) + latency
         order = np.lexsort((key, sent))
         self.play, self.kind, self.happened_ms, self.sent_ms, self.key = play[order], kind[order], happened[order], sent[order], key[order]
         self.play_key = child_keys(queue.key[hearing.kept], "event", np.full(plays, _PLAY))
@@ -101,7 +103,7 @@ class _Columns:
         self._is_list_act = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
         self._has_no_track = rows.kind - 1 == CREATE
         self._track = story.queue.track[rows.queued]
-        self._device = self._draw_devices()
+        self._device = story.sittings.device[rows.sitting]
         self._makers = self._list_makers()
 
     def make(self, field: pa.Field) -> pa.Array:
@@ -138,8 +140,8 @@ class _Columns:
             "reason_end": lambda: _name(END_REASONS, hearing.reason_end[rows.play], ~rows.is_play),
             "is_skipped": lambda: pa.array(hearing.is_skipped[rows.play], mask=~rows.is_play),
             "is_shuffle": lambda: pa.array(self._queue.is_shuffle[rows.queued], mask=~rows.is_play),
-            "is_offline": lambda: self._draw_flag("offline", self._listeners.offline_share),
-            "is_private": lambda: self._draw_flag("private", self._listeners.private_share),
+            "is_offline": lambda: pa.array(self._sittings.is_offline[rows.sitting], mask=~rows.is_play),
+            "is_private": lambda: pa.array(self._sittings.is_private[rows.sitting], mask=~rows.is_play),
             "context_uri": self._name_contexts,
             "device_type": lambda: _name(tuple(kind for kind, _ in DEVICES), self._device),
             "platform": lambda: _name(tuple(platform for _, platform in DEVICES), self._device),
@@ -151,15 +153,6 @@ class _Columns:
 
     def _repeat(self, value: object) -> pa.Array:
         return pa.repeat(pa.scalar(value), len(self._rows.play))
-
-    def _draw_devices(self) -> Ints:
-        sittings = self._sittings
-        return choose(self._listeners.device_reach[sittings.listener], draw(sittings.key, "device"))[self._rows.sitting]
-
-    def _draw_flag(self, purpose: str, shares: np.ndarray) -> pa.Array:
-        sittings = self._sittings
-        flag = draw(sittings.key, purpose) < shares[sittings.listener]
-        return pa.array(flag[self._rows.sitting], mask=~self._rows.is_play)
 
     def _name_listeners(self) -> pa.Array:
         return pa.array([f"{self._user_prefix}-{number:06d}" for number in self._listeners.number.tolist()])
@@ -184,8 +177,9 @@ class _Columns:
     def _title_playlists(self) -> pa.Array:
         at = np.flatnonzero(self._is_list_act)
         share = draw_titles(self._listeners.key[self._rows.listener[at]], self._acts.playlist[self._rows.act[at]])
-        titles = _name(PLAYLIST_TITLES, (share * len(PLAYLIST_TITLES)).astype(np.int64))
-        return _take(titles, _place(at, len(self._rows.play)))
+        titles = load_words().playlists
+        texts = _name(titles, (share * len(titles)).astype(np.int64))
+        return _take(texts, _place(at, len(self._rows.play)))
 
     def _name_contexts(self) -> pa.Array:
         """`sl:<kind>:<number>`: made up like the ids, so never a link."""

@@ -73,7 +73,12 @@ def _reckon_skips(catalogue: Catalogue, listeners: Listeners, sittings: Sittings
 
 
 def _end_plays(
-    listeners: Listeners, queue: Queue, duration: Ints, is_skipped: NDArray[np.bool_], is_last: NDArray[np.bool_], ends_run: NDArray[np.bool_]
+    listeners: Listeners,
+    queue: Queue,
+    duration: Ints,
+    is_skipped: NDArray[np.bool_],
+    is_last: NDArray[np.bool_],
+    ends_run: NDArray[np.bool_],
 ) -> tuple[Ints, Ints]:
     """Milliseconds heard, and why each play ended."""
     part, why = draw_pair(queue.key, "end")
@@ -86,7 +91,9 @@ def _end_plays(
     stops = (is_last & (why < 0.85)) | (ends_run & (why < 0.75))
     reason = np.where(is_skipped, np.where(why < 0.93, _END_FORWARD, _END_BACK), _END_TRACKDONE)
     how, odd = draw_pair(queue.key, "how it ends")
-    leaves = np.select([how < listeners.logout_share[queue.listener], how > 0.97, how > 0.94], [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY)
+    leaves = np.select(
+        [how < listeners.logout_share[queue.listener], how > 0.97, how > 0.94], [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY
+    )
     reason = np.where(stops & ~is_skipped, np.where(is_last, leaves, _END_ENDPLAY), np.where(ends_run & is_skipped, _END_ENDPLAY, reason))
     reason = np.where(~is_skipped & (odd < listeners.unknown_share[queue.listener]), _END_UNKNOWN, reason)
     far, barely = draw_pair(queue.key, "stopped at")

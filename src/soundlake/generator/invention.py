@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from random import Random
 
 import numpy as np
 import pyarrow as pa
 
 from soundlake.contract.record import INVENTED_ID_PREFIX
-from soundlake.generator import words
 from soundlake.generator.assembly import MUSIC_SCHEMA
 from soundlake.generator.catalogue import Floats, Ints
+from soundlake.generator.naming import Namer
+from soundlake.generator.words import load_words
 
 _TRACKS_PER_ARTIST = 12
-_FOREIGN_SHARE = 0.05
+_EXPLICIT_SHARE = 0.12
 _FIRST_RELEASE_DAY = -1_826  # 1965-01-01
 _RECENT_DAY = 20_089  # 2025-01-01; from then on releases go on evenly for ten years, so that simulated time sees new ones
 _COMING_DAYS = 3_650
@@ -24,7 +24,7 @@ _COMING_SHARE = 0.25
 def invent_music(tracks: int, seed: int) -> pa.Table:
     """That many tracks (MUSIC_SCHEMA), the same for the same seed."""
     random = np.random.Generator(np.random.PCG64([seed, tracks]))
-    genres = [(genre, subgenre) for genre, subgenres in words.GENRES.items() for subgenre in subgenres]
+    genres = [(genre, subgenre) for genre, subgenres in load_words().genres.items() for subgenre in subgenres]
     share = random.lognormal(0, 0.6, len(genres))
     artists = max(min(tracks, len(genres)), tracks // _TRACKS_PER_ARTIST)
     genre_of_artist = random.choice(len(genres), artists, p=share / share.sum())
@@ -50,7 +50,7 @@ def invent_music(tracks: int, seed: int) -> pa.Table:
             "genre": pa.array([genre for genre, _ in genres]).take(pa.array(genre_of_artist[artist])),
             "subgenre": pa.array([subgenre for _, subgenre in genres]).take(pa.array(genre_of_artist[artist])),
             "release_day": _draw_releases(random, artist_of_album)[album],
-            "is_explicit": random.random(tracks) < 0.12,  # noqa: PLR2004  # an eighth, about what catalogues have
+            "is_explicit": random.random(tracks) < _EXPLICIT_SHARE,
         },
         schema=MUSIC_SCHEMA,
     )
@@ -83,77 +83,3 @@ def _draw_releases(random: np.random.Generator, artist_of_album: Ints) -> Ints:
 def _make_ids(kind: str, numbers: Ints) -> pa.Array:
     names = pa.array([f"{INVENTED_ID_PREFIX}{kind}_{number:07d}" for number in range(int(numbers.max()) + 1)])
     return names.take(pa.array(numbers))
-
-
-class Namer:
-    """Names of artists and of what they made, in the script of the artist."""
-
-    def __init__(self, random: Random, subgenre_of_artist: list[str]) -> None:
-        self._random = random
-        self._script_of_artist = [self._choose_script(subgenre) for subgenre in subgenre_of_artist]
-
-    def name_artists(self) -> list[str]:
-        """A name for each artist, none twice."""
-        taken: dict[str, int] = {}
-        names = []
-        for script in self._script_of_artist:
-            name = self._name_artist(script)
-            taken[name] = taken.get(name, 0) + 1
-            names.append(name if taken[name] == 1 else f"{name} {_write_roman(taken[name])}")
-        return names
-
-    def name_albums(self, artists: Ints) -> list[str]:
-        """A title for each album of these artists."""
-        return [self._title(self._script_of_artist[artist]) for artist in artists.tolist()]
-
-    def name_tracks(self, artists: Ints) -> list[str]:
-        """A title for each track of these artists."""
-        return [self._title(self._script_of_artist[artist]) + self._version() for artist in artists.tolist()]
-
-    def _choose_script(self, subgenre: str) -> str | None:
-        if subgenre in words.HOME_SCRIPT:
-            return words.HOME_SCRIPT[subgenre]
-        return self._pick(list(words.ARTISTS_BY_SCRIPT)) if self._random.random() < _FOREIGN_SHARE else None
-
-    def _pick(self, options: Sequence[str]) -> str:
-        return options[int(self._random.random() * len(options))]
-
-    def _name_artist(self, script: str | None) -> str:
-        if script is not None:
-            return self._join(script, words.ARTISTS_BY_SCRIPT[script])
-        form = self._random.random()
-        if form < 0.4:
-            return f"{self._pick(words.GIVEN_NAMES)} {self._pick(words.FAMILY_NAMES)}"
-        if form < 0.65:
-            return f"The {self._pick(words.ADJECTIVES)} {self._pick(words.NOUNS)}"
-        if form < 0.9:
-            return f"{self._pick(words.ADJECTIVES)} {self._pick(words.NOUNS)}"
-        return self._pick(words.NOUNS) + self._pick(words.NOUNS).lower()
-
-    def _title(self, script: str | None) -> str:
-        if script is not None:
-            return self._join(script, words.TITLES_BY_SCRIPT[script])
-        form = self._random.random()
-        if form < 0.3:
-            return f"{self._pick(words.VERBS)} {self._pick(words.THINGS)}"
-        if form < 0.6:
-            return f"{self._pick(words.ADJECTIVES)} {self._pick(words.NOUNS)}"
-        if form < 0.8:
-            return f"{self._pick(words.NOUNS)} and {self._pick(words.NOUNS)}"
-        return self._pick(words.NOUNS)
-
-    def _version(self) -> str:
-        version = self._pick(words.VERSIONS)
-        return version.format(guest=self._name_artist(None), emoji=self._pick(words.EMOJI)) if "{" in version else version
-
-    def _join(self, script: str, parts: tuple[Sequence[str], Sequence[str]]) -> str:
-        joint = "" if script in words.WITHOUT_SPACES else " "
-        return self._pick(parts[0]) + joint + self._pick(parts[1])
-
-
-def _write_roman(number: int) -> str:
-    text = ""
-    for value, sign in ((100, "C"), (90, "XC"), (50, "L"), (40, "XL"), (10, "X"), (9, "IX"), (5, "V"), (4, "IV"), (1, "I")):
-        text += sign * (number // value)
-        number %= value
-    return text

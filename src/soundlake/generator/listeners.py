@@ -15,12 +15,16 @@ from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_
 INTERESTS = 6
 _FOCUS = 7.0
 """How strongly a listener keeps to the clusters near their place in the taste space."""
+_NEWCOMER_SHARE, _LEAVER_SHARE = 0.08, 0.05
 _FREE_SHARE, _CROSSFADE_SHARE, _DEVOTED_SHARE = 0.4, 0.06, 0.11
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Columns of a block of listeners, in the order of their numbers. Shares are chances; `*_reach` are cumulated shares."""
+    """Columns of a block of listeners, in the order of their numbers. Shares are chances; `*_reach` are cumulated shares.
+
+    `joins` and `leaves` are fractions of the time that the world is told for; most were there before and stay.
+    """
 
     number: Ints
     key: Keys
@@ -61,6 +65,8 @@ class Listeners:
     unknown_share: Floats
     like_share: Floats
     playlists: Floats
+    joins: Floats
+    leaves: Floats
 
 
 def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
@@ -113,6 +119,8 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         logout_share=0.9 * draw(key, "logout") ** 1.5,
         unknown_share=0.09 * draw(key, "unknown ends") ** 3,
         like_share=np.exp(trait("likes, log")).clip(0, 0.3),
+        joins=np.where(draw(key, "newcomer") < _NEWCOMER_SHARE, draw(key, "joins"), -np.inf),
+        leaves=np.where(draw(key, "leaver") < _LEAVER_SHARE, draw(key, "leaves"), np.inf),
         playlists=np.floor(1 + 12 * draw(key, "playlists") ** 2),
     )
 

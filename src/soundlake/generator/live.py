@@ -11,10 +11,11 @@ import pyarrow as pa
 
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
-from soundlake.generator.sittings import HOUR_MS
+from soundlake.generator.columns import read_sent_ms
+from soundlake.generator.sittings import HOUR_MS, LONGEST_DELAY_MS
 from soundlake.generator.world import World
 
-_LOOK_BACK_HOURS = 30  # a sitting ends with its local day: none goes on for longer
+_LOOK_BACK_HOURS = LONGEST_DELAY_MS // HOUR_MS + 30  # a sitting ends with its local day: none goes on for longer
 
 
 @dataclass(frozen=True)
@@ -84,12 +85,8 @@ class _Pending:
         end_hour = moment_ms // HOUR_MS + 1
         made = self._world.make_span(self._hour * HOUR_MS, end_hour * HOUR_MS)
         waiting = pa.concat_tables([self._events.slice(self._next), *made])
-        self._events = waiting.take(pa.array(np.argsort(_read_sent_ms(waiting), kind="stable")))
-        self._sent_ms, self._hour, self._next = _read_sent_ms(self._events), end_hour, 0
-
-
-def _read_sent_ms(events: pa.Table) -> np.ndarray:
-    return np.asarray(events["produced_at"].cast(pa.int64()).to_numpy() // 1_000)
+        self._events = waiting.take(pa.array(np.argsort(read_sent_ms(waiting), kind="stable")))
+        self._sent_ms, self._hour, self._next = read_sent_ms(self._events), end_hour, 0
 
 
 def _to_ms(moment: datetime) -> int:

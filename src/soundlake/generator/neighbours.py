@@ -15,8 +15,8 @@ from soundlake.generator.assembly import MUSIC_SCHEMA, assemble_catalogue
 from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.invention import invent_music
 from soundlake.generator.randomness import hash_text
+from soundlake.generator.words import load_words
 from soundlake.generator.world import World
-from soundlake.generator.words import GENRES
 
 _ARTISTS_A_CIRCLE = 12
 _OWN_SHARE = 0.5
@@ -64,7 +64,7 @@ def _describe_own(tracks: pa.Table) -> pa.Table:
     tracks = tracks.take(pa.array(np.sort(np.unique(tracks["track_id"].to_numpy(), return_index=True)[1])))
     artist = _fill(tracks, "artist_id", _make_ids("artist", tracks["artist_name"]))
     album_name = _fill(tracks, "album_name", tracks["track_name"])
-    genres = list(GENRES)
+    genres = list(load_words().genres)
     circles = max(1, pc.count_distinct(artist).as_py() // _ARTISTS_A_CIRCLE)
     circle = [f"circle {int(hash_text(text)) % circles}" for text in artist.to_pylist()]
     plays = _fill(tracks, "plays", pa.repeat(1, len(tracks))).cast(pa.float64())

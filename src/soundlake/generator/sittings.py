@@ -5,14 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 
 from soundlake.generator import places
-from soundlake.generator.catalogue import Floats, Ints
+from soundlake.generator.catalogue import Ints
 from soundlake.generator.listeners import Listeners, is_eastern
 from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normal, draw_pair
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 _DAWN_HOURS = 4
+_TYPICAL_DELAY_MS, LONGEST_DELAY_MS = 4 * HOUR_MS, 72 * HOUR_MS
 _MOST_A_DAY = 14
 _SOON_SHARE = 0.5
 """Sittings that come within hours of another one."""
@@ -21,18 +23,26 @@ _THURSDAY = 3  # 1970-01-01
 
 @dataclass(frozen=True)
 class Sittings:
-    """Columns of sittings: row of the listener in its block, local day, key, first and last moment possible (UTC, epoch ms)."""
+    """Columns of sittings: row of the listener in its block, local day, key, first and last moment possible (UTC, epoch ms).
+
+    Nothing of a sitting is sent before `delivered_ms`, the moment at which a device that was offline is back.
+    """
 
     listener: Ints
     day: Ints
     key: Keys
     start_ms: Ints
     latest_ms: Ints
+    device: Ints
+    is_private: NDArray[np.bool_]
+    is_offline: NDArray[np.bool_]
+    delivered_ms: Ints
 
 
-def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int) -> Sittings:
+def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int, era: tuple[int, int]) -> Sittings:
     """The sittings that begin from `from_ms` on and before `until_ms` (UTC, epoch ms), ordered by listener and time.
 
+    `era` is the time that the world is told for (epoch ms): in it newcomers join and leavers leave.
     A sitting ends before the next one of its local day begins, and before the next dawn.
     """
     first_day = from_ms // DAY_MS
@@ -55,7 +65,32 @@ def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int) -> Sittings
     overlaps = draw(sitting_key, "overlap") < listeners.overlap_share[row]  # a second device, or another person on the account
     latest_ms = np.where(is_followed & ~overlaps, np.append(start_ms[1:], 0), latest_ms)
     kept = (start_ms >= from_ms) & (start_ms < until_ms)
-    return Sittings(row[kept], day[kept], sitting_key[kept], start_ms[kept], latest_ms[kept])
+    kept &= _is_there(listeners, row, start_ms, era)
+    row, key = row[kept], sitting_key[kept]
+    is_offline = draw(key, "offline") < listeners.offline_share[row]
+    return Sittings(
+        listener=row,
+        day=day[kept],
+        key=key,
+        start_ms=start_ms[kept],
+        latest_ms=latest_ms[kept],
+        device=choose(listeners.device_reach[row], draw(key, "device")),
+        is_private=draw(key, "private") < listeners.private_share[row],
+        is_offline=is_offline,
+        delivered_ms=start_ms[kept] + np.where(is_offline, _draw_delays(key), 0),
+    )
+
+
+def _is_there(listeners: Listeners, row: Ints, start_ms: Ints, era: tuple[int, int]) -> NDArray[np.bool_]:
+    """Whether the listener has joined by then and not left."""
+    when = (start_ms - era[0]) / (era[1] - era[0])
+    return np.asarray((when >= listeners.joins[row]) & (when < listeners.leaves[row]))
+
+
+def _draw_delays(key: Keys) -> Ints:
+    """How long it takes until a device that was offline delivers, after the sitting's start: hours, seldom days."""
+    delay = np.exp(np.log(_TYPICAL_DELAY_MS) + draw_normal(key, "delay"))
+    return np.asarray(np.minimum(delay, LONGEST_DELAY_MS).astype(np.int64))
 
 
 def _list_local_days(listeners: Listeners, first_day: int, days: int) -> tuple[Ints, Ints]:

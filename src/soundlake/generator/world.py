@@ -12,9 +12,9 @@ import pyarrow as pa
 from soundlake.generator.acts import act
 from soundlake.generator.assembly import assemble_catalogue
 from soundlake.generator.catalogue import Catalogue
-from soundlake.generator.choices import fill_queue
 from soundlake.generator.catalogue_file import read_music
-from soundlake.generator.columns import Story, write_events
+from soundlake.generator.choices import fill_queue
+from soundlake.generator.columns import Story, read_sent_ms, write_events
 from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.hearing import hear
 from soundlake.generator.invention import invent_music
@@ -44,6 +44,10 @@ class World:
     catalogue: Catalogue
     user_prefix: str = "listener"
 
+    @property
+    def _era(self) -> tuple[int, int]:
+        return (self.config.start - _EPOCH).days * DAY_MS, (self.config.end - _EPOCH).days * DAY_MS
+
     def list_stretches(self) -> list[Stretch]:
         """All stretches, in the order of the stream: by time, then by listener. They depend on the configuration alone."""
         config = self.config
@@ -56,9 +60,13 @@ class World:
         ]
 
     def make_events(self, stretch: Stretch) -> pa.Table:
-        """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA)."""
+        """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA).
+
+        What is sent after the world's last day (of a sitting over midnight, of a device still offline) is not among them: it is live.
+        """
         from_ms = stretch.first_day * DAY_MS
-        return self._make(stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS)
+        events = self._make(stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS)
+        return events.slice(0, int(np.searchsorted(read_sent_ms(events), self._era[1])))
 
     def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
         """The same for any span of time (UTC, epoch ms), a table a block of listeners."""
@@ -68,7 +76,7 @@ class World:
     def _make(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
         catalogue, seed = self.catalogue, self.config.seed
         listeners = make_listeners(catalogue, seed, np.arange(first_listener, first_listener + count))
-        sittings = plan_sittings(listeners, from_ms, until_ms)
+        sittings = plan_sittings(listeners, from_ms, until_ms, self._era)
         queue = fill_queue(catalogue, listeners, sittings, seed)
         hearing = hear(catalogue, listeners, sittings, queue)
         return write_events(Story(catalogue, listeners, sittings, queue, hearing, act(listeners, queue, hearing)), self.user_prefix)
