@@ -46,7 +46,7 @@ class DbtProcess:
     """A running dbt. It is started by the first call of `run` and ended by `close`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        quiet = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "PYTHONWARNINGS": "ignore"}
+        quiet = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "DBT_WRITE_JSON": "false", "PYTHONWARNINGS": "ignore"}
         self._environment = extend_environment({**environment, **quiet})
         self._process: subprocess.Popen[str] | None = None
 
@@ -71,19 +71,20 @@ class DbtProcess:
                 if on_progress is not None:
                     on_progress(message["node"], message["event"])
         except BrokenPipeError:
-            pass
+            pass  # the same end, noticed while asking
         except BaseException:
             self.kill()
+            self.close()
             raise
         self._process = None
+        process.stdin.close()
+        process.stdout.close()
         raise Unavailable(f"dbt ended in the middle of its work (exit code {process.wait()})", next_step="run it again: the next build repairs it")
 
     def kill(self) -> None:
-        """End the process at once; what its model had not committed is gone."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.communicate()
+        """End the process at once; what its model had not committed is gone, and a `run` under way raises Unavailable."""
+        if self._process is not None:
+            self._process.kill()
 
     def close(self) -> None:
         """End the process."""

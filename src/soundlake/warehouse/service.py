@@ -108,6 +108,11 @@ class Warehouse:
             "SOUNDLAKE_DBT_TEMP": str(self.folder / "temp"),
         }
 
+    def kill_dbt(self) -> None:
+        """End a running dbt at once; the build it was at raises Unavailable, and the next one repairs it."""
+        if self._dbt is not None:
+            self._dbt.kill()
+
     def close(self) -> None:
         """End the process that dbt runs in."""
         if self._dbt is not None:

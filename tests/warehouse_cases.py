@@ -1,0 +1,94 @@
+"""Random listening as several sources tell of it: what the warehouse must make the same of in any order of arrival."""
+
+from __future__ import annotations
+
+import random
+import uuid
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+Event = dict[str, Any]
+START = datetime(2026, 2, 27, 20, tzinfo=UTC)
+SOURCES = ("extended", "short", "live", "recent", "lastfm", "listenbrainz", "generator", "api")
+
+
+class Listening:
+    """Events of a few listeners, drawn from one seed."""
+
+    def __init__(self, seed: int, listeners: int = 12, plays: int = 14) -> None:
+        self.random = random.Random(seed)
+        self.songs = [self.make_song(number) for number in range(9)]
+        self.events = [event for n in range(listeners) for event in self.listen(f"listener {n}", plays)]
+        self.events += [self.corrupt(self.random.choice(self.events)) for _ in range(len(self.events) // 6)]
+        self.events += [self.make_other(kind) for kind in ("skip", "like", "playlist", "now_playing") for _ in range(12)]
+
+    def split(self, batches: int) -> list[list[tuple[str, Event]]]:
+        """The events in any order, in so many batches, each with the bronze table it belongs to."""
+        shuffled = self.random.sample(self.events, len(self.events))
+        placed = [(self.choose_table(event), event) for event in shuffled]
+        return [placed[number::batches] for number in range(batches)]
+
+    def make_uuid(self) -> str:
+        return str(uuid.UUID(int=self.random.getrandbits(128), version=4))
+
+    def make_song(self, number: int) -> Event:
+        return {
+            "artist_name": f"Artist {number % 4}", "track_name": f"Título {number}", "track_id": f"id{number:03}",
+            "duration_ms": self.random.choice([20_000, 90_000, 210_000]), "episode": number % 4 == 3,
+        }  # fmt: skip
+
+    def listen(self, user: str, plays: int) -> list[Event]:
+        moment, events = START + timedelta(hours=self.random.randrange(200)), []
+        mine = self.random.sample(SOURCES, 4)
+        for _ in range(plays):
+            song = self.random.choice(self.songs[:5] if self.random.random() < 0.7 else self.songs)
+            heard = self.random.choice([0, 12_000, 31_000, song["duration_ms"]])
+            told_by = self.random.sample(mine, self.random.randint(1, len(mine)))
+            events += [self.tell(source, user, song, moment, heard) for source in told_by]
+            moment += timedelta(milliseconds=heard, seconds=self.random.choice([0, 1, 70, 400, 50_000]))
+        return events
+
+    def tell(self, source: str, user: str, song: Event, start: datetime, heard: int) -> Event:
+        """One play as that source tells of it."""
+        end = start + timedelta(milliseconds=heard)
+        event: Event = {"event_id": self.make_uuid(), "event_type": "play", "user_id": user, "played_at": start, "ms_played": heard,
+                        "artist_name": song["artist_name"], "track_name": song["track_name"], "produced_at": START}  # fmt: skip
+        kind = "episode" if song["episode"] else "track"
+        if source == "extended":
+            end = end.replace(microsecond=0)
+            ref = {"source_ref": f"extended:{end:%Y-%m-%dT%H:%M:%SZ}", "played_at": end - timedelta(milliseconds=heard)}
+            told = {"content_type": kind, "track_id": song["track_id"], "is_skipped": self.random.choice([True, False, None])} | ref
+        elif source == "short":
+            end = end.replace(second=0, microsecond=0)
+            ref = {"source_ref": f"short:{end:%Y-%m-%dT%H:%M:%SZ}", "played_at": end - timedelta(milliseconds=heard)}
+            told = {"content_type": self.random.choice([None, None, "episode"]) if song["episode"] else None} | ref
+        elif source == "recent":
+            told = {"played_at": end, "ms_played": None, "track_id": song["track_id"], "duration_ms": song["duration_ms"], "content_type": "track"}
+        elif source in ("lastfm", "listenbrainz"):
+            told = {"ms_played": None, "track_name": song["track_name"].upper() + " "}
+        else:
+            told = {"track_id": song["track_id"] if self.random.random() < 0.8 else None, "duration_ms": song["duration_ms"],
+                    "content_type": kind if self.random.random() < 0.8 else None, "device_type": self.random.choice(["mobile", "car", None])}  # fmt: skip
+        basis = {"extended": "derived_from_end", "short": "derived_from_end", "live": "measured"}.get(source, "reported")
+        names = {"extended": "spotify_export", "short": "spotify_export", "live": "spotify_live", "recent": "spotify_recent"}
+        return event | {"played_at_basis": basis, "source": names.get(source, source)} | told
+
+    def corrupt(self, event: Event) -> Event:
+        """The same event again: repeated, changed, broken, or as another type."""
+        change: Event = self.random.choice([
+            {}, {}, {"ms_played": 45_000}, {"track_id": None}, {"content_type": "episode"}, {"content_type": None}, {"content_type": "video"},
+            {"played_at": event["played_at"] + timedelta(days=1)}, {"user_id": "listener 0"}, {"user_id": None}, {"duration_ms": 0},
+            {"event_type": "like"}, {"artist_name": "Artist 3"}, {"track_name": None}, {"track_name": "  título  1"}, {"track_id": "id000"},
+            {"event_id": self.make_uuid(), "user_id": None}, {"ms_played": 2**62}, {"produced_at": START + timedelta(days=3)},
+        ])  # fmt: skip
+        return event | change
+
+    def make_other(self, kind: str) -> Event:
+        song = self.random.choice(self.songs)
+        return {"event_id": self.random.choice([self.make_uuid(), str(uuid.UUID(int=self.random.randrange(4)))]), "event_type": kind,
+                "user_id": self.random.choice(["listener 1", "listener 2", None]), "played_at": START, "track_id": song["track_id"],
+                "track_name": song["track_name"], "action": "add" if kind == "playlist" else "like", "source": "generator"}  # fmt: skip
+
+    def choose_table(self, event: Event) -> str:
+        live = {"play": "plays", "skip": "skips", "like": "likes", "playlist": "playlists", "now_playing": "now_playing"}[event["event_type"]]
+        return "history" if event["source"] in ("spotify_export", "lastfm", "listenbrainz") or self.random.random() < 0.2 else live
