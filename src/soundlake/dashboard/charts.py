@@ -66,24 +66,17 @@ def draw_week(hours: Sequence[Hour], palette: Palette) -> alt.Chart:
     )
 
 
-def draw_device_mix(buckets: Sequence[DeviceBucket], devices: Sequence[str], palette: Palette) -> alt.Chart:
-    """The share of each device type over time; a device keeps its colour, whichever others are shown."""
-    present = {bucket.device for bucket in buckets}
-    colours = {
-        format_device(device): palette.series[place % len(palette.series)] for place, device in enumerate(devices) if device in present
-    }
+def draw_device_mix(buckets: Sequence[DeviceBucket], colours: Mapping[str, str]) -> alt.Chart:
+    """The share of each device type over time, stacked in the order of `colours`; the list beside it is its legend."""
+    titles = {format_device(device): colour for device, colour in colours.items()}
     return _encode(
-        _open_chart(_stack(buckets, devices)).mark_rect(),
+        _open_chart(_stack(buckets, tuple(colours))).mark_rect(),
         [
             _scale_time("begin", buckets),
             alt.X2("end"),
             alt.Y("low:Q", title="Share of plays started", axis=alt.Axis(format=".0%", tickCount=5), scale=alt.Scale(domain=[0, 1])),
             alt.Y2("high"),
-            alt.Color(
-                "device:N",
-                scale=alt.Scale(domain=list(colours), range=list(colours.values())),
-                legend=alt.Legend(title=None, orient="top"),
-            ),
+            alt.Color("device:N", scale=alt.Scale(domain=list(titles), range=list(titles.values())), legend=None),
         ],
         {"When": "days", "Device": "device", "Share": "shown"},
     )

@@ -11,7 +11,7 @@ import streamlit as st
 
 @dataclass(frozen=True)
 class Place:
-    """One place of a list: what it is called, how long its bar is (0 to 1), and its figures in words."""
+    """One place of a list: what it is called, how long its bar is (0 to 1) and of what colour, and its figures in words."""
 
     name: str
     bar: float
@@ -22,6 +22,7 @@ class Place:
     link: str | None = None
     link_text: str = ""
     badge: str = ""
+    colour: str = "var(--accent)"
 
 
 def show_ranking(places: Sequence[Place], label: str, *, numbered: bool = True) -> None:
@@ -45,5 +46,5 @@ def _render_place(number: str, place: Place) -> str:
         f'<li><span class="place">{number}</span>'
         f'<div><div class="name" dir="auto">{escape(place.name)}</div>{by}{reason}</div>'
         f'<div class="figure"><div class="amount">{escape(place.figure)}</div>{share}{link}{badge}</div>'
-        f'<div class="bar"><span style="width:{width}"></span></div></li>'
+        f'<div class="bar"><span style="width:{width};background:{escape(place.colour)}"></span></div></li>'
     )

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 
@@ -56,6 +57,11 @@ def list_theme_options() -> dict[str, str]:
             f"theme.{name}.chartSequentialColors": _list(palette.intensities),
         }
     return options
+
+
+def assign_colours(names: Sequence[str], palette: Palette) -> dict[str, str]:
+    """A colour for each name by its place, so that a name keeps it whichever others are shown."""
+    return {name: palette.series[place % len(palette.series)] for place, name in enumerate(names)}
 
 
 def choose_palette(appearance: str | None) -> Palette:

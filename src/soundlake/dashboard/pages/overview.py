@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Literal
 
 import streamlit as st
 
@@ -37,7 +36,6 @@ class Figure:
     shown: Callable[[Summary], str]
     change: Callable[[Summary, Summary], str | None]
     course: Callable[[Bucket], float | None]
-    more_is: Literal["normal", "inverse"] = "normal"
     meaning: str | None = None
 
 
@@ -88,7 +86,6 @@ _SKIPS = Figure(
     lambda now: format_share(now.skip_rate),
     lambda now, before: format_points(now.skip_rate, before.skip_rate),
     lambda bucket: bucket.skip_rate,
-    more_is="inverse",
     meaning="Skipped plays among all that were started and of which the source says whether they were skipped.",
 )
 
@@ -132,7 +129,7 @@ def _show_figure(figure: Figure, now: Summary, before: Summary | None, buckets: 
         figure.label,
         figure.shown(now),
         "no change" if is_still else change,
-        delta_color="off" if is_still else figure.more_is,
+        delta_color="off" if is_still else "primary",
         delta_arrow="off" if is_still else "auto",
         help=figure.meaning,
         border=True,

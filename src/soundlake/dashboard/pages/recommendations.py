@@ -29,6 +29,8 @@ def render(view: View) -> None:
         return
     st.markdown(f"For **{escape_markdown(listener)}**, from the whole listening history; period and devices do not narrow it.")
     show_ranking(list_recommended(recommendations), "Recommended tracks")
+    if any(item.is_synthetic for item in recommendations):
+        st.caption("Invented tracks belong to the synthetic catalogue; they are not on Spotify.")
 
 
 def list_recommended(recommendations: Sequence[Recommendation]) -> list[Place]:

@@ -12,6 +12,7 @@ from soundlake.dashboard.formats import format_count, format_device, format_dura
 from soundlake.dashboard.page import Page, View
 from soundlake.dashboard.queries import Bucket, Grain
 from soundlake.dashboard.ranking import Place, show_ranking
+from soundlake.dashboard.theme import assign_colours
 
 _AUTOMATIC = "Auto"
 _GRAINS: dict[str, Grain] = {"Day": "day", "Week": "week", "Month": "month"}
@@ -77,12 +78,18 @@ def _show_skips(view: View, buckets: tuple[Bucket, ...], grain: Grain) -> None:
 
 def _show_devices(view: View, grain: Grain) -> None:
     st.subheader(f"Device mix by {grain}", anchor=False)
-    mix = view.ask(queries.trace_devices, view.filters, grain)
-    st.altair_chart(draw_device_mix(mix, view.ask(queries.list_devices), view.palette))
+    colours = assign_colours(view.ask(queries.list_devices), view.palette)
+    st.altair_chart(draw_device_mix(view.ask(queries.trace_devices, view.filters, grain), colours))
     uses = view.ask(queries.compare_devices, view.filters)
     started = sum(use.started for use in uses) or 1
     places = [
-        Place(format_device(use.device), use.started / started, format_share(use.started / started), f"{format_count(use.started)} started")
+        Place(
+            format_device(use.device),
+            use.started / started,
+            format_share(use.started / started),
+            f"{format_count(use.started)} started",
+            colour=colours[use.device],
+        )
         for use in uses
     ]
     st.markdown("**Plays started by device**")
