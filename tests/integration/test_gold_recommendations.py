@@ -4,10 +4,10 @@ from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.warehouse_builder import BronzeBuilder
 
 from soundlake.warehouse import Warehouse
 from soundlake.warehouse.snapshot import open_snapshot
-from tests.warehouse_builder import BronzeBuilder
 
 NOON = datetime(2026, 3, 1, 12, tzinfo=UTC)
 LENGTH = 200_000
