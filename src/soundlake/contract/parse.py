@@ -30,6 +30,7 @@ _WIRE_SCHEMA = pa.schema(
 _RUN_ROWS = 4096
 _RUN_BYTES = 8 * 1024 * 1024
 _FEW_ROWS = 32
+_GATHERED_ROWS = 256
 _SAMPLE = 16
 _ROW_NAMED = re.compile(r"in row (\d+)$")
 
@@ -52,6 +53,7 @@ class Parser:
     values: pa.BinaryArray
     doubtful: list[int] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
+    unknown_is_usual: bool = False
 
     def parse(self) -> Iterator[Parsed]:
         """The records that parse, run by run, in order. Each value has to begin with `{` and end with `}` (see the module)."""
@@ -92,7 +94,8 @@ class Parser:
         try:
             return Parsed(np.arange(start, end), _read_json(values, self.names & KNOWN_FIELDS, unexpected="error"))
         except pa.ArrowInvalid as error:
-            if "unexpected field" not in str(error):
+            rare = not self.unknown_is_usual and end - start > _GATHERED_ROWS
+            if rare or "unexpected field" not in str(error):
                 raise
         return self._parse_with_extra(start, values)
 
@@ -103,6 +106,7 @@ class Parser:
         whole = values.take(pa.array(gathering.kept, pa.int64())) if gathering.broken else values
         fields = _read_json(whole, self.names & KNOWN_FIELDS, unexpected="ignore")
         self.doubtful += [start + place for place in gathering.broken]
+        self.unknown_is_usual = 2 * gathering.extras.count(None) < len(values)
         return Parsed(np.array(gathering.kept, np.int64) + start, fields.append_column("extra", pa.array(gathering.extras, pa.string())))
 
 
