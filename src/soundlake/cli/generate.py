@@ -97,7 +97,7 @@ def _publish(
     from soundlake import wiring
     from soundlake.generator import make_world
     from soundlake.generator.live_state import LiveState
-    from soundlake.generator.runs import publish_days, publish_live
+    from soundlake.generator.runs import Outlet, publish_days, publish_live
     from soundlake.generator.truth import TruthFolder
     from soundlake.settings import load_settings
 
@@ -106,12 +106,12 @@ def _publish(
     world = make_world(config)
     broker = wiring.open_broker(settings)
     try:
-        publisher = wiring.open_publisher(broker)
+        outlet = Outlet(wiring.open_publisher(broker), truth)
         if live:
             state = LiveState(settings.home.expanduser() / "generator", config)
-            tally = publish_live(world, publisher, truth, state, time, _show(reporter), speed=speed, rate=rate)
+            tally = publish_live(world, outlet, state, time, _show(reporter), speed=speed, rate=rate)
         else:
-            tally = publish_days(world, publisher, truth, time, _show(reporter), rate=rate)
+            tally = publish_days(world, outlet, time, _show(reporter), rate=rate)
     finally:
         broker.close()
     reporter.end(tally.tell(0))

@@ -6,12 +6,13 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundlake.generator.catalogue import Floats, Ints
 from soundlake.generator.choices import Queue
 from soundlake.generator.hearing import Hearing
 from soundlake.generator.listeners import Listeners
-from soundlake.generator.randomness import child_keys, draw, draw_pair
+from soundlake.generator.randomness import Floats, Ints, child_keys, draw, draw_pair
 
+_CREATE_SHARE = 0.08
+"""Additions to a playlist that is made for them."""
 SKIP, LIKE, UNLIKE, CREATE, ADD, REMOVE = range(6)
 
 
@@ -36,7 +37,7 @@ def act(listeners: Listeners, queue: Queue, hearing: Hearing) -> Acts:
     unliked = hearing.is_skipped & (liking < 0.3 * like_share)
     added = ~hearing.is_skipped & (listing < 0.7 * like_share)
     removed = hearing.is_skipped & (listing < 0.4 * like_share)
-    created = added & (draw(key, "create") < 0.08)
+    created = added & (draw(key, "create") < _CREATE_SHARE)
     number = np.floor(listeners.playlists[rows] * choice**2).astype(np.int64)
     at_ms = hearing.start_ms + (moment * hearing.played_ms).astype(np.int64)
     parts = [

@@ -8,8 +8,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from soundlake.generator.catalogue import DIMENSIONS, Catalogue, Floats, Ints
-from soundlake.generator.randomness import Keys, draw_normals, hash_text
+from soundlake.generator.catalogue import DIMENSIONS, Catalogue
+from soundlake.generator.randomness import Floats, Ints, Keys, draw_normals, hash_text
 
 MUSIC_SCHEMA = pa.schema(
     [

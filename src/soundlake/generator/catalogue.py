@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
-Ints = NDArray[np.signedinteger[Any]]
-Floats = NDArray[np.floating[Any]]
+from soundlake.generator.randomness import Floats, Ints
 
 DIMENSIONS = 8
 
@@ -61,11 +59,14 @@ class Catalogue:
         first, end = self.album_first_of_artist[artists], self.album_first_of_artist[artists + 1]
         return np.asarray(self.track_first_of_album[end] - self.track_first_of_album[first])
 
-    def draw_artists(self, clusters: Ints, shares: Floats, is_obscure: NDArray[np.bool_] | bool = False) -> Ints:
-        """An artist of each cluster, by popularity; where `is_obscure` all are as likely."""
+    def draw_artists(self, clusters: Ints, shares: Floats) -> Ints:
+        """An artist of each cluster, by popularity."""
+        return _search(self.artist_reach, self.cluster_first[clusters], self.cluster_first[clusters + 1], shares)
+
+    def draw_any_artists(self, clusters: Ints, shares: Floats) -> Ints:
+        """An artist of each cluster, all as likely."""
         first, end = self.cluster_first[clusters], self.cluster_first[clusters + 1]
-        popular = _search(self.artist_reach, first, end, shares)
-        return np.where(is_obscure, first + (shares * (end - first)).astype(np.int64), popular)
+        return first + (shares * (end - first)).astype(np.int64)
 
     def draw_tracks(self, artists: Ints, shares: Floats, days: Ints) -> Ints:
         """A track of each artist, by popularity, of those released by that day (or of the first album)."""
@@ -74,10 +75,9 @@ class Catalogue:
             self.track_reach, self.track_first_of_album[first], self.track_first_of_album[self._released_albums(artists, days)], shares
         )
 
-    def draw_newest_tracks(self, artists: Ints, shares: Floats, days: Ints) -> Ints:
-        """A track of each artist's newest album on that day, by popularity."""
-        newest = self._released_albums(artists, days) - 1
-        return _search(self.track_reach, self.track_first_of_album[newest], self.track_first_of_album[newest + 1], shares)
+    def find_newest_albums(self, artists: Ints, days: Ints) -> Ints:
+        """The last album of each artist that is out on that day."""
+        return self._released_albums(artists, days) - 1
 
     def _released_albums(self, artists: Ints, days: Ints) -> Ints:
         """The end (exclusive) of each artist's albums that are out on that day; the first album always is."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -33,7 +34,7 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 REQUIRED = ("track_id", "track_name", "artist_name", "duration_ms")
 _SHORTEST_MS, _LONGEST_MS = 1_000, 24 * 3_600_000
 _FALLBACK_GENRES = 40
-_UNKNOWN = "unknown"
+_SCORE_TOP = 100
 
 
 def read_music(path: Path) -> pa.Table:
@@ -53,7 +54,7 @@ def read_music(path: Path) -> pa.Table:
     row = pa.array(np.arange(2, len(table) + 2))
     music = pa.table({wanted: table[column] for wanted, column in named.items() if column is not None} | {"row": row})
     music = music.filter(pc.invert(pc.and_(pc.is_null(music["track_name"]), pc.is_null(music["artist_name"]))))
-    _check(path, music, named)
+    _check(_Source(path, music, named))
     music = music.take(pa.array(np.sort(np.unique(music["track_id"].cast(pa.string()).to_numpy(), return_index=True)[1])))
     return _complete(music)
 
@@ -72,28 +73,38 @@ def _find_column(table: pa.Table, names: tuple[str, ...]) -> str | None:
     return next((by_lower[name] for name in names if name in by_lower), None)
 
 
-def _check(path: Path, music: pa.Table, named: dict[str, str | None]) -> None:
+@dataclass(frozen=True)
+class _Source:
+    """A file, its rows under our names, and the names they have there."""
+
+    path: Path
+    music: pa.Table
+    named: dict[str, str | None]
+
+
+def _check(source: _Source) -> None:
     """Raise DataError for the first row that cannot be a track."""
+    path, music = source.path, source.music
     if not len(music):
         raise DataError(f"{path}: no tracks in it", next_step="give a file with at least one row")
     for column in ("track_id", "track_name", "artist_name"):
         text = pc.fill_null(pc.utf8_trim_whitespace(music[column].cast(pa.string())), "")
-        _refuse(path, music, named, column, pc.equal(text, ""), "empty")
+        _refuse(source, column, pc.equal(text, ""), "empty")
     duration = music["duration_ms"]
     if not pa.types.is_integer(duration.type) and not pa.types.is_floating(duration.type):
         readable = pc.match_substring_regex(pc.fill_null(duration.cast(pa.string()), ""), r"^\s*\d+(\.\d+)?\s*$")
-        _refuse(path, music, named, "duration_ms", pc.invert(readable), "not a number")
+        _refuse(source, "duration_ms", pc.invert(readable), "not a number")
     number = pc.fill_null(_to_number(duration), -1.0)
     wrong = pc.or_(pc.less(number, _SHORTEST_MS), pc.greater(number, _LONGEST_MS))
-    _refuse(path, music, named, "duration_ms", wrong, f"not from {_SHORTEST_MS} to {_LONGEST_MS} milliseconds")
+    _refuse(source, "duration_ms", wrong, f"not from {_SHORTEST_MS} to {_LONGEST_MS} milliseconds")
 
 
-def _refuse(path: Path, music: pa.Table, named: dict[str, str | None], column: str, wrong: pa.ChunkedArray, what: str) -> None:
+def _refuse(source: _Source, column: str, wrong: pa.ChunkedArray, what: str) -> None:
     at = np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
     if len(at):
-        value, row = music[column][int(at[0])].as_py(), music["row"][int(at[0])].as_py()
+        value, row = source.music[column][int(at[0])].as_py(), source.music["row"][int(at[0])].as_py()
         raise DataError(
-            f"{path}: column {named[column]}, row {row}: {value!r} is {what} ({len(at)} rows like it)",
+            f"{source.path}: column {source.named[column]}, row {row}: {value!r} is {what} ({len(at)} rows like it)",
             next_step="mend or remove these rows (the header is row 1)",
         )
 
@@ -140,7 +151,7 @@ def _weigh(music: pa.Table) -> np.ndarray:
     if "popularity" not in music.column_names:
         return np.ones(len(music))
     value = np.nan_to_num(_to_number(music["popularity"]).to_numpy(), nan=0.0).clip(0)
-    return np.asarray(np.exp(value / 12.0) if value.max() <= 100 else value + 1.0)
+    return np.asarray(np.exp(value / 12.0) if value.max() <= _SCORE_TOP else value + 1.0)
 
 
 def _read_days(music: pa.Table) -> pa.Array:
@@ -161,5 +172,5 @@ def _count_days(text: str) -> int:
 
 def _read_flags(music: pa.Table) -> pa.ChunkedArray | pa.Array:
     if "is_explicit" not in music.column_names:
-        return pa.repeat(False, len(music))
-    return pc.fill_null(music["is_explicit"].cast(pa.bool_()), False)
+        return pa.array(np.zeros(len(music), bool))
+    return pc.fill_null(music["is_explicit"].cast(pa.bool_()), fill_value=False)

@@ -8,21 +8,24 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.archetypes import CONTEXTS
-from soundlake.generator.catalogue import Catalogue, Floats, Ints
 from soundlake.generator.library import discover_artists, find_artists, find_favourites
-from soundlake.generator.listeners import Listeners, choose_interest
-from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_pair, draw_rank, root_key
+from soundlake.generator.listeners import Listeners, Scene, choose_interest
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_normal, draw_pair, draw_rank, root_key
 from soundlake.generator.sittings import Sittings
 
 COLLECTION, ALBUM, PLAYLIST, RADIO, SEARCH, REPEAT, EDITORIAL = range(len(CONTEXTS))
 EDITORIAL_LISTS, EDITORIAL_LENGTH = 3, 50
 _LONGEST_SITTING = 250
+_FROM_THE_START_SHARE = 0.7
+"""Albums that are begun with their first track."""
+_BINGE_SHARE, _BINGE_DAYS = 0.5, 10
+"""How often a listener turns to an artist's new album instead of the one in mind, and for how many days it is new."""
 _WEEK = 7
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Columns of the plays that are queued in sittings; runs are stretches from one context."""
+    """Columns of the plays that are queued in sittings; `listener` and `position` are the row in the block and the place in the sitting."""
 
     sitting: Ints
     listener: Ints
@@ -36,44 +39,58 @@ class Queue:
     familiarity: Floats
 
 
-def fill_queue(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, seed: int) -> Queue:
+@dataclass(frozen=True)
+class _Runs:
+    """Columns beside the plays: of the stretch from one context that each belongs to, the key, the context, and how far the play is in."""
+
+    starts: NDArray[np.bool_]
+    key: Keys
+    context: Ints
+    is_shuffle: NDArray[np.bool_]
+    step: Ints
+
+
+def fill_queue(scene: Scene, sittings: Sittings) -> Queue:
     """The plays of each sitting, in order; where a sitting runs out of time the rest is not heard."""
-    sitting, position = _count_plays(listeners, sittings)
-    rows, days = sittings.listener[sitting], sittings.day[sitting]
+    sitting, position = _count_plays(scene.listeners, sittings)
+    rows = sittings.listener[sitting]
     key = child_keys(sittings.key[sitting], "play", position)
-    starts_run = (position == 0) | (draw(key, "switch") < listeners.switch_share[rows])
-    first = np.flatnonzero(starts_run)
-    run = np.cumsum(starts_run) - 1
-    context = choose(listeners.context_reach[rows[first]], draw(key[first], "context"))
-    stays = draw(key[first], "devotion") < listeners.devotion[rows[first]]
-    context = np.where(stays & np.isin(context, (RADIO, EDITORIAL)), ALBUM, context)
-    is_shuffle = (draw(key[first], "shuffle") < listeners.shuffle_share[rows[first]]) & (context != ALBUM) & (context != REPEAT)
-    step = position - position[first][run]
-    chooser = _Chooser(catalogue, listeners, rows, days, key, key[first][run], step, is_shuffle[run], seed)
-    track, number, familiarity = chooser.choose_tracks(context[run])
-    return Queue(sitting, rows, position, key, starts_run, context[run], number, is_shuffle[run], track, familiarity)
+    runs = _cut_runs(scene.listeners, rows, position, key)
+    track, number, familiarity = _Chooser(scene, rows, sittings.day[sitting], key, runs).choose_tracks()
+    return Queue(sitting, rows, position, key, runs.starts, runs.context, number, runs.is_shuffle, track, familiarity)
 
 
 def _count_plays(listeners: Listeners, sittings: Sittings) -> tuple[Ints, Ints]:
+    """How many plays are queued: for each of them its sitting and its place there."""
     rows = sittings.listener
-    spread = np.sqrt(-2 * np.log(1 - draw(sittings.key, "length"))) * np.cos(2 * np.pi * draw(sittings.key, "length angle"))
-    count = np.ceil(np.exp(listeners.plays_mu[rows] + listeners.plays_sigma[rows] * spread)).clip(1, _LONGEST_SITTING).astype(np.int64)
+    wanted = np.exp(listeners.plays_mu[rows] + listeners.plays_sigma[rows] * draw_normal(sittings.key, "length"))
+    count = np.ceil(wanted).clip(1, _LONGEST_SITTING).astype(np.int64)
     sitting = np.repeat(np.arange(len(rows)), count)
     return sitting, np.arange(len(sitting)) - np.repeat(np.cumsum(count) - count, count)
 
 
+def _cut_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys) -> _Runs:
+    """Where the listeners turn to another context, and to which."""
+    starts = (position == 0) | (draw(key, "switch") < listeners.switch_share[rows])
+    first, run = np.flatnonzero(starts), np.cumsum(starts) - 1
+    opener, who = key[first], rows[first]
+    context = choose(listeners.context_reach[who], draw(opener, "context"))
+    stays = draw(opener, "devotion") < listeners.devotion[who]
+    context = np.where(stays & np.isin(context, (RADIO, EDITORIAL)), ALBUM, context)
+    is_shuffle = (draw(opener, "shuffle") < listeners.shuffle_share[who]) & (context != ALBUM) & (context != REPEAT)
+    return _Runs(starts, opener[run], context[run], is_shuffle[run], position - position[first][run])
+
+
 class _Chooser:
-    """Tracks by context. All columns have a row a play; `run_key` is the key of the play that began the run."""
+    """Tracks by context. All columns have a row a play."""
 
-    def __init__(
-        self, catalogue: Catalogue, listeners: Listeners, rows: Ints, days: Ints, key: Keys, run_key: Keys, step: Ints,
-        is_shuffle: NDArray[np.bool_], seed: int,
-    ) -> None:  # fmt: skip
-        self._catalogue, self._listeners, self._seed = catalogue, listeners, seed
-        self._rows, self._days, self._key, self._run_key, self._step, self._is_shuffle = rows, days, key, run_key, step, is_shuffle
+    def __init__(self, scene: Scene, rows: Ints, days: Ints, key: Keys, runs: _Runs) -> None:
+        self._scene, self._catalogue, self._listeners = scene, scene.catalogue, scene.listeners
+        self._rows, self._days, self._key, self._runs = rows, days, key, runs
 
-    def choose_tracks(self, context: Ints) -> tuple[Ints, Ints, Floats]:
+    def choose_tracks(self) -> tuple[Ints, Ints, Floats]:
         """Track, number of the context (artist, album, playlist …) and familiarity (0 new … 1 known by heart) of each play."""
+        context = self._runs.context
         track, number, familiarity = np.zeros(len(context), np.int64), np.zeros(len(context), np.int64), np.zeros(len(context))
         ways = {
             COLLECTION: self._from_collection, SEARCH: self._from_collection, REPEAT: self._from_one, ALBUM: self._from_album,
@@ -88,9 +105,9 @@ class _Chooser:
         """A favourite out of the library: track, artist, familiarity."""
         rows, listeners = self._rows[at], self._listeners
         slot = draw_rank(key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
-        artist = find_artists(self._catalogue, listeners, rows, slot, days)
+        artist = find_artists(self._scene, rows, slot, days)
         rank = np.floor(-np.log(1 - draw(key, "favourite")) * listeners.favourites_reach[rows]).astype(np.int64)
-        track = find_favourites(self._catalogue, listeners, rows, artist, rank, days)
+        track = find_favourites(self._scene, rows, artist, rank, days)
         return track, artist, 1.0 / (1.0 + 0.04 * slot + 0.03 * rank)
 
     def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
@@ -98,54 +115,65 @@ class _Chooser:
         return track, self._listeners.number[self._rows[at]], familiarity
 
     def _from_one(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        track, _, familiarity = self._pick_known(at, self._run_key[at], self._days[at])
+        track, _, familiarity = self._pick_known(at, self._runs.key[at], self._days[at])
         return track, self._catalogue.track_album[track], familiarity
 
     def _from_album(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """The album of a favourite, from its first track or from that one; after its end the artist's other tracks."""
         catalogue = self._catalogue
-        chosen, artist, familiarity = self._pick_known(at, self._run_key[at], self._days[at])
+        chosen, artist, familiarity = self._pick_known(at, self._runs.key[at], self._days[at])
+        chosen = self._turn_to_the_new(at, artist, chosen)
         album = catalogue.track_album[chosen]
-        begins_at_first = draw(self._run_key[at], "album start") < 0.7
-        track = np.where(begins_at_first, catalogue.track_first_of_album[album], chosen) + self._step[at]
+        begins_at_first = draw(self._runs.key[at], "album start") < _FROM_THE_START_SHARE
+        track = np.where(begins_at_first, catalogue.track_first_of_album[album], chosen) + self._runs.step[at]
         more = catalogue.draw_tracks(artist, draw(self._key[at], "after album"), self._days[at])
         return np.where(track < catalogue.track_first_of_album[album + 1], track, more), album, familiarity
 
+    def _turn_to_the_new(self, at: Ints, artist: Ints, chosen: Ints) -> Ints:
+        """The first track of the artist's new album where one has just come out, often; else the chosen track."""
+        catalogue, days = self._catalogue, self._days[at]
+        newest = catalogue.find_newest_albums(artist, days)
+        age = days - catalogue.album_release_day[newest]
+        turns = (age >= 0) & (age < _BINGE_DAYS) & (draw(self._runs.key[at], "binge") < _BINGE_SHARE)
+        return np.where(turns, catalogue.track_first_of_album[newest], chosen)
+
     def _from_playlist(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """One of the listener's own playlists, walked in order or shuffled; each entry was chosen once, when the list was made."""
-        rows, run_key = self._rows[at], self._run_key[at]
+        rows, run_key = self._rows[at], self._runs.key[at]
         which, start = draw_pair(run_key, "playlist")
         number = np.floor(self._listeners.playlists[rows] * which**2).astype(np.int64)
         playlist = child_keys(self._listeners.key[rows], "playlist", number)
         length = np.floor(12 + 80 * draw(playlist, "length") ** 2).astype(np.int64)
         shuffled = np.floor(draw(self._key[at], "entry") * length).astype(np.int64)
-        entry = np.where(self._is_shuffle[at], shuffled, (np.floor(start**1.3 * length).astype(np.int64) + self._step[at]) % length)
+        entry = np.where(
+            self._runs.is_shuffle[at], shuffled, (np.floor(start**1.3 * length).astype(np.int64) + self._runs.step[at]) % length
+        )
         track, _, familiarity = self._pick_known(at, child_keys(playlist, "entry", entry), np.full(len(at), 0))
         return track, number, 0.2 + 0.8 * familiarity
 
     def _from_radio(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """Around an artist of the library: every fourth track theirs, the others from their cluster, mostly unheard."""
         catalogue = self._catalogue
-        _, seed_artist, _ = self._pick_known(at, self._run_key[at], self._days[at])
+        _, seed_artist, _ = self._pick_known(at, self._runs.key[at], self._days[at])
         cluster = np.searchsorted(catalogue.cluster_first, seed_artist, side="right") - 1
         other, share = draw_pair(self._key[at], "radio")
-        artist = np.where(self._step[at] % 4 == 0, seed_artist, catalogue.draw_artists(cluster, other))
-        return catalogue.draw_tracks(artist, share, self._days[at]), seed_artist, np.where(self._step[at] % 4 == 0, 0.5, 0.1)
+        artist = np.where(self._runs.step[at] % 4 == 0, seed_artist, catalogue.draw_artists(cluster, other))
+        return catalogue.draw_tracks(artist, share, self._days[at]), seed_artist, np.where(self._runs.step[at] % 4 == 0, 0.5, 0.1)
 
     def _from_editorial(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """A list of a cluster that changes every week and is the same for all who open it; sometimes mixed for the listener alone."""
         catalogue, rows = self._catalogue, self._rows[at]
-        which, kind = draw_pair(self._run_key[at], "editorial")
-        cluster = choose_interest(catalogue, self._listeners, rows, which)
+        which, kind = draw_pair(self._runs.key[at], "editorial")
+        cluster = choose_interest(self._scene, rows, which)
         number = cluster * EDITORIAL_LISTS + np.floor(kind * EDITORIAL_LISTS).astype(np.int64)
         week = self._days[at] // _WEEK
-        start = np.floor(draw(self._run_key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)
-        entry = (start + self._step[at]) % EDITORIAL_LENGTH
+        start = np.floor(draw(self._runs.key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)
+        entry = (start + self._runs.step[at]) % EDITORIAL_LENGTH
         entry_key = child_keys(
-            child_keys(child_keys(root_key(self._seed, catalogue.fingerprint), "editorial", number), "week", week), "entry", entry
+            child_keys(child_keys(root_key(self._scene.seed, catalogue.fingerprint), "editorial", number), "week", week), "entry", entry
         )
         artist_share, track_share = draw_pair(entry_key, "pick")
         artist = catalogue.draw_artists(cluster, artist_share)
-        mine = discover_artists(catalogue, self._listeners, rows, self._key[at])
+        mine = discover_artists(self._scene, rows, self._key[at])
         artist = np.where(kind * EDITORIAL_LISTS >= EDITORIAL_LISTS - 1, mine, artist)
         return catalogue.draw_tracks(artist, track_share, self._days[at]), number, np.full(len(at), 0.15)

@@ -14,11 +14,10 @@ from soundlake.contract.record import INVENTED_ID_PREFIX
 from soundlake.generator import places
 from soundlake.generator.acts import ADD, CREATE, REMOVE, SKIP, Acts, draw_titles
 from soundlake.generator.archetypes import DEVICES
-from soundlake.generator.catalogue import Catalogue, Ints
 from soundlake.generator.choices import ALBUM, COLLECTION, EDITORIAL, PLAYLIST, RADIO, REPEAT, Queue
 from soundlake.generator.hearing import END_REASONS, START_REASONS, Hearing
-from soundlake.generator.listeners import Listeners
-from soundlake.generator.randomness import Keys, child_keys, draw, draw_bits
+from soundlake.generator.listeners import Scene
+from soundlake.generator.randomness import Ints, Keys, child_keys, draw, draw_bits
 from soundlake.generator.sittings import Sittings
 from soundlake.generator.words import load_words
 
@@ -50,8 +49,7 @@ def write_uuids(high: Keys, low: Keys) -> pa.Array:
 class Story:
     """Everything that is known of a stretch of time: who listened when, to what, how, and what they did beside."""
 
-    catalogue: Catalogue
-    listeners: Listeners
+    scene: Scene
     sittings: Sittings
     queue: Queue
     hearing: Hearing
@@ -98,7 +96,12 @@ class _Columns:
     """One method a column (or a few alike); all of them have a row an event."""
 
     def __init__(self, story: Story, rows: _Rows, user_prefix: str) -> None:
-        self._catalogue, self._listeners, self._sittings, self._queue = story.catalogue, story.listeners, story.sittings, story.queue
+        self._catalogue, self._listeners, self._sittings, self._queue = (
+            story.scene.catalogue,
+            story.scene.listeners,
+            story.sittings,
+            story.queue,
+        )
         self._hearing, self._acts, self._rows, self._user_prefix = story.hearing, story.acts, rows, user_prefix
         self._is_list_act = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
         self._has_no_track = rows.kind - 1 == CREATE
@@ -135,7 +138,7 @@ class _Columns:
             "position_ms": lambda: pa.array(hearing.played_ms[rows.play], mask=rows.kind - 1 != SKIP),
             "action": lambda: _name(ACTIONS, rows.kind),
             "playlist_id": lambda: _take(*self._name_playlists()),
-            "playlist_name": lambda: self._title_playlists(),
+            "playlist_name": self._title_playlists,
             "reason_start": lambda: _name(START_REASONS, hearing.reason_start[rows.play], ~rows.is_play),
             "reason_end": lambda: _name(END_REASONS, hearing.reason_end[rows.play], ~rows.is_play),
             "is_skipped": lambda: pa.array(hearing.is_skipped[rows.play], mask=~rows.is_play),

@@ -7,7 +7,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Protocol, Self
+from typing import BinaryIO, Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -84,7 +84,7 @@ class _ParquetWriter:
 
 
 class _NdjsonWriter:
-    def __init__(self, stream: IO[bytes], close: Callable[[], None] | None = None) -> None:
+    def __init__(self, stream: BinaryIO | gzip.GzipFile, close: Callable[[], None] | None = None) -> None:
         self._stream = stream
         self._close = close
 

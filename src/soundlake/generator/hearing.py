@@ -7,11 +7,10 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from soundlake.generator.catalogue import Catalogue, Floats, Ints
 from soundlake.generator.choices import RADIO, REPEAT, Queue
 from soundlake.generator.library import measure_affinity
-from soundlake.generator.listeners import Listeners
-from soundlake.generator.randomness import draw, draw_normal, draw_pair
+from soundlake.generator.listeners import Listeners, Scene
+from soundlake.generator.randomness import Floats, Ints, draw, draw_normal, draw_pair
 from soundlake.generator.sittings import Sittings
 
 START_REASONS = ("clickrow", "trackdone", "fwdbtn", "backbtn", "appload", "playbtn", "remote")
@@ -19,14 +18,21 @@ END_REASONS = ("trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpecte
 _END_TRACKDONE, _END_FORWARD, _END_BACK, _END_ENDPLAY, _END_LOGOUT, _END_UNEXPECTED, _END_REMOTE, _END_UNKNOWN = range(len(END_REASONS))
 _START_AFTER = np.array([1, 2, 3, 0, 4, 4, 6, 1])
 """The start that follows each end."""
-
+_OPENINGS, _OPENING_REACH = np.array([0, 4, 5, 6]), np.array([0.5, 0.75, 0.95])
+"""The starts that open a sitting, and their cumulated shares."""
+_SKIP_BIT = 64
 
 _AT_ONCE, _SOON = 0.5, 0.38
 """Shares of the skips: within two seconds (at most, by haste), and within half a minute; the others come later."""
 _BARELY_SHARE = 0.35
 """Of the plays that are stopped, those that had only just begun by themselves."""
 _LONGEST_PAUSE_MS = 28 * 60_000
-_ADVERT_SHARE = 0.22
+_ADVERT_SHARE, _OVERLAP_SHARE = 0.22, 0.07
+"""Changes of track with an advertisement between (on the free plan), and such as begin before the end of the last one."""
+_FORWARD_SHARE, _UNEXPECTED_SHARE, _REMOTE_SHARE = 0.93, 0.03, 0.03
+_STOPPED_AT_END_SHARE, _STOPPED_BY_TURN_SHARE = 0.85, 0.75
+_FIRST_PLAYS = 2
+_SHORTEST_CUT_MS, _SHORTEST_REST_MS = 1_000, 500
 
 
 @dataclass(frozen=True)
@@ -42,64 +48,78 @@ class Hearing:
     reason_end: Ints
 
 
-def hear(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: Queue) -> Hearing:
+@dataclass(frozen=True)
+class _Turns:
+    """Where something else comes after a play: the end of its sitting, or of its run within it."""
+
+    ends_sitting: NDArray[np.bool_]
+    ends_run: NDArray[np.bool_]
+
+
+def hear(scene: Scene, sittings: Sittings, queue: Queue) -> Hearing:
     """Play the queue: what is heard of each track, when it begins and why it ends."""
-    duration = catalogue.track_duration_ms[queue.track]
-    is_last = np.append(queue.position[1:] == 0, True) if len(queue.position) else np.zeros(0, bool)
-    ends_run = np.append(queue.starts_run[1:], True) & ~is_last if len(is_last) else is_last
-    is_skipped = draw(queue.key, "skip") < _reckon_skips(catalogue, listeners, sittings, queue)
-    played_ms, reason_end = _end_plays(listeners, queue, duration, is_skipped, is_last, ends_run)
-    pause_ms = _draw_pauses(listeners, queue)
-    start_ms, end_ms = _run_clock(sittings, queue, played_ms, pause_ms)
-    kept = np.flatnonzero((start_ms < sittings.latest_ms[queue.sitting] - 1_000) | (queue.position == 0))
-    start_ms, played_ms, end_ms, reason_end = start_ms[kept], played_ms[kept], end_ms[kept], reason_end[kept]
-    over = np.maximum(end_ms - np.maximum(sittings.latest_ms[queue.sitting[kept]], start_ms + 1_000), 0)
-    played_ms, end_ms = np.maximum(played_ms - over, 0), end_ms - over
-    reason_end = np.where((over > 0) & (reason_end == _END_TRACKDONE), _END_ENDPLAY, reason_end)
-    is_skipped = np.isin(reason_end, (_END_FORWARD, _END_BACK)) | (is_skipped[kept] & (reason_end == _END_ENDPLAY))
-    return Hearing(kept, start_ms, played_ms, end_ms, is_skipped, _begin_plays(queue, kept, reason_end), reason_end)
+    ends_sitting = np.append(queue.position[1:] == 0, np.ones(min(1, len(queue.position)), bool))
+    turns = _Turns(ends_sitting, np.append(queue.starts_run[1:], ends_sitting[-1:]) & ~ends_sitting)
+    is_skipped = draw(queue.key, "skip") < _reckon_skips(scene, sittings, queue)
+    played_ms, reason_end = _end_plays(scene, queue, turns, is_skipped)
+    start_ms = _run_clock(sittings, queue, played_ms + _draw_pauses(scene.listeners, queue))
+    return _cut_short(sittings, queue, start_ms, played_ms, np.where(is_skipped, reason_end | _SKIP_BIT, reason_end))
 
 
-def _reckon_skips(catalogue: Catalogue, listeners: Listeners, sittings: Sittings, queue: Queue) -> Floats:
+def _cut_short(sittings: Sittings, queue: Queue, start_ms: Ints, played_ms: Ints, ending: Ints) -> Hearing:
+    """What is heard before the sitting has to end; `ending` is the reason, with a bit more where it was a skip."""
+    latest_ms = sittings.latest_ms[queue.sitting]
+    kept = np.flatnonzero((start_ms < latest_ms - _SHORTEST_CUT_MS) | (queue.position == 0))
+    start_ms, played_ms, ending, latest_ms = start_ms[kept], played_ms[kept], ending[kept], latest_ms[kept]
+    over_ms = np.maximum(start_ms + played_ms - np.maximum(latest_ms, start_ms + _SHORTEST_CUT_MS), 0)
+    played_ms = np.maximum(played_ms - over_ms, 0)
+    reason_end = np.where((over_ms > 0) & (ending == _END_TRACKDONE), _END_ENDPLAY, ending & ~_SKIP_BIT)
+    begin = _begin_plays(queue, kept, reason_end)
+    return Hearing(kept, start_ms, played_ms, start_ms + played_ms, ending & _SKIP_BIT > 0, begin, reason_end)
+
+
+def _reckon_skips(scene: Scene, sittings: Sittings, queue: Queue) -> Floats:
     """The chance of a skip: habit, mood of the sitting, taste, how well the track is known, how far into the sitting."""
-    affinity = measure_affinity(catalogue, listeners, queue.listener, catalogue.track_artist[queue.track])
+    affinity = measure_affinity(scene, queue.listener, scene.catalogue.track_artist[queue.track])
     mood = draw_normal(sittings.key, "skip mood")[queue.sitting]
-    known = queue.familiarity
     leaning = (
-        listeners.skip_bias[queue.listener] + 0.9 * mood + 0.9 * (0.75 - affinity) - 0.8 * known
-        + 0.5 * (queue.position < 2) + 0.4 * queue.is_shuffle + 0.5 * (queue.context == RADIO) - 1.5 * (queue.context == REPEAT)
+        scene.listeners.skip_bias[queue.listener] + 0.9 * mood + 0.9 * (0.75 - affinity) - 0.8 * queue.familiarity
+        + 0.5 * (queue.position < _FIRST_PLAYS) + 0.4 * queue.is_shuffle + 0.5 * (queue.context == RADIO) - 1.5 * (queue.context == REPEAT)
     )  # fmt: skip
-    return 1.0 / (1.0 + np.exp(-leaning))
+    return np.asarray(1.0 / (1.0 + np.exp(-leaning)))
 
 
-def _end_plays(
-    listeners: Listeners,
-    queue: Queue,
-    duration: Ints,
-    is_skipped: NDArray[np.bool_],
-    is_last: NDArray[np.bool_],
-    ends_run: NDArray[np.bool_],
-) -> tuple[Ints, Ints]:
+def _end_plays(scene: Scene, queue: Queue, turns: _Turns, is_skipped: NDArray[np.bool_]) -> tuple[Ints, Ints]:
     """Milliseconds heard, and why each play ended."""
+    duration = scene.catalogue.track_duration_ms[queue.track]
     part, why = draw_pair(queue.key, "end")
+    stops = ~is_skipped & ((turns.ends_sitting & (why < _STOPPED_AT_END_SHARE)) | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)))
+    leaves = _choose_leaving(scene.listeners, queue)
+    skips = np.where(turns.ends_run, _END_ENDPLAY, np.where(why < _FORWARD_SHARE, _END_FORWARD, _END_BACK))
+    runs_on = np.where(draw(queue.key, "unknown") < scene.listeners.unknown_share[queue.listener], _END_UNKNOWN, _END_TRACKDONE)
+    reason = np.select([is_skipped, stops & turns.ends_sitting, stops], [skips, leaves, _END_ENDPLAY], runs_on)
+    far, barely = draw_pair(queue.key, "stopped at")
+    stopped_ms = np.where(barely < _BARELY_SHARE, 900 * far, far * duration)
+    skipped_ms = np.minimum(_choose_skip_moment(scene.listeners, queue, part, duration), duration - _SHORTEST_REST_MS)
+    return np.select([is_skipped, stops], [skipped_ms, stopped_ms], duration).astype(np.int64), reason
+
+
+def _choose_skip_moment(listeners: Listeners, queue: Queue, part: Floats, duration: Ints) -> Floats:
+    """When a skip comes: at once, soon, or later on."""
     at_once = _AT_ONCE * listeners.haste[queue.listener]
-    moment = np.select(
+    return np.select(
         [part < at_once, part < at_once + _SOON],
         [1_800 * (part / at_once) ** 2, 1_800 + 28_000 * ((part - at_once).clip(0) / _SOON) ** 1.5],
         30_000 + (duration - 31_000) * (part - at_once - _SOON) / (1 - at_once - _SOON),
     )
-    stops = (is_last & (why < 0.85)) | (ends_run & (why < 0.75))
-    reason = np.where(is_skipped, np.where(why < 0.93, _END_FORWARD, _END_BACK), _END_TRACKDONE)
-    how, odd = draw_pair(queue.key, "how it ends")
-    leaves = np.select(
-        [how < listeners.logout_share[queue.listener], how > 0.97, how > 0.94], [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY
-    )
-    reason = np.where(stops & ~is_skipped, np.where(is_last, leaves, _END_ENDPLAY), np.where(ends_run & is_skipped, _END_ENDPLAY, reason))
-    reason = np.where(~is_skipped & (odd < listeners.unknown_share[queue.listener]), _END_UNKNOWN, reason)
-    far, barely = draw_pair(queue.key, "stopped at")
-    stopped_at = np.where(barely < _BARELY_SHARE, 900 * far, far * duration)
-    heard = np.where(is_skipped, np.minimum(moment, duration - 500), np.where(stops, stopped_at, duration))
-    return heard.astype(np.int64), reason
+
+
+def _choose_leaving(listeners: Listeners, queue: Queue) -> Ints:
+    """How a sitting is left in the middle of a track."""
+    how = draw(queue.key, "leaving")
+    is_odd, is_remote = how > 1 - _UNEXPECTED_SHARE, how > 1 - _UNEXPECTED_SHARE - _REMOTE_SHARE
+    ways = [how < listeners.logout_share[queue.listener], is_odd, is_remote]
+    return np.select(ways, [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY)
 
 
 def _draw_pauses(listeners: Listeners, queue: Queue) -> Ints:
@@ -110,23 +130,22 @@ def _draw_pauses(listeners: Listeners, queue: Queue) -> Ints:
     pause = np.where(share < listeners.pause_share[rows], np.minimum(length, _LONGEST_PAUSE_MS), 0.0)
     change, advert = draw_pair(queue.key, "change")
     pause += np.where(listeners.is_free[rows] & (advert < _ADVERT_SHARE), 15_000 + 45_000 * change, 0.0)
-    return (pause + 40 + 1_600 * change**3 - np.where(advert > 0.93, 2_500 * change, 0.0) - listeners.crossfade_ms[rows]).astype(np.int64)
+    return np.asarray(
+        (pause + 40 + 1_600 * change**3 - np.where(advert > 1 - _OVERLAP_SHARE, 2_500 * change, 0.0) - listeners.crossfade_ms[rows]).astype(
+            np.int64
+        )
+    )
 
 
-def _run_clock(sittings: Sittings, queue: Queue, played_ms: Ints, pause_ms: Ints) -> tuple[Ints, Ints]:
-    """Start and end of each play (UTC, epoch ms): one after another from the sitting's start."""
-    taken = np.cumsum(played_ms + pause_ms)
-    first = np.flatnonzero(queue.position == 0)
-    before = (taken - played_ms - pause_ms)[first]
-    offset = sittings.start_ms - before if len(first) else sittings.start_ms
-    start = taken - played_ms - pause_ms + offset[queue.sitting]
-    return start, start + played_ms
+def _run_clock(sittings: Sittings, queue: Queue, taken_ms: Ints) -> Ints:
+    """The start of each play (UTC, epoch ms): one after another from the sitting's start."""
+    before = np.cumsum(taken_ms) - taken_ms
+    return np.asarray(before + (sittings.start_ms - before[queue.position == 0])[queue.sitting])
 
 
 def _begin_plays(queue: Queue, kept: Ints, reason_end: Ints) -> Ints:
     """Why each play began: after another one as that one ended, else by a click."""
     follows = np.roll(_START_AFTER[reason_end], 1) if len(kept) else reason_end
-    share = draw(queue.key[kept], "begin")
-    opening = np.select([share < 0.5, share < 0.75, share < 0.95], [0, 4, 5], 6)
+    opening = np.searchsorted(_OPENING_REACH, draw(queue.key[kept], "begin"), side="right")
     chosen = np.where(queue.starts_run[kept], 0, follows)
-    return np.where(queue.position[kept] == 0, opening, chosen)
+    return np.where(queue.position[kept] == 0, _OPENINGS[opening], chosen)

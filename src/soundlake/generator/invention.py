@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from soundlake.contract.record import INVENTED_ID_PREFIX
 from soundlake.generator.assembly import MUSIC_SCHEMA
-from soundlake.generator.catalogue import Floats, Ints
 from soundlake.generator.naming import Namer
+from soundlake.generator.randomness import Floats, Ints
 from soundlake.generator.words import load_words
 
 _TRACKS_PER_ARTIST = 12
@@ -59,7 +59,7 @@ def invent_music(tracks: int, seed: int) -> pa.Table:
 def _share_out(total: int, weights: Floats) -> Ints:
     """Whole numbers that sum to `total`, at least one each, in proportion to the weights."""
     spare = (total - len(weights)) * np.cumsum(weights) / weights.sum()
-    return np.diff(np.floor(spare + 1e-9), prepend=0.0).astype(np.int64) + 1
+    return np.asarray(np.diff(np.floor(spare + 1e-9), prepend=0.0).astype(np.int64) + 1)
 
 
 def _cut_albums(random: np.random.Generator, tracks_of_artist: Ints) -> tuple[Ints, Ints]:

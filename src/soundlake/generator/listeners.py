@@ -9,8 +9,8 @@ from numpy.typing import NDArray
 
 from soundlake.generator import places
 from soundlake.generator.archetypes import draw_trait, mix_archetypes, reach_contexts, reach_devices, reach_hours
-from soundlake.generator.catalogue import DIMENSIONS, Catalogue, Floats, Ints
-from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normals, draw_pair, root_key
+from soundlake.generator.catalogue import DIMENSIONS, Catalogue
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_normals, draw_pair, root_key
 
 INTERESTS = 6
 _FOCUS = 7.0
@@ -67,6 +67,20 @@ class Listeners:
     playlists: Floats
     joins: Floats
     leaves: Floats
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Some listeners, the music there is for them, and the seed of their world."""
+
+    catalogue: Catalogue
+    listeners: Listeners
+    seed: int
+
+
+def set_scene(catalogue: Catalogue, seed: int, numbers: Ints) -> Scene:
+    """The listeners of those numbers, before that catalogue."""
+    return Scene(catalogue, make_listeners(catalogue, seed, numbers), seed)
 
 
 def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
@@ -162,8 +176,9 @@ def _draw_devotion(key: Keys) -> Floats:
     return np.where(devoted < _DEVOTED_SHARE, 0.7 + 0.29 * np.sqrt(share), 0.25 * share**4)
 
 
-def choose_interest(catalogue: Catalogue, listeners: Listeners, rows: Ints, shares: Floats) -> Ints:
+def choose_interest(scene: Scene, rows: Ints, shares: Floats) -> Ints:
     """The cluster that each row's listener turns to: one of their interests, or any when they wander."""
+    catalogue, listeners = scene.catalogue, scene.listeners
     wander = listeners.wander_share[rows]
     within = ((shares - wander) / (1.0 - wander)).clip(0)
     anywhere = (shares / np.maximum(wander, 1e-9) * len(catalogue.cluster_name)).astype(np.int64)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from random import Random
 
-from soundlake.generator.catalogue import Ints
+from soundlake.generator.randomness import Ints
 from soundlake.generator.words import Script, load_words
 
 _FOREIGN_SHARE = 0.05

@@ -81,7 +81,7 @@ def _describe_own(tracks: pa.Table) -> pa.Table:
         "genre": pa.array([genres[int(hash_text(text)) % len(genres)] for text in circle]),
         "subgenre": pa.array(circle),
         "release_day": pa.repeat(0, len(tracks)),
-        "is_explicit": pa.repeat(False, len(tracks)),
+        "is_explicit": pa.array(np.zeros(len(tracks), bool)),
     }
     return pa.table(columns, schema=MUSIC_SCHEMA)
 

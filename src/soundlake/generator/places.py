@@ -9,16 +9,17 @@ from zoneinfo import ZoneInfo
 import numpy as np
 from numpy.typing import NDArray
 
-from soundlake.generator.randomness import Floats
+from soundlake.generator.randomness import Floats, Ints
 
 PLACES: tuple[tuple[str, str, float], ...] = (
     ("US", "America/New_York", 13), ("US", "America/Chicago", 8), ("US", "America/Los_Angeles", 8), ("US", "America/Denver", 2),
     ("BR", "America/Sao_Paulo", 9), ("MX", "America/Mexico_City", 7), ("AR", "America/Argentina/Buenos_Aires", 3),
     ("CO", "America/Bogota", 3), ("CL", "America/Santiago", 2), ("CA", "America/Toronto", 3), ("GB", "Europe/London", 7),
-    ("DE", "Europe/Berlin", 6), ("FR", "Europe/Paris", 4), ("ES", "Europe/Madrid", 4), ("IT", "Europe/Rome", 3), ("SE", "Europe/Stockholm", 2),
-    ("NL", "Europe/Amsterdam", 2), ("PL", "Europe/Warsaw", 2), ("TR", "Europe/Istanbul", 2), ("EG", "Africa/Cairo", 1), ("NG", "Africa/Lagos", 1),
-    ("ZA", "Africa/Johannesburg", 1), ("SA", "Asia/Riyadh", 1), ("IL", "Asia/Jerusalem", 1), ("IN", "Asia/Kolkata", 6), ("TH", "Asia/Bangkok", 1),
-    ("ID", "Asia/Jakarta", 3), ("PH", "Asia/Manila", 3), ("KR", "Asia/Seoul", 1), ("JP", "Asia/Tokyo", 2), ("AU", "Australia/Sydney", 2),
+    ("DE", "Europe/Berlin", 6), ("FR", "Europe/Paris", 4), ("ES", "Europe/Madrid", 4), ("IT", "Europe/Rome", 3),
+    ("SE", "Europe/Stockholm", 2), ("NL", "Europe/Amsterdam", 2), ("PL", "Europe/Warsaw", 2), ("TR", "Europe/Istanbul", 2),
+    ("EG", "Africa/Cairo", 1), ("NG", "Africa/Lagos", 1), ("ZA", "Africa/Johannesburg", 1), ("SA", "Asia/Riyadh", 1),
+    ("IL", "Asia/Jerusalem", 1), ("IN", "Asia/Kolkata", 6), ("TH", "Asia/Bangkok", 1), ("ID", "Asia/Jakarta", 3),
+    ("PH", "Asia/Manila", 3), ("KR", "Asia/Seoul", 1), ("JP", "Asia/Tokyo", 2), ("AU", "Australia/Sydney", 2),
     ("NZ", "Pacific/Auckland", 1),
 )  # fmt: skip
 """Country (ISO 3166-1 alpha-2), time zone (IANA) and share of the listeners."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 Keys = NDArray[np.uint64]
+Ints = NDArray[np.signedinteger[Any]]
 Floats = NDArray[np.floating[Any]]
 
 _STEP = np.uint64(0x9E3779B97F4A7C15)
@@ -91,4 +92,4 @@ def draw_rank(keys: Keys, purpose: str, exponents: Floats, sizes: Floats) -> Int
 
 def choose(cumulated: Floats, shares: Floats) -> Ints:
     """The column each share falls into; `cumulated` has a row a share, ascending to 1."""
-    return np.minimum((shares[:, None] >= cumulated).sum(axis=1), cumulated.shape[1] - 1)
+    return np.asarray(np.minimum((shares[:, None] >= cumulated).sum(axis=1), cumulated.shape[1] - 1))

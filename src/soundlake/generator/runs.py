@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
@@ -52,44 +53,48 @@ def write_files(world: World, writer: EventWriter, time: Time, tell: Tell) -> Ta
     return tally
 
 
-def publish_days(
-    world: World, publisher: Publishes, truth: TruthFolder | None, time: Time, tell: Tell, *, rate: float | None = None
-) -> Tally:  # fmt: skip
+@dataclass(frozen=True)
+class Outlet:
+    """Where a run publishes to, and the truth it leaves behind (None: none)."""
+
+    publisher: Publishes
+    truth: TruthFolder | None = None
+
+    def publish(self, events: pa.Table) -> PublishAccount:
+        """Publish the events and take down what became of them."""
+        return self.publisher.publish(events) if self.truth is None else self.truth.publish(events, self.publisher.publish)
+
+
+def publish_days(world: World, outlet: Outlet, time: Time, tell: Tell, *, rate: float | None = None) -> Tally:
     """All events of the world's days, published in order, at most `rate` a second."""
     tally = Tally(time.monotonic)
     rows = _ROWS_AT_ONCE if rate is None else max(1, min(_ROWS_AT_ONCE, round(rate)))
     for events in _make_stretches(world, tally, tell):
         for first in range(0, len(events), rows):
             part = events.slice(first, rows)
-            tally.count(part, _publish(part, publisher, truth))
+            tally.count(part, outlet.publish(part))
             if rate is not None:
                 time.sleep(max(0.0, tally.events / rate - tally.seconds))
     return tally
 
 
 def publish_live(
-    world: World, publisher: Publishes, truth: TruthFolder | None, state: LiveState, time: Time, tell: Tell, *, speed: float, rate: float | None
+    world: World, outlet: Outlet, state: LiveState, time: Time, tell: Tell, *, speed: float = 1.0, rate: float | None = None
 ) -> Tally:  # fmt: skip
     """Events as they happen, from where the last live run of this world stopped (or from now), until KeyboardInterrupt."""
     tally = Tally(time.monotonic)
-    try:
+    with suppress(KeyboardInterrupt):
         for part in live_events(world, state.read() or time.now(), clock=time.now, sleep=time.sleep, speed=speed, rate=rate):
             if len(part.events):
-                tally.count(part.events, _publish(part.events, publisher, truth))
+                tally.count(part.events, outlet.publish(part.events))
             state.write(part.until)
             tell(tally.events, None, f"{tally.tell(0)}, up to {part.until:%Y-%m-%d %H:%M:%S} UTC")
-    except KeyboardInterrupt:
-        return tally
     return tally
 
 
 def read_utc_now() -> datetime:
     """The time of this machine."""
     return datetime.now(UTC)
-
-
-def _publish(events: pa.Table, publisher: Publishes, truth: TruthFolder | None) -> PublishAccount:
-    return publisher.publish(events) if truth is None else truth.publish(events, publisher.publish)
 
 
 def _make_stretches(world: World, tally: Tally, tell: Tell) -> Iterator[pa.Table]:

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator import places
-from soundlake.generator.catalogue import Ints
 from soundlake.generator.listeners import Listeners, is_eastern
-from soundlake.generator.randomness import Keys, child_keys, choose, draw, draw_normal, draw_pair
+from soundlake.generator.randomness import Ints, Keys, child_keys, choose, draw, draw_normal, draw_pair
 
 DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 _DAWN_HOURS = 4
@@ -18,7 +17,7 @@ _TYPICAL_DELAY_MS, LONGEST_DELAY_MS = 4 * HOUR_MS, 72 * HOUR_MS
 _MOST_A_DAY = 14
 _SOON_SHARE = 0.5
 """Sittings that come within hours of another one."""
-_THURSDAY = 3  # 1970-01-01
+_THURSDAY, _SATURDAY = 3, 5  # days since Monday; 1970-01-01 was a Thursday
 
 
 @dataclass(frozen=True)
@@ -103,7 +102,7 @@ def _list_local_days(listeners: Listeners, first_day: int, days: int) -> tuple[I
 
 def _count_sittings(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> Ints:
     """Poisson around the listener's rate, with the weekend, the season and better and worse days."""
-    is_weekend = (day + _THURSDAY) % 7 >= 5
+    is_weekend = _is_weekend(day)
     season = 1.0 + 0.06 * np.cos(2 * np.pi * (day % 365.25) / 365.25)
     rate = listeners.sittings_per_day[row] * season * np.where(is_weekend, listeners.weekend_factor[row], 1.0)
     spread = listeners.mood_spread[row]
@@ -119,15 +118,19 @@ def _count_sittings(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> In
     return count
 
 
+def _is_weekend(day: Ints) -> NDArray[np.bool_]:
+    return (day + _THURSDAY) % 7 >= _SATURDAY
+
+
 def _draw_wall_clock(listeners: Listeners, row: Ints, day: Ints, key: Keys, number: Ints) -> Ints:
     """The wall clock (ms since 1970 as if there were no zones) at which each sitting begins."""
-    is_weekend = ((day + _THURSDAY) % 7 >= 5).astype(np.int64)
+    is_weekend = _is_weekend(day).astype(np.int64)
     hour = choose(listeners.hour_reach[row, is_weekend], draw(key, "hour"))
     wall_ms = day * DAY_MS + (hour + _DAWN_HOURS) * HOUR_MS + (draw(key, "minute") * HOUR_MS).astype(np.int64)
     soon, gap = draw_pair(key, "soon")
     follows = (number > 0) & (soon < _SOON_SHARE)
     later = np.append(0, wall_ms[:-1]) + HOUR_MS // 2 + (gap**2 * 1.7 * HOUR_MS).astype(np.int64)
-    return np.where(follows, np.minimum(later, (day + 1) * DAY_MS + (_DAWN_HOURS - 1) * HOUR_MS), wall_ms)
+    return np.where(follows, np.minimum(later, (day + 1) * DAY_MS + (_DAWN_HOURS - 1) * HOUR_MS), wall_ms).astype(np.int64)
 
 
 def _find_offset(offsets: Ints, place: Ints, wall_ms: Ints, first_day: int) -> Ints:

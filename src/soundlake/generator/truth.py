@@ -16,12 +16,12 @@ from soundlake.errors import UsageError
 
 
 class TruthFolder:
-    """A folder of truth, in files named by the run: `events-*` (acknowledged, as sent), `unsure-*` (may be in the log or not) and
-    `broken-*` (acknowledged records that cannot be decoded, by sha256). A run adds files and touches no others.
+    """A folder of truth, in files named by the run; a run adds files and touches no others.
 
-    A table is written down as unsure before it is published: a producer that is killed leaves the truth behind.
+    `events-*`: acknowledged, as sent. `unsure-*`: may be in the log or not. `broken-*`: acknowledged records that cannot be decoded, by
+    sha256. A table is written down as unsure before it is published: a producer that is killed leaves the truth behind.
     Raises UsageError where the folder cannot be written to.
-    """  # fmt: skip
+    """
 
     def __init__(self, folder: Path, run: str) -> None:
         self._folder, self._run, self._count = folder, run, 0

@@ -42,8 +42,7 @@ def load_words() -> Words:
     """The words in the file beside this one."""
     read = tomllib.loads(files("soundlake.generator").joinpath("words.toml").read_text(encoding="utf-8"))
     scripts = tuple(
-        Script(**{name: part if isinstance(part, str) else tuple(part) for name, part in script.items()})
-        for script in read.pop("scripts").values()
+        Script(joint=script.pop("joint"), **{name: tuple(part) for name, part in script.items()}) for script in read.pop("scripts").values()
     )
     genres = {genre: tuple(subgenres) for genre, subgenres in read.pop("genres").items()}
     return Words(scripts=scripts, genres=genres, **{name: tuple(part) for name, part in read.items()})

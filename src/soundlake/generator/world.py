@@ -18,7 +18,7 @@ from soundlake.generator.columns import Story, read_sent_ms, write_events
 from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.hearing import hear
 from soundlake.generator.invention import invent_music
-from soundlake.generator.listeners import make_listeners
+from soundlake.generator.listeners import set_scene
 from soundlake.generator.sittings import DAY_MS, plan_sittings
 
 BLOCK_LISTENERS = 8_192
@@ -74,12 +74,11 @@ class World:
         return [self._make(first, min(BLOCK_LISTENERS, count - first), from_ms, until_ms) for first in range(0, count, BLOCK_LISTENERS)]
 
     def _make(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
-        catalogue, seed = self.catalogue, self.config.seed
-        listeners = make_listeners(catalogue, seed, np.arange(first_listener, first_listener + count))
-        sittings = plan_sittings(listeners, from_ms, until_ms, self._era)
-        queue = fill_queue(catalogue, listeners, sittings, seed)
-        hearing = hear(catalogue, listeners, sittings, queue)
-        return write_events(Story(catalogue, listeners, sittings, queue, hearing, act(listeners, queue, hearing)), self.user_prefix)
+        scene = set_scene(self.catalogue, self.config.seed, np.arange(first_listener, first_listener + count))
+        sittings = plan_sittings(scene.listeners, from_ms, until_ms, self._era)
+        queue = fill_queue(scene, sittings)
+        hearing = hear(scene, sittings, queue)
+        return write_events(Story(scene, sittings, queue, hearing, act(scene.listeners, queue, hearing)), self.user_prefix)
 
 
 def make_world(config: GeneratorConfig) -> World:
