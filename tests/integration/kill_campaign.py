@@ -1,0 +1,93 @@
+"""A sink that is killed again and again while a producer publishes, and the reckoning afterwards."""
+
+from __future__ import annotations
+
+import json
+import random
+import signal
+import subprocess
+import sys
+import threading
+import time
+from datetime import UTC, datetime
+from pathlib import Path
+
+from tests.integration.campaign_truth import TABLES, Truth, reckon
+from tests.integration.sink_driver import open_broker, open_lake
+
+from soundlake.contract import TOPICS
+
+DRIVER = Path(__file__).with_name("sink_driver.py")
+LAKE_CHECK = Path(__file__).resolve().parents[3] / "shared" / "tools" / "lake_check.py"
+PARTITIONS = 3
+
+
+def prepare(folder: Path) -> Truth:
+    """A log and a lake, both empty."""
+    broker = open_broker(folder)
+    broker.create_topics(TOPICS, partitions=PARTITIONS)
+    broker.close()
+    open_lake(folder).ensure_tables()
+    return Truth(folder)
+
+
+def start_driver(folder: Path, *options: str) -> subprocess.Popen[str]:
+    """A sink process that has begun."""
+    command = [sys.executable, str(DRIVER), str(folder), *options]
+    process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+    assert process.stdout.readline() == "ready\n", process.communicate()[1]
+    return process
+
+
+def drain(folder: Path) -> str:
+    """Let a sink store the rest; what it said at its end."""
+    said, complaint = start_driver(folder).communicate(timeout=120)
+    assert said.startswith("done"), said + complaint
+    return said
+
+
+def publish_backlog(folder: Path, truth: Truth, seed: int, count: int = 450) -> None:
+    """Some records of every topic."""
+    broker, chance = open_broker(folder), random.Random(seed)
+    for topic in TABLES:
+        truth.publish(broker, chance, topic, count, datetime.now(UTC))
+    broker.close()
+
+
+def run_campaign(folder: Path, *, kills: int, seed: int) -> Truth:
+    """Kill the sink `kills` times at random moments while events come in; then let it finish."""
+    truth, chance, ended = prepare(folder), random.Random(seed), threading.Event()
+
+    def produce() -> None:
+        broker, luck = open_broker(folder), random.Random(seed + 1)
+        while not ended.wait(0.05):
+            truth.publish(broker, luck, luck.choice(list(TABLES)), luck.choice((1, 20, 150)), datetime.now(UTC))
+        broker.close()
+
+    producer = threading.Thread(target=produce)
+    producer.start()
+    try:
+        for _ in range(kills):
+            sink = start_driver(folder, "--endless")
+            time.sleep(chance.uniform(0, 0.9))
+            sink.send_signal(signal.SIGKILL)
+            said, complaint = sink.communicate(timeout=60)
+            assert sink.returncode == -signal.SIGKILL, said + complaint
+    finally:
+        ended.set()
+        producer.join()
+    drain(folder)
+    return truth
+
+
+def assert_exactly_once(folder: Path, truth: Truth) -> None:
+    """Both reckonings give zeros: our own, and the independent checker's where it is there."""
+    assert len(truth.events) > 0
+    found = reckon(folder / "lake", truth)
+    assert not any(found.values()), found
+    if LAKE_CHECK.exists():
+        good, broken = truth.write()
+        command = [sys.executable, str(LAKE_CHECK), "--lake", str(folder / "lake"), "--truth", str(good), "--broken", str(broken)]
+        check = subprocess.run(command, capture_output=True, text=True, check=False)
+        assert check.returncode == 0, check.stdout + check.stderr
+        assert json.loads(check.stdout)["bronze_rows"] == len(truth.events)
