@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
+import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -88,6 +90,16 @@ def format_ends(form: str, ends: Times) -> list[str]:
     for row in np.flatnonzero(seconds != ends):
         refs[row] = f"{form}:{np.datetime_as_string(ends[row], unit='us')}Z"
     return refs
+
+
+def write_extra(rest: Row) -> str | None:
+    """Fields that the contract does not have, as one JSON object; null if there are none."""
+    if not rest:
+        return None
+    try:
+        return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS).decode()
+    except TypeError:  # numbers beyond 64 bits, more than 254 levels
+        return json.dumps(rest, sort_keys=True, ensure_ascii=False, separators=(",", ":"))
 
 
 def build_events(columns: Mapping[str, object], count: int) -> pa.Table:

@@ -25,6 +25,7 @@ from soundlake.history.columns import (
     take_booleans,
     take_milliseconds,
     take_texts,
+    write_extra,
 )
 from soundlake.history.devices import name_device
 from soundlake.history.models import SOURCE, Reading
@@ -139,4 +140,4 @@ def _keep_rest(row: Row, one: Named, track_id: str | None, ref: str) -> str | No
         rest[one.kind.uri] = one.uri
     if not ref.endswith(row["ts"]):
         rest["ts"] = row["ts"]
-    return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS).decode() if rest else None
+    return write_extra(rest)

@@ -24,6 +24,7 @@ from soundlake.history.columns import (
     start_times,
     take_milliseconds,
     take_texts,
+    write_extra,
 )
 from soundlake.history.models import SOURCE, Reading
 from soundlake.history.personal import is_personal
@@ -95,4 +96,4 @@ def _keep_rest(row: Row) -> str | None:
     if row.keys() <= _MAPPED:
         return None
     rest = {name: value for name, value in row.items() if value is not None and name not in _MAPPED and not is_personal(name)}
-    return orjson.dumps(rest, option=orjson.OPT_SORT_KEYS).decode() if rest else None
+    return write_extra(rest)

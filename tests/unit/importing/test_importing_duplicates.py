@@ -151,3 +151,43 @@ def test_what_the_log_still_holds_is_no_longer_new():
     exports = Exports((MemoryFile(0, "anna", [SONG, EPISODE | {"msPlayed": 6}]),), (), ())
     assert import_spotify_exports(exports, intake, now=NOW, advance=lambda _: None).total.rows_stored == 1
     assert run_import(deployment, [("anna", [SONG, EPISODE | {"msPlayed": 6}])]).rows_stored == 0
+
+
+def nest(depth):
+    value = []
+    for _ in range(depth):
+        value = [value]
+    return value
+
+
+PLAY = {"ts": TIMES[0], "spotify_track_uri": "spotify:track:a1", "ms_played": 5}
+
+
+@pytest.mark.parametrize(
+    "odd",
+    [
+        {"platform": 5},
+        {"reason_end": ["x"]},
+        {"country": "DE"},
+        {"event_id": "mine"},
+        {"extra": {"a": 1}},
+        {"new": nest(150)},
+        {"new": nest(400)},
+    ],
+    ids=["platform is a number", "reason is a list", "country", "event_id", "extra", "deep", "very deep"],
+)
+def test_a_field_that_would_confuse_the_log_is_kept_and_costs_no_play(odd):
+    deployment = Deployment()
+    assert run_import(deployment, [("anna", [PLAY | odd])]).rows_stored == 1
+    (row,) = deployment.lake.history
+    ((name, value),) = odd.items()
+    assert name in row["extra"]
+    assert json.dumps(value).replace(" ", "") in row["extra"].replace(" ", "").replace('\\"', '"')
+    assert deployment.lake.rejected == []
+
+
+@pytest.mark.parametrize("odd", [{"new": nest(150)}, {"new": nest(900)}], ids=["deep", "very deep"])
+def test_a_refused_row_may_be_as_odd(odd):
+    deployment = Deployment()
+    assert run_import(deployment, [("anna", [PLAY | odd | {"ms_played": -1}])]).rows_refused == 1
+    assert [row["reason"] for row in deployment.lake.rejected] == ["bad_ms_played"]
