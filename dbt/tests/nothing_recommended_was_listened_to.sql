@@ -8,7 +8,9 @@ silver_tracks as (
 ),
 
 listener_tracks as (
-    select * from {{ ref('listener_tracks') }} where plays > 0
+    select *
+    from {{ ref('listener_tracks') }}
+    where plays > 0
 ),
 
 recommended_songs as (

@@ -49,7 +49,7 @@ artist_tracks as (
         track_popularity.track_name,
         track_popularity.play_count,
         row_number() over (
-            partition by silver_tracks.artist_key order by track_popularity.play_count desc, silver_tracks.track_id
+            partition by silver_tracks.artist_key order by track_popularity.play_count desc, silver_tracks.track_id asc
         ) as place
     from silver_tracks
     inner join track_popularity on silver_tracks.track_id = track_popularity.track_id

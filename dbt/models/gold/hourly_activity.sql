@@ -4,7 +4,11 @@
 ) }}
 
 with silver_plays as (
-    select *, played_date as date from {{ ref('silver_plays') }} where content_type = 'track'
+    select
+        *,
+        played_date as date
+    from {{ ref('silver_plays') }}
+    where content_type = 'track'
 ),
 
 touched_plays as (

@@ -18,7 +18,7 @@ touched_listeners as (
             max(sessions.open_until) as open_until
         from touched_listeners
         left join {{ this }} as sessions
-            on touched_listeners.user_id = sessions.user_id and sessions.open_until < touched_listeners.first_touched_at
+            on touched_listeners.user_id = sessions.user_id and touched_listeners.first_touched_at > sessions.open_until
         group by touched_listeners.user_id
     ),
 

@@ -3,7 +3,9 @@ with listener_tracks as (
 ),
 
 silver_tracks as (
-    select * from {{ ref('silver_tracks') }} where content_type = 'track'
+    select *
+    from {{ ref('silver_tracks') }}
+    where content_type = 'track'
 ),
 
 tallies as (

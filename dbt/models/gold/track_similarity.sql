@@ -76,7 +76,7 @@ best_candidates as (
 candidates_in_order as (
     select
         *,
-        row_number() over (partition by song order by tier, score_millionths desc, neighbour) as place
+        row_number() over (partition by song order by tier asc, score_millionths desc, neighbour asc) as place
     from best_candidates
     where choice = 1
 ),

@@ -4,7 +4,10 @@
 ) }}
 
 with silver_plays as (
-    select *, played_date as date from {{ ref('silver_plays') }}
+    select
+        *,
+        played_date as date
+    from {{ ref('silver_plays') }}
 ),
 
 touched_plays as (

@@ -59,7 +59,7 @@ known_songs as (
 similar_in_order as (
     select
         similar_songs.*,
-        row_number() over (partition by similar_songs.listener order by similar_songs.points desc, similar_songs.song) as place
+        row_number() over (partition by similar_songs.listener order by similar_songs.points desc, similar_songs.song asc) as place
     from similar_songs
     left join known_songs on similar_songs.listener = known_songs.listener and similar_songs.song = known_songs.song
     where known_songs.song is null
@@ -183,7 +183,7 @@ best_choices as (
 choices_in_order as (
     select
         *,
-        row_number() over (partition by listener order by tier, points desc, share_millionths desc, song) as place
+        row_number() over (partition by listener order by tier asc, points desc, share_millionths desc, song asc) as place
     from best_choices
     where choice = 1
 ),

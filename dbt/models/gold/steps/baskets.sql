@@ -4,7 +4,9 @@
 {% set most_songs = 500 %}
 
 with listener_songs as (
-    select * from {{ ref('listener_songs') }} where plays > 0
+    select *
+    from {{ ref('listener_songs') }}
+    where plays > 0
 ),
 
 song_tracks as (
@@ -12,7 +14,9 @@ song_tracks as (
 ),
 
 silver_plays as (
-    select * from {{ ref('silver_plays') }} where is_listen
+    select *
+    from {{ ref('silver_plays') }}
+    where is_listen
 ),
 
 listening_sessions as (
@@ -95,7 +99,7 @@ songs_in_order as (
         source,
         basket,
         song,
-        row_number() over (partition by basket order by plays desc, song) as place
+        row_number() over (partition by basket order by plays desc, song asc) as place
     from all_baskets
 )
 

@@ -40,6 +40,6 @@ select
     is_started,
     listeners,
     share_millionths,
-    row_number() over (order by listeners desc, song) as place,
-    row_number() over (partition by artist_key order by listeners desc, song) as artist_place
+    row_number() over (order by listeners desc, song asc) as place,
+    row_number() over (partition by artist_key order by listeners desc, song asc) as artist_place
 from song_shares

@@ -1,7 +1,9 @@
 {{ config(schema='silver', tags=['recommendations']) }}
 
 with silver_tracks as (
-    select * from {{ ref('silver_tracks') }} where content_type = 'track'
+    select *
+    from {{ ref('silver_tracks') }}
+    where content_type = 'track'
 ),
 
 songs as (

@@ -1,7 +1,9 @@
 {{ config(schema='silver', tags=['recommendations']) }}
 
 with silver_tracks as (
-    select * from {{ ref('silver_tracks') }} where content_type = 'track'
+    select *
+    from {{ ref('silver_tracks') }}
+    where content_type = 'track'
 ),
 
 track_popularity as (
@@ -20,9 +22,9 @@ tracks as (
         row_number() over (
             partition by silver_tracks.song_key
             order by
-                silver_tracks.is_synthetic,
+                silver_tracks.is_synthetic asc,
                 coalesce(track_popularity.unique_listeners, 0) desc,
-                silver_tracks.track_id
+                silver_tracks.track_id asc
         ) as place
     from silver_tracks
     left join track_popularity on silver_tracks.track_id = track_popularity.track_id
