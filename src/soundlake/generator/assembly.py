@@ -61,7 +61,9 @@ def assemble_catalogue(music: pa.Table, pull: dict[str, float] | None = None) ->
         cluster_first=np.searchsorted(cluster_of_artist, np.arange(len(names) + 1)),
         artist_id=_pick(sorted_music, "artist_id", artist_rows),
         artist_name=_pick(sorted_music, "artist_name", artist_rows),
-        artist_position=_place_artists(cluster_position[cluster_of_artist], _pick(sorted_music, "artist_id", artist_rows)),
+        artist_position=_place_artists(cluster_position[cluster_of_artist], _pick(sorted_music, "artist_id", artist_rows)).astype(
+            np.float32
+        ),
         artist_reach=_cumulate(np.add.reduceat(weight, artist_rows)),
         album_first_of_artist=np.searchsorted(artist[album_rows], np.arange(len(artist_rows) + 1)),
         album_id=_pick(sorted_music, "album_id", album_rows),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
@@ -11,6 +12,8 @@ from numpy.typing import NDArray
 from soundlake.generator.randomness import Floats, Ints
 
 DIMENSIONS = 8
+_DAY_RANGE = 1 << 20
+"""More days than there are between any two releases."""
 
 
 @dataclass(frozen=True)
@@ -81,12 +84,18 @@ class Catalogue:
 
     def _released_albums(self, artists: Ints, days: Ints) -> Ints:
         """The end (exclusive) of each artist's albums that are out on that day; the first album always is."""
-        first, end = self.album_first_of_artist[artists], self.album_first_of_artist[artists + 1]
-        released = first + 1
-        for number in range(1, int(np.diff(self.album_first_of_artist).max(initial=1))):
-            album = np.minimum(first + number, end - 1)
-            released += (first + number < end) & (self.album_release_day[album] <= days)
-        return released
+        end = np.searchsorted(self.album_order, _order_albums(artists, days), side="right")
+        return np.maximum(end, self.album_first_of_artist[artists] + 1)
+
+    @cached_property
+    def album_order(self) -> Ints:
+        """One ascending number an album: the artist, then the day of release."""
+        artists = np.repeat(np.arange(self.artists), np.diff(self.album_first_of_artist))
+        return _order_albums(artists, self.album_release_day)
+
+
+def _order_albums(artists: Ints, days: Ints) -> Ints:
+    return artists * _DAY_RANGE + (days + _DAY_RANGE // 2)
 
 
 def _search(reach: Floats, first: Ints, end: Ints, shares: Floats) -> Ints:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
@@ -13,8 +14,8 @@ from soundlake.contract import EVENT_SCHEMA, SCHEMA_VERSION
 from soundlake.contract.record import INVENTED_ID_PREFIX
 from soundlake.generator import places
 from soundlake.generator.acts import ADD, CREATE, REMOVE, SKIP, Acts, draw_titles
-from soundlake.generator.archetypes import DEVICES
-from soundlake.generator.choices import ALBUM, COLLECTION, EDITORIAL, PLAYLIST, RADIO, REPEAT, Queue
+from soundlake.generator.archetypes import CONTEXTS, DEVICES
+from soundlake.generator.choices import PLAYLIST, Queue
 from soundlake.generator.hearing import END_REASONS, START_REASONS, Hearing
 from soundlake.generator.listeners import Scene
 from soundlake.generator.randomness import Ints, Keys, child_keys, draw, draw_bits
@@ -24,10 +25,15 @@ from soundlake.generator.words import load_words
 EVENT_TYPES = ("play", "skip", "like", "like", "playlist", "playlist", "playlist")
 ACTIONS = (None, None, "like", "unlike", "create", "add", "remove")
 _PLAY = 0
+_KEY_BITS = np.uint64(24)  # of the key, below the moment: events sent in the same millisecond have an order of their own
 """Kinds of rows: 0 is the play, the acts follow from 1 on."""
 
+CONTEXT_KINDS = tuple("album" if context == "repeat" else context for context in CONTEXTS)
+_PLAYLISTS_A_LISTENER = 100
+
 _HEX_PAIRS = np.frombuffer(b"".join(f"{byte:02x}".encode() for byte in range(256)), np.uint16)
-_UUID_SLOTS = np.array([0, 2, 4, 6, 9, 11, 14, 16, 19, 21, 24, 26, 28, 30, 32, 34])
+_UUID_PARTS = tuple((slice(a + n, b + n), slice(a, b)) for n, (a, b) in enumerate(pairwise((0, 8, 12, 16, 20, 32))))
+"""Where the digits of each part stand in the text, and where without dashes."""
 
 
 def write_uuids(high: Keys, low: Keys) -> pa.Array:
@@ -37,10 +43,10 @@ def write_uuids(high: Keys, low: Keys) -> pa.Array:
     raw[:, 8:] = low.astype(">u8").view(np.uint8).reshape(-1, 8)
     raw[:, 6] = (raw[:, 6] & 0x0F) | 0x80
     raw[:, 8] = (raw[:, 8] & 0x3F) | 0x80
+    digits = _HEX_PAIRS[raw].view(np.uint8).reshape(-1, 32)
     texts = np.full((len(high), 36), ord("-"), np.uint8)
-    pairs = _HEX_PAIRS[raw].view(np.uint8).reshape(-1, 32)
-    for byte, slot in enumerate(_UUID_SLOTS):
-        texts[:, slot : slot + 2] = pairs[:, 2 * byte : 2 * byte + 2]
+    for text_part, digit_part in _UUID_PARTS:
+        texts[:, text_part] = digits[:, digit_part]
     offsets = np.arange(len(high) + 1, dtype=np.int32) * 36
     return pa.StringArray.from_buffers(len(high), pa.py_buffer(offsets), pa.py_buffer(texts))
 
@@ -80,11 +86,8 @@ class _Rows:
         latency = (200 + 1_800 * draw(key, "latency") ** 3).astype(np.int64)
         delivered = story.sittings.delivered_ms[queue.sitting[hearing.kept[play]]]
         sent = np.maximum(np.concatenate([hearing.end_ms, acts.at_ms]), delivered) + latency
-        order = np.lexsort((key, sent))
+        order = np.argsort((sent - sent.min(initial=0)).astype(np.uint64) << _KEY_BITS | key >> (64 - _KEY_BITS))
         self.play, self.kind, self.happened_ms, self.sent_ms, self.key = play[order], kind[order], happened[order], sent[order], key[order]
-        self.play_key = child_keys(queue.key[hearing.kept], "event", np.full(plays, _PLAY))
-        back = np.empty(len(order), np.int64)
-        back[order] = np.arange(len(order))
         self.act = np.where(order >= plays, order - plays, 0)
         self.queued = hearing.kept[self.play]
         self.sitting = queue.sitting[self.queued]
@@ -119,7 +122,7 @@ class _Columns:
         track, album = self._track, self._catalogue.track_album[self._track]
         artist = catalogue.track_artist[track]
         return {
-            "event_id": lambda: write_uuids(draw_bits(rows.key, "id high"), draw_bits(rows.key, "id low")),
+            "event_id": lambda: _make_uuids(rows.key),
             "event_type": lambda: _name(EVENT_TYPES, rows.kind),
             "schema_version": lambda: self._repeat(SCHEMA_VERSION),
             "user_id": lambda: _take(self._name_listeners(), rows.listener),
@@ -161,12 +164,13 @@ class _Columns:
         return pa.array([f"{self._user_prefix}-{number:06d}" for number in self._listeners.number.tolist()])
 
     def _name_sittings(self) -> pa.Array:
-        return write_uuids(*(draw_bits(self._sittings.key, purpose) for purpose in ("id high", "id low")))
+        return _make_uuids(self._sittings.key)
 
     def _name_plays(self) -> pa.Array:
         """A skip names its play."""
-        names = write_uuids(*(draw_bits(self._rows.play_key, purpose) for purpose in ("id high", "id low")))
-        return _take(names, self._rows.play, self._rows.kind - 1 != SKIP)
+        at = np.flatnonzero(self._rows.kind - 1 == SKIP)
+        play = child_keys(self._queue.key[self._rows.queued[at]], "event", np.full(len(at), _PLAY))
+        return _take(_make_uuids(play), _place(at, len(self._rows.play)))
 
     def _name_playlists(self) -> tuple[pa.Array, Ints]:
         at = np.flatnonzero(self._is_list_act)
@@ -186,12 +190,17 @@ class _Columns:
 
     def _name_contexts(self) -> pa.Array:
         """`sl:<kind>:<number>`: made up like the ids, so never a link."""
-        context, number = self._queue.context[self._rows.queued], self._queue.context_number[self._rows.queued]
-        number = np.where(context == PLAYLIST, self._listeners.number[self._rows.listener] * 100 + number, number)
-        kinds = {COLLECTION: "collection", ALBUM: "album", PLAYLIST: "playlist", RADIO: "radio", REPEAT: "album", EDITORIAL: "editorial"}
-        pairs, inverse = np.unique(context * 10**12 + number, return_inverse=True)
-        names = [f"sl:{kinds.get(int(pair) // 10**12, 'search')}:{int(pair) % 10**12}" for pair in pairs]
-        return _take(pa.array(names, pa.string()), inverse, ~self._rows.is_play)
+        queue = self._queue
+        first = np.flatnonzero(queue.starts_run)
+        context, number = queue.context[first], queue.context_number[first]
+        number = np.where(context == PLAYLIST, self._listeners.number[queue.listener[first]] * _PLAYLISTS_A_LISTENER + number, number)
+        names = [f"sl:{CONTEXT_KINDS[kind]}:{which}" for kind, which in zip(context.tolist(), number.tolist(), strict=True)]
+        run = (np.cumsum(queue.starts_run) - 1)[self._rows.queued]
+        return _take(pa.array(names, pa.string()), run, ~self._rows.is_play)
+
+
+def _make_uuids(keys: Keys) -> pa.Array:
+    return write_uuids(draw_bits(keys, "id high"), draw_bits(keys, "id low"))
 
 
 def _place(at: Ints, rows: int) -> Ints:

@@ -100,7 +100,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         place=np.searchsorted(places.SHARES, draw(key, "place"), side="right"),
         is_free=is_free,
         mixture=mixture,
-        position=position,
+        position=position.astype(np.float32),
         interest_cluster=clusters,
         interest_reach=reach,
         library_exponent=0.35 + np.exp(trait("concentration, log")),
