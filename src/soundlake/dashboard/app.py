@@ -54,7 +54,7 @@ def _show_data(page: Page, readers: Readers, reader: Reader) -> None:
     else:
         st.info("Nothing is known of this listener. Choose another one on the left.", icon=":material/person_search:")
     with st.sidebar:
-        watch_snapshots(readers, reader, whole)
+        watch_snapshots(readers, reader, whole, st.context.theme.type)
 
 
 def _describe(filters: Filters) -> str:

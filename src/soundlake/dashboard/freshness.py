@@ -12,9 +12,9 @@ WATCH_SECONDS = 3
 
 
 @st.fragment(run_every=WATCH_SECONDS)
-def watch_snapshots(readers: Readers, reader: Reader, whole: Extent | None) -> None:
-    """Says how fresh the page is, and draws it anew once another snapshot is published."""
-    if readers.find_newest_id() != reader.snapshot_id:
+def watch_snapshots(readers: Readers, reader: Reader, whole: Extent | None, appearance: str | None) -> None:
+    """Says how fresh the page is, and draws it anew once another snapshot is published or another appearance is chosen."""
+    if readers.find_newest_id() != reader.snapshot_id or st.context.theme.type != appearance:
         st.rerun()
     newest = f"  \nNewest play {format_moment(whole.last)}" if whole else ""
     st.caption(f":green[●] Updated {format_moment(reader.published_at)}{newest}", help=f"Snapshot {reader.snapshot_id}")
