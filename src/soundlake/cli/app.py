@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from soundlake.cli import check, compact, demo, generate, imports, serve, sink, transform
+from soundlake.cli import check, compact, demo, generate, imports, recommend, serve, sink, transform
 from soundlake.errors import SoundlakeError
 
 EXIT_FAILED = 1
@@ -43,6 +43,10 @@ imports_app = typer.Typer(help="Bring in listening history from files.", no_args
 imports_app.command("spotify-export")(imports.run_import_spotify_export)
 imports_app.command("events")(imports.run_import_events)
 app.add_typer(imports_app, name="import")
+
+recommend_app = typer.Typer(help="Recommendations, and how good they are.", no_args_is_help=True)
+recommend_app.command("evaluate")(recommend.run_recommend_evaluate)
+app.add_typer(recommend_app, name="recommend")
 
 serve_app = typer.Typer(help="The programs that people look at.", no_args_is_help=True)
 serve_app.command("dashboard")(serve.serve_dashboard)
