@@ -19,7 +19,7 @@ POINTS = [
 ]
 
 
-@pytest.mark.parametrize("point", POINTS, ids=lambda point: "-".join(point))
+@pytest.mark.parametrize("point", POINTS, ids="-".join)
 def test_killed_at_a_named_point_it_goes_on_where_bronze_ends(tmp_path, point):
     truth = prepare(tmp_path)
     publish_backlog(tmp_path, truth, seed=7)

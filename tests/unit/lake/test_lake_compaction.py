@@ -1,0 +1,94 @@
+"""Compaction: hours that are over become one file each, without a row changed and beside writers."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pyarrow as pa
+import pytest
+from deltalake import DeltaTable
+
+from soundlake.contract import BRONZE_SCHEMA
+from soundlake.lake import LAYOUTS, NO_POSITION, Lake, Move, make_app_id
+from soundlake.lake.compaction import plan_compaction
+from soundlake.settings import Address
+
+APP_ID = make_app_id("log", "user_plays", 0)
+ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
+
+
+@pytest.fixture
+def lake(tmp_path) -> Lake:
+    lake = Lake(Address(f"file://{tmp_path}", "file", path=tmp_path))
+    lake.ensure_tables()
+    return lake
+
+
+def append(lake: Lake, offset: int, *hours: int) -> None:
+    rows = [{"event_id": f"{offset}-{hour}", "played_at": datetime(2024, 2, 29, hour, 30, tzinfo=UTC)} for hour in hours]
+    rows = [{**row, "_partition": 0, "_offset": offset} for row in rows]
+    lake.table("plays").append(pa.Table.from_pylist(rows, schema=ROWS), [Move(APP_ID, offset - 1, offset)])
+
+
+def read_ids(lake: Lake) -> list[tuple[str, int]]:
+    return sorted((row["event_id"], row["_batch"]) for row in lake.read("plays", ["event_id", "_batch"]).to_pylist())
+
+
+def test_only_hours_that_are_over_and_have_several_files_are_rewritten(lake):
+    for offset in range(3):
+        append(lake, offset, 9, 10, 11)
+    append(lake, 3, 8)
+    before = read_ids(lake)
+    plays = lake.compact(datetime(2024, 2, 29, 11, 15, tzinfo=UTC))[0]
+    assert (plays.table, plays.files_before, plays.files_after) == ("plays", 6, 2)
+    assert read_ids(lake) == before
+    assert len(DeltaTable(lake.uri("plays")).file_uris()) == 1 + 1 + 1 + 3
+
+
+def test_an_hour_that_has_just_ended_is_left_alone(lake):
+    append(lake, 0, 10)
+    append(lake, 1, 10)
+    assert lake.compact(datetime(2024, 2, 29, 11, 5, tzinfo=UTC))[0].files_before == 0
+    assert lake.compact(datetime(2024, 2, 29, 11, 11, tzinfo=UTC))[0].files_before == 2
+
+
+def test_positions_outlive_compaction_and_a_handle_from_before_it_goes_on(lake):
+    table = lake.table("plays")
+    append(lake, 0, 10)
+    append(lake, 1, 10)
+    table.refresh()
+    lake.compact(datetime(2024, 3, 1, tzinfo=UTC))
+    assert table.append(ROWS.empty_table(), [Move(APP_ID, 1, 2)]) == 3
+    assert lake.table("plays").position(APP_ID) == 2
+
+
+def test_a_vacuum_with_retention_leaves_young_files_and_deletes_old_orphans(lake):
+    append(lake, 0, 10)
+    young, old = Path(lake.uri("plays")) / "young.parquet", Path(lake.uri("plays")) / "year=2024" / "old.parquet"
+    for orphan in (young, old):
+        orphan.write_bytes(b"of a dead batch")
+    two_days_ago = datetime.now(UTC).timestamp() - 48 * 3600
+    os.utime(old, (two_days_ago, two_days_ago))
+    plays = lake.compact(datetime(2024, 3, 1, tzinfo=UTC), vacuum_retention_hours=24)[0]
+    assert plays.files_deleted == 1
+    assert young.exists()
+    assert not old.exists()
+    assert len(read_ids(lake)) == 1
+
+
+def test_a_plan_joins_the_hours_of_a_day_and_the_months_of_a_year():
+    counts = {("2023", "12"): 2, ("2024", "01"): 3, ("2024", "02"): 1, ("2024", "03"): 9}
+    assert plan_compaction(counts, LAYOUTS["history"], datetime(2024, 3, 31, tzinfo=UTC)) == [
+        [("year", "=", "2023"), ("month", "in", ["12"])],
+        [("year", "=", "2024"), ("month", "in", ["01"])],
+    ]
+
+
+def test_positions_are_kept_by_checkpoints(lake):
+    for offset in range(105):
+        lake.table("plays").append(ROWS.empty_table(), [Move(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
+    assert list((Path(lake.uri("plays")) / "_delta_log").glob("*.checkpoint.parquet"))
+    assert lake.table("plays").position(APP_ID) == 104
+    assert lake.last_batch("plays") == 105
