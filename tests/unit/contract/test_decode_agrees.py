@@ -64,24 +64,30 @@ ODD_VALUES = [
         b"9223372036854775808", b"-9223372036854775808", b"-9223372036854775809",
         b"1" * 5_000, b'"1"', b"true", b"null", b"[]", b"{}", b"nul")),
     *(HEAD + b',"is_skipped":' + flag + b"}" for flag in (b"true", b"false", b"True", b"1", b'"true"', b"null")),
-    *(HEAD + b',"user_id":' + text + b"}" for text in (b"1", b'""', b'" x "', b"true", b"null", b'{"a":1}', b'["a"]', b"'x'", b'"\\u12g4"')),
+    *(HEAD + b',"user_id":' + text + b"}" for text in (b"1", b'""', b'" x "', b"true", b"null", b'{"a":1}', b'["a"]', b"'x'",
+    b'"\\u12g4"')),
     *(HEAD + b',"x":' + unknown + b"}" for unknown in (
-        b"1.10", b"1e400", b"1E+2", b"123456789012345678901234567890", b"NaN", b"-", b"tru", b"[1, 2]", b"[1,]", b'{"a":1,"a":2}', b'"\\ud800"',
+        b"1.10", b"1e400", b"1E+2", b"123456789012345678901234567890", b"NaN", b"-", b"tru", b"[1, 2]", b"[1,]", b'{"a":1,"a":2}',
+        b'"\\ud800"',
         b'{"event_id":1}', b'"caf\\u00e9 \\/"', b"null", b'" "', b"[" * 98 + b"]" * 98, b"[" * 99 + b"]" * 99, b"[" * 100 + b"]" * 100,
         b"[" * 10_000 + b"]" * 10_000, b"[" * 10_000, b'{"a":' * 10_000 + b"1" + b"}" * 10_000, b'"' + b"[" * 300 + b'"', b'"\xff"')),
     HEAD + b',"x":1,"x":2}', HEAD + b',"x":1,"y" :2,"y":3}', HEAD + b',"x":{"a":1},"y":[{}],"":0}', HEAD + b',"extra":"{}"}',
     HEAD + b',"user_id":null,"user_id":"u"}', HEAD + b',"user_id":"u","user\\u005fid":"u"}', HEAD + b',"USER_ID":"u"}',
     HEAD + b',"event_id":"00000000-0000-0000-0000-000000000008"}', HEAD + b',"x":"\\":","x":1}', b'{"_refused":1}', b'{"_refused":{}}',
-    b'{"_refused":{"reason":"Not A Word","row":"","source":"s","user_id":"u"}}', wrap_refused("names_nothing", "spotify_export", "u", {"a": 1}),
+    b'{"_refused":{"reason":"Not A Word","row":"","source":"s","user_id":"u"}}', wrap_refused("names_nothing", "spotify_export", "u",
+    {"a": 1}),
 ]  # fmt: skip
 EVENT_IDS = ["", "x", "00000000000000000000000000000001", "{00000000-0000-0000-0000-000000000001}", "ABCDEF00-0000-4000-8000-00000000000a",
-    "00000000-0000-0000-0000-00000000000g", "00000000-0000-0000-0000-0000000000011", " 0000000-0000-0000-0000-000000000001", "é" * 18, 1, None, True]  # fmt: skip
+    "00000000-0000-0000-0000-00000000000g", "00000000-0000-0000-0000-0000000000011", " 0000000-0000-0000-0000-000000000001", "é" * 18,
+    1, None, True]  # fmt: skip
 MOMENTS = [
-    "2026-11-17T10:00:00Z", "2026-11-17T10:00:00.1Z", "2026-11-17T10:00:00.123Z", "2026-11-17T10:00:00.123456Z", "2026-11-17T10:00:00.123456789Z",
+    "2026-11-17T10:00:00Z", "2026-11-17T10:00:00.1Z", "2026-11-17T10:00:00.123Z", "2026-11-17T10:00:00.123456Z",
+    "2026-11-17T10:00:00.123456789Z",
     "2026-11-17T10:00:00.1234567890Z", "2026-11-17T10:00:00.Z", "2026-11-17t10:00:00z", "2026-11-17 10:00:00Z", "2026-11-17T10:00:00+02:00",
     "2026-11-17T10:00:00.5-23:59", "2026-11-17T10:00:00+24:00", "2026-11-17T10:00:00+0200", "2026-11-17T10:00:00", "2026-11-17T10:00Z",
     "2026-11-17", "20261117T100000Z", "2026-11-17T24:00:00Z", "2026-11-17T23:59:60Z", "2026-02-29T10:00:00Z", "2024-02-29T10:00:00Z",
-    "2026-13-01T10:00:00Z", "2026-00-10T10:00:00Z", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:01", "9999-12-31T23:59:59Z",
+    "2026-13-01T10:00:00Z", "2026-00-10T10:00:00Z", "0000-01-01T00:00:00Z", "0001-01-01T00:00:00Z", "0001-01-01T00:00:00+00:01",
+    "9999-12-31T23:59:59Z",
     "2000-01-01T00:00:00Z", "1999-12-31T23:59:59.999Z", "2026-11-19T11:06:40Z", "2026-11-19T11:06:40.000001Z", "2026-11-19T11:06:41.000Z",
     "٢٠٢٦-11-17T10:00:00Z", "2026-11-17T10:00:00Z ", "x" * 20, "x" * 24, "", 1_795_000_000, None, True, {"a": 1},
 ]  # fmt: skip
@@ -118,7 +124,7 @@ def mutilated(draw):
 records = st.one_of(st.sampled_from(ODD_VALUES), events, mutilated(), st.binary(max_size=8))
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.lists(records, max_size=8))
 @example([])
 @example(ODD_VALUES)
@@ -126,7 +132,7 @@ def test_bulk_and_judge_agree_on_few_records(values):
     assert decode_all(PLAYS, values) == [fill(judged) for judged in judge_all(PLAYS, values)]
 
 
-@settings(max_examples=100, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 80), records), max_size=6), st.sampled_from([PLAYS, HISTORY]))
 def test_odd_records_among_many_good_ones_cost_only_themselves(odd, topic):
     values = [write_event(number) for number in range(80)]
@@ -176,7 +182,7 @@ whole_events = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=60, deadline=None)
 @given(st.lists(whole_events, max_size=12))
 def test_what_is_encoded_decodes_to_itself(rows):
     table = pa.Table.from_pylist(rows, schema=EVENT_SCHEMA)

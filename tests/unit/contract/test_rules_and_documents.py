@@ -10,15 +10,26 @@ import pyarrow as pa
 import pytest
 
 from soundlake.contract import (
-    BRONZE_FIELDS, BRONZE_SCHEMA, EVENT_SCHEMA, FIELDS, HISTORY, REASONS, RULES, Rejection, judge_record, make_event_ids, rules_for, wrap_refused,
+    BRONZE_FIELDS,
+    BRONZE_SCHEMA,
+    EVENT_SCHEMA,
+    FIELDS,
+    HISTORY,
+    REASONS,
+    RULES,
+    Rejection,
+    judge_record,
+    make_event_ids,
+    rules_for,
+    wrap_refused,
 )  # fmt: skip
 from soundlake.contract.documents import build_documents, write_documents
 from soundlake.contract.ids import namespace_of
 from soundlake.contract.schemas import build_dbt_columns, build_json_schema, build_spark_ddl
 
 ROOT = Path(__file__).parents[3]
-GOOD_PLAY = {"event_type": "play", "user_id": "u", "track_name": "t", "artist_name": "a", "duration_ms": 200_000, "ms_played": 0, "country": "DE",
-    "device_type": "mobile", "source": "generator"}  # fmt: skip
+GOOD_PLAY = {"event_type": "play", "user_id": "u", "track_name": "t", "artist_name": "a", "duration_ms": 200_000, "ms_played": 0,
+    "country": "DE", "device_type": "mobile", "source": "generator"}  # fmt: skip
 
 
 def find_broken(row, severity=None):
