@@ -56,10 +56,6 @@ class Lake:
         """The id of a bronze table itself: another one once it is made anew."""
         return str(self._open(name).metadata().id)
 
-    def table_id(self, name: str) -> str:
-        """The id of a bronze table itself: another one once it is made anew."""
-        return str(self._open(name).metadata().id)
-
     def compact(self, now: datetime, *, vacuum_retention_hours: int | None = None) -> list[Compaction]:
         """Compact what is over in every bronze table; with a retention, delete older files that no commit names too.
 
