@@ -80,3 +80,10 @@ def complete(event: Mapping[str, Any]) -> dict[str, Any]:
         "source": "generator",
     }
     return {name: {**defaults, **event}.get(name) for name in BRONZE_SCHEMA.names}
+
+
+def complete_columns(columns: Mapping[str, pa.Array]) -> pa.Table:
+    """Bronze rows of the columns that matter; all others are null."""
+    count = len(next(iter(columns.values())))
+    arrays = [columns[field.name].cast(field.type) if field.name in columns else pa.nulls(count, field.type) for field in BRONZE_SCHEMA]
+    return pa.Table.from_arrays(arrays, schema=BRONZE_SCHEMA)

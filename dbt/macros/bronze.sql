@@ -33,19 +33,34 @@
     {{ return(api.Relation.create(database=target.database, schema='silver', identifier=name)) }}
 {% endmacro %}
 
-{# Rows of several bronze tables, new ones or all; what is imported holds every type, `of_history` picks from it. #}
-{% macro bronze_events(
-    columns, only_new=true, tables=['plays', 'skips', 'likes', 'playlists', 'history'], of_history="event_type <> 'now_playing'"
-) %}
+{# The new rows of some types: in an incremental build read once into arrived_events, in a full one in place. #}
+{% macro new_rows(columns, tables, condition) %}
+    {%- set arrived = ref('arrived_events') -%}
+    {%- if is_incremental_build() %}
+    select {{ columns | join(', ') }}
+    from {{ arrived }}
+    where {{ condition }}
+    {%- else %}
+    {{- all_rows(columns, tables, condition) }}
+    {%- endif %}
+{% endmacro %}
+
+{# All rows that this build may know, of several bronze tables; what is imported holds every type, so the condition picks from it. #}
+{% macro all_rows(columns, tables, condition) %}
     {%- for table in tables %}
     select {{ columns | join(', ') }}
     from {{ source('bronze', table) }}
-    where {{ bronze_window(table) if only_new else bronze_horizon(table) }}
-        {%- if table == 'history' %} and {{ of_history }}{% endif %}
+    where {{ bronze_horizon(table) }}{% if table == 'history' %} and {{ condition }}{% endif %}
     {%- if not loop.last %}
     union all
     {%- endif %}
     {%- endfor %}
+{% endmacro %}
+
+{# Whether a table that this build made has no row: then what would be joined with it need not even be opened. #}
+{% macro is_empty(relation) %}
+    {%- if not execute -%}{{ return(false) }}{%- endif -%}
+    {{ return(run_query('select count(*) from ' ~ relation).rows[0][0] == 0) }}
 {% endmacro %}
 
 {# Each new event of one type once: rows whose event_id stands alone as they are, of the others the one that was chosen. #}
@@ -53,10 +68,9 @@
     {%- set columns = event_columns() + ['_ingested_at'] %}
     select {{ columns | join(', ') }}
     from (
-        {{ bronze_events(columns, tables=[table, 'history'], of_history="event_type = '" ~ event_type ~ "'") }}
+        {{ new_rows(columns, [table, 'history'], "event_type = '" ~ event_type ~ "'") }}
     ) as arrived
-    where
-        not exists (select 1 from {{ ref('repeated_events') }} as repeated where repeated.event_id = arrived.event_id)
+    where not exists (select 1 from {{ ref('contested_events') }} as contested where contested.event_id = arrived.event_id)
     union all
     select {{ columns | join(', ') }}
     from {{ ref('repeated_events') }}

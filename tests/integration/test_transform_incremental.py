@@ -11,8 +11,10 @@ from tests.warehouse_builder import BronzeBuilder
 from tests.warehouse_cases import Listening
 
 OF_ONE_BUILD = {
-    "touched_events", "repeated_events", "reopened_plays", "decided_plays", "touched_plays", "replaced_plays", "replaced_open_plays",
-    "play_changes", "touched_days", "touched_listeners",
+    "arrived_events", "contested_events", "touched_events", "repeated_events", "reopened_plays", "decided_plays",
+    "touched_plays", "replaced_plays", "replaced_open_plays",
+    "play_changes",
+    "touched_days", "touched_listeners",
 }  # fmt: skip
 """Tables that say what a build had to do, not what is."""
 

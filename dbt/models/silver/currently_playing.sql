@@ -3,16 +3,19 @@
 {% set columns = event_columns() + ['_ingested_at', '_broker', '_topic', '_partition', '_offset'] %}
 
 with arrived as (
-    {{ bronze_events(columns, only_new=true, tables=['now_playing', 'history'], of_history="event_type = 'now_playing'") }}
+    {{ new_rows(columns, ['now_playing', 'history'], "event_type = 'now_playing'") }}
 ),
 
 copies as (
     {%- if is_incremental_build() %}
     select everything.*
     from (
-        {{ bronze_events(columns, only_new=false, tables=['now_playing', 'history'], of_history="event_type = 'now_playing'") }}
+        {{ all_rows(columns, ['now_playing', 'history'], "event_type = 'now_playing'") }}
     ) as everything
     inner join (select distinct event_id from arrived) as touched on everything.event_id = touched.event_id
+    {%- if is_empty('(select 1 from ' ~ ref('arrived_events') ~ " where event_type = 'now_playing')") %}
+    where false
+    {%- endif %}
     {%- else %}
     select * from arrived
     {%- endif %}

@@ -2,34 +2,15 @@
 {% set coordinates = ['_broker', '_topic', '_partition', '_offset'] %}
 {% set compared = event_columns() | reject('in', ['event_id', 'produced_at']) | list %}
 
-with arrived as (
-    {{ bronze_events(['event_id']) }}
-),
-
-contested as (
-    select event_id
-    from arrived
-    group by event_id
-    having count(*) > 1
-    {%- if is_incremental_build() %}
-    union
-    select touched_events.event_id
-    from {{ ref('touched_events') }} as touched_events
-    inner join (
-        {%- for table in ['open_plays', 'silver_plays', 'silver_skips', 'silver_likes', 'silver_playlists', 'silver_rejected'] %}
-        select event_id from {{ as_built(table) }}
-        {%- if not loop.last %} union all{% endif %}
-        {%- endfor %}
-    ) as stored on touched_events.event_id = stored.event_id
-    {%- endif %}
-),
-
-copies as (
+with copies as (
     select everything.*
     from (
-        {{ bronze_events(columns + coordinates, only_new=false) }}
+        {{ all_rows(columns + coordinates, ['plays', 'skips', 'likes', 'playlists', 'history'], "event_type <> 'now_playing'") }}
     ) as everything
-    inner join contested on everything.event_id = contested.event_id
+    inner join {{ ref('contested_events') }} as contested_events on everything.event_id = contested_events.event_id
+    {%- if is_empty(ref('contested_events')) %}
+    where false
+    {%- endif %}
 ),
 
 ranked as (

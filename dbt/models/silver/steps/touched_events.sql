@@ -1,7 +1,3 @@
 select distinct event_id
-from (
-    {{ bronze_events(['event_id']) }}
-) as arrived
-{%- if not is_incremental_build() %}
-where false
-{%- endif %}
+from {{ ref('arrived_events') }}
+where event_type <> 'now_playing'
