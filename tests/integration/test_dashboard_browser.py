@@ -148,6 +148,10 @@ def ask(path: Path, question: str) -> list[tuple]:
         return connection.execute(question).fetchall()
 
 
+def test_the_very_first_visit_may_be_to_a_page_below_the_start(visit: Visit) -> None:
+    assert visit.open("trends").get_by_role("heading", name="Trends").is_visible()
+
+
 def test_the_overview_shows_what_sql_counts(visit: Visit, served: tuple[str, Path]) -> None:
     visit.open("", period="All time")
     ((plays, hours, tracks, artists, listeners),) = ask(

@@ -1,6 +1,6 @@
 """The dashboard: Streamlit pages on the published snapshot, one file per page in `pages/`.
 
-`app.py` is the script that Streamlit runs, `server.py` says how it is started.
+`entry/app.py` is the script that Streamlit runs, `server.py` says how it is started.
 """
 
 from soundlake.dashboard.server import serve

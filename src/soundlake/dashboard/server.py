@@ -8,8 +8,8 @@ from pathlib import Path
 
 from soundlake.dashboard.theme import list_theme_options
 
-_SCRIPT = Path(__file__).with_name("app.py")
-_LOADED_BEFORE_THE_FIRST_VISIT = ("pandas", "pyarrow", "soundlake.dashboard.app")  # else a visitor waits seconds for these imports
+_SCRIPT = Path(__file__).parent / "entry" / "app.py"
+_LOADED_BEFORE_THE_FIRST_VISIT = ("pandas", "pyarrow", "soundlake.dashboard.entry.app")  # else a visitor waits seconds for these imports
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 

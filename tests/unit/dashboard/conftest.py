@@ -12,7 +12,7 @@ from tests.unit.dashboard.snapshot_builder import publish_snapshot
 
 Visit = Callable[..., AppTest]
 SCRIPT = """
-from soundlake.dashboard.app import show_page
+from soundlake.dashboard.entry.app import show_page
 from soundlake.dashboard.pages import discover_pages
 
 show_page({{page.path: page for page in discover_pages()}}[{path!r}])

@@ -164,7 +164,7 @@ def test_the_trends_name_the_busiest_hour(visit: Visit, cursor: duckdb.DuckDBPyC
         """
         select strftime(played_at, '%a'), hour(played_at), count(*)
         from listens
-        group by all, isodow(played_at)
+        group by 1, 2, isodow(played_at)
         order by 3 desc, isodow(played_at), 2
         """
     ).fetchone()

@@ -22,7 +22,7 @@ from soundlake.errors import SettingsError, SoundlakeError
 from soundlake.settings import load_settings
 from soundlake.warehouse.snapshot import current_id, open_snapshot
 
-_ASSETS = Path(__file__).with_name("assets")
+_ASSETS = Path(__file__).parents[1] / "assets"
 _ABOUT = "**Soundlake** shows the newest published snapshot of the warehouse. All days and hours are UTC."
 
 logger = logging.getLogger(__name__)
