@@ -13,7 +13,16 @@ import typer
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
     from soundlake.generator import GeneratorConfig
+    from soundlake.generator.faults import Faults
     from soundlake.generator.runs import Tell, Time
+
+
+class Profile(StrEnum):
+    """How much goes wrong."""
+
+    NONE = "none"
+    MILD = "mild"
+    HARSH = "harsh"
 
 
 class Form(StrEnum):
@@ -41,20 +50,32 @@ def run_generate(
     live: Annotated[bool, typer.Option("--live", help="From now, or where the last live run stopped, until Ctrl-C.")] = False,
     speed: Annotated[float | None, typer.Option(min=0.01, max=100_000, help="With --live: how fast to catch up with the present.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many events a second, into the log.")] = None,
+    faults: Annotated[Profile, typer.Option(help="How much goes wrong on the way into the log.")] = Profile.NONE,
+    duplicates: Annotated[float | None, typer.Option(help="Share of the events sent twice.")] = None,
+    copies: Annotated[float | None, typer.Option(help="Share sent again under a new id.")] = None,
+    late: Annotated[float | None, typer.Option(help="Share sent minutes to weeks late.")] = None,
+    disorder: Annotated[float | None, typer.Option(help="Share sent out of order.")] = None,
+    odd: Annotated[float | None, typer.Option(help="Share with unknown or missing fields, or absurd numbers.")] = None,
+    malformed: Annotated[float | None, typer.Option(help="Share beside which a record is sent that cannot be decoded.")] = None,
+    clock_skew: Annotated[float | None, typer.Option(help="Share of the listeners whose clock is wrong.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Make synthetic listeners and what they hear; publish it, or write it to files."""
     from soundlake.cli.terminal import print_json, print_table, show_progress
     from soundlake.generator import GeneratorConfig
+    from soundlake.generator.faults import PROFILES
 
-    _check_options(out=out, form=form, truth=truth, live=live, speed=speed, rate=rate)
+    shares = {"duplicates": duplicates, "copies": copies, "late": late, "disorder": disorder, "odd": odd, "malformed": malformed}
+    shares |= {"clock_skew": clock_skew}
+    chosen = replace(PROFILES[faults.value], **{name: share for name, share in shares.items() if share is not None})
+    _check_options(out=out, form=form, truth=truth, live=live, speed=speed, rate=rate, faults=chosen)
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
     config = config.ending(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
     with show_progress() as reporter:
         if out is not None:
             summary = _write_files(config, out, form, reporter)
         else:
-            summary = _publish(config, truth, reporter, live=live, speed=speed or 1.0, rate=rate)
+            summary = _publish(config, truth, reporter, live=live, speed=speed or 1.0, rate=rate, faults=chosen)
     if out == "-":
         return
     if as_json:
@@ -65,16 +86,20 @@ def run_generate(
         raise typer.Exit(1)
 
 
-def _check_options(*, out: str | None, form: Form, truth: Path | None, live: bool, speed: float | None, rate: float | None) -> None:
+def _check_options(
+    *, out: str | None, form: Form, truth: Path | None, live: bool, speed: float | None, rate: float | None, faults: Faults
+) -> None:
     """Refuse options that do not go together. Raises UsageError."""
     from soundlake.errors import UsageError
 
     if form is Form.SPOTIFY_EXPORT and out in (None, "-"):
         raise UsageError("--as spotify-export: no place to write to", next_step="add --out with a folder that is new or empty")
     if out is not None:
-        for name, value in (("--truth", truth), ("--live", live or None), ("--rate", rate)):
+        for name, value in (("--truth", truth), ("--live", live or None), ("--rate", rate), ("faults", faults.any or None)):
             if value is not None:
                 raise UsageError(f"{name} goes into the log, --out into files", next_step="choose one of the two")
+    if live and faults.any:
+        raise UsageError("faults befall the days of a run, not --live", next_step="leave one of the two out")
     if speed is not None and not live:
         raise UsageError("--speed goes with --live", next_step="add --live, or bound a run with --rate")
 
@@ -92,8 +117,15 @@ def _write_files(config: GeneratorConfig, out: str, form: Form, reporter: Progre
 
 
 def _publish(
-    config: GeneratorConfig, truth_folder: Path | None, reporter: ProgressReporter, *, live: bool, speed: float, rate: float | None
-) -> dict[str, Any]:  # fmt: skip
+    config: GeneratorConfig,
+    truth_folder: Path | None,
+    reporter: ProgressReporter,
+    *,
+    live: bool,
+    speed: float,
+    rate: float | None,
+    faults: Faults,
+) -> dict[str, Any]:
     from soundlake import wiring
     from soundlake.generator import make_world
     from soundlake.generator.live_state import LiveState
@@ -111,7 +143,7 @@ def _publish(
             state = LiveState(settings.home.expanduser() / "generator", config)
             tally = publish_live(world, outlet, state, time, _show(reporter), speed=speed, rate=rate)
         else:
-            tally = publish_days(world, outlet, time, _show(reporter), rate=rate)
+            tally = publish_days(world, outlet, time, _show(reporter), rate=rate, faults=faults)
     finally:
         broker.close()
     reporter.end(tally.tell(0))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soundlake.generator.randomness import Floats, Keys, draw_normal, draw_normals
+from soundlake.generator.randomness import Floats, Keys, combine, draw_normal, draw_normals
 
 MOMENTS = ("morning", "work", "way home", "evening", "night")
 _MOMENT_HOURS = np.array([3.5, 7.5, 13.0, 15.5, 19.5])
@@ -86,7 +86,7 @@ def mix_archetypes(key: Keys) -> Floats:
 def draw_trait(key: Keys, mixture: Floats, trait: str) -> Floats:
     """The trait of each listener: what their mixture makes likely, and what is their own."""
     centres, spread = TRAITS[trait]
-    return np.asarray(mixture @ np.array(centres) + spread * draw_normal(key, trait))
+    return np.asarray(combine(mixture, [np.asarray(centre) for centre in centres]) + spread * draw_normal(key, trait))
 
 
 def reach_contexts(key: Keys, mixture: Floats) -> Floats:
@@ -106,12 +106,14 @@ def reach_hours(key: Keys, mixture: Floats) -> Floats:
     distance = hours[None, None, :] - _MOMENT_HOURS[None, :, None] - shift[:, None, None]
     bumps = np.exp(-0.5 * (distance / _MOMENT_WIDTHS[None, :, None]) ** 2)
     own = np.exp(0.9 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
-    shares = (own * (mixture @ _MOMENT_WEIGHTS)[:, None, :]) @ bumps + 0.08
+    weights = own * combine(mixture, list(_MOMENT_WEIGHTS))[:, None, :]
+    parts = list(bumps.transpose(1, 0, 2))
+    shares = np.stack([combine(weights[:, kind], parts) for kind in range(2)], axis=1) + 0.08
     reach = np.cumsum(shares, axis=2)
     return np.asarray(reach / reach[:, :, -1:])
 
 
 def _reach(key: Keys, mixture: Floats, weights: Floats, purpose: str, spread: float) -> Floats:
-    weight = (mixture @ weights) * np.exp(spread * draw_normals(key, purpose, weights.shape[1]))
+    weight = combine(mixture, list(weights)) * np.exp(spread * draw_normals(key, purpose, weights.shape[1]))
     reach = np.cumsum(weight, axis=1)
     return np.asarray(reach / reach[:, -1:])

@@ -62,9 +62,9 @@ class Story:
     acts: Acts
 
 
-def write_events(story: Story, user_prefix: str) -> pa.Table:
+def write_events(story: Story, name_listener: Callable[[int], str]) -> pa.Table:
     """The events of a story, ordered by the moment they are sent (EVENT_SCHEMA)."""
-    columns = _Columns(story, _Rows(story), user_prefix)
+    columns = _Columns(story, _Rows(story), name_listener)
     return pa.table([columns.make(field) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
 
 
@@ -98,14 +98,14 @@ class _Rows:
 class _Columns:
     """One method a column (or a few alike); all of them have a row an event."""
 
-    def __init__(self, story: Story, rows: _Rows, user_prefix: str) -> None:
+    def __init__(self, story: Story, rows: _Rows, name_listener: Callable[[int], str]) -> None:
         self._catalogue, self._listeners, self._sittings, self._queue = (
             story.scene.catalogue,
             story.scene.listeners,
             story.sittings,
             story.queue,
         )
-        self._hearing, self._acts, self._rows, self._user_prefix = story.hearing, story.acts, rows, user_prefix
+        self._hearing, self._acts, self._rows, self._name_listener = story.hearing, story.acts, rows, name_listener
         self._is_list_act = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
         self._has_no_track = rows.kind - 1 == CREATE
         self._track = story.queue.track[rows.queued]
@@ -161,7 +161,7 @@ class _Columns:
         return pa.repeat(pa.scalar(value), len(self._rows.play))
 
     def _name_listeners(self) -> pa.Array:
-        return pa.array([f"{self._user_prefix}-{number:06d}" for number in self._listeners.number.tolist()])
+        return pa.array([self._name_listener(number) for number in self._listeners.number.tolist()])
 
     def _name_sittings(self) -> pa.Array:
         return _make_uuids(self._sittings.key)

@@ -32,7 +32,7 @@ _ADVERT_SHARE, _OVERLAP_SHARE = 0.22, 0.07
 _FORWARD_SHARE, _UNEXPECTED_SHARE, _REMOTE_SHARE = 0.93, 0.03, 0.03
 _STOPPED_AT_END_SHARE, _STOPPED_BY_TURN_SHARE = 0.85, 0.75
 _FIRST_PLAYS = 2
-_SHORTEST_CUT_MS, _SHORTEST_REST_MS = 1_000, 500
+_SHORTEST_CUT_MS, _SHORTEST_REST_MS, _SHORTEST_STEP_MS = 1_000, 500, 40
 
 
 @dataclass(frozen=True)
@@ -62,7 +62,7 @@ def hear(scene: Scene, sittings: Sittings, queue: Queue) -> Hearing:
     turns = _Turns(ends_sitting, np.append(queue.starts_run[1:], ends_sitting[-1:]) & ~ends_sitting)
     is_skipped = draw(queue.key, "skip") < _reckon_skips(scene, sittings, queue)
     played_ms, reason_end = _end_plays(scene, queue, turns, is_skipped)
-    start_ms = _run_clock(sittings, queue, played_ms + _draw_pauses(scene.listeners, queue))
+    start_ms = _run_clock(sittings, queue, np.maximum(played_ms + _draw_pauses(scene.listeners, queue), _SHORTEST_STEP_MS))
     return _cut_short(sittings, queue, start_ms, played_ms, np.where(is_skipped, reason_end | _SKIP_BIT, reason_end))
 
 

@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 from soundlake.generator import places
 from soundlake.generator.archetypes import draw_trait, mix_archetypes, reach_contexts, reach_devices, reach_hours
 from soundlake.generator.catalogue import DIMENSIONS, Catalogue
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_normals, draw_pair, root_key
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, combine, draw, draw_normals, draw_pair, root_key
 
 INTERESTS = 6
 _FOCUS = 7.0
@@ -155,7 +155,9 @@ def _draw_interests(catalogue: Catalogue, key: Keys, position: Floats) -> tuple[
     """The clusters each listener turns to, drawn without repeat by nearness (Gumbel top-k), and their cumulated weights."""
     clusters = np.arange(len(catalogue.cluster_name))
     chance = draw(child_keys(key[:, None], "interest", clusters), "gumbel")
-    score = np.log(catalogue.cluster_pull) + _FOCUS * (position @ catalogue.cluster_position.T) - np.log(-np.log(chance + 1e-300))
+    score = (
+        np.log(catalogue.cluster_pull) + _FOCUS * combine(position, list(catalogue.cluster_position.T)) - np.log(-np.log(chance + 1e-300))
+    )
     chosen = np.argsort(-score, axis=1, kind="stable")[:, : min(INTERESTS, len(clusters))]
     weight = np.exp(1.1 * draw_normals(key, "interest weight", chosen.shape[1]) - 0.45 * np.arange(chosen.shape[1]))
     reach = np.cumsum(weight, axis=1)

@@ -7,6 +7,7 @@ finalizer of SplitMix64 (Steele, Lea, Flood 2014), which passes BigCrush as a co
 from __future__ import annotations
 
 import hashlib
+from collections.abc import Sequence
 from functools import cache
 from typing import Any
 
@@ -93,3 +94,15 @@ def draw_rank(keys: Keys, purpose: str, exponents: Floats, sizes: Floats) -> Int
 def choose(cumulated: Floats, shares: Floats) -> Ints:
     """The column each share falls into; `cumulated` has a row a share, ascending to 1."""
     return np.asarray(np.minimum((shares[:, None] >= cumulated).sum(axis=1), cumulated.shape[1] - 1))
+
+
+def combine(weights: Floats, parts: Sequence[Floats]) -> Floats:
+    """Each row's weighted sum of the parts: numbers, or vectors, or a vector a row each; the weights have a column a part.
+
+    Added up in a fixed order: a matrix product would depend, in the last bit, on how many rows there are.
+    """
+    columns = weights.T if np.ndim(parts[0]) == 0 else weights.T[:, :, None]
+    total = columns[0] * parts[0]
+    for column, part in zip(columns[1:], parts[1:], strict=True):
+        total = total + column * part
+    return np.asarray(total)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -11,6 +11,9 @@ from typing import Protocol
 import pyarrow as pa
 
 from soundlake.broker.account import PublishAccount
+from soundlake.broker.protocol import Delivery
+from soundlake.contract.topics import PLAYS, Topic
+from soundlake.generator.faults import NO_FAULTS, Disturbed, Faults, disturb
 from soundlake.generator.files import EventWriter
 from soundlake.generator.live import live_events
 from soundlake.generator.live_state import LiveState
@@ -26,6 +29,9 @@ class Publishes(Protocol):
 
     def publish(self, events: pa.Table) -> PublishAccount:
         """Publish each row to the live topic of its event_type."""
+
+    def publish_raw(self, topic: Topic, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
+        """Publish records as they stand."""
 
 
 class Tell(Protocol):
@@ -64,17 +70,29 @@ class Outlet:
         """Publish the events and take down what became of them."""
         return self.publisher.publish(events) if self.truth is None else self.truth.publish(events, self.publisher.publish)
 
+    def publish_broken(self, part: Disturbed) -> int:
+        """Publish the broken records to the plays' topic, take down the faults; how many were acknowledged."""
+        delivery = self.publisher.publish_raw(PLAYS, [None] * len(part.broken), part.broken)
+        if self.truth is not None:
+            self.truth.record_broken(part.broken, delivery)
+            self.truth.record_faults(part.notes)
+        return delivery.acknowledged
 
-def publish_days(world: World, outlet: Outlet, time: Time, tell: Tell, *, rate: float | None = None) -> Tally:
-    """All events of the world's days, published in order, at most `rate` a second."""
+
+def publish_days(world: World, outlet: Outlet, time: Time, tell: Tell, *, rate: float | None = None, faults: Faults = NO_FAULTS) -> Tally:
+    """All events of the world's days, with their faults, published in order, at most `rate` a second."""
     tally = Tally(time.monotonic)
+    if outlet.truth is not None:
+        outlet.truth.record_world(world)
     rows = _ROWS_AT_ONCE if rate is None else max(1, min(_ROWS_AT_ONCE, round(rate)))
-    for events in _make_stretches(world, tally, tell):
-        for first in range(0, len(events), rows):
-            part = events.slice(first, rows)
-            tally.count(part, outlet.publish(part))
+    stretches = _make_stretches(world, tally, tell)
+    for part in disturb(stretches, faults, world.config.seed) if faults.any else (Disturbed.of(events) for events in stretches):
+        for first in range(0, len(part.events), rows):
+            events = part.events.slice(first, rows)
+            tally.count(events, outlet.publish(events))
             if rate is not None:
                 time.sleep(max(0.0, tally.events / rate - tally.seconds))
+        tally.broken += outlet.publish_broken(part) if len(part.notes) else 0
     return tally
 
 

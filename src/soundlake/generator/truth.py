@@ -13,18 +13,22 @@ import pyarrow.parquet as pq
 from soundlake.broker.account import PublishAccount
 from soundlake.broker.protocol import Delivery
 from soundlake.errors import UsageError
+from soundlake.generator.preferences import describe_listeners, describe_tracks, list_preferences
+from soundlake.generator.world import World
 
 
 class TruthFolder:
     """A folder of truth, in files named by the run; a run adds files and touches no others.
 
     `events-*`: acknowledged, as sent. `unsure-*`: may be in the log or not. `broken-*`: acknowledged records that cannot be decoded, by
-    sha256. A table is written down as unsure before it is published: a producer that is killed leaves the truth behind.
+    sha256. Besides `faults-*`, and what is planted: `listeners-*`, `tracks-*`, `preferences-*`.
+
+    A table is written down as unsure before it is published: a producer that is killed leaves the truth behind.
     Raises UsageError where the folder cannot be written to.
     """
 
     def __init__(self, folder: Path, run: str) -> None:
-        self._folder, self._run, self._count = folder, run, 0
+        self._folder, self._run, self._count, self._noted = folder, run, 0, 0
         try:
             folder.mkdir(parents=True, exist_ok=True)
             self._place("run", ".json").write_text(json.dumps({"run": run}) + "\n", encoding="utf-8")
@@ -49,12 +53,21 @@ class TruthFolder:
         """Take down the records that were acknowledged; those whose fate is unknown stand nowhere."""
         lost = {*delivery.failed, *delivery.unsure}
         lines = [json.dumps({"sha256": sha256(value).hexdigest()}) + "\n" for row, value in enumerate(values) if row not in lost]
-        with self._place("broken", ".ndjson").open("a", encoding="utf-8") as file:
-            file.writelines(lines)
+        if lines:
+            with self._place("broken", ".ndjson").open("a", encoding="utf-8") as file:
+                file.writelines(lines)
 
-    def write_table(self, name: str, table: pa.Table) -> None:
-        """Write a table of what is planted, once a run; its name begins with none of the words above."""
-        _write_whole(table, self._place(name, ".parquet"))
+    def record_faults(self, notes: pa.Table) -> None:
+        """Take down which faults befell which events."""
+        self._noted += 1
+        if len(notes):
+            _write_whole(notes, self._place("faults", f"-{self._noted:05d}.parquet"))
+
+    def record_world(self, world: World) -> None:
+        """Write down what is planted: the listeners, the tracks, and each listener's true preference."""
+        _write_whole(describe_listeners(world), self._place("listeners", ".parquet"))
+        _write_whole(describe_tracks(world.catalogue), self._place("tracks", ".parquet"))
+        _write_whole(pa.concat_tables(list_preferences(world)), self._place("preferences", ".parquet"))
 
     def _place(self, kind: str, end: str) -> Path:
         return self._folder / f"{kind}-{self._run}{end}"

@@ -44,6 +44,10 @@ class World:
     catalogue: Catalogue
     user_prefix: str = "listener"
 
+    def name_listener(self, number: int) -> str:
+        """The `user_id` of a listener."""
+        return f"{self.user_prefix}-{number:06d}"
+
     @property
     def _era(self) -> tuple[int, int]:
         return (self.config.start - _EPOCH).days * DAY_MS, (self.config.end - _EPOCH).days * DAY_MS
@@ -65,20 +69,24 @@ class World:
         What is sent after the world's last day (of a sitting over midnight, of a device still offline) is not among them: it is live.
         """
         from_ms = stretch.first_day * DAY_MS
-        events = self._make(stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS)
+        events = self.make_listeners_span(stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS)
         return events.slice(0, int(np.searchsorted(read_sent_ms(events), self._era[1])))
 
     def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
         """The same for any span of time (UTC, epoch ms), a table a block of listeners."""
         count = self.config.listeners
-        return [self._make(first, min(BLOCK_LISTENERS, count - first), from_ms, until_ms) for first in range(0, count, BLOCK_LISTENERS)]
+        return [
+            self.make_listeners_span(first, min(BLOCK_LISTENERS, count - first), from_ms, until_ms)
+            for first in range(0, count, BLOCK_LISTENERS)
+        ]
 
-    def _make(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
+    def make_listeners_span(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
+        """The events of all sittings of some listeners that begin in the span, ordered by the moment they are sent (EVENT_SCHEMA)."""
         scene = set_scene(self.catalogue, self.config.seed, np.arange(first_listener, first_listener + count))
         sittings = plan_sittings(scene.listeners, from_ms, until_ms, self._era)
         queue = fill_queue(scene, sittings)
         hearing = hear(scene, sittings, queue)
-        return write_events(Story(scene, sittings, queue, hearing, act(scene.listeners, queue, hearing)), self.user_prefix)
+        return write_events(Story(scene, sittings, queue, hearing, act(scene.listeners, queue, hearing)), self.name_listener)
 
 
 def make_world(config: GeneratorConfig) -> World:

@@ -1,0 +1,115 @@
+"""What is planted, written out: where listeners stand in the taste space, and what each would most like to hear."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import pyarrow as pa
+
+from soundlake.generator import places
+from soundlake.generator.archetypes import ARCHETYPES
+from soundlake.generator.catalogue import Catalogue
+from soundlake.generator.listeners import Scene, set_scene
+from soundlake.generator.randomness import Floats
+from soundlake.generator.world import World
+
+BEST = 100
+_BLOCK = 256
+
+
+def list_preferences(world: World, *, most_listeners: int = 10_000) -> Iterator[pa.Table]:
+    """The BEST tracks of each listener by true preference, best first: `user_id`, `track_id`, `preference`, `rank` from 1 on.
+
+    The preference is the chance that a new favourite of the listener is this track. It is what discoveries are drawn from, so what they
+    have heard already does not enter into it, nor what all hear from the same editorial lists.
+    """
+    for first in range(0, min(world.config.listeners, most_listeners), _BLOCK):
+        numbers = np.arange(first, min(first + _BLOCK, world.config.listeners, most_listeners))
+        scene = set_scene(world.catalogue, world.config.seed, numbers)
+        yield _rank(world, scene, reckon_preferences(scene))
+
+
+def describe_listeners(world: World, *, most_listeners: int = 10_000) -> pa.Table:
+    """Who the listeners are: country, zone, plan, mixture of archetypes, place in the taste space, clusters of interest."""
+    numbers = np.arange(min(world.config.listeners, most_listeners))
+    listeners = set_scene(world.catalogue, world.config.seed, numbers).listeners
+    names = world.catalogue.cluster_name
+    return pa.table(
+        {
+            "user_id": [world.name_listener(number) for number in numbers.tolist()],
+            "country": [places.PLACES[place][0] for place in listeners.place.tolist()],
+            "time_zone": [places.PLACES[place][1] for place in listeners.place.tolist()],
+            "plan": np.where(listeners.is_free, "free", "premium"),
+            **{f"share_{archetype}": listeners.mixture[:, place] for place, archetype in enumerate(ARCHETYPES)},
+            "interests": [[names[cluster] for cluster in row] for row in listeners.interest_cluster.tolist()],
+            "position": listeners.position.tolist(),
+        }
+    )
+
+
+def describe_tracks(catalogue: Catalogue) -> pa.Table:
+    """What the tracks are: cluster, place of their artist in the taste space, share of all popularity."""
+    cluster = np.repeat(np.arange(len(catalogue.cluster_name)), np.diff(catalogue.cluster_first))
+    return pa.table(
+        {
+            "track_id": catalogue.track_id,
+            "cluster": pa.array(catalogue.cluster_name).take(pa.array(cluster[catalogue.track_artist])),
+            "popularity": np.diff(catalogue.track_reach) / catalogue.track_reach[-1],
+            "position": catalogue.artist_position[catalogue.track_artist].tolist(),
+        }
+    )
+
+
+def reckon_preferences(scene: Scene) -> Floats:
+    """The chance of each track (a column) to be the next discovery of each listener (a row), as `library.discover_artists` draws it."""
+    catalogue, listeners = scene.catalogue, scene.listeners
+    artists = np.zeros((len(listeners.key), catalogue.artists))
+    turning = _reckon_turning(scene)
+    for cluster in range(len(catalogue.cluster_name)):
+        part = slice(catalogue.cluster_first[cluster], catalogue.cluster_first[cluster + 1])
+        weight = np.diff(catalogue.artist_reach)[part]
+        affinity = listeners.position @ catalogue.artist_position[part].T
+        obscure = listeners.obscure_share[:, None]
+        chance = (1 - obscure) * _win(weight / weight.sum(), affinity) + obscure * _win(np.full(len(weight), 1 / len(weight)), affinity)
+        artists[:, part] = turning[:, cluster, None] * chance
+    artists *= 1 - listeners.devotion[:, None]
+    artists[np.arange(len(artists)), listeners.idol] += listeners.devotion
+    weight = np.diff(catalogue.track_reach)
+    of_artist = np.bincount(catalogue.track_artist, weight)
+    return np.asarray(artists[:, catalogue.track_artist] * (weight / of_artist[catalogue.track_artist]))
+
+
+def _reckon_turning(scene: Scene) -> Floats:
+    """How likely each listener turns to each cluster."""
+    listeners, clusters = scene.listeners, len(scene.catalogue.cluster_name)
+    turning = np.repeat(listeners.wander_share[:, None] / clusters, clusters, axis=1)
+    weight = np.diff(listeners.interest_reach, axis=1, prepend=0.0) * (1 - listeners.wander_share[:, None])
+    np.put_along_axis(turning, listeners.interest_cluster, np.take_along_axis(turning, listeners.interest_cluster, 1) + weight, 1)
+    return turning
+
+
+def _win(chance: Floats, affinity: Floats) -> Floats:
+    """The chance of each candidate to be drawn and, of two drawn, to be the nearer one."""
+    order = np.argsort(affinity, axis=1)
+    sorted_chance = chance[order]
+    below = np.cumsum(sorted_chance, axis=1) - sorted_chance
+    won = np.empty_like(affinity, dtype=float)
+    np.put_along_axis(won, order, sorted_chance**2 + 2 * sorted_chance * below, 1)
+    return won
+
+
+def _rank(world: World, scene: Scene, preference: Floats) -> pa.Table:
+    count = min(BEST, preference.shape[1])
+    best = np.argpartition(-preference, count - 1, axis=1)[:, :count]
+    order = np.argsort(-np.take_along_axis(preference, best, 1), axis=1, kind="stable")
+    best = np.take_along_axis(best, order, 1)
+    users = pa.array([world.name_listener(number) for number in scene.listeners.number.tolist()])
+    return pa.table(
+        {
+            "user_id": users.take(pa.array(np.repeat(np.arange(len(best)), count))),
+            "track_id": world.catalogue.track_id.take(pa.array(best.ravel())),
+            "preference": np.take_along_axis(preference, best, 1).ravel(),
+            "rank": np.tile(np.arange(1, count + 1), len(best)),
+        }
+    )

@@ -1,0 +1,80 @@
+from datetime import date
+
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet as pq
+import pytest
+
+from soundlake.errors import DataError, UsageError
+from soundlake.generator import GeneratorConfig, generate_events
+from soundlake.generator.catalogue_file import read_music
+
+GOOD = {
+    "track_id": ["a1", "a2", "b1", "b1"],
+    "track_name": ["One", "Two", "שיר", "שיר"],
+    "track_artist": ["Ann", "Ann", "Bo", "Bo"],
+    "duration_ms": [200_000, 180_000, 240_500, 240_500],
+    "track_popularity": [10, 90, 50, 50],
+    "playlist_genre": ["pop", "pop", "rock", None],
+    "track_album_release_date": ["2019", "2020-05", "2021-05-06", None],
+}
+
+
+@pytest.fixture
+def write(tmp_path):
+    def write(name: str = "tracks.parquet", **changes):
+        table = pa.table({column: values for column, values in (GOOD | changes).items() if values is not None})
+        path = tmp_path / name
+        pq.write_table(table, path) if name.endswith("parquet") else pyarrow.csv.write_csv(table, path)
+        return path
+
+    return write
+
+
+@pytest.mark.parametrize("name", ["tracks.parquet", "tracks.csv"])
+def test_a_file_is_read_under_its_usual_names_and_each_track_once(write, name):
+    music = read_music(write(name))
+    assert music["track_id"].to_pylist() == ["a1", "a2", "b1"]
+    assert music["artist_name"].to_pylist() == ["Ann", "Ann", "Bo"]
+    assert music["release_day"].to_pylist() == [
+        (day - date(1970, 1, 1)).days for day in (date(2019, 1, 1), date(2020, 5, 1), date(2021, 5, 6))
+    ]
+    assert not any(column.null_count for column in music.columns)
+
+
+def test_events_carry_the_ids_of_the_file(write):
+    config = GeneratorConfig(listeners=5, days=4, catalog=write())
+    ids = {identity for table in generate_events(config) for identity in table["track_id"].drop_null().to_pylist()}
+    assert ids == {"a1", "a2", "b1"}
+
+
+def test_a_missing_column_is_named_with_what_was_looked_for(write):
+    with pytest.raises(DataError, match=r"no column for duration_ms .*track_duration_ms"):
+        read_music(write(duration_ms=None))
+
+
+@pytest.mark.parametrize(
+    ("column", "values", "message"),
+    [
+        ("duration_ms", [200_000, -5, 1, 240_500], r"column duration_ms, row 3: -5 is not from 1000"),
+        ("duration_ms", ["200000", "long", "1", "2"], r"column duration_ms, row 3: 'long' is not a number"),
+        ("track_artist", ["Ann", " ", "Bo", "Bo"], r"column track_artist, row 3: ' ' is empty"),
+        ("track_id", ["a", "b", None, "c"], r"column track_id, row 4: None is empty"),
+    ],
+    ids=["negative", "text", "blank artist", "no id"],
+)
+def test_nonsense_is_named_by_column_and_row(write, column, values, message):
+    with pytest.raises(DataError, match=message):
+        read_music(write(**{column: values}))
+
+
+def test_an_empty_file_is_refused(write):
+    with pytest.raises(DataError, match="no tracks"):
+        read_music(write(**{name: pa.array([], pa.string()) for name in GOOD}))
+
+
+def test_a_file_that_is_no_parquet_is_refused(tmp_path):
+    path = tmp_path / "notes.parquet"
+    path.write_text("nothing of the kind")
+    with pytest.raises(UsageError, match="--catalog"):
+        read_music(path)

@@ -1,0 +1,86 @@
+from datetime import date
+from itertools import pairwise
+
+import pyarrow as pa
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from soundlake.generator import generate_events, make_world
+from soundlake.generator.sittings import DAY_MS, HOUR_MS
+
+
+def collect(config) -> pa.Table:
+    return pa.concat_tables(generate_events(config)).combine_chunks()
+
+
+def test_the_same_seed_gives_the_same_events_field_for_field_in_the_same_order(vary, small_events):
+    assert collect(vary()).equals(small_events.combine_chunks())
+
+
+def test_another_seed_gives_other_events(vary, small_events):
+    assert not set(collect(vary(seed=6))["event_id"].to_pylist()) & set(small_events["event_id"].to_pylist())
+
+
+def test_another_catalogue_gives_other_event_ids(vary, small_events):
+    assert not set(collect(vary(tracks=900))["event_id"].to_pylist()) & set(small_events["event_id"].to_pylist())
+
+
+def test_adding_listeners_does_not_change_those_that_were_there(vary, small_events):
+    more = collect(vary(listeners=47))
+    of_before = more.filter(pa.compute.is_in(more["user_id"], small_events["user_id"].unique()))
+    assert len(more) > len(of_before)
+    assert of_before.sort_by("event_id").equals(small_events.sort_by("event_id").combine_chunks())
+
+
+@settings(max_examples=12, deadline=None)
+@given(cuts=st.lists(st.integers(1, 8 * 24 - 1), max_size=4, unique=True))
+def test_events_do_not_depend_on_the_spans_they_are_made_in(small_world, cuts):
+    start_ms = (date(2026, 3, 25) - date(1970, 1, 1)).days * DAY_MS
+    edges = [start_ms + hour * HOUR_MS for hour in (0, *sorted(cuts), 8 * 24)]
+    parts = [table for first, end in pairwise(edges) for table in small_world.make_span(first, end)]
+    whole = pa.concat_tables(small_world.make_span(edges[0], edges[-1]))
+    assert pa.concat_tables(parts).sort_by("event_id").equals(whole.sort_by("event_id"))
+
+
+def test_listeners_of_one_block_and_of_many_are_the_same(small_world, small_events):
+    start_ms = (date(2026, 3, 25) - date(1970, 1, 1)).days * DAY_MS
+    alone = [small_world.make_listeners_span(number, 1, start_ms, start_ms + 8 * DAY_MS) for number in range(30)]
+    together = pa.concat_tables(small_world.make_span(start_ms, start_ms + 8 * DAY_MS))
+    assert pa.concat_tables(alone).sort_by("event_id").equals(together.sort_by("event_id"))
+
+
+def test_events_of_a_stretch_are_in_the_order_they_are_sent(small_world):
+    for stretch in small_world.list_stretches():
+        sent = small_world.make_events(stretch)["produced_at"].to_numpy()
+        assert (sent[1:] >= sent[:-1]).all()
+
+
+@pytest.mark.parametrize("listeners", [1, 3])
+def test_a_world_of_few_listeners_can_be_told(vary, listeners):
+    events = collect(vary(listeners=listeners, days=60))
+    assert 0 < len(set(events["user_id"].to_pylist())) <= listeners
+
+
+def test_the_days_of_a_longer_story_are_those_of_a_shorter_one(vary):
+    short, long = make_world(vary(listeners=20)), make_world(vary(listeners=20, days=9))
+    steady = [  # newcomers and leavers move with the length of the story
+        number for number in range(20) if _stays(long, number)
+    ]
+    names = {f"listener-{number:06d}" for number in steady}
+    first_days = [table.filter(pa.compute.is_in(table["user_id"], pa.array(list(names)))) for table in _tell(short)]
+    ids = {identity for table in _tell(long) for identity in table["event_id"].to_pylist()}
+    assert {identity for table in first_days for identity in table["event_id"].to_pylist()} <= ids
+
+
+def _tell(world):
+    return [world.make_events(stretch) for stretch in world.list_stretches()]
+
+
+def _stays(world, number) -> bool:
+    import numpy as np
+
+    from soundlake.generator.listeners import make_listeners
+
+    listener = make_listeners(world.catalogue, world.config.seed, np.array([number]))
+    return bool(np.isinf(listener.joins[0]) and np.isinf(listener.leaves[0]))
