@@ -24,14 +24,15 @@ class BronzeBuilder:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
+        self.storage_options: dict[str, str] = {}
         self.batches = dict.fromkeys(TOPIC_OF_TABLE, 0)
         self.offsets = dict.fromkeys(TOPIC_OF_TABLE, 0)
         self._seconds = 0
         for table in TOPIC_OF_TABLE:
             self.make_anew(table)
 
-    def uri(self, name: str) -> str:
-        return f"{self.folder.absolute().as_uri()}/bronze/{name}"
+    def uri(self, name: str, layer: str = "bronze") -> str:
+        return f"{self.folder.absolute().as_uri()}/{layer}/{name}"
 
     def last_batch(self, name: str) -> int:
         return self.batches[name]

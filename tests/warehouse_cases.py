@@ -7,6 +7,8 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
+from soundlake.contract import LIVE_TOPIC_OF_TYPE
+
 Event = dict[str, Any]
 START = datetime(2026, 2, 27, 20, tzinfo=UTC)
 SOURCES = ("extended", "short", "live", "recent", "lastfm", "listenbrainz", "generator", "api")
@@ -63,12 +65,15 @@ class Listening:
             ref = {"source_ref": f"short:{end:%Y-%m-%dT%H:%M:%SZ}", "played_at": end - timedelta(milliseconds=heard)}
             told = {"content_type": self.random.choice([None, None, "episode"]) if song["episode"] else None} | ref
         elif source == "recent":
-            told = {"played_at": end, "ms_played": None, "track_id": song["track_id"], "duration_ms": song["duration_ms"], "content_type": "track"}
+            known = {"track_id": song["track_id"], "duration_ms": song["duration_ms"], "content_type": "track"}
+            told = {"played_at": end, "ms_played": None} | known
         elif source in ("lastfm", "listenbrainz"):
             told = {"ms_played": None, "track_name": song["track_name"].upper() + " "}
         else:
-            told = {"track_id": song["track_id"] if self.random.random() < 0.8 else None, "duration_ms": song["duration_ms"],
-                    "content_type": kind if self.random.random() < 0.8 else None, "device_type": self.random.choice(["mobile", "car", None])}  # fmt: skip
+            track_id = song["track_id"] if self.random.random() < 0.8 else None
+            content_type = kind if self.random.random() < 0.8 else None
+            device = self.random.choice(["mobile", "car", None])
+            told = {"track_id": track_id, "content_type": content_type, "device_type": device, "duration_ms": song["duration_ms"]}
         basis = {"extended": "derived_from_end", "short": "derived_from_end", "live": "measured"}.get(source, "reported")
         names = {"extended": "spotify_export", "short": "spotify_export", "live": "spotify_live", "recent": "spotify_recent"}
         return event | {"played_at_basis": basis, "source": names.get(source, source)} | told
@@ -76,7 +81,8 @@ class Listening:
     def corrupt(self, event: Event) -> Event:
         """The same event again: repeated, changed, broken, or as another type."""
         change: Event = self.random.choice([
-            {}, {}, {"ms_played": 45_000}, {"track_id": None}, {"content_type": "episode"}, {"content_type": None}, {"content_type": "video"},
+            {}, {}, {"ms_played": 45_000}, {"track_id": None}, {"content_type": "episode"}, {"content_type": None},
+            {"content_type": "video"},
             {"played_at": event["played_at"] + timedelta(days=1)}, {"user_id": "listener 0"}, {"user_id": None}, {"duration_ms": 0},
             {"event_type": "like"}, {"artist_name": "Artist 3"}, {"track_name": None}, {"track_name": "  título  1"}, {"track_id": "id000"},
             {"event_id": self.make_uuid(), "user_id": None}, {"ms_played": 2**62}, {"produced_at": START + timedelta(days=3)},
@@ -90,5 +96,5 @@ class Listening:
                 "track_name": song["track_name"], "action": "add" if kind == "playlist" else "like", "source": "generator"}  # fmt: skip
 
     def choose_table(self, event: Event) -> str:
-        live = {"play": "plays", "skip": "skips", "like": "likes", "playlist": "playlists", "now_playing": "now_playing"}[event["event_type"]]
-        return "history" if event["source"] in ("spotify_export", "lastfm", "listenbrainz") or self.random.random() < 0.2 else live
+        is_imported = event["source"] in ("spotify_export", "lastfm", "listenbrainz") or self.random.random() < 0.2
+        return "history" if is_imported else LIVE_TOPIC_OF_TYPE[event["event_type"]].table

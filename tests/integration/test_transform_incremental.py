@@ -40,7 +40,8 @@ def read_tables(folder):
     with duckdb.connect(str(folder / "build.duckdb"), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
         names = connection.execute(
-            "select table_schema, table_name from information_schema.tables where table_schema in ('silver', 'gold') or table_name = 'currently_playing'"
+            "select table_schema, table_name from information_schema.tables "
+            "where table_schema in ('silver', 'gold') or table_name = 'currently_playing'"
         ).fetchall()
         return {name: read_rows(connection, f'"{schema}"."{name}"') for schema, name in sorted(names) if name not in OF_ONE_BUILD}
 
@@ -88,7 +89,8 @@ def test_dbt_killed_between_and_within_models_is_repaired_by_the_next_build(bron
     append(bronze, first)
     warehouse.transform()
     append(bronze, second)
-    for model, event in [("open_plays", "finished"), ("silver_plays", "started"), ("silver_plays", "finished"), ("listener_tracks", "started")]:
+    points = [("open_plays", "finished"), ("silver_plays", "started"), ("silver_plays", "finished"), ("listener_tracks", "started")]
+    for model, event in points:
 
         def kill(node, what, model=model, event=event):
             if (node, what) == (model, event):

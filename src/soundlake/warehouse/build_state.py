@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -29,10 +29,14 @@ create table if not exists raw.builds (
 
 
 class BronzeLake(Protocol):
-    """What a build must know of the lake's bronze tables."""
+    """What a build must know of the lake: its bronze tables, and where copies go."""
 
-    def uri(self, name: str) -> str:
-        """Where the Delta table stands."""
+    @property
+    def storage_options(self) -> Mapping[str, str]:
+        """What Delta needs to reach it."""
+
+    def uri(self, name: str, layer: str = "bronze") -> str:
+        """Where the Delta table of that layer stands."""
 
     def last_batch(self, name: str) -> int:
         """The highest `_batch` of the table; 0 when it has none."""
@@ -118,12 +122,23 @@ def finish_build(connection: duckdb.DuckDBPyConnection, plan: Plan, now: datetim
     connection.execute("commit")
 
 
-def last_finished(connection: duckdb.DuckDBPyConnection) -> tuple[int, datetime] | None:
-    """Number and end of the last build that ended well."""
-    row = connection.execute(
-        "select build, finished_at from raw.builds where finished_at is not null order by build desc limit 1"
-    ).fetchone()
-    return None if row is None else (int(row[0]), row[1])
+@dataclass(frozen=True)
+class FinishedBuild:
+    """A build that ended well; `previous` is the number of the one that did so before it."""
+
+    number: int
+    previous: int | None
+    is_full_refresh: bool
+    finished_at: datetime
+
+
+def last_finished(connection: duckdb.DuckDBPyConnection) -> FinishedBuild:
+    """The last build that ended well; there is one."""
+    rows = connection.execute(
+        "select build, is_full_refresh, finished_at from raw.builds where finished_at is not null order by build desc limit 2"
+    ).fetchall()
+    number, is_full_refresh, finished_at = rows[0]
+    return FinishedBuild(number, rows[1][0] if len(rows) > 1 else None, is_full_refresh, finished_at)
 
 
 def _read_past(connection: duckdb.DuckDBPyConnection, fingerprint: str) -> tuple[int, bool, str | None]:

@@ -14,6 +14,7 @@ from typing import Any
 
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
+from dbt.contracts.graph.manifest import Manifest
 
 NODE_EVENTS = {"LogStartLine": "started", "LogModelResult": "finished", "LogTestResult": "finished"}
 
@@ -32,13 +33,13 @@ def main() -> None:
             answer({"event": NODE_EVENTS[event.info.name], "node": event.data.node_info.node_name})
 
     threading.Thread(target=end_with_parent, args=(os.getppid(),), daemon=True).start()
-    manifest = None
+    manifest: Manifest | None = None
     for line in sys.stdin:
         runner = dbtRunner(manifest=manifest, callbacks=[forward])
         request = json.loads(line)
         if manifest is None and request["reuse_manifest"]:
             parsed = runner.invoke(["parse"])
-            manifest = parsed.result if parsed.success else None
+            manifest = parsed.result if isinstance(parsed.result, Manifest) else None
             runner = dbtRunner(manifest=manifest, callbacks=[forward])
         outcome = describe_result(runner.invoke(request["arguments"]))
         release_database()

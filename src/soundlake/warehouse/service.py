@@ -17,9 +17,10 @@ from soundlake.errors import DataError, Permanent, UsageError
 from soundlake.warehouse.build_state import BronzeLake, Plan, begin_build, finish_build, last_finished, open_build, plan_build
 from soundlake.warehouse.dbt_process import DbtProcess, DbtResult, Progress
 from soundlake.warehouse.extensions import provide_extensions
+from soundlake.warehouse.lake_copies import copy_to_lake
 from soundlake.warehouse.lock import hold_build_lock
 from soundlake.warehouse.publish import publish_snapshot
-from soundlake.warehouse.snapshot import current_id
+from soundlake.warehouse.snapshot import current_id, open_snapshot
 
 PROJECT = Path(__file__).parents[3] / "dbt"
 BUILD = "build.duckdb"
@@ -142,14 +143,14 @@ class Warehouse:
         return result
 
     def _publish(self) -> str:
-        with duckdb.connect(str(self.folder / BUILD)) as connection:
+        with open_build(self.folder / BUILD) as connection:
             connection.execute("checkpoint")
-            finished = last_finished(connection)
-        assert finished is not None
-        build, moment = finished
-        snapshot_id = f"{moment.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build:06d}"
+            build = last_finished(connection)
+        snapshot_id = f"{build.finished_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build.number:06d}"
         if current_id(self.folder) != snapshot_id:
             publish_snapshot(self.folder / BUILD, self.folder, snapshot_id)
+        with open_snapshot(self.folder) as snapshot:
+            copy_to_lake(snapshot.connection, self._lake, build.number, build.previous, whole=build.is_full_refresh)
         return snapshot_id
 
 

@@ -1,0 +1,52 @@
+"""Copies of the warehouse's tables in the lake: Delta tables, one version a build."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import pyarrow as pa
+from deltalake import CommitProperties, DeltaTable, WriterProperties, write_deltalake
+from deltalake.exceptions import TableNotFoundError
+from deltalake.transaction import Transaction
+
+from soundlake.lake.faults import explain_faults
+
+BUILD_APP_ID = "warehouse/build"
+RETENTION_HOURS = 24
+_VERSIONS_PER_VACUUM = 60
+
+
+def copied_build(uri: str, storage_options: Mapping[str, str]) -> int | None:
+    """The build that the copy was last made of; None if there is no copy."""
+    try:
+        return DeltaTable(uri, storage_options=dict(storage_options)).transaction_version(BUILD_APP_ID)
+    except TableNotFoundError:
+        return None
+
+
+def write_copy(
+    uri: str,
+    rows: pa.RecordBatchReader,
+    build: int,
+    storage_options: Mapping[str, str],
+    *,
+    partition: str | None = None,
+    only: Sequence[str] | None = None,
+) -> None:
+    """Make the copy hold these rows as of this build, in one commit; with `only`, replace just those values of the partition column."""
+    predicate = None if only is None else f"{partition} in ({', '.join(repr(value) for value in only)})"
+    with explain_faults(uri):
+        write_deltalake(
+            uri,
+            rows,
+            mode="overwrite",
+            partition_by=None if partition is None else [partition],
+            predicate=predicate,
+            schema_mode=None if predicate else "overwrite",
+            storage_options=dict(storage_options),
+            writer_properties=WriterProperties(compression="ZSTD"),
+            commit_properties=CommitProperties(app_transactions=[Transaction(BUILD_APP_ID, build)]),
+        )
+        table = DeltaTable(uri, storage_options=dict(storage_options))
+        if table.version() % _VERSIONS_PER_VACUUM == _VERSIONS_PER_VACUUM - 1:
+            table.vacuum(RETENTION_HOURS, dry_run=False, enforce_retention_duration=False)
