@@ -20,6 +20,7 @@ PartitionFilter = list[tuple[str, str, str | list[str]]]
 VACUUM_RETENTION_HOURS = 24
 """A file that no commit names may still be on its way into one: it is left alone for this long."""
 
+_CROWDED_FILES = 200  # a commit's cost grows with the table's files: 5 ms of CPU with 3, 36 ms with 2,000
 _MARGIN = timedelta(minutes=10)  # events of the hour that has just ended are still arriving
 
 
@@ -34,7 +35,7 @@ class Compaction:
 
 
 def compact_table(table: DeltaTable, layout: TableLayout, now: datetime) -> Compaction:
-    """Rewrite the partitions whose time is over and that hold more than one file; others keep writing meanwhile."""
+    """Rewrite the partitions that `plan_compaction` names, and drop expired log files; others keep writing meanwhile."""
     before = after = 0
     for chosen in plan_compaction(count_files(table, layout), layout, now):
         with explain_faults(table.table_uri):
@@ -43,6 +44,8 @@ def compact_table(table: DeltaTable, layout: TableLayout, now: datetime) -> Comp
             )
         before += done["numFilesRemoved"]
         after += done["numFilesAdded"]
+    with explain_faults(table.table_uri):
+        table.cleanup_metadata()
     return Compaction(layout.name, before, after)
 
 
@@ -60,7 +63,7 @@ def count_files(table: DeltaTable, layout: TableLayout) -> dict[Cell, int]:
 
 
 def plan_compaction(counts: dict[Cell, int], layout: TableLayout, now: datetime) -> list[PartitionFilter]:
-    """The filters that reach every partition that is over and holds several files, one a commit.
+    """The filters that reach every partition that holds several files and is over, or is crowded; one a commit.
 
     Partitions are taken together by all columns but the last (the hours of a day, the months of a year).
     """
@@ -68,7 +71,7 @@ def plan_compaction(counts: dict[Cell, int], layout: TableLayout, now: datetime)
     first_open = tuple(current[: len(layout.partition_by)])
     groups: dict[Cell, list[str]] = defaultdict(list)
     for cell, count in sorted(counts.items()):
-        if count > 1 and cell < first_open:
+        if count > 1 and (cell < first_open or count >= _CROWDED_FILES):
             groups[cell[:-1]].append(cell[-1])
     *outer, last = layout.partition_by
     return [

@@ -11,8 +11,8 @@ from soundlake.contract.topics import DAILY
 
 TABLE_PROPERTIES = {
     "delta.checkpointInterval": "100",
-    # A commit every two seconds makes 10,000 log files in six hours; opening a table lists them all.
-    "delta.logRetentionDuration": "interval 6 hours",
+    # A commit every two seconds makes 1,800 log files an hour, and each commit lists them all.
+    "delta.logRetentionDuration": "interval 2 hours",
     "delta.deletedFileRetentionDuration": "interval 24 hours",
 }
 """What every bronze table is made with; nothing here needs more than protocol (1,2), which all engines read."""

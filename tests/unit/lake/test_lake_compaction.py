@@ -86,6 +86,13 @@ def test_a_plan_joins_the_hours_of_a_day_and_the_months_of_a_year():
     ]
 
 
+def test_an_open_hour_is_taken_only_when_it_is_crowded():
+    now = datetime(2024, 2, 29, 11, 30, tzinfo=UTC)
+    counts = {("2024", "02", "29", "11"): 199, ("2024", "02", "29", "12"): 200}
+    wanted = [("year", "=", "2024"), ("month", "=", "02"), ("day", "=", "29"), ("hour", "in", ["12"])]
+    assert plan_compaction(counts, LAYOUTS["plays"], now) == [wanted]
+
+
 def test_positions_are_kept_by_checkpoints(lake):
     for offset in range(105):
         lake.table("plays").append(ROWS.empty_table(), [Move(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
