@@ -8,8 +8,8 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import altair as alt
 
+from soundlake.dashboard.answers import Bucket, DeviceBucket, Hour
 from soundlake.dashboard.formats import format_count, format_days, format_device, format_share
-from soundlake.dashboard.queries import Bucket, DeviceBucket, Hour
 from soundlake.dashboard.theme import Palette
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")

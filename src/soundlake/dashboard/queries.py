@@ -6,20 +6,23 @@ a skip rate only about those of which the source says whether they were skipped.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from datetime import date
-from typing import Any, Literal
+from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from soundlake.dashboard.filters import Extent, Filters
-
-Content = Literal["track", "artist", "album"]
-Measure = Literal["plays", "time"]
-Grain = Literal["day", "week", "month"]
-
-_MOST_DAYS = 120
-_MOST_WEEKS = 110
+from soundlake.dashboard.answers import (
+    Bucket,
+    Content,
+    DeviceBucket,
+    DeviceUse,
+    Grain,
+    Hour,
+    Measure,
+    Ranked,
+    Recommendation,
+    Summary,
+)
+from soundlake.dashboard.filters import Filters
 
 _CHOSEN = """
     chosen as (
@@ -33,137 +36,6 @@ _CHOSEN = """
     ),
     listens as (select * from chosen where is_listen)
 """
-
-
-@dataclass(frozen=True)
-class Summary:
-    """The figures of a window; `skip_rate` is null where no source says whether plays were skipped."""
-
-    plays: int
-    heard_ms: int
-    tracks: int
-    artists: int
-    listeners: int
-    days: int
-    started: int
-    skip_rate: float | None
-
-
-@dataclass(frozen=True)
-class Bucket:
-    """One day, week (from Monday) or month of a window, also one without a play; `first` and `last` are its days inside the window."""
-
-    first: date
-    last: date
-    plays: int
-    heard_ms: int
-    tracks: int
-    artists: int
-    listeners: int
-    skip_rate: float | None
-
-
-@dataclass(frozen=True)
-class Ranked:
-    """One place of a top list; `share` is of all plays (or all time) that the filters leave, and the track's own fields are null else."""
-
-    name: str
-    by: str | None
-    plays: int
-    heard_ms: int
-    share: float
-    track_id: str | None
-    is_synthetic: bool
-
-
-@dataclass(frozen=True)
-class Hour:
-    """Plays of one hour of the week; weekday 1 is Monday, hours are UTC."""
-
-    weekday: int
-    hour: int
-    plays: int
-
-
-@dataclass(frozen=True)
-class DeviceBucket:
-    """How many plays were started on one device type in a bucket."""
-
-    first: date
-    last: date
-    device: str
-    started: int
-
-
-@dataclass(frozen=True)
-class DeviceUse:
-    """What one device type was used for in the window."""
-
-    device: str
-    started: int
-    plays: int
-    heard_ms: int
-    skip_rate: float | None
-
-
-@dataclass(frozen=True)
-class Recommendation:
-    """One recommended track; `source` names the model, `reason` says why in words."""
-
-    rank: int
-    track_id: str
-    track_name: str | None
-    artist_name: str | None
-    album_name: str | None
-    score: float
-    source: str
-    reason: str | None
-    is_synthetic: bool
-
-
-def choose_grain(days: int) -> Grain:
-    """The grain in which so many days make a readable chart."""
-    if days <= _MOST_DAYS:
-        return "day"
-    return "week" if days <= _MOST_WEEKS * 7 else "month"
-
-
-def find_extent(cursor: DuckDBPyConnection, listener: str | None) -> Extent | None:
-    """The first and last play of one listener or of all; None where there is none."""
-    first, last = _fetch(
-        cursor,
-        """
-        select min(played_at), max(played_at)
-        from silver.silver_plays
-        where cast($listener as varchar) is null or user_id = $listener
-        """,
-        listener=listener,
-    )[0]
-    return None if first is None else Extent(first, last)
-
-
-def list_listeners(cursor: DuckDBPyConnection, limit: int) -> tuple[str, ...]:
-    """The listeners with the most plays, the first of them first."""
-    rows = _fetch(
-        cursor,
-        "select user_id from silver.silver_plays group by user_id order by count(*) filter (is_listen) desc, user_id limit $limit",
-        limit=limit,
-    )
-    return tuple(row[0] for row in rows)
-
-
-def count_listeners(cursor: DuckDBPyConnection) -> int:
-    """How many listeners there are."""
-    return int(_fetch(cursor, "select count(distinct user_id) from silver.silver_plays")[0][0])
-
-
-def list_devices(cursor: DuckDBPyConnection) -> tuple[str, ...]:
-    """The device types that occur, the most used first."""
-    rows = _fetch(
-        cursor,
-        "select coalesce(device_type, 'unknown') as device from silver.silver_plays group by device order by count(*) desc, device",
-    )
-    return tuple(row[0] for row in rows)
 
 
 def summarize(cursor: DuckDBPyConnection, filters: Filters) -> Summary:

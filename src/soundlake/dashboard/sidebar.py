@@ -6,7 +6,7 @@ from datetime import date
 
 import streamlit as st
 
-from soundlake.dashboard import queries
+from soundlake.dashboard import choices
 from soundlake.dashboard.filters import CUSTOM_PERIOD, DEFAULT_PERIOD, PERIODS, Extent, Filters, resolve_window
 from soundlake.dashboard.formats import format_count, format_device
 from soundlake.dashboard.page import Page, View
@@ -19,13 +19,13 @@ _LISTENERS_OFFERED = 500
 
 def choose_view(reader: Reader, page: Page, whole: Extent) -> View | None:
     """Draws the filters and reads them; None where the chosen listener has no plays."""
-    listeners = reader.ask(queries.list_listeners, _LISTENERS_OFFERED)
+    listeners = reader.ask(choices.list_listeners, _LISTENERS_OFFERED)
     with st.sidebar:
         listener = _choose_listener(reader, listeners)
         period = _choose_period(page)
         days = _choose_days(page, whole) if period == CUSTOM_PERIOD else ()
         devices = _choose_devices(reader, page)
-        extent = reader.ask(queries.find_extent, listener)
+        extent = reader.ask(choices.find_extent, listener)
         if extent is None:
             return None
     return View(
@@ -38,7 +38,7 @@ def choose_view(reader: Reader, page: Page, whole: Extent) -> View | None:
 
 
 def _choose_listener(reader: Reader, listeners: tuple[str, ...]) -> str | None:
-    count = reader.ask(queries.count_listeners)
+    count = reader.ask(choices.count_listeners)
     more = f" The {len(listeners)} most active are listed; type the name of any other." if count > len(listeners) else ""
     chosen: str | None = st.selectbox(
         "Listener",
@@ -85,7 +85,7 @@ def _choose_days(page: Page, whole: Extent) -> tuple[date, ...]:
 def _choose_devices(reader: Reader, page: Page) -> tuple[str, ...]:
     chosen: list[str] = st.multiselect(
         "Devices",
-        reader.ask(queries.list_devices),
+        reader.ask(choices.list_devices),
         format_func=format_device,
         key="device",
         bind="query-params",

@@ -8,7 +8,8 @@ from itertools import pairwise
 import pytest
 from duckdb import DuckDBPyConnection
 
-from soundlake.dashboard import queries
+from soundlake.dashboard import choices, queries
+from soundlake.dashboard.answers import Grain, Measure
 from soundlake.dashboard.filters import Filters, Window
 
 WINDOW = Window(datetime(2026, 1, 14, tzinfo=UTC), datetime(2026, 2, 11, tzinfo=UTC))
@@ -63,7 +64,7 @@ def test_the_summary_counts_the_listens(snapshot: DuckDBPyConnection, filters: F
 
 @pytest.mark.parametrize("grain", ["day", "week", "month"])
 def test_the_buckets_cover_the_window_without_gaps_and_add_up(
-    snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict], grain: queries.Grain
+    snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict], grain: Grain
 ) -> None:
     buckets = queries.trace(snapshot, filters, grain)
     assert buckets[0].first == WINDOW.first_day
@@ -83,7 +84,7 @@ def test_weeks_begin_on_monday(snapshot: DuckDBPyConnection) -> None:
 
 @pytest.mark.parametrize("measure", ["plays", "time"])
 def test_the_ranking_is_in_order_and_its_shares_are_of_everything(
-    snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict], measure: queries.Measure
+    snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict], measure: Measure
 ) -> None:
     listens = [play for play in rows if play["is_listen"]]
     whole = len(listens) if measure == "plays" else sum(play["heard_ms"] for play in listens)
@@ -122,9 +123,9 @@ def test_spoken_content_is_left_out(snapshot: DuckDBPyConnection) -> None:
 
 def test_listeners_come_with_the_busiest_first(snapshot: DuckDBPyConnection) -> None:
     counts = dict(snapshot.execute("select user_id, count(*) from silver.silver_plays where is_listen group by all").fetchall())
-    listeners = queries.list_listeners(snapshot, 4)
+    listeners = choices.list_listeners(snapshot, 4)
     assert listeners == tuple(sorted(counts, key=lambda name: (-counts[name], name))[:4])
-    assert queries.count_listeners(snapshot) == len(counts)
+    assert choices.count_listeners(snapshot) == len(counts)
 
 
 def test_recommendations_come_in_their_order(snapshot: DuckDBPyConnection) -> None:

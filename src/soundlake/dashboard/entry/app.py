@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 import streamlit as st
 
-from soundlake.dashboard import queries
+from soundlake.dashboard import choices
 from soundlake.dashboard.filters import Filters
 from soundlake.dashboard.formats import escape_markdown, format_days, format_device
 from soundlake.dashboard.freshness import wait_for_snapshot, watch_snapshots
@@ -44,7 +44,7 @@ def _follow_snapshots(folder: Path) -> Readers:
 
 
 def _show_data(page: Page, readers: Readers, reader: Reader) -> None:
-    whole = reader.ask(queries.find_extent, None)
+    whole = reader.ask(choices.find_extent, None)
     if whole is None:
         st.info("The snapshot holds no plays yet. They appear here by themselves once there are some.", icon=":material/hourglass_empty:")
     elif view := choose_view(reader, page, whole):

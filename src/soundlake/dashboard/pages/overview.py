@@ -8,6 +8,7 @@ from dataclasses import dataclass
 import streamlit as st
 
 from soundlake.dashboard import queries
+from soundlake.dashboard.answers import Bucket, Summary, choose_grain
 from soundlake.dashboard.charts import draw_amounts
 from soundlake.dashboard.filters import find_previous_window
 from soundlake.dashboard.formats import (
@@ -21,7 +22,6 @@ from soundlake.dashboard.formats import (
 )
 from soundlake.dashboard.page import Page, View
 from soundlake.dashboard.pages.top_content import list_places
-from soundlake.dashboard.queries import Bucket, Summary
 from soundlake.dashboard.ranking import Place, show_ranking
 
 _COLUMNS = 3
@@ -92,7 +92,7 @@ _SKIPS = Figure(
 
 def render(view: View) -> None:
     """Draws the page."""
-    grain = queries.choose_grain(view.filters.window.days)
+    grain = choose_grain(view.filters.window.days)
     buckets = view.ask(queries.trace, view.filters, grain)
     _show_figures(view, buckets)
     st.subheader(f"Plays by {grain}", anchor=False)

@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from soundlake.dashboard import queries
+from soundlake.dashboard.answers import Recommendation
 from soundlake.dashboard.formats import escape_markdown
 from soundlake.dashboard.links import find_spotify_link
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.queries import Recommendation
 from soundlake.dashboard.ranking import Place, show_ranking
 from soundlake.dashboard.sidebar import LISTENER_KEY
 

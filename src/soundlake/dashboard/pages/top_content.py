@@ -7,9 +7,9 @@ from collections.abc import Sequence
 import streamlit as st
 
 from soundlake.dashboard import queries
+from soundlake.dashboard.answers import Content, Measure, Ranked
 from soundlake.dashboard.formats import format_count, format_duration, format_share
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.queries import Content, Measure, Ranked
 from soundlake.dashboard.ranking import Place, show_ranking
 
 _TOP = 10

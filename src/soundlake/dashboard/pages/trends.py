@@ -6,11 +6,11 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from soundlake.dashboard import queries
+from soundlake.dashboard import choices, queries
+from soundlake.dashboard.answers import Bucket, Grain, choose_grain
 from soundlake.dashboard.charts import WEEKDAYS, draw_amounts, draw_device_mix, draw_rate, draw_week
 from soundlake.dashboard.formats import format_count, format_device, format_duration, format_share
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.queries import Bucket, Grain
 from soundlake.dashboard.ranking import Place, show_ranking
 from soundlake.dashboard.theme import assign_colours
 
@@ -47,7 +47,7 @@ def _choose_course(view: View) -> tuple[str, Grain]:
             "Measure", list(_MEASURES), default="Plays", required=True, key="measure", bind="query-params", wrap=True
         )
         grain = st.segmented_control("By", [_AUTOMATIC, *_GRAINS], default=_AUTOMATIC, required=True, key="grain", bind="query-params")
-    return title, _GRAINS.get(grain) or queries.choose_grain(view.filters.window.days)
+    return title, _GRAINS.get(grain) or choose_grain(view.filters.window.days)
 
 
 def _show_week(view: View) -> None:
@@ -78,7 +78,7 @@ def _show_skips(view: View, buckets: tuple[Bucket, ...], grain: Grain) -> None:
 
 def _show_devices(view: View, grain: Grain) -> None:
     st.subheader(f"Device mix by {grain}", anchor=False)
-    colours = assign_colours(view.ask(queries.list_devices), view.palette)
+    colours = assign_colours(view.ask(choices.list_devices), view.palette)
     st.altair_chart(draw_device_mix(view.ask(queries.trace_devices, view.filters, grain), colours))
     uses = view.ask(queries.compare_devices, view.filters)
     started = sum(use.started for use in uses) or 1

@@ -1,0 +1,51 @@
+"""What there is to choose from in a snapshot: listeners, devices, and the time that the plays span."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from duckdb import DuckDBPyConnection
+
+from soundlake.dashboard.filters import Extent
+
+
+def find_extent(cursor: DuckDBPyConnection, listener: str | None) -> Extent | None:
+    """The first and last play of one listener or of all; None where there is none."""
+    first, last = _ask(
+        cursor,
+        """
+        select min(played_at), max(played_at)
+        from silver.silver_plays
+        where cast($listener as varchar) is null or user_id = $listener
+        """,
+        listener=listener,
+    )[0]
+    return None if first is None else Extent(first, last)
+
+
+def list_listeners(cursor: DuckDBPyConnection, limit: int) -> tuple[str, ...]:
+    """The listeners with the most plays, the first of them first."""
+    rows = _ask(
+        cursor,
+        "select user_id from silver.silver_plays group by user_id order by count(*) filter (is_listen) desc, user_id limit $limit",
+        limit=limit,
+    )
+    return tuple(row[0] for row in rows)
+
+
+def count_listeners(cursor: DuckDBPyConnection) -> int:
+    """How many listeners there are."""
+    return int(_ask(cursor, "select count(distinct user_id) from silver.silver_plays")[0][0])
+
+
+def list_devices(cursor: DuckDBPyConnection) -> tuple[str, ...]:
+    """The device types that occur, the most used first."""
+    rows = _ask(
+        cursor,
+        "select coalesce(device_type, 'unknown') as device from silver.silver_plays group by device order by count(*) desc, device",
+    )
+    return tuple(row[0] for row in rows)
+
+
+def _ask(cursor: DuckDBPyConnection, statement: str, **parameters: object) -> list[tuple[Any, ...]]:
+    return cursor.execute(statement, parameters).fetchall()
