@@ -4,11 +4,11 @@ from collections import Counter
 
 import duckdb
 import pytest
+from tests.warehouse_builder import BronzeBuilder
+from tests.warehouse_cases import Listening
 
 from soundlake.errors import Unavailable
 from soundlake.warehouse import Warehouse
-from tests.warehouse_builder import BronzeBuilder
-from tests.warehouse_cases import Listening
 
 OF_ONE_BUILD = {
     "arrived_events", "contested_events", "touched_events", "repeated_events", "reopened_plays", "decided_plays",

@@ -113,7 +113,7 @@ def begin_build(connection: duckdb.DuckDBPyConnection, plan: Plan, fingerprint: 
 
 
 def finish_build(connection: duckdb.DuckDBPyConnection, plan: Plan, now: datetime) -> None:
-    """Move the watermarks and forget what this build and those cut short before it replaced, in the one step that ends a successful build."""
+    """Move the watermarks and forget what was replaced since the last good build, in the one step that ends a successful one."""
     connection.execute("begin")
     connection.execute("update raw.bronze_windows set low_batch = high_batch")
     connection.execute("truncate silver.replaced_plays")

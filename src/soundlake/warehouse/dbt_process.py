@@ -46,8 +46,9 @@ class DbtProcess:
     """A running dbt. It is started by the first call of `run` and ended by `close`."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
-        quiet = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "DBT_WRITE_JSON": "false", "PYTHONWARNINGS": "ignore"}
-        self._environment = extend_environment({**environment, **quiet})
+        logging = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "PYTHONWARNINGS": "ignore"}
+        artifacts = {"DBT_WRITE_JSON": "false"}  # a second a build; `soundlake dbt docs generate` writes them
+        self._environment = extend_environment({**environment, **logging, **artifacts})
         self._process: subprocess.Popen[str] | None = None
 
     @property
@@ -79,7 +80,9 @@ class DbtProcess:
         self._process = None
         process.stdin.close()
         process.stdout.close()
-        raise Unavailable(f"dbt ended in the middle of its work (exit code {process.wait()})", next_step="run it again: the next build repairs it")
+        raise Unavailable(
+            f"dbt ended in the middle of its work (exit code {process.wait()})", next_step="run it again: the next build repairs it"
+        )
 
     def kill(self) -> None:
         """End the process at once; what its model had not committed is gone, and a `run` under way raises Unavailable."""

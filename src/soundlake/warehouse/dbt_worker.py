@@ -15,6 +15,7 @@ from typing import Any
 from dbt.adapters.duckdb.connections import DuckDBConnectionManager
 from dbt.cli.main import dbtRunner, dbtRunnerResult
 from dbt.contracts.graph.manifest import Manifest
+from dbt_common.events.base_types import EventMsg
 
 NODE_EVENTS = {"LogStartLine": "started", "LogModelResult": "finished", "LogTestResult": "finished"}
 
@@ -28,7 +29,7 @@ def main() -> None:
         answers.write(json.dumps(message) + "\n")
         answers.flush()
 
-    def forward(event: Any) -> None:
+    def forward(event: EventMsg) -> None:
         if event.info.name in NODE_EVENTS:
             answer({"event": NODE_EVENTS[event.info.name], "node": event.data.node_info.node_name})
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
@@ -38,7 +37,7 @@ class Snapshot:
 def current_id(folder: Path) -> str | None:
     """The id of the newest published build of the warehouse in this folder; None before the first."""
     try:
-        return Path(os.readlink(folder / SNAPSHOTS / CURRENT)).stem
+        return (folder / SNAPSHOTS / CURRENT).readlink().stem
     except FileNotFoundError:
         return None
 

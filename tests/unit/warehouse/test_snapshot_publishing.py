@@ -1,0 +1,89 @@
+import threading
+import time
+
+import duckdb
+import pytest
+
+from soundlake.errors import Unavailable
+from soundlake.warehouse import current_id, open_snapshot
+from soundlake.warehouse.lock import hold_build_lock
+from soundlake.warehouse.publish import publish_snapshot
+
+
+def write_build(folder, number):
+    folder.mkdir(exist_ok=True)
+    (folder / "build.duckdb").unlink(missing_ok=True)
+    with duckdb.connect(str(folder / "build.duckdb")) as connection:
+        connection.execute(f"create table plays as select {number} as build from range(1000)")
+    return folder / "build.duckdb"
+
+
+def test_without_a_snapshot_the_error_says_what_to_run(tmp_path):
+    assert current_id(tmp_path) is None
+    with pytest.raises(Unavailable, match="soundlake transform"):
+        open_snapshot(tmp_path)
+
+
+def test_the_last_three_snapshots_stay_and_one_opened_before_stays_readable(tmp_path):
+    publish_snapshot(write_build(tmp_path, 0), tmp_path, "id-0")
+    with open_snapshot(tmp_path) as oldest:
+        for number in range(1, 6):
+            publish_snapshot(write_build(tmp_path, number), tmp_path, f"id-{number}")
+        assert oldest.connection.execute("select min(build), count(*) from plays").fetchone() == (0, 1000)
+    assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == [
+        "current.duckdb", "id-3.duckdb", "id-4.duckdb", "id-5.duckdb",
+    ]  # fmt: skip
+    assert current_id(tmp_path) == "id-5"
+
+
+def test_a_snapshot_is_read_only_and_in_utc(tmp_path):
+    publish_snapshot(write_build(tmp_path, 0), tmp_path, "id-0")
+    with open_snapshot(tmp_path) as snapshot:
+        assert snapshot.connection.execute("select current_setting('TimeZone')").fetchone() == ("UTC",)
+        with pytest.raises(duckdb.InvalidInputException):
+            snapshot.connection.execute("drop table plays")
+
+
+def test_what_a_killed_publish_left_is_cleared_by_the_next(tmp_path):
+    (tmp_path / "snapshots").mkdir()
+    (tmp_path / "snapshots" / ".id-0.partial").write_bytes(b"half")
+    publish_snapshot(write_build(tmp_path, 1), tmp_path, "id-1")
+    assert not list((tmp_path / "snapshots").glob(".*"))
+
+
+def test_readers_open_during_twenty_builds_see_whole_builds_only(tmp_path):
+    publish_snapshot(write_build(tmp_path, 0), tmp_path, "id-00")
+    stop, seen, errors = threading.Event(), set(), []
+
+    def read():
+        while not stop.is_set():
+            try:
+                with open_snapshot(tmp_path) as snapshot:
+                    builds, rows = snapshot.connection.execute("select list(distinct build), count(*) from plays").fetchone()
+                seen.add((snapshot.id, tuple(builds), rows))
+            except Exception as error:  # noqa: BLE001  # whatever a reader meets is what the test must show
+                errors.append(error)
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for reader in readers:
+        reader.start()
+    for number in range(1, 21):
+        publish_snapshot(write_build(tmp_path, number), tmp_path, f"id-{number:02}")
+        time.sleep(0.02)
+    stop.set()
+    for reader in readers:
+        reader.join()
+    assert errors == []
+    assert len(seen) > 3
+    assert all(rows == 1000 and builds == (int(name.removeprefix("id-")),) for name, builds, rows in seen)
+
+
+def test_a_second_build_at_the_same_time_is_refused_by_name(tmp_path):
+    with (
+        hold_build_lock(tmp_path),
+        pytest.raises(Unavailable, match=r"another build is running \(process \d+\)"),
+        hold_build_lock(tmp_path),
+    ):
+        pass
+    with hold_build_lock(tmp_path):
+        pass
