@@ -9,17 +9,17 @@ an equal count means one each.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass, field
 
+import msgspec
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
 from soundlake.contract.extra import KNOWN_FIELDS, Gathering, read_members
-from soundlake.contract.record import FIELDS
+from soundlake.contract.record import FIELDS, Kind
 from soundlake.contract.schemas import EVENT_SCHEMA
 
 _WIRE_SCHEMA = pa.schema(
@@ -30,9 +30,18 @@ _WIRE_SCHEMA = pa.schema(
 _RUN_ROWS = 4096
 _RUN_BYTES = 8 * 1024 * 1024
 _FEW_ROWS = 32
-_GATHERED_ROWS = 256
 _SAMPLE = 16
-_ROW_NAMED = re.compile(r"in row (\d+)$")
+_MOST_ODD = 1 / 16
+"""So many records of a run may be judged singly; a judged one costs about sixteen parsed ones."""
+
+_SCANNED: dict[Kind, type] = {"text": str, "integer": int, "boolean": bool, "timestamp": str}
+_PlainEvent = msgspec.defstruct(
+    "_PlainEvent",
+    [(f.name, _SCANNED[f.kind] | None, None) for f in FIELDS if f.name in KNOWN_FIELDS],
+    forbid_unknown_fields=True,
+    gc=False,
+)
+_scan = msgspec.json.Decoder(_PlainEvent).decode
 
 
 @dataclass(frozen=True)
@@ -54,6 +63,7 @@ class Parser:
     doubtful: list[int] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
     unknown_is_usual: bool = False
+    odd_ones_are_usual: bool = False
 
     def parse(self) -> Iterator[Parsed]:
         """The records that parse, run by run, in order. Each value has to begin with `{` and end with `}` (see the module)."""
@@ -69,45 +79,75 @@ class Parser:
             return
 
     def _parse_run(self, start: int, end: int) -> Iterator[Parsed]:
-        """What parses of one run; a failure is closed in on by the row that the parser names, or by halves."""
-        open_runs = [(start, end)]
+        """What parses of one run; what spoils it is found by a look at each record, and the little that this misses by halves."""
+        rows = np.arange(start, end)
+        if self.odd_ones_are_usual:
+            yield from self._parse_halves(self._leave_out_odd(rows))
+            return
+        try:
+            yield self._parse_whole(rows)
+        except pa.ArrowInvalid:
+            yield from self._parse_halves(self._leave_out_odd(rows))
+
+    def _leave_out_odd(self, rows: np.ndarray) -> np.ndarray:
+        """The rows without those that are no plain event of known fields: these are doubtful, unless there are too many to judge singly."""
+        is_odd = np.array([_is_odd(value) for value in self.values.take(pa.array(rows)).to_pylist()], bool)
+        self.odd_ones_are_usual = 0 < is_odd.mean() <= _MOST_ODD
+        if is_odd.mean() > _MOST_ODD:
+            return rows
+        self.doubtful += rows[is_odd].tolist()
+        plain: np.ndarray = rows[~is_odd]
+        return plain
+
+    def _parse_halves(self, rows: np.ndarray) -> Iterator[Parsed]:
+        open_runs = [rows]
         while open_runs:
-            start, end = open_runs.pop()
-            if start == end:
+            rows = open_runs.pop()
+            if len(rows) == 0:
                 continue
             try:
-                yield self._parse_whole(start, end)
-            except pa.ArrowInvalid as error:
-                named = _ROW_NAMED.search(str(error))
-                if end - start <= _FEW_ROWS:
-                    self.doubtful.extend(range(start, end))
-                elif named and (bad := start + int(named[1])) < end:
-                    self.doubtful.append(bad)
-                    open_runs += [(bad + 1, end), (start, bad)]
+                yield self._parse_whole(rows)
+            except pa.ArrowInvalid:
+                if len(rows) <= _FEW_ROWS:
+                    self.doubtful += rows.tolist()
                 else:
-                    middle = (start + end) // 2
-                    open_runs += [(middle, end), (start, middle)]
+                    open_runs += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
 
-    def _parse_whole(self, start: int, end: int) -> Parsed:
-        """All records of a run. Raises ArrowInvalid if any of them does not parse into the known fields."""
-        values = self.values.slice(start, end - start)
-        try:
-            return Parsed(np.arange(start, end), _read_json(values, self.names & KNOWN_FIELDS, unexpected="error"))
-        except pa.ArrowInvalid as error:
-            rare = not self.unknown_is_usual and end - start > _GATHERED_ROWS
-            if rare or "unexpected field" not in str(error):
-                raise
-        return self._parse_with_extra(start, values)
+    def _parse_whole(self, rows: np.ndarray) -> Parsed:
+        """All records of these rows. Raises ArrowInvalid if any of them does not parse into the known fields."""
+        is_run = len(rows) == rows[-1] - rows[0] + 1
+        values = self.values.slice(int(rows[0]), len(rows)) if is_run else self.values.take(pa.array(rows))
+        if not self.unknown_is_usual:
+            try:
+                return Parsed(rows, _read_json(values, self.names & KNOWN_FIELDS, unexpected="error"))
+            except pa.ArrowInvalid as error:
+                if "unexpected field" not in str(error) or not self._is_unknown_usual(values):
+                    raise
+        return self._parse_with_extra(rows, values)
 
-    def _parse_with_extra(self, start: int, values: pa.BinaryArray) -> Parsed:
+    def _is_unknown_usual(self, values: pa.BinaryArray) -> bool:
+        """Whether fields that we do not know stand in too many records, going by a sample, to judge those singly."""
+        sample = values.take(pa.array(np.unique(np.linspace(0, len(values) - 1, _SAMPLE, dtype=int)))).to_pylist()
+        return sum(map(_is_odd, sample)) > _MOST_ODD * len(sample)
+
+    def _parse_with_extra(self, rows: np.ndarray, values: pa.BinaryArray) -> Parsed:
         """The same with fields that we do not know: they are gathered one by one, as their bytes stand."""
         gathering = Gathering(self.names)
         gathering.gather(values.to_pylist())
         whole = values.take(pa.array(gathering.kept, pa.int64())) if gathering.broken else values
         fields = _read_json(whole, self.names & KNOWN_FIELDS, unexpected="ignore")
-        self.doubtful += [start + place for place in gathering.broken]
+        self.doubtful += rows[gathering.broken].tolist()
         self.unknown_is_usual = 2 * gathering.extras.count(None) < len(values)
-        return Parsed(np.array(gathering.kept, np.int64) + start, fields.append_column("extra", pa.array(gathering.extras, pa.string())))
+        return Parsed(rows[gathering.kept], fields.append_column("extra", pa.array(gathering.extras, pa.string())))
+
+
+def _is_odd(value: bytes) -> bool:
+    """Whether a record is plainly no event of known fields and types; what is odd may still decode when judged."""
+    try:
+        _scan(value)
+    except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
+        return True
+    return False
 
 
 def _cut_runs(values: pa.BinaryArray) -> Iterator[tuple[int, int]]:
