@@ -37,7 +37,7 @@ check: setup  ## format, lint, types, import contracts, unit tests
 	@$(RUN)/mypy --no-error-summary
 	@$(RUN)/lint-imports --no-cache >/dev/null || $(RUN)/lint-imports --no-cache
 	@$(RUN)/sqlfluff lint --processes 2 --disable-progress-bar dbt/models dbt/tests
-	@$(RUN)/pytest tests/unit tests/architecture
+	@$(RUN)/pytest -n 2 tests/unit tests/architecture
 
 test: setup system-packages  ## every test, with real servers and a real browser
 	@$(RUN)/pytest -m "not soak" $(ARGS)
