@@ -4,10 +4,10 @@ import subprocess
 import sys
 
 import pytest
+from tests.warehouse_builder import BronzeBuilder
 
 from soundlake.settings import extend_environment
 from soundlake.warehouse import Warehouse
-from tests.warehouse_builder import BronzeBuilder
 
 
 @pytest.fixture
