@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import argparse
 import json
-import statistics
 import sys
 import tempfile
 import time
@@ -80,7 +79,6 @@ def main() -> None:
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--listeners", type=int, default=50_000)
     parser.add_argument("--tracks", type=int, default=25_000)
-    parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     plays = make_plays(options.events, options.listeners, options.tracks, seed=1)
     with tempfile.TemporaryDirectory() as folder:
@@ -94,25 +92,21 @@ def main() -> None:
 
 
 def measure(bronze: BronzeBuilder, warehouse: Warehouse, new: pa.Table, options: argparse.Namespace) -> dict[str, object]:
-    """Full builds and builds of a slice of the newest, in pairs; wall clock, an empty build's time off both."""
+    """A full build, an empty one, and one of the newest; wall clock, the empty build's time off both."""
     warehouse.transform()
-    ratios, rounds = [], []
-    size = len(new) // options.rounds
     full_seconds = time_build(warehouse, full_refresh=True)
     bronze.append("plays", [])
     empty_seconds = time_build(warehouse, full_refresh=False)
-    del size
     bronze.append_table("plays", new)
     begun = time.monotonic()
     report = warehouse.transform()
     seconds = time.monotonic() - begun
-    ratios.append((seconds - empty_seconds[0]) / (full_seconds[0] - empty_seconds[0]))
-    rounds.append(report.seconds_by_model)
+    ratio = (seconds - empty_seconds[0]) / (full_seconds[0] - empty_seconds[0])
     with duckdb.connect(str(warehouse.folder / "build.duckdb"), read_only=True) as connection:
         stored = connection.execute("select count(*) from silver.silver_plays").fetchone()
     assert stored == (options.events,)
     return {
-        "events": options.events, "listeners": options.listeners, "ratio": round(statistics.median(ratios), 3), "full_seconds": full_seconds,
+        "events": options.events, "listeners": options.listeners, "ratio": round(ratio, 3), "full_seconds": full_seconds,
         "incremental_seconds": (round(seconds, 2), *map(lambda x: round(x, 2), time_models(report))), "empty_seconds": empty_seconds,
         "slowest_incremental": sorted(report.seconds_by_model.items(), key=lambda item: -item[1])[:12],
     }  # fmt: skip
