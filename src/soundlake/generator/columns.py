@@ -62,10 +62,16 @@ class Story:
     acts: Acts
 
 
-def write_events(story: Story, name_listener: Callable[[int], str]) -> pa.Table:
-    """The events of a story, ordered by the moment they are sent (EVENT_SCHEMA)."""
+def write_events(story: Story, name_listener: Callable[[int], str], *, is_coded: bool = False) -> pa.Table:
+    """The events of a story, ordered by the moment they are sent (EVENT_SCHEMA).
+
+    `is_coded`: texts that come again are codes into a list (Arrow's dictionary type), which saves writing them out.
+    """
     columns = _Columns(story, _Rows(story), name_listener)
-    return pa.table([columns.make(field) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
+    coded = {field.name: columns.make(field) for field in EVENT_SCHEMA}
+    if is_coded:
+        return pa.table(coded)
+    return pa.table([coded[field.name].cast(field.type) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
 
 
 def read_sent_ms(events: pa.Table) -> Ints:
@@ -115,7 +121,7 @@ class _Columns:
     def make(self, field: pa.Field) -> pa.Array:
         """The column of that field; null throughout where this source knows nothing of it."""
         maker = self._makers.get(field.name)
-        return pa.nulls(len(self._rows.play), field.type) if maker is None else maker().cast(field.type)
+        return pa.nulls(len(self._rows.play), field.type) if maker is None else maker()
 
     def _list_makers(self) -> dict[str, Callable[[], pa.Array]]:
         catalogue, rows, hearing = self._catalogue, self._rows, self._hearing
@@ -124,7 +130,7 @@ class _Columns:
         return {
             "event_id": lambda: _make_uuids(rows.key),
             "event_type": lambda: _name(EVENT_TYPES, rows.kind),
-            "schema_version": lambda: self._repeat(SCHEMA_VERSION),
+            "schema_version": lambda: pa.repeat(pa.scalar(SCHEMA_VERSION), len(track)),
             "user_id": lambda: _take(self._name_listeners(), rows.listener),
             "played_at": lambda: _write_times(rows.happened_ms),
             "played_at_basis": lambda: self._repeat("measured"),
@@ -158,7 +164,8 @@ class _Columns:
         }
 
     def _repeat(self, value: object) -> pa.Array:
-        return pa.repeat(pa.scalar(value), len(self._rows.play))
+        codes = np.zeros(len(self._rows.play), np.int32)
+        return pa.DictionaryArray.from_arrays(codes, pa.array([value]))
 
     def _name_listeners(self) -> pa.Array:
         return pa.array([self._name_listener(number) for number in self._listeners.number.tolist()])
@@ -186,7 +193,7 @@ class _Columns:
         share = draw_titles(self._listeners.key[self._rows.listener[at]], self._acts.playlist[self._rows.act[at]])
         titles = load_words().playlists
         texts = _name(titles, (share * len(titles)).astype(np.int64))
-        return _take(texts, _place(at, len(self._rows.play)))
+        return _take(texts.dictionary_decode(), _place(at, len(self._rows.play)))
 
     def _name_contexts(self) -> pa.Array:
         """`sl:<kind>:<number>`: made up like the ids, so never a link."""
@@ -210,14 +217,19 @@ def _place(at: Ints, rows: int) -> Ints:
     return placed
 
 
-def _take(values: pa.Array, indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    """The values at the indices; null where missing or the index is negative."""
-    mask = indices < 0 if missing is None else missing
-    return values.take(pa.array(indices, mask=mask))
+def _take(values: pa.Array, indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
+    """The values at the indices, as codes; null where missing or the index is negative."""
+    codes = indices.astype(np.int32)
+    mask = codes < 0 if missing is None else missing
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=mask if mask.any() else None), values)
 
 
-def _name(names: tuple[str | None, ...], indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.Array:
-    return _take(pa.array(names, pa.string()), indices, missing)
+def _name(names: tuple[str | None, ...], indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
+    """The names at the indices; null where missing or the name is."""
+    nameless = np.array([name is None for name in names])
+    if nameless.any():
+        missing = nameless[indices] if missing is None else missing | nameless[indices]
+    return _take(pa.array([name or "" for name in names]), indices, missing)
 
 
 def _write_times(epoch_ms: Ints) -> pa.Array:

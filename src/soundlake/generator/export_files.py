@@ -27,6 +27,8 @@ class ExportFolders:
     Raises UsageError at once where the folder cannot be written to, or already holds listeners.
     """
 
+    takes_codes = False
+
     def __init__(self, folder: Path) -> None:
         self._folder = folder
         try:

@@ -19,10 +19,15 @@ from soundlake.errors import UsageError
 FORMS = (".parquet", ".ndjson", ".ndjson.gz")
 STANDARD_OUTPUT = "-"
 _PART_SUFFIX = ".part"
+_HARDLY_REPEATED = ("event_id", "source_ref", "played_at", "produced_at", "ms_played")
 
 
 class EventWriter(Protocol):
     """Takes tables of events, one after another."""
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether texts may come coded."""
 
     def write(self, events: pa.Table) -> None:
         """Add the events at the end."""
@@ -44,11 +49,18 @@ class EventFile:
                 f"--out {target}: unknown form", next_step=f"let the name end in {', '.join(FORMS)}, or write - for standard output"
             )
         try:
+            if not self._to_stdout:
+                self._part.touch()
             self._writer = _open_writer(None if self._to_stdout else self._part, target)
         except OSError as cause:
             raise UsageError(
                 f"--out {target}: {cause.strerror or cause}", next_step="choose a folder that exists and can be written to"
             ) from cause
+
+    @property
+    def takes_codes(self) -> bool:
+        """Whether texts may come coded."""
+        return self._writer.takes_codes
 
     def __enter__(self) -> Self:
         return self
@@ -68,22 +80,33 @@ class EventFile:
 
 
 class _ParquetWriter:
-    """zstd Parquet. Ids are random: a dictionary of them would only cost time."""
+    """zstd Parquet of plain texts, whether they come coded or not. Random ids have no dictionary: it would only cost time."""
+
+    takes_codes = True
 
     def __init__(self, path: Path) -> None:
-        repeated = [
-            field.name for field in EVENT_SCHEMA if field.name not in ("event_id", "source_ref", "played_at", "produced_at", "ms_played")
-        ]
-        self._writer = pq.ParquetWriter(path, EVENT_SCHEMA, compression="zstd", compression_level=1, use_dictionary=repeated)
+        self._path = path
+        self._writer: pq.ParquetWriter | None = None
 
     def write(self, events: pa.Table) -> None:
+        if self._writer is None:
+            repeated = [field.name for field in EVENT_SCHEMA if field.name not in _HARDLY_REPEATED]
+            self._writer = pq.ParquetWriter(
+                self._path, events.schema, compression="zstd", compression_level=1, use_dictionary=repeated,
+                write_statistics=["played_at", "produced_at"], store_schema=False,
+            )  # fmt: skip
         self._writer.write_table(events)
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is None:
+            self.write(EVENT_SCHEMA.empty_table())
+        if self._writer is not None:
+            self._writer.close()
 
 
 class _NdjsonWriter:
+    takes_codes = False
+
     def __init__(self, stream: BinaryIO | gzip.GzipFile, close: Callable[[], None] | None = None) -> None:
         self._stream = stream
         self._close = close

@@ -53,7 +53,7 @@ class Time:
 def write_files(world: World, writer: EventWriter, time: Time, tell: Tell) -> Tally:
     """All events of the world's days, written in order."""
     tally = Tally(time.monotonic)
-    for events in _make_stretches(world, tally, tell):
+    for events in _make_stretches(world, tally, tell, is_coded=writer.takes_codes):
         writer.write(events)
         tally.count(events)
     return tally
@@ -115,8 +115,8 @@ def read_utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _make_stretches(world: World, tally: Tally, tell: Tell) -> Iterator[pa.Table]:
+def _make_stretches(world: World, tally: Tally, tell: Tell, *, is_coded: bool = False) -> Iterator[pa.Table]:
     stretches = world.list_stretches()
     for done, stretch in enumerate(stretches, start=1):
-        yield world.make_events(stretch)
+        yield world.make_events(stretch, is_coded=is_coded)
         tell(done, len(stretches), tally.tell(done / len(stretches)))

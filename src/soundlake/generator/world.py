@@ -63,13 +63,16 @@ class World:
             for number in range(0, config.listeners, BLOCK_LISTENERS)
         ]
 
-    def make_events(self, stretch: Stretch) -> pa.Table:
+    def make_events(self, stretch: Stretch, *, is_coded: bool = False) -> pa.Table:
         """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA).
 
         What is sent after the world's last day (of a sitting over midnight, of a device still offline) is not among them: it is live.
+        `is_coded` as in `columns.write_events`.
         """
         from_ms = stretch.first_day * DAY_MS
-        events = self.make_listeners_span(stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS)
+        events = self.make_listeners_span(
+            stretch.first_listener, stretch.listeners, from_ms, from_ms + stretch.days * DAY_MS, is_coded=is_coded
+        )
         return events.slice(0, int(np.searchsorted(read_sent_ms(events), self._era[1])))
 
     def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
@@ -80,13 +83,15 @@ class World:
             for first in range(0, count, BLOCK_LISTENERS)
         ]
 
-    def make_listeners_span(self, first_listener: int, count: int, from_ms: int, until_ms: int) -> pa.Table:
+    def make_listeners_span(self, first_listener: int, count: int, from_ms: int, until_ms: int, *, is_coded: bool = False) -> pa.Table:
         """The events of all sittings of some listeners that begin in the span, ordered by the moment they are sent (EVENT_SCHEMA)."""
         scene = set_scene(self.catalogue, self.config.seed, np.arange(first_listener, first_listener + count))
         sittings = plan_sittings(scene.listeners, from_ms, until_ms, self._era)
         queue = fill_queue(scene, sittings)
         hearing = hear(scene, sittings, queue)
-        return write_events(Story(scene, sittings, queue, hearing, act(scene.listeners, queue, hearing)), self.name_listener)
+        return write_events(
+            Story(scene, sittings, queue, hearing, act(scene.listeners, queue, hearing)), self.name_listener, is_coded=is_coded
+        )
 
 
 def make_world(config: GeneratorConfig) -> World:
