@@ -79,7 +79,7 @@ def test_a_good_play_breaks_no_rule():
         ({"event_type": "playlist", "action": "add", "playlist_id": "p", "track_name": None}, {"playlist_track_named"}),
         ({"event_type": "playlist", "action": "create", "playlist_name": "p", "track_name": None}, set()),
     ],
-    ids=str,
+    ids=lambda value: ",".join(sorted(value)) or "nothing" if isinstance(value, set) else str(value),
 )
 def test_a_row_breaks_the_rules_it_should(change, broken):
     assert find_broken(GOOD_PLAY | change) == broken
