@@ -218,10 +218,14 @@ def _place(at: Ints, rows: int) -> Ints:
 
 
 def _take(values: pa.Array, indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
-    """The values at the indices, as codes; null where missing or the index is negative."""
-    codes = indices.astype(np.int32)
-    mask = codes < 0 if missing is None else missing
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=mask if mask.any() else None), values)
+    """The values at the indices, as codes; null where missing or the index is negative.
+
+    Each value stands once in the dictionary: Parquet's writer would silently take the wrong one of two that are equal.
+    """
+    mask = indices < 0 if missing is None else missing
+    distinct = values.dictionary_encode()
+    codes = distinct.indices.to_numpy()[indices] if len(values) else indices.astype(np.int32)
+    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=mask if mask.any() else None), distinct.dictionary)
 
 
 def _name(names: tuple[str | None, ...], indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
