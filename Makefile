@@ -43,7 +43,7 @@ test: setup system-packages  ## every test, with real servers and a real browser
 	@$(RUN)/pytest -m "not soak" $(ARGS)
 
 soak: setup system-packages  ## the long campaigns: kills, races, random batches
-	@$(RUN)/pytest -m soak -s --timeout 7200 $(ARGS)
+	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
 
 bench: setup  ## the benchmarks; one line of JSON each
 	@for file in bench/*.py; do echo "# $$file" >&2; $(RUN)/python "$$file"; done

@@ -1,0 +1,7 @@
+"""How hypothesis hunts: the same cases every time in the quick suites, new ones in `make soak`. Machines are shared: no deadlines."""
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True)
+settings.register_profile("hunting", deadline=None, derandomize=False, print_blob=True)
+settings.load_profile("repeatable")
