@@ -6,7 +6,6 @@ import re
 from io import BytesIO
 
 import numpy as np
-import polars as pl
 import pyarrow as pa
 
 from soundlake.contract.extra import merge_extra
@@ -70,6 +69,8 @@ def _null_masks(events: pa.Table) -> np.ndarray:
 
 
 def _write(events: pa.Table) -> bytes:
+    import polars as pl  # noqa: PLC0415  # 0.4 s, which commands that only read need not wait for
+
     buffer = BytesIO()
     pl.DataFrame(events).write_ndjson(buffer)
     return buffer.getvalue()
