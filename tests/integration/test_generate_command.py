@@ -1,0 +1,91 @@
+import hashlib
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pyarrow.parquet as pq
+import pytest
+
+from soundlake.generator import GeneratorConfig
+from soundlake.generator.live_state import LiveState
+
+SMALL = ("--listeners", "40", "--days", "4", "--tracks", "600", "--start", "2026-03-01")
+
+
+@pytest.fixture
+def soundlake(tmp_path):
+    """Runs the command in a home of its own: `soundlake("generate", …)`."""
+
+    def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            [sys.executable, "-m", "soundlake.cli.app", *words], check=False, capture_output=True, env=environment(tmp_path), timeout=300
+        )
+        assert done.returncode == code, done.stderr.decode()
+        return done
+
+    return run
+
+
+def environment(home: Path) -> dict[str, str]:
+    return {**os.environ, "SOUNDLAKE_HOME": str(home / "home")}
+
+
+def test_the_summary_counts_what_the_truth_holds(soundlake, tmp_path):
+    summary = json.loads(soundlake("generate", *SMALL, "--faults", "harsh", "--truth", str(tmp_path / "truth"), "--json").stdout)
+    truth = pq.read_table(sorted((tmp_path / "truth").glob("events*.parquet")))
+    assert summary["acknowledged"] == summary["events"] == len(truth)
+    assert (summary["failed"], summary["unsure"]) == (0, 0)
+    broken = next((tmp_path / "truth").glob("broken*")).read_text().splitlines()
+    assert summary["broken"] == len(broken) > 0
+
+
+def test_standard_output_and_a_file_hold_the_same_bytes(soundlake, tmp_path):
+    streamed = soundlake("generate", *SMALL, "--out", "-").stdout
+    soundlake("generate", *SMALL, "--out", str(tmp_path / "events.ndjson"))
+    assert hashlib.sha256(streamed).digest() == hashlib.sha256((tmp_path / "events.ndjson").read_bytes()).digest()
+    assert json.loads(streamed.splitlines()[0])["event_id"]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (("--listeners", "0"), "--listeners 0"),
+        (("--malformed", "0.7"), "--malformed 0.7"),
+        (("--as", "spotify-export"), "--as spotify-export"),
+        (("--out", "x.parquet", "--live"), "--live"),
+        (("--speed", "3"), "--speed"),
+        (("--out", "nowhere/x.parquet"), "--out nowhere/x.parquet"),
+    ],
+    ids=["range", "share", "no folder", "contradiction", "not live", "unwritable"],
+)
+def test_impossible_options_are_refused_by_name(soundlake, words, message):
+    assert message in soundlake("generate", *words, code=2).stderr.decode()
+
+
+def test_a_live_run_goes_on_where_the_last_one_stopped(tmp_path):
+    state = tmp_path / "home" / "generator"
+    state.mkdir(parents=True)
+    config = GeneratorConfig(listeners=40, days=30, tracks=600)
+    LiveState(state, config).write(datetime.now(UTC) - timedelta(hours=20))
+    for _ in range(2):
+        _run_live_for_a_while(tmp_path)
+    truth = pq.read_table(sorted((tmp_path / "truth").glob("events*.parquet")))["event_id"].to_pylist()
+    assert len(truth) > 20
+    assert len(set(truth)) == len(truth)
+
+
+def _run_live_for_a_while(tmp_path: Path) -> None:
+    words = ["generate", "--live", "--speed", "5000", "--listeners", "40", "--tracks", "600", "--truth", str(tmp_path / "truth"), "--json"]
+    live = subprocess.Popen([sys.executable, "-m", "soundlake.cli.app", *words], env=environment(tmp_path), stdout=subprocess.PIPE)
+    before = len(list(tmp_path.glob("truth/events*")))
+    deadline = time.monotonic() + 60
+    while len(list(tmp_path.glob("truth/events*"))) < before + 3 and time.monotonic() < deadline:
+        time.sleep(0.1)
+    live.send_signal(signal.SIGINT)
+    output, _ = live.communicate(timeout=60)
+    assert json.loads(output)["failed"] == 0
