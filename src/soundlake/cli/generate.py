@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import replace
 from datetime import UTC, datetime
 from enum import StrEnum
@@ -58,12 +59,14 @@ def run_generate(
     odd: Annotated[float | None, typer.Option(help="Share with unknown or missing fields, or absurd numbers.")] = None,
     malformed: Annotated[float | None, typer.Option(help="Share beside which a record is sent that cannot be decoded.")] = None,
     clock_skew: Annotated[float | None, typer.Option(help="Share of the listeners whose clock is wrong.")] = None,
+    plan: Annotated[bool, typer.Option("--plan", help="Only say about how many events, bytes and minutes it would be.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Make synthetic listeners and what they hear; publish it, or write it to files."""
     from soundlake.cli.terminal import print_json, print_table, show_progress
-    from soundlake.generator import GeneratorConfig
+    from soundlake.generator import GeneratorConfig, make_world
     from soundlake.generator.faults import PROFILES
+    from soundlake.generator.planning import plan_run
 
     shares = {"duplicates": duplicates, "copies": copies, "late": late, "disorder": disorder, "odd": odd, "malformed": malformed}
     shares |= {"clock_skew": clock_skew}
@@ -72,16 +75,18 @@ def run_generate(
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
     config = config.ending(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
     with show_progress() as reporter:
-        if out is not None:
+        if plan:
+            summary = plan_run(make_world(config), time.monotonic)
+        elif out is not None:
             summary = _write_files(config, out, form, reporter)
         else:
             summary = _publish(config, truth, reporter, live=live, speed=speed or 1.0, rate=rate, faults=chosen)
-    if out == "-":
+    if out == "-" and not plan:
         return
     if as_json:
         print_json(summary)
     else:
-        print_table("Generated", {name.replace("_", " "): value for name, value in summary.items()})
+        print_table("Planned" if plan else "Generated", {name.replace("_", " "): value for name, value in summary.items()})
     if summary.get("failed") or summary.get("unsure"):
         raise typer.Exit(1)
 
@@ -133,17 +138,17 @@ def _publish(
     from soundlake.generator.truth import TruthFolder
     from soundlake.settings import load_settings
 
-    settings, time = load_settings(), _own_time()
-    truth = None if truth_folder is None else TruthFolder(truth_folder, time.now().strftime("%Y%m%dT%H%M%S%fZ"))
+    settings, own_time = load_settings(), _own_time()
+    truth = None if truth_folder is None else TruthFolder(truth_folder, own_time.now().strftime("%Y%m%dT%H%M%S%fZ"))
     world = make_world(config)
     broker = wiring.open_broker(settings)
     try:
         outlet = Outlet(wiring.open_publisher(broker), truth)
         if live:
             state = LiveState(settings.home.expanduser() / "generator", config)
-            tally = publish_live(world, outlet, state, time, _show(reporter), speed=speed, rate=rate)
+            tally = publish_live(world, outlet, state, own_time, _show(reporter), speed=speed, rate=rate)
         else:
-            tally = publish_days(world, outlet, time, _show(reporter), rate=rate, faults=faults)
+            tally = publish_days(world, outlet, own_time, _show(reporter), rate=rate, faults=faults)
     finally:
         broker.close()
     reporter.end(tally.tell(0))
@@ -151,8 +156,6 @@ def _publish(
 
 
 def _own_time() -> Time:
-    import time
-
     from soundlake.generator.runs import Time, read_utc_now
 
     return Time(time.monotonic, time.sleep, read_utc_now)

@@ -18,8 +18,8 @@ _SPREAD = 2.5
 
 TRAITS: dict[str, tuple[tuple[float, ...], float]] = {
     # trait: what it is for each archetype, and how far single listeners stray from their mixture (a standard deviation)
-    "sittings a day, log": ((1.95, 2.05, 1.65, 2.15, 1.15, 1.75, 0.2), 0.6),
-    "plays a sitting, log": ((1.85, 1.85, 2.65, 1.45, 2.45, 1.35, -0.9), 0.5),
+    "sittings a day, log": ((2.27, 2.37, 1.97, 2.47, 1.47, 2.07, 0.42), 0.75),
+    "plays a sitting, log": ((1.95, 1.95, 2.8, 1.6, 2.6, 1.5, -0.9), 0.5),
     "plays a sitting, spread": ((1.15, 1.1, 1.0, 0.8, 1.1, 1.1, 0.8), 0.2),
     "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 1.1),
     "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.9),

@@ -16,7 +16,7 @@ INTERESTS = 6
 _FOCUS = 7.0
 """How strongly a listener keeps to the clusters near their place in the taste space."""
 _NEWCOMER_SHARE, _LEAVER_SHARE = 0.08, 0.05
-_FREE_SHARE, _CROSSFADE_SHARE, _DEVOTED_SHARE = 0.4, 0.06, 0.11
+_FREE_SHARE, _CROSSFADE_SHARE, _DEVOTED_SHARE = 0.4, 0.06, 0.13
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         devotion=_draw_devotion(key),
         obscure_share=0.9 * draw(key, "obscure"),
         away_share=0.02 + 0.4 * draw(key, "away") ** 4,
-        wander_share=0.6 * draw(key, "wander") ** 2,
+        wander_share=0.7 * draw(key, "wander") ** 1.5,
         sittings_per_day=np.exp(trait("sittings a day, log")).clip(0.05, 7),
         mood_spread=0.3 + 0.7 * draw(key, "mood spread"),
         weekend_factor=np.exp(trait("weekend, log")),
@@ -175,7 +175,7 @@ def _draw_idols(catalogue: Catalogue, key: Keys, clusters: Ints) -> Ints:
 def _draw_devotion(key: Keys) -> Floats:
     """How much of the library is the idol's: next to nothing for most, nearly everything for one in twelve."""
     devoted, share = draw_pair(key, "devotion")
-    return np.where(devoted < _DEVOTED_SHARE, 0.7 + 0.29 * np.sqrt(share), 0.25 * share**4)
+    return np.where(devoted < _DEVOTED_SHARE, 0.75 + 0.245 * np.sqrt(share), 0.25 * share**4)
 
 
 def choose_interest(scene: Scene, rows: Ints, shares: Floats) -> Ints:

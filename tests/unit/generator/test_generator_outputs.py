@@ -19,6 +19,7 @@ from soundlake.generator import make_world
 from soundlake.generator.export_files import ExportFolders
 from soundlake.generator.faults import PROFILES
 from soundlake.generator.files import EventFile
+from soundlake.generator.planning import plan_run
 from soundlake.generator.runs import Outlet, Time, publish_days, write_files
 from soundlake.generator.truth import TruthFolder
 
@@ -132,6 +133,13 @@ def test_a_producer_that_dies_leaves_its_events_as_unsure(small_events, tmp_path
     with pytest.raises(SystemExit):
         TruthFolder(tmp_path, "run").publish(small_events, die)
     assert [path.name[:6] for path in tmp_path.glob("*.parquet")] == ["unsure"]
+
+
+def test_a_plan_comes_near_what_is_told(vary, time):
+    world = make_world(vary(listeners=100, days=200))
+    plan = plan_run(world, time.monotonic)
+    told = sum(len(world.make_events(stretch)) for stretch in world.list_stretches())
+    assert plan["events"] == pytest.approx(told, rel=0.1)
 
 
 def test_a_rate_is_kept(small_world, time):
