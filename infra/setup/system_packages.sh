@@ -3,7 +3,7 @@
 set -uo pipefail
 
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
-fonts() { command -v fc-list >/dev/null && fc-list | grep -qi 'NotoSansCJK\|NotoColorEmoji'; }
+fonts() { command -v fc-list >/dev/null && [ -n "$(fc-list | grep -i 'NotoSansCJK\|NotoColorEmoji')" ]; }
 
 wanted=()
 browser >/dev/null || wanted+=(chromium)
