@@ -6,17 +6,10 @@ import duckdb
 import pytest
 from tests.warehouse_builder import BronzeBuilder
 from tests.warehouse_cases import Listening
+from tests.warehouse_tables import compared_columns, lasting_tables
 
 from soundlake.errors import Unavailable
 from soundlake.warehouse import Warehouse
-
-OF_ONE_BUILD = {
-    "arrived_events", "contested_events", "touched_events", "repeated_events", "reopened_plays", "decided_plays",
-    "touched_plays", "replaced_plays", "replaced_open_plays",
-    "play_changes",
-    "touched_days", "touched_listeners",
-}  # fmt: skip
-"""Tables that say what a build had to do, not what is."""
 
 
 @pytest.fixture
@@ -36,20 +29,14 @@ def append(bronze, placed):
 
 
 def read_tables(folder):
-    """Every table that lasts, as sorted rows; doubles to nine digits, since sums of them depend on the order."""
+    """Every table that lasts, as sorted rows."""
     with duckdb.connect(str(folder / "build.duckdb"), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        names = connection.execute(
-            "select table_schema, table_name from information_schema.tables "
-            "where table_schema in ('silver', 'gold') or table_name = 'currently_playing'"
-        ).fetchall()
-        return {name: read_rows(connection, f'"{schema}"."{name}"') for schema, name in sorted(names) if name not in OF_ONE_BUILD}
+        return {name: read_rows(connection, table) for name, table in lasting_tables(connection).items()}
 
 
 def read_rows(connection, table):
-    columns = connection.execute(f"describe {table}").fetchall()
-    chosen = ", ".join(f'round("{c[0]}", 9)' if c[1] in ("DOUBLE", "FLOAT") else f'"{c[0]}"' for c in columns)
-    return connection.execute(f"select {chosen} from {table} order by all").fetchall()
+    return connection.execute(f"select {compared_columns(connection, table)} from {table} order by all").fetchall()
 
 
 def assert_equal(incremental, full):

@@ -29,7 +29,7 @@ scored_pairs as (
         pairs.other,
         pairs.together,
         cast(
-            round(1000000 * pairs.together / (sqrt(one_baskets.baskets * other_baskets.baskets) + {{ var('shrinkage') }}), 0) as integer
+            round(1000000.0 * pairs.together / (sqrt(one_baskets.baskets * other_baskets.baskets) + {{ var('shrinkage') }}), 0) as integer
         ) as score_millionths
     from pairs
     inner join song_baskets as one_baskets on pairs.one = one_baskets.song
