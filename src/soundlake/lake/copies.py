@@ -12,16 +12,19 @@ from deltalake.transaction import Transaction
 from soundlake.lake.faults import explain_faults
 
 BUILD_APP_ID = "warehouse/build"
+CONTENT_APP_ID = "warehouse/content"
 RETENTION_HOURS = 24
 _VERSIONS_PER_VACUUM = 60
 
 
 def copied_build(uri: str, storage_options: Mapping[str, str]) -> int | None:
     """The build that the copy was last made of; None if there is no copy."""
-    try:
-        return DeltaTable(uri, storage_options=dict(storage_options)).transaction_version(BUILD_APP_ID)
-    except TableNotFoundError:
-        return None
+    return _read_transaction(uri, BUILD_APP_ID, storage_options)
+
+
+def copied_content(uri: str, storage_options: Mapping[str, str]) -> int | None:
+    """The number that stands for the rows of the copy; None if there is no copy, or it was written without one."""
+    return _read_transaction(uri, CONTENT_APP_ID, storage_options)
 
 
 def write_copy(
@@ -32,21 +35,33 @@ def write_copy(
     *,
     partition: str | None = None,
     only: Sequence[str] | None = None,
+    content: int | None = None,
 ) -> None:
-    """Make the copy hold these rows as of this build, in one commit; with `only`, replace just those values of the partition column."""
-    predicate = None if only is None else f"{partition} in ({', '.join(repr(value) for value in only)})"
+    """Make the copy hold these rows as of this build, in one commit; with `only`, replace just those values of the partition column.
+
+    `content` stands for the rows: who finds it in the copy again need not write them.
+    """
+    predicate = f"{partition} in ({', '.join(repr(value) for value in only)})" if only else None
+    transactions = [Transaction(BUILD_APP_ID, build)] + ([] if content is None else [Transaction(CONTENT_APP_ID, content)])
     with explain_faults(uri):
         write_deltalake(
             uri,
             rows,
-            mode="overwrite",
+            mode="append" if only == [] else "overwrite",
             partition_by=None if partition is None else [partition],
             predicate=predicate,
-            schema_mode=None if predicate else "overwrite",
+            schema_mode="overwrite" if only is None else None,
             storage_options=dict(storage_options),
             writer_properties=WriterProperties(compression="ZSTD"),
-            commit_properties=CommitProperties(app_transactions=[Transaction(BUILD_APP_ID, build)]),
+            commit_properties=CommitProperties(app_transactions=transactions),
         )
         table = DeltaTable(uri, storage_options=dict(storage_options))
         if table.version() % _VERSIONS_PER_VACUUM == _VERSIONS_PER_VACUUM - 1:
             table.vacuum(RETENTION_HOURS, dry_run=False, enforce_retention_duration=False)
+
+
+def _read_transaction(uri: str, app_id: str, storage_options: Mapping[str, str]) -> int | None:
+    try:
+        return DeltaTable(uri, storage_options=dict(storage_options)).transaction_version(app_id)
+    except TableNotFoundError:
+        return None

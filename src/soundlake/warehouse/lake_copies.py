@@ -1,19 +1,32 @@
-"""Silver and gold in the lake too, as of one build: for engines that read Delta and not our snapshot."""
+"""Silver and gold in the lake too, as of one build: for engines that read Delta and not our snapshot.
+
+Tables that grow with every play are partitioned by the week of the play, and only the weeks that a build touched are written again; of the
+others those whose rows changed.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Protocol
 
 import duckdb
 import pyarrow as pa
 
-from soundlake.lake.copies import copied_build, write_copy
+from soundlake.lake.copies import copied_build, copied_content, write_copy
 
-MONTHLY = "silver_plays"
-"""The one table that grows with every play: partitioned by month, and only the months that a build touched are written again."""
-
-_MONTH = "strftime(played_date, '%Y-%m')"
+PARTITION = "played_week"
+_PLAYS = "silver.silver_plays as plays"
+WEEKLY = {
+    "silver_plays": ("plays.*", _PLAYS, "plays.played_date"),
+    "silver_observations": (
+        "observations.*",
+        f"silver.silver_observations as observations inner join {_PLAYS} on observations.play_id = plays.event_id",
+        "plays.played_date",
+    ),
+    "user_daily_listening": ("days.*", "gold.user_daily_listening as days", "days.date"),
+}
+"""By table: what is copied, from where, and the date whose week it belongs to."""
 
 
 class CopyTarget(Protocol):
@@ -34,31 +47,47 @@ def copy_to_lake(connection: duckdb.DuckDBPyConnection, lake: CopyTarget, build:
         "where table_schema = 'gold' or (table_schema = 'silver' and table_name like 'silver\\_%' escape '\\') order by all"
     ).fetchall()
     for schema, name in names:
-        uri = lake.uri(name, schema)
-        done = copied_build(uri, lake.storage_options)
+        copy = _Copy(lake.uri(name, schema), build, lake.storage_options)
+        done = copied_build(copy.uri, copy.storage_options)
         if done == build:
             continue
-        if name == MONTHLY:
-            months = None if whole or done is None or done != previous else _touched_months(connection)
-            _copy_months(connection, uri, build, lake.storage_options, months)
+        if name in WEEKLY:
+            _copy_weeks(connection, name, copy, None if whole or done is None or done != previous else _touched_weeks(connection))
         else:
-            write_copy(uri, _read(connection, f'select * from "{schema}"."{name}"'), build, lake.storage_options)  # noqa: S608  # catalogue's own names
+            _copy_changed(connection, f'"{schema}"."{name}"', copy, whole=whole)
     return [f"{schema}/{name}" for schema, name in names]
 
 
-def _copy_months(
-    connection: duckdb.DuckDBPyConnection, uri: str, build: int, storage_options: Mapping[str, str], months: list[str] | None
-) -> None:
-    if months == []:
-        return
-    chosen = "true" if months is None else f"{_MONTH} in ({', '.join(repr(month) for month in months)})"
-    rows = _read(connection, f"select *, {_MONTH} as played_month from silver.{MONTHLY} where {chosen}")  # noqa: S608  # months are our own text
-    write_copy(uri, rows, build, storage_options, partition="played_month", only=months)
+@dataclass(frozen=True)
+class _Copy:
+    """One table in the lake, and the build it is to be a copy of."""
+
+    uri: str
+    build: int
+    storage_options: Mapping[str, str]
 
 
-def _touched_months(connection: duckdb.DuckDBPyConnection) -> list[str]:
-    rows = connection.execute(f"select distinct {_MONTH} from silver.play_changes order by 1").fetchall()  # noqa: S608  # a constant
+def _copy_weeks(connection: duckdb.DuckDBPyConnection, name: str, copy: _Copy, weeks: list[str] | None) -> None:
+    columns, tables, date = WEEKLY[name]
+    chosen = "true" if weeks is None else f"{_week_of(date)} in ({', '.join(repr(week) for week in weeks) or 'null'})"
+    rows = _read(connection, f"select {columns}, {_week_of(date)} as {PARTITION} from {tables} where {chosen}")  # noqa: S608  # our own text
+    write_copy(copy.uri, rows, copy.build, copy.storage_options, partition=PARTITION, only=weeks)
+
+
+def _copy_changed(connection: duckdb.DuckDBPyConnection, table: str, copy: _Copy, *, whole: bool) -> None:
+    row = connection.execute(f"select count(*) + coalesce(sum(hash(rows) >> 16), 0) from {table} as rows").fetchone()  # noqa: S608  # catalogue's own names
+    content = int(row[0]) % 2**62 if row else 0
+    if whole or copied_content(copy.uri, copy.storage_options) != content:
+        write_copy(copy.uri, _read(connection, f"select * from {table}"), copy.build, copy.storage_options, content=content)  # noqa: S608  # catalogue's own names
+
+
+def _touched_weeks(connection: duckdb.DuckDBPyConnection) -> list[str]:
+    rows = connection.execute(f"select distinct {_week_of('played_date')} from silver.play_changes order by 1").fetchall()  # noqa: S608  # a constant
     return [row[0] for row in rows]
+
+
+def _week_of(date: str) -> str:
+    return f"strftime(date_trunc('week', {date}), '%Y-%m-%d')"
 
 
 def _read(connection: duckdb.DuckDBPyConnection, query: str) -> pa.RecordBatchReader:

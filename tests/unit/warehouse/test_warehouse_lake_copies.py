@@ -1,0 +1,91 @@
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import duckdb
+import pytest
+from deltalake import DeltaTable
+
+from soundlake.warehouse.lake_copies import copy_to_lake
+
+PLAYS = "select 'e' || n as event_id, date '2026-01-05' + n::int as played_date, n as heard_ms from range(21) as t(n)"  # three weeks
+
+
+@dataclass
+class Lake:
+    """Where the copies go."""
+
+    folder: Path
+    storage_options: dict[str, str] = field(default_factory=dict)
+
+    def uri(self, name, layer="bronze"):
+        return (self.folder / layer / name).absolute().as_uri()
+
+    def open(self, name, layer):
+        return DeltaTable(self.uri(name, layer))
+
+
+@pytest.fixture
+def lake(tmp_path):
+    return Lake(tmp_path / "lake")
+
+
+@pytest.fixture
+def warehouse():
+    with duckdb.connect() as connection:
+        connection.execute("create schema silver")
+        connection.execute("create schema gold")
+        connection.execute(f"create table silver.silver_plays as {PLAYS}")
+        connection.execute(
+            "create view silver.silver_observations as select event_id, 'kept' as status, event_id as play_id from silver.silver_plays"
+        )
+        connection.execute("create table silver.play_changes as select event_id, played_date from silver.silver_plays")
+        connection.execute("create table gold.artist_stats as select 'a' as artist_key, 1.5 as minutes_listened")
+        yield connection
+
+
+def files_of(table):
+    return set(table.file_uris())
+
+
+def read_plays(lake):
+    rows = lake.open("silver_plays", "silver").to_pyarrow_table(columns=["event_id", "heard_ms"]).to_pylist()
+    return sorted(tuple(row.values()) for row in rows)
+
+
+def test_only_the_weeks_that_a_build_touched_are_written_again(lake, warehouse):
+    copy_to_lake(warehouse, lake, 1, None, whole=True)
+    before = files_of(lake.open("silver_plays", "silver"))
+    warehouse.execute("delete from silver.silver_plays where event_id = 'e20'")
+    warehouse.execute("update silver.silver_plays set heard_ms = 99 where event_id = 'e19'")
+    warehouse.execute("create or replace table silver.play_changes as select 'e20' as event_id, date '2026-01-25' as played_date")
+    copy_to_lake(warehouse, lake, 2, 1, whole=False)
+    assert len(before) == 3
+    assert len(before & files_of(lake.open("silver_plays", "silver"))) == 2
+    assert read_plays(lake) == sorted(warehouse.execute("select event_id, heard_ms from silver.silver_plays").fetchall())
+    assert lake.open("silver_observations", "silver").to_pyarrow_table().num_rows == 20
+
+
+def test_a_table_whose_rows_stayed_is_not_written_again(lake, warehouse):
+    copy_to_lake(warehouse, lake, 1, None, whole=True)
+    copy_to_lake(warehouse, lake, 2, 1, whole=False)
+    assert lake.open("artist_stats", "gold").version() == 0
+    warehouse.execute("update gold.artist_stats set minutes_listened = 2.5")
+    copy_to_lake(warehouse, lake, 3, 2, whole=False)
+    assert lake.open("artist_stats", "gold").to_pyarrow_table()["minutes_listened"].to_pylist() == [2.5]
+
+
+def test_a_build_that_touched_no_play_counts_as_copied(lake, warehouse):
+    copy_to_lake(warehouse, lake, 1, None, whole=True)
+    before = files_of(lake.open("silver_plays", "silver"))
+    warehouse.execute("truncate silver.play_changes")
+    copy_to_lake(warehouse, lake, 2, 1, whole=False)
+    copy_to_lake(warehouse, lake, 3, 2, whole=False)
+    assert files_of(lake.open("silver_plays", "silver")) == before
+
+
+def test_a_copy_that_missed_a_build_is_made_whole(lake, warehouse):
+    copy_to_lake(warehouse, lake, 1, None, whole=True)
+    warehouse.execute("update silver.silver_plays set heard_ms = 7")
+    warehouse.execute("truncate silver.play_changes")
+    copy_to_lake(warehouse, lake, 3, 2, whole=False)
+    assert {heard for _, heard in read_plays(lake)} == {7}
