@@ -9,7 +9,7 @@
 with plays as (
     select
         event_id, track_id, content_type, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key, played_at as first_seen_at,
-        coalesce(source = 'generator', false) as is_synthetic
+        coalesce(source = 'generator', false) as is_synthetic, processed_at
     from {{ ref('silver_plays') }}
 ),
 
@@ -22,11 +22,13 @@ tellings as (
     select plays.*
     from plays
     inner join {{ ref('touched_plays') }} as touched_plays on plays.event_id = touched_plays.event_id
-    where plays.track_id not in (select track_id from {{ ref('replaced_plays') }})
+    where
+        plays.processed_at >= {{ first_processed() }}
+        and plays.track_id not in (select track_id from {{ ref('replaced_plays') }})
     union all
     select
         cast(null as varchar) as event_id, track_id, content_type, track_name, artist_id, artist_name, album_id, album_name, duration_ms, song_key,
-        first_seen_at, is_synthetic
+        first_seen_at, is_synthetic, cast(null as timestamptz) as processed_at
     from {{ this }} as known
     where
         {{ is_touched('known', ['track_id']) }}

@@ -2,9 +2,16 @@
 
 {%- if is_incremental_build() %}
 
+-- Of the touched plays those that can stand in silver already: an event that came again is contested.
+with standing as (
+    select event_id from {{ ref('contested_events') }}
+    union
+    select event_id from {{ ref('decided_plays') }}
+)
+
 select {{ prefix_all('plays', play_change_columns()) }}
 from {{ as_built('silver_plays') }} as plays
-inner join {{ ref('touched_plays') }} as touched_plays on plays.event_id = touched_plays.event_id
+inner join standing on plays.event_id = standing.event_id
 
 {%- else %}
 
