@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from types import FrameType
+from urllib.parse import urlencode
 
 import pyarrow as pa
 
@@ -77,12 +78,17 @@ def stay(demo: Demo, settings: Settings, tell: Tell) -> None:
         supervisor.start(services)
         for service in services:
             if service.address is not None:
-                tell(f"{service.name}: {service.address}")
+                tell(f"{service.name}: {service.address}{_write_view(demo.state.person)}")
         tell(f"gold is refreshed every {settings.transform_every_seconds:g} s; logs: {demo.home / 'logs'}")
         tell("Ctrl-C ends it; everything is kept")
         if demo.state.alone:
             _watch(supervisor, tell)
         _flow(demo, supervisor, tell)
+
+
+def _write_view(person: str | None) -> str:
+    """The dashboard's view of that listener, as the end of its address: exports reach back for years."""
+    return "" if person is None else f"/?{urlencode({'listener': person, 'period': 'All time'})}"
 
 
 def _watch(supervisor: Supervisor, tell: Tell) -> None:
