@@ -41,16 +41,16 @@ def write_copy(
 
     `content` stands for the rows: who finds it in the copy again need not write them.
     """
-    predicate = f"{partition} in ({', '.join(repr(value) for value in only)})" if only else None
+    predicate = None if only is None else f"{partition} in ({', '.join(repr(value) for value in only or [''])})"  # '' is no value
     transactions = [Transaction(BUILD_APP_ID, build)] + ([] if content is None else [Transaction(CONTENT_APP_ID, content)])
     with explain_faults(uri):
         write_deltalake(
             uri,
             rows,
-            mode="append" if only == [] else "overwrite",
+            mode="overwrite",
             partition_by=None if partition is None else [partition],
             predicate=predicate,
-            schema_mode="overwrite" if only is None else None,
+            schema_mode=None if predicate else "overwrite",
             storage_options=dict(storage_options),
             writer_properties=WriterProperties(compression="ZSTD"),
             commit_properties=CommitProperties(app_transactions=transactions),
