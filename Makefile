@@ -37,10 +37,10 @@ check: setup  ## format, lint, types, import contracts, unit tests
 	@$(RUN)/mypy --no-error-summary
 	@$(RUN)/lint-imports --no-cache >/dev/null || $(RUN)/lint-imports --no-cache
 	@$(RUN)/sqlfluff lint --processes 2 --disable-progress-bar dbt/models dbt/tests
-	@$(RUN)/pytest -n 2 tests/unit tests/architecture
+	@$(RUN)/pytest -n 2 --dist loadfile tests/unit tests/architecture
 
 test: setup system-packages  ## every test, with real servers and a real browser
-	@$(RUN)/pytest -m "not soak" $(ARGS)
+	@$(RUN)/pytest -n 2 --dist loadfile -m "not soak" $(ARGS)
 
 soak: setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
