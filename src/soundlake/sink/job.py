@@ -1,4 +1,4 @@
-"""The sink: broker → bronze, every record once, whatever is killed when (docs/decisions and design §4 tell why)."""
+"""The sink: broker → bronze, every record once, whatever is killed when (docs/decisions/0001 tells why)."""
 
 from __future__ import annotations
 
