@@ -108,7 +108,8 @@ def reach_hours(key: Keys, mixture: Floats) -> Floats:
     own = np.exp(0.9 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
     weights = own * combine(mixture, list(_MOMENT_WEIGHTS))[:, None, :]
     parts = list(bumps.transpose(1, 0, 2))
-    shares = np.stack([combine(weights[:, kind], parts) for kind in range(2)], axis=1) + 0.08
+    floor = np.exp(-3.2 + 0.8 * draw_normal(key, "wakefulness"))[:, None, None]
+    shares = np.stack([combine(weights[:, kind], parts) for kind in range(2)], axis=1) + floor
     reach = np.cumsum(shares, axis=2)
     return np.asarray(reach / reach[:, :, -1:])
 

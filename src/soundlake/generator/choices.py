@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.archetypes import CONTEXTS
-from soundlake.generator.library import discover_artists, find_artists, find_favourites
-from soundlake.generator.listeners import Listeners, Scene, choose_interest
+from soundlake.generator.library import choose_interest, discover_artists, find_artists, find_favourites, measure_drift
+from soundlake.generator.listeners import Listeners, Scene
 from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_normal, draw_pair, draw_rank, root_key
 from soundlake.generator.sittings import Sittings
 
@@ -164,7 +164,7 @@ class _Chooser:
         """A list of a cluster that changes every week and is the same for all who open it; sometimes mixed for the listener alone."""
         catalogue, rows = self._catalogue, self._rows[at]
         which, kind = draw_pair(self._runs.key[at], "editorial")
-        cluster = choose_interest(self._scene, rows, which)
+        cluster = choose_interest(self._scene, rows, which, measure_drift(self._listeners, rows, self._days[at]))
         number = cluster * EDITORIAL_LISTS + np.floor(kind * EDITORIAL_LISTS).astype(np.int64)
         week = self._days[at] // _WEEK
         start = np.floor(draw(self._runs.key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)
@@ -174,6 +174,6 @@ class _Chooser:
         )
         artist_share, track_share = draw_pair(entry_key, "pick")
         artist = catalogue.draw_artists(cluster, artist_share)
-        mine = discover_artists(self._scene, rows, self._key[at])
+        mine = discover_artists(self._scene, rows, self._key[at], self._days[at])
         artist = np.where(kind * EDITORIAL_LISTS >= EDITORIAL_LISTS - 1, mine, artist)
         return catalogue.draw_tracks(artist, track_share, self._days[at]), number, np.full(len(at), 0.15)

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.choices import RADIO, REPEAT, Queue
-from soundlake.generator.library import measure_affinity
+from soundlake.generator.library import measure_affinity, measure_drift
 from soundlake.generator.listeners import Listeners, Scene
 from soundlake.generator.randomness import Floats, Ints, draw, draw_normal, draw_pair
 from soundlake.generator.sittings import Sittings
@@ -26,7 +26,12 @@ _AT_ONCE, _SOON = 0.5, 0.38
 """Shares of the skips: within two seconds (at most, by haste), and within half a minute; the others come later."""
 _BARELY_SHARE = 0.35
 """Of the plays that are stopped, those that had only just begun by themselves."""
+_BURST_PLAYS = 3
+"""Plays in a row that share a mood: skips come in bursts."""
+_BROKEN_OFF_SHARE = 0.3
+"""Of the pauses, those in which the track is given up."""
 _LONGEST_PAUSE_MS = 28 * 60_000
+_CHANGE_MS = 40
 _ADVERT_SHARE, _OVERLAP_SHARE = 0.22, 0.07
 """Changes of track with an advertisement between (on the free plan), and such as begin before the end of the last one."""
 _FORWARD_SHARE, _UNEXPECTED_SHARE, _REMOTE_SHARE = 0.93, 0.03, 0.03
@@ -56,13 +61,24 @@ class _Turns:
     ends_run: NDArray[np.bool_]
 
 
+@dataclass(frozen=True)
+class _Stops:
+    """Which plays are skipped, how early a skip of each would come (1 as usual), and which are given up for a pause."""
+
+    is_skipped: NDArray[np.bool_]
+    impatience: Floats
+    breaks_off: NDArray[np.bool_]
+
+
 def hear(scene: Scene, sittings: Sittings, queue: Queue) -> Hearing:
     """Play the queue: what is heard of each track, when it begins and why it ends."""
     ends_sitting = np.append(queue.position[1:] == 0, np.ones(min(1, len(queue.position)), bool))
     turns = _Turns(ends_sitting, np.append(queue.starts_run[1:], ends_sitting[-1:]) & ~ends_sitting)
-    is_skipped = draw(queue.key, "skip") < _reckon_skips(scene, sittings, queue)
-    played_ms, reason_end = _end_plays(scene, queue, turns, is_skipped)
-    start_ms = _run_clock(sittings, queue, np.maximum(played_ms + _draw_pauses(scene.listeners, queue), _SHORTEST_STEP_MS))
+    leaning, impatience = _reckon_skips(scene, sittings, queue)
+    is_skipped = draw(queue.key, "skip") < leaning
+    pause_ms, breaks_off = _draw_pauses(scene.listeners, sittings, queue)
+    played_ms, reason_end = _end_plays(scene, queue, turns, _Stops(is_skipped, impatience, breaks_off & ~is_skipped))
+    start_ms = _run_clock(sittings, queue, np.maximum(played_ms + pause_ms, _SHORTEST_STEP_MS))
     return _cut_short(sittings, queue, start_ms, played_ms, np.where(is_skipped, reason_end | _SKIP_BIT, reason_end))
 
 
@@ -78,35 +94,48 @@ def _cut_short(sittings: Sittings, queue: Queue, start_ms: Ints, played_ms: Ints
     return Hearing(kept, start_ms, played_ms, start_ms + played_ms, ending & _SKIP_BIT > 0, begin, reason_end)
 
 
-def _reckon_skips(scene: Scene, sittings: Sittings, queue: Queue) -> Floats:
-    """The chance of a skip: habit, mood of the sitting, taste, how well the track is known, how far into the sitting."""
-    affinity = measure_affinity(scene, queue.listener, scene.catalogue.track_artist[queue.track])
-    mood = draw_normal(sittings.key, "skip mood")[queue.sitting]
+def _reckon_skips(scene: Scene, sittings: Sittings, queue: Queue) -> tuple[Floats, Floats]:
+    """The chance of a skip, and how early it would come: habit, mood, taste, how well the track is known, how far into the sitting."""
+    listeners, who = scene.listeners, sittings.listener
+    drift = measure_drift(listeners, who, sittings.day)[queue.sitting]
+    strangeness = 0.75 - measure_affinity(scene, queue.listener, scene.catalogue.track_artist[queue.track], drift)
+    of_sitting = listeners.skip_bias[who] + listeners.skip_mood[who] * draw_normal(sittings.key, "skip mood")
     leaning = (
-        scene.listeners.skip_bias[queue.listener] + 0.9 * mood + 0.9 * (0.75 - affinity) - 0.8 * queue.familiarity
+        of_sitting[queue.sitting] + _draw_bursts(listeners, queue) + 0.9 * strangeness - 0.8 * queue.familiarity
         + 0.5 * (queue.position < _FIRST_PLAYS) + 0.4 * queue.is_shuffle + 0.5 * (queue.context == RADIO) - 1.5 * (queue.context == REPEAT)
     )  # fmt: skip
-    return np.asarray(1.0 / (1.0 + np.exp(-leaning)))
+    impatience = 0.6 + 0.6 * queue.familiarity + 0.4 * strangeness + 0.2 * (queue.position < _FIRST_PLAYS)
+    return np.asarray(1.0 / (1.0 + np.exp(-leaning))), impatience
 
 
-def _end_plays(scene: Scene, queue: Queue, turns: _Turns, is_skipped: NDArray[np.bool_]) -> tuple[Ints, Ints]:
+def _draw_bursts(listeners: Listeners, queue: Queue) -> Floats:
+    """The mood of a few plays in a row."""
+    begins = queue.position % _BURST_PLAYS == 0
+    first = np.flatnonzero(begins)
+    mood = listeners.skip_burst[queue.listener[first]] * draw_normal(queue.key[first], "burst")
+    return np.asarray(mood[np.cumsum(begins) - 1])
+
+
+def _end_plays(scene: Scene, queue: Queue, turns: _Turns, stopped: _Stops) -> tuple[Ints, Ints]:
     """Milliseconds heard, and why each play ended."""
     duration = scene.catalogue.track_duration_ms[queue.track]
     part, why = draw_pair(queue.key, "end")
-    stops = ~is_skipped & ((turns.ends_sitting & (why < _STOPPED_AT_END_SHARE)) | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)))
+    is_skipped, leaving = stopped.is_skipped, turns.ends_sitting | stopped.breaks_off
+    stops = (turns.ends_sitting & (why < _STOPPED_AT_END_SHARE)) | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)) | stopped.breaks_off
+    stops &= ~is_skipped
     leaves = _choose_leaving(scene.listeners, queue)
     skips = np.where(turns.ends_run, _END_ENDPLAY, np.where(why < _FORWARD_SHARE, _END_FORWARD, _END_BACK))
     runs_on = np.where(draw(queue.key, "unknown") < scene.listeners.unknown_share[queue.listener], _END_UNKNOWN, _END_TRACKDONE)
-    reason = np.select([is_skipped, stops & turns.ends_sitting, stops], [skips, leaves, _END_ENDPLAY], runs_on)
+    reason = np.select([is_skipped, stops & leaving, stops], [skips, leaves, _END_ENDPLAY], runs_on)
     far, barely = draw_pair(queue.key, "stopped at")
     stopped_ms = np.where(barely < _BARELY_SHARE, 900 * far, far * duration)
-    skipped_ms = np.minimum(_choose_skip_moment(scene.listeners, queue, part, duration), duration - _SHORTEST_REST_MS)
+    skipped_ms = np.minimum(_choose_skip_moment(scene.listeners, queue, stopped.impatience, part, duration), duration - _SHORTEST_REST_MS)
     return np.select([is_skipped, stops], [skipped_ms, stopped_ms], duration).astype(np.int64), reason
 
 
-def _choose_skip_moment(listeners: Listeners, queue: Queue, part: Floats, duration: Ints) -> Floats:
+def _choose_skip_moment(listeners: Listeners, queue: Queue, impatience: Floats, part: Floats, duration: Ints) -> Floats:
     """When a skip comes: at once, soon, or later on."""
-    at_once = _AT_ONCE * listeners.haste[queue.listener]
+    at_once = (_AT_ONCE * listeners.haste[queue.listener] * impatience).clip(0.001, 0.6)
     return np.select(
         [part < at_once, part < at_once + _SOON],
         [1_800 * (part / at_once) ** 2, 1_800 + 28_000 * ((part - at_once).clip(0) / _SOON) ** 1.5],
@@ -122,19 +151,27 @@ def _choose_leaving(listeners: Listeners, queue: Queue) -> Ints:
     return np.select(ways, [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY)
 
 
-def _draw_pauses(listeners: Listeners, queue: Queue) -> Ints:
-    """Time that passes without sound: nothing mostly, now and then minutes."""
-    share = draw(queue.key, "pause")
+def _draw_pauses(listeners: Listeners, sittings: Sittings, queue: Queue) -> tuple[Ints, NDArray[np.bool_]]:
+    """Time that passes without sound, nothing mostly, now and then minutes; and for which plays it means that they are given up."""
+    share, how = draw_pair(queue.key, "pause")
     rows = queue.listener
-    length = np.exp(listeners.pause_mu[rows] + listeners.pause_sigma[rows] * draw_normal(queue.key, "pause length")) * 1_000
-    pause = np.where(share < listeners.pause_share[rows], np.minimum(length, _LONGEST_PAUSE_MS), 0.0)
+    is_paused = share < _reckon_pauses(listeners, sittings)[queue.sitting]
+    at = np.flatnonzero(is_paused)
+    length = np.exp(listeners.pause_mu[rows[at]] + listeners.pause_sigma[rows[at]] * draw_normal(queue.key[at], "pause length")) * 1_000
+    pause = np.zeros(len(rows))
+    pause[at] = np.minimum(length, _LONGEST_PAUSE_MS)
     change, advert = draw_pair(queue.key, "change")
     pause += np.where(listeners.is_free[rows] & (advert < _ADVERT_SHARE), 15_000 + 45_000 * change, 0.0)
-    return np.asarray(
-        (pause + 40 + 1_600 * change**3 - np.where(advert > 1 - _OVERLAP_SHARE, 2_500 * change, 0.0) - listeners.crossfade_ms[rows]).astype(
-            np.int64
-        )
-    )
+    pause += _CHANGE_MS - listeners.change_ms[rows] * np.log(1.0 - change) - listeners.crossfade_ms[rows]
+    pause -= np.where(advert > 1 - _OVERLAP_SHARE, 2_500 * change, 0.0)
+    return pause.astype(np.int64), is_paused & (how < _BROKEN_OFF_SHARE)
+
+
+def _reckon_pauses(listeners: Listeners, sittings: Sittings) -> Floats:
+    """The chance of a pause after each play of the sittings, with better and worse moods."""
+    odds = listeners.pause_share[sittings.listener]
+    odds = odds / (1.0 - odds) * np.exp(listeners.pause_mood[sittings.listener] * draw_normal(sittings.key, "pause mood"))
+    return np.asarray(odds / (1.0 + odds))
 
 
 def _run_clock(sittings: Sittings, queue: Queue, taken_ms: Ints) -> Ints:

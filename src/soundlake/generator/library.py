@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from soundlake.generator.listeners import Scene, choose_interest
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, draw, draw_pair
+from soundlake.generator.listeners import Listeners, Scene
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair
+from soundlake.generator.tastes import DRIFT_STEPS
 
 _SHORTEST_LIFE_DAYS, _LIFE_SPREAD_DAYS = 25.0, 400.0
 
@@ -15,20 +16,21 @@ def find_artists(scene: Scene, rows: Ints, slots: Ints, days: Ints) -> Ints:
     place = child_keys(scene.listeners.key[rows], "slot", slots)
     phase, life = draw_pair(place, "life")
     length = _SHORTEST_LIFE_DAYS + _LIFE_SPREAD_DAYS * life
-    tenant = child_keys(place, "tenant", np.floor(days / length + phase).astype(np.int64))
-    return discover_artists(scene, rows, tenant)
+    number = np.floor(days / length + phase)
+    return discover_artists(scene, rows, child_keys(place, "tenant", number.astype(np.int64)), (number - phase) * length)
 
 
-def discover_artists(scene: Scene, rows: Ints, keys: Keys) -> Ints:
-    """An artist to each key: of two popular ones in a cluster of interest, the one nearer to the listener's place."""
-    clusters = choose_interest(scene, rows, draw(keys, "interest"))
+def discover_artists(scene: Scene, rows: Ints, keys: Keys, days: Ints | Floats) -> Ints:
+    """An artist to each key: of two popular ones in a cluster of interest, the one nearer to the listener's taste of that day."""
+    drift = measure_drift(scene.listeners, rows, days)
+    clusters = choose_interest(scene, rows, draw(keys, "interest"), drift)
     is_obscure = draw(keys, "obscure") < scene.listeners.obscure_share[rows]
     shares = draw_pair(keys, "candidates")
     popular = [scene.catalogue.draw_artists(clusters, share) for share in shares]
     first, second = (
         np.where(is_obscure, scene.catalogue.draw_any_artists(clusters, share), star) for share, star in zip(shares, popular, strict=True)
     )
-    affinities = [measure_affinity(scene, rows, candidate) for candidate in (first, second)]
+    affinities = [measure_affinity(scene, rows, candidate, drift) for candidate in (first, second)]
     nearer = np.where(affinities[0] >= affinities[1], first, second)
     return np.where(draw(keys, "devotion") < scene.listeners.devotion[rows], scene.listeners.idol[rows], nearer)
 
@@ -39,6 +41,25 @@ def find_favourites(scene: Scene, rows: Ints, artists: Ints, ranks: Ints, days: 
     return scene.catalogue.draw_tracks(artists, draw(key, "track"), days)
 
 
-def measure_affinity(scene: Scene, rows: Ints, artists: Ints) -> Floats:
-    """Cosine of listener and artist in the taste space."""
-    return np.asarray(np.einsum("ij,ij->i", scene.listeners.position[rows], scene.catalogue.artist_position[artists]))
+def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats) -> Floats:
+    """How far each row's listener is on the way from one end of their taste (0) to the other (1): to and fro, slowly."""
+    return np.asarray(np.abs((days / listeners.drift_days[rows] + listeners.drift_phase[rows]) % 2.0 - 1.0))
+
+
+def measure_affinity(scene: Scene, rows: Ints, artists: Ints, drift: Floats) -> Floats:
+    """Cosine of listener and artist in the taste space, with the listener so far on the way."""
+    step = np.rint(drift * DRIFT_STEPS).astype(np.int64)
+    return np.asarray(np.einsum("ij,ij->i", scene.listeners.path[rows, step], scene.catalogue.artist_position[artists]))
+
+
+def choose_interest(scene: Scene, rows: Ints, shares: Floats, drift: Floats) -> Ints:
+    """The cluster that each row's listener turns to: one of their interests at either end of the way, or any when they wander."""
+    listeners, clusters = scene.listeners, len(scene.catalogue.cluster_name)
+    wander = listeners.wander_share[rows]
+    within = ((shares - wander) / (1.0 - wander)).clip(0)
+    is_late = within < drift
+    within = np.where(is_late, within / np.maximum(drift, 1e-9), (within - drift) / np.maximum(1.0 - drift, 1e-9))
+    end = is_late.astype(np.int64)
+    interest = listeners.interest_cluster[rows, end, choose(listeners.interest_reach[rows], within)]
+    anywhere = (shares / np.maximum(wander, 1e-9) * clusters).astype(np.int64)
+    return np.where(shares < wander, np.minimum(anywhere, clusters - 1), interest)

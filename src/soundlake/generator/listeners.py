@@ -9,14 +9,13 @@ from numpy.typing import NDArray
 
 from soundlake.generator import places
 from soundlake.generator.archetypes import draw_trait, mix_archetypes, reach_contexts, reach_devices, reach_hours
-from soundlake.generator.catalogue import DIMENSIONS, Catalogue
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, combine, draw, draw_normals, draw_pair, root_key
+from soundlake.generator.catalogue import Catalogue
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, draw, draw_normal, root_key
+from soundlake.generator.tastes import draw_devotion, draw_idols, draw_interests, draw_paths
 
-INTERESTS = 6
-_FOCUS = 7.0
-"""How strongly a listener keeps to the clusters near their place in the taste space."""
+_SHORTEST_DRIFT_DAYS, _DRIFT_SPREAD_DAYS = 700.0, 3_300.0
 _NEWCOMER_SHARE, _LEAVER_SHARE = 0.08, 0.05
-_FREE_SHARE, _CROSSFADE_SHARE, _DEVOTED_SHARE = 0.4, 0.06, 0.13
+_FREE_SHARE, _CROSSFADE_SHARE = 0.4, 0.06
 
 
 @dataclass(frozen=True)
@@ -24,6 +23,7 @@ class Listeners:
     """Columns of a block of listeners, in the order of their numbers. Shares are chances; `*_reach` are cumulated shares.
 
     `joins` and `leaves` are fractions of the time that the world is told for; most were there before and stay.
+    A taste wanders to and fro on its `path` (`tastes.draw_paths`): `drift_days` from end to end, `drift_phase` ends behind in 1970.
     """
 
     number: Ints
@@ -31,7 +31,9 @@ class Listeners:
     place: Ints
     is_free: NDArray[np.bool_]
     mixture: Floats
-    position: Floats
+    path: Floats
+    drift_days: Floats
+    drift_phase: Floats
     interest_cluster: Ints
     interest_reach: Floats
     library_exponent: Floats
@@ -44,6 +46,11 @@ class Listeners:
     devotion: Floats
     sittings_per_day: Floats
     mood_spread: Floats
+    phase_spread: Floats
+    season_strength: Floats
+    season_phase: Floats
+    soon_share: Floats
+    soon_hours: Floats
     weekend_factor: Floats
     hour_reach: Floats
     plays_mu: Floats
@@ -52,10 +59,14 @@ class Listeners:
     context_reach: Floats
     device_reach: Floats
     skip_bias: Floats
+    skip_mood: Floats
+    skip_burst: Floats
     haste: Floats
     pause_share: Floats
+    pause_mood: Floats
     pause_mu: Floats
     pause_sigma: Floats
+    change_ms: Floats
     crossfade_ms: Floats
     shuffle_share: Floats
     private_share: Floats
@@ -87,8 +98,8 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
     """The listeners of those numbers."""
     key = child_keys(root_key(seed, catalogue.fingerprint), "listener", numbers)
     mixture = mix_archetypes(key)
-    position = _draw_positions(catalogue, key)
-    clusters, reach = _draw_interests(catalogue, key, position)
+    path = draw_paths(catalogue, key)
+    clusters, reach = draw_interests(catalogue, key, path)
     is_free = draw(key, "plan") < _FREE_SHARE
 
     def trait(name: str) -> Floats:
@@ -100,19 +111,26 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         place=np.searchsorted(places.SHARES, draw(key, "place"), side="right"),
         is_free=is_free,
         mixture=mixture,
-        position=position.astype(np.float32),
+        path=path,
+        drift_days=_SHORTEST_DRIFT_DAYS + _DRIFT_SPREAD_DAYS * draw(key, "drift days"),
+        drift_phase=2.0 * draw(key, "drift phase"),
         interest_cluster=clusters,
         interest_reach=reach,
         library_exponent=0.35 + np.exp(trait("concentration, log")),
         library_size=np.exp(trait("library, log")).clip(4, 3_000),
         favourites_reach=np.exp(np.log(4.0) + np.log(60.0) * draw(key, "favourites")),
-        idol=_draw_idols(catalogue, key, clusters),
-        devotion=_draw_devotion(key),
+        idol=draw_idols(catalogue, key, clusters[:, 0, 0]),
+        devotion=draw_devotion(key),
         obscure_share=0.9 * draw(key, "obscure"),
         away_share=0.02 + 0.4 * draw(key, "away") ** 4,
         wander_share=0.7 * draw(key, "wander") ** 1.5,
         sittings_per_day=np.exp(trait("sittings a day, log")).clip(0.05, 7),
         mood_spread=0.3 + 0.7 * draw(key, "mood spread"),
+        phase_spread=0.7 * draw(key, "phase spread"),
+        season_strength=0.35 * draw(key, "season strength") ** 1.5,
+        season_phase=draw(key, "season phase"),
+        soon_share=0.15 + 0.7 * draw(key, "soon share"),
+        soon_hours=0.5 + 2.5 * draw(key, "soon hours"),
         weekend_factor=np.exp(trait("weekend, log")),
         hour_reach=reach_hours(key, mixture),
         plays_mu=trait("plays a sitting, log"),
@@ -121,10 +139,14 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         context_reach=reach_contexts(key, mixture),
         device_reach=reach_devices(key, mixture),
         skip_bias=trait("skips, logit") - 0.4 * is_free,
+        skip_mood=0.4 + 1.2 * draw(key, "skip mood"),
+        skip_burst=0.6 + 2.4 * draw(key, "skip burst"),
         haste=_squash(trait("haste, logit")),
         pause_share=_squash(trait("pauses, logit")),
+        pause_mood=0.2 + 1.4 * draw(key, "pause mood"),
         pause_mu=trait("pause, log seconds"),
         pause_sigma=0.8 + 1.4 * draw(key, "pause spread"),
+        change_ms=np.exp(5.9 + 0.8 * draw_normal(key, "change")).clip(20, 4_000),
         crossfade_ms=np.where(draw(key, "crossfade") < _CROSSFADE_SHARE, 1_000 + 9_000 * draw(key, "crossfade length"), 0.0),
         shuffle_share=_squash(trait("shuffle, logit") + 1.0 * is_free),
         private_share=0.03 * draw(key, "private") ** 4,
@@ -141,51 +163,6 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
 
 def _squash(logit: Floats) -> Floats:
     return np.asarray(1.0 / (1.0 + np.exp(-logit)))
-
-
-def _draw_positions(catalogue: Catalogue, key: Keys) -> Floats:
-    """A place near one of the clusters, which is the listener's home."""
-    reach = np.cumsum(catalogue.cluster_pull)
-    home = np.searchsorted(reach[:-1], draw(key, "home") * reach[-1], side="right")
-    place = catalogue.cluster_position[home] + 0.35 * draw_normals(key, "position", DIMENSIONS)
-    return np.asarray(place / np.linalg.norm(place, axis=1, keepdims=True))
-
-
-def _draw_interests(catalogue: Catalogue, key: Keys, position: Floats) -> tuple[Ints, Floats]:
-    """The clusters each listener turns to, drawn without repeat by nearness (Gumbel top-k), and their cumulated weights."""
-    clusters = np.arange(len(catalogue.cluster_name))
-    chance = draw(child_keys(key[:, None], "interest", clusters), "gumbel")
-    score = (
-        np.log(catalogue.cluster_pull) + _FOCUS * combine(position, list(catalogue.cluster_position.T)) - np.log(-np.log(chance + 1e-300))
-    )
-    chosen = np.argsort(-score, axis=1, kind="stable")[:, : min(INTERESTS, len(clusters))]
-    weight = np.exp(1.1 * draw_normals(key, "interest weight", chosen.shape[1]) - 0.45 * np.arange(chosen.shape[1]))
-    reach = np.cumsum(weight, axis=1)
-    return chosen, reach / reach[:, -1:]
-
-
-def _draw_idols(catalogue: Catalogue, key: Keys, clusters: Ints) -> Ints:
-    """One artist of the first interest for each listener, with the most tracks of three popular ones."""
-    shares = draw(child_keys(key[:, None], "idol", np.arange(3)), "artist")
-    candidates = catalogue.draw_artists(np.broadcast_to(clusters[:, :1], shares.shape), shares)
-    best = np.argmax(catalogue.count_tracks(candidates), axis=1)
-    return np.asarray(candidates[np.arange(len(key)), best])
-
-
-def _draw_devotion(key: Keys) -> Floats:
-    """How much of the library is the idol's: next to nothing for most, nearly everything for one in twelve."""
-    devoted, share = draw_pair(key, "devotion")
-    return np.where(devoted < _DEVOTED_SHARE, 0.75 + 0.245 * np.sqrt(share), 0.25 * share**4)
-
-
-def choose_interest(scene: Scene, rows: Ints, shares: Floats) -> Ints:
-    """The cluster that each row's listener turns to: one of their interests, or any when they wander."""
-    catalogue, listeners = scene.catalogue, scene.listeners
-    wander = listeners.wander_share[rows]
-    within = ((shares - wander) / (1.0 - wander)).clip(0)
-    anywhere = (shares / np.maximum(wander, 1e-9) * len(catalogue.cluster_name)).astype(np.int64)
-    interest = listeners.interest_cluster[rows, choose(listeners.interest_reach[rows], within)]
-    return np.where(shares < wander, np.minimum(anywhere, len(catalogue.cluster_name) - 1), interest)
 
 
 def is_eastern(listeners: Listeners) -> NDArray[np.bool_]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from datetime import date
 
 import numpy as np
 import pyarrow as pa
@@ -10,8 +11,10 @@ import pyarrow as pa
 from soundlake.generator import places
 from soundlake.generator.archetypes import ARCHETYPES
 from soundlake.generator.catalogue import Catalogue
+from soundlake.generator.library import measure_drift
 from soundlake.generator.listeners import Scene, set_scene
 from soundlake.generator.randomness import Floats
+from soundlake.generator.tastes import DRIFT_STEPS
 from soundlake.generator.world import World
 
 BEST = 100
@@ -22,19 +25,19 @@ def list_preferences(world: World, *, most_listeners: int = 10_000) -> Iterator[
     """The BEST tracks of each listener by true preference, best first: `user_id`, `track_id`, `preference`, `rank` from 1 on.
 
     The preference is the chance that a new favourite of the listener is this track. It is what discoveries are drawn from, so what they
-    have heard already does not enter into it, nor what all hear from the same editorial lists.
+    have heard already does not enter into it, nor what all hear from the same editorial lists. Tastes are those of the world's last day.
     """
     for first in range(0, min(world.config.listeners, most_listeners), _BLOCK):
         numbers = np.arange(first, min(first + _BLOCK, world.config.listeners, most_listeners))
         scene = set_scene(world.catalogue, world.config.seed, numbers)
-        yield _rank(world, scene, reckon_preferences(scene))
+        yield _rank(world, scene, reckon_preferences(scene, _find_last_day(world)))
 
 
 def describe_listeners(world: World, *, most_listeners: int = 10_000) -> pa.Table:
     """Who the listeners are: country, zone, plan, mixture of archetypes, place in the taste space, clusters of interest."""
     numbers = np.arange(min(world.config.listeners, most_listeners))
     listeners = set_scene(world.catalogue, world.config.seed, numbers).listeners
-    names = world.catalogue.cluster_name
+    drift, names = measure_drift(listeners, numbers, _find_last_day(world)), world.catalogue.cluster_name
     return pa.table(
         {
             "user_id": [world.name_listener(number) for number in numbers.tolist()],
@@ -42,8 +45,10 @@ def describe_listeners(world: World, *, most_listeners: int = 10_000) -> pa.Tabl
             "time_zone": [places.PLACES[place][1] for place in listeners.place.tolist()],
             "plan": np.where(listeners.is_free, "free", "premium"),
             **{f"share_{archetype}": listeners.mixture[:, place] for place, archetype in enumerate(ARCHETYPES)},
-            "interests": [[names[cluster] for cluster in row] for row in listeners.interest_cluster.tolist()],
-            "position": listeners.position.tolist(),
+            "interests_from": [[names[cluster] for cluster in ends[0]] for ends in listeners.interest_cluster.tolist()],
+            "interests_to": [[names[cluster] for cluster in ends[1]] for ends in listeners.interest_cluster.tolist()],
+            "drift": drift,
+            "position": listeners.path[numbers, np.rint(drift * DRIFT_STEPS).astype(np.int64)].tolist(),
         }
     )
 
@@ -61,15 +66,18 @@ def describe_tracks(catalogue: Catalogue) -> pa.Table:
     )
 
 
-def reckon_preferences(scene: Scene) -> Floats:
-    """The chance of each track (a column) to be the next discovery of each listener (a row), as `library.discover_artists` draws it."""
+def reckon_preferences(scene: Scene, day: int) -> Floats:
+    """The chance of each track (a column) to be that day's discovery of each listener (a row), as `library.discover_artists` draws it."""
     catalogue, listeners = scene.catalogue, scene.listeners
+    rows = np.arange(len(listeners.key))
+    drift = measure_drift(listeners, rows, day)
+    position = listeners.path[rows, np.rint(drift * DRIFT_STEPS).astype(np.int64)]
     artists = np.zeros((len(listeners.key), catalogue.artists))
-    turning = _reckon_turning(scene)
+    turning = _reckon_turning(scene, drift)
     for cluster in range(len(catalogue.cluster_name)):
         part = slice(catalogue.cluster_first[cluster], catalogue.cluster_first[cluster + 1])
         weight = np.diff(catalogue.artist_reach)[part]
-        affinity = listeners.position @ catalogue.artist_position[part].T
+        affinity = position @ catalogue.artist_position[part].T
         obscure = listeners.obscure_share[:, None]
         chance = (1 - obscure) * _win(weight / weight.sum(), affinity) + obscure * _win(np.full(len(weight), 1 / len(weight)), affinity)
         artists[:, part] = turning[:, cluster, None] * chance
@@ -80,12 +88,19 @@ def reckon_preferences(scene: Scene) -> Floats:
     return np.asarray(artists[:, catalogue.track_artist] * (weight / of_artist[catalogue.track_artist]))
 
 
-def _reckon_turning(scene: Scene) -> Floats:
-    """How likely each listener turns to each cluster."""
+def _find_last_day(world: World) -> int:
+    """The last day that the world is told for, counted from 1970-01-01."""
+    return (world.config.end - date(1970, 1, 1)).days - 1
+
+
+def _reckon_turning(scene: Scene, drift: Floats) -> Floats:
+    """How likely each listener, so far on their way, turns to each cluster."""
     listeners, clusters = scene.listeners, len(scene.catalogue.cluster_name)
     turning = np.repeat(listeners.wander_share[:, None] / clusters, clusters, axis=1)
     weight = np.diff(listeners.interest_reach, axis=1, prepend=0.0) * (1 - listeners.wander_share[:, None])
-    np.put_along_axis(turning, listeners.interest_cluster, np.take_along_axis(turning, listeners.interest_cluster, 1) + weight, 1)
+    for end, share in enumerate((1.0 - drift, drift)):
+        places_of = listeners.interest_cluster[:, end]
+        np.put_along_axis(turning, places_of, np.take_along_axis(turning, places_of, 1) + share[:, None] * weight, 1)
     return turning
 
 

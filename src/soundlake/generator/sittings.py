@@ -15,8 +15,8 @@ DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 _DAWN_HOURS = 4
 _TYPICAL_DELAY_MS, LONGEST_DELAY_MS = 4 * HOUR_MS, 72 * HOUR_MS
 _MOST_A_DAY = 14
-_SOON_SHARE = 0.5
-"""Sittings that come within hours of another one."""
+_PHASE_DAYS = 23
+"""How long a listener hears more, or less, than usual before that changes."""
 _THURSDAY, _SATURDAY = 3, 5  # days since Monday; 1970-01-01 was a Thursday
 
 
@@ -103,8 +103,10 @@ def _list_local_days(listeners: Listeners, first_day: int, days: int) -> tuple[I
 def _count_sittings(listeners: Listeners, row: Ints, day: Ints, key: Keys) -> Ints:
     """Poisson around the listener's rate, with the weekend, the season and better and worse days."""
     is_weekend = _is_weekend(day)
-    season = 1.0 + 0.06 * np.cos(2 * np.pi * (day % 365.25) / 365.25)
+    season = 1.0 + listeners.season_strength[row] * np.cos(2 * np.pi * (day / 365.25 - listeners.season_phase[row]))
     rate = listeners.sittings_per_day[row] * season * np.where(is_weekend, listeners.weekend_factor[row], 1.0)
+    phase = child_keys(listeners.key[row], "phase", day // _PHASE_DAYS)
+    rate *= np.exp(listeners.phase_spread[row] * draw_normal(phase, "phase"))
     spread = listeners.mood_spread[row]
     is_there = draw(child_keys(listeners.key[row], "week", (day + _THURSDAY) // 7), "away") >= listeners.away_share[row]
     rate = np.minimum(rate * np.exp(spread * draw_normal(key, "mood") - 0.5 * spread**2) * is_there, _MOST_A_DAY / 2)
@@ -128,8 +130,8 @@ def _draw_wall_clock(listeners: Listeners, row: Ints, day: Ints, key: Keys, numb
     hour = choose(listeners.hour_reach[row, is_weekend], draw(key, "hour"))
     wall_ms = day * DAY_MS + (hour + _DAWN_HOURS) * HOUR_MS + (draw(key, "minute") * HOUR_MS).astype(np.int64)
     soon, gap = draw_pair(key, "soon")
-    follows = (number > 0) & (soon < _SOON_SHARE)
-    later = np.append(0, wall_ms[:-1]) + HOUR_MS // 2 + (gap**2 * 1.7 * HOUR_MS).astype(np.int64)
+    follows = (number > 0) & (soon < listeners.soon_share[row])
+    later = np.append(0, wall_ms[:-1]) + HOUR_MS // 2 + (gap**2 * listeners.soon_hours[row] * HOUR_MS).astype(np.int64)
     return np.where(follows, np.minimum(later, (day + 1) * DAY_MS + (_DAWN_HOURS - 1) * HOUR_MS), wall_ms).astype(np.int64)
 
 
