@@ -9,6 +9,7 @@ UV_VERSION := 0.13.9
 UV := .tools/bin/uv
 RUN := .venv/bin
 export SOUNDLAKE_HOME ?= $(CURDIR)/.soundlake
+export SOUNDLAKE_DOWNLOADS ?= $(CURDIR)/.tools/jars
 export UV_PYTHON_DOWNLOADS := never
 export UV_HTTP_TIMEOUT ?= 180
 ARGS ?=

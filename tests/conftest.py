@@ -1,6 +1,9 @@
 """How hypothesis hunts: the same cases every time in the quick suites, new ones in `make soak`. Machines are shared: no deadlines."""
 
 from hypothesis import settings
+from tests.servers import kafka_jars, kafka_server, object_store, redis_server
+
+__all__ = ["kafka_jars", "kafka_server", "object_store", "redis_server"]
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("hunting", deadline=None, derandomize=False, print_blob=True)

@@ -6,14 +6,17 @@ import os
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 from urllib.parse import urlsplit
 
-from platformdirs import user_data_path
+from platformdirs import user_cache_path, user_data_path
 from pydantic import Field, SecretStr, ValidationError
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from soundlake.errors import SettingsError
+
+HOME_SETTINGS = "settings.env"
+"""A home may carry the settings that belong to it; `soundlake up` writes them."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,18 @@ class Address:
     port: int | None = None
 
 
+@dataclass(frozen=True)
+class KafkaAccess:
+    """How a Kafka cluster is reached: `servers` as `host:port,…`, `ca_file` empty for the system's authorities."""
+
+    servers: str
+    security_protocol: str = "PLAINTEXT"
+    sasl_mechanism: str = "PLAIN"
+    username: str = ""
+    password: SecretStr = SecretStr("")
+    ca_file: str = ""
+
+
 class Settings(BaseSettings):
     """One deployment. Every name stands in the environment as SOUNDLAKE_<NAME>."""
 
@@ -38,6 +53,7 @@ class Settings(BaseSettings):
     broker: str = Field("", description="event log; default: an SQLite file under home")
     lake: str = Field("", description="bucket or folder of the lake; default: a folder under home")
     warehouse: str = Field("", description="where dbt builds; default: DuckDB under home")
+    cache: SecretStr = Field(SecretStr(""), description="live metrics and the state of this second; default: this process's memory")
 
     topic_partitions: Annotated[int, Field(ge=1, le=1024, description="partitions of a topic that the project makes")] = 4
     sink_max_events: Annotated[int, Field(ge=1, description="a batch is closed at this many events")] = 200_000
@@ -47,7 +63,20 @@ class Settings(BaseSettings):
     host: str = Field("127.0.0.1", description="address that servers bind to")
     dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8501
     transform_every_seconds: Annotated[float, Field(gt=0, description="how often gold is refreshed while services run")] = 60.0
+    kafka_port: Annotated[int, Field(ge=1, le=65533, description="local Kafka: this port and the two after it")] = 9092
+    object_store_port: Annotated[int, Field(ge=1, le=55526, description="local object store: ten ports from this one on")] = 8333
+    redis_port: Annotated[int, Field(ge=1, le=65535, description="local Redis")] = 6379
+    downloads: Path = Field(
+        default_factory=lambda: user_cache_path("soundlake"), description="jars of Kafka and Spark, shared by all homes of this user"
+    )
+
     duckdb_memory: str = Field("8GB", description="memory limit of a warehouse build, as DuckDB writes it")
+
+    kafka_security_protocol: Literal["PLAINTEXT", "SSL", "SASL_PLAINTEXT", "SASL_SSL"] = "PLAINTEXT"
+    kafka_sasl_mechanism: Literal["PLAIN", "SCRAM-SHA-256", "SCRAM-SHA-512"] = "PLAIN"
+    kafka_username: str = Field("", description="user name, or the API key of Confluent Cloud")
+    kafka_password: SecretStr = Field(SecretStr(""), description="password, or the API secret of Confluent Cloud")
+    kafka_ca_file: str = Field("", description="authorities to trust instead of the system's, as a PEM file")
 
     s3_endpoint: str = Field("", validation_alias="AWS_ENDPOINT_URL")
     s3_region: str = Field("us-east-1", validation_alias="AWS_REGION")
@@ -70,6 +99,23 @@ class Settings(BaseSettings):
     def warehouse_address(self) -> Address:
         """The warehouse; `path` is the folder that holds build.duckdb and snapshots/."""
         return parse_address("warehouse", self.warehouse or f"duckdb://{self._home('warehouse')}", ("duckdb", "snowflake"))
+
+    @property
+    def cache_address(self) -> Address:
+        """The cache; a password may stand in its `url`."""
+        return parse_address("cache", self.cache.get_secret_value() or "memory://", ("memory", "redis", "rediss"))
+
+    @property
+    def kafka_access(self) -> KafkaAccess:
+        """The Kafka cluster of `broker_address`, and who we are there."""
+        return KafkaAccess(
+            self.broker_address.url.removeprefix("kafka://").rstrip("/"),
+            self.kafka_security_protocol,
+            self.kafka_sasl_mechanism,
+            self.kafka_username,
+            self.kafka_password,
+            self.kafka_ca_file,
+        )
 
     @property
     def storage_options(self) -> dict[str, str]:
@@ -119,9 +165,14 @@ def parse_address(setting: str, url: str, schemes: tuple[str, ...]) -> Address:
 
 
 def load_settings(**overrides: object) -> Settings:
-    """The settings of this process. Raises SettingsError naming each setting that makes no sense."""
+    """The settings of this process: the environment's, then those of the file that a home may carry, then `.env`.
+
+    Raises SettingsError naming each setting that makes no sense.
+    """
     try:
-        return Settings(**overrides)  # type: ignore[arg-type]  # overrides are checked by the model itself
+        settings = Settings(**overrides)  # type: ignore[arg-type]  # overrides are checked by the model itself
+        own = settings.home.expanduser() / HOME_SETTINGS
+        return Settings(_env_file=(".env", own), **overrides) if own.is_file() else settings  # type: ignore[arg-type]  # the same
     except ValidationError as cause:
         wrong = "; ".join(f"SOUNDLAKE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in cause.errors())
         raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause

@@ -1,0 +1,120 @@
+"""SeaweedFS as one process: an S3 server whose conditional puts hold, for a machine without a cloud."""
+
+from __future__ import annotations
+
+import json
+import secrets
+import subprocess
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from soundlake.errors import Unavailable
+from soundlake.operations.servers.keys import write_private
+from soundlake.operations.servers.ports import LOOPBACK, is_answering
+from soundlake.operations.servers.programs import find_weed
+
+REGION = "us-east-1"
+_ADMIN_GRPC = 10_000  # its own worker looks for it there, whatever another option says
+_SYNC = "fs.configure -locationPrefix=/buckets/ -fsync -apply"
+_SECONDS = 30.0
+
+
+@dataclass(frozen=True)
+class StoreKeys:
+    """The one identity of a local store."""
+
+    access_key: str
+    secret_key: str
+
+
+@dataclass(frozen=True)
+class ObjectStore:
+    """One store in a folder. It takes ten ports from `port` on, and one 10,000 above its ninth."""
+
+    folder: Path
+    port: int
+    buckets: Sequence[str] = ("spotify-data-lake",)
+    name: str = "object-store"
+    setting: str = "SOUNDLAKE_OBJECT_STORE_PORT"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """S3 itself, and what its parts speak among themselves."""
+        names = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "admin")
+        return {**{name: self.port + step for step, name in enumerate(names)}, "admin.grpc": self.port + 8 + _ADMIN_GRPC}
+
+    @property
+    def endpoint(self) -> str:
+        """Where S3's verbs are taken."""
+        return f"http://{LOOPBACK}:{self.port}"
+
+    @cached_property
+    def keys(self) -> StoreKeys:
+        """The keys of this folder, made the first time."""
+        path = self._keys_file
+        if not path.exists():
+            pair = {"accessKey": f"SL{secrets.token_hex(9).upper()}", "secretKey": secrets.token_urlsafe(32)}
+            identity = {"name": "soundlake", "credentials": [pair], "actions": ["Admin", "Read", "Write", "List", "Tagging"]}
+            write_private(path, json.dumps({"identities": [identity]}, indent=1))
+        found = json.loads(path.read_text(encoding="utf-8"))["identities"][0]["credentials"][0]
+        return StoreKeys(found["accessKey"], found["secretKey"])
+
+    @property
+    def storage_options(self) -> dict[str, str]:
+        """How delta-rs reaches it; a secret is among them."""
+        return {
+            "AWS_ENDPOINT_URL": self.endpoint,
+            "AWS_REGION": REGION,
+            "AWS_ACCESS_KEY_ID": self.keys.access_key,
+            "AWS_SECRET_ACCESS_KEY": self.keys.secret_key,
+            "AWS_ALLOW_HTTP": "true",
+        }
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """All parts in one process, on the loopback address alone, without their web pages and without telemetry."""
+        ports = {f"{name.replace('.grpc', '')}.port{'.grpc' if name.endswith('.grpc') else ''}": port for name, port in self.ports.items()}
+        options = {
+            "dir": self.folder / "data", "ip": LOOPBACK, "ip.bind": LOOPBACK, **ports, "s3.port.iceberg": 0, "s3.port.lance": 0,
+            "s3.config": self._keys_file, "s3.iam": "false", "s3.autoCreateBucket": "false", "bucket": ",".join(self.buckets),
+            "filer.localSocket": self.folder / "filer.sock", "s3.localSocket": self.folder / "s3.sock",
+            "admin.ui": "false", "webdav": "false", "disableHttp": "true", "master.telemetry": "false",
+        }  # fmt: skip
+        return (str(find_weed()), f"-logdir={self.folder / 'logs'}", "mini", *(f"-{name}={value}" for name, value in options.items()))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """A heap that fits a laptop (120 to 200 MB in all)."""
+        return {"GOMEMLIMIT": "200MiB", "GOGC": "50"}
+
+    def prepare(self) -> None:
+        """Make its folders and keys; what it remembers of its last command line would contradict other ports."""
+        self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        for name in ("data", "logs"):
+            (self.folder / name).mkdir(exist_ok=True)
+        (self.folder / "data" / "mini.options").unlink(missing_ok=True)
+        assert self.keys
+
+    def is_ready(self) -> bool:
+        """Whether S3 answers; it begins to when all its parts have."""
+        return all(is_answering(port) for port in self.ports.values())
+
+    def settle(self) -> None:
+        """Make its buckets, and have every object synced to disk before it is acknowledged. Raises Unavailable."""
+        script = [_SYNC, *(f"s3.bucket.create -name {bucket}" for bucket in self.buckets), "s3.bucket.list"]
+        master = f"-master={LOOPBACK}:{self.ports['master']}.{self.ports['master.grpc']}"
+        command = (str(find_weed()), f"-logdir={self.folder / 'logs'}", "shell", master)
+        try:
+            done = subprocess.run(command, input="\n".join([*script, ""]), capture_output=True, text=True, timeout=_SECONDS, check=False)
+        except subprocess.TimeoutExpired as cause:
+            raise Unavailable(f"{self.name} does not take its configuration", next_step=f"see {self.folder / 'logs'}") from cause
+        made = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
+        if '"fsync":  true' not in done.stdout or not made.issuperset(self.buckets):
+            said = (done.stdout + done.stderr).strip()[-300:]
+            raise Unavailable(f"{self.name} does not take its configuration: {said}", next_step=f"see {self.folder / 'logs'}")
+
+    @property
+    def _keys_file(self) -> Path:
+        return self.folder / "keys.json"

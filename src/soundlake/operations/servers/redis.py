@@ -1,0 +1,76 @@
+"""Redis as a cache that forgets what is oldest when it is full, and keeps a copy on disk."""
+
+from __future__ import annotations
+
+import socket
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+
+from soundlake.operations.servers.keys import read_or_make_key, write_private
+from soundlake.operations.servers.ports import LOOPBACK
+from soundlake.operations.servers.programs import find_redis
+
+
+@dataclass(frozen=True)
+class RedisServer:
+    """One Redis in a folder, with a password of its own."""
+
+    folder: Path
+    port: int
+    memory: str = "128mb"
+    name: str = "redis"
+    setting: str = "SOUNDLAKE_REDIS_PORT"
+
+    @property
+    def ports(self) -> dict[str, int]:
+        """The one port."""
+        return {"clients": self.port}
+
+    @cached_property
+    def password(self) -> str:
+        """The password of this folder, made the first time."""
+        return read_or_make_key(self.folder / "password")
+
+    @property
+    def url(self) -> str:
+        """What clients connect to; the password is in it."""
+        return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
+
+    @property
+    def command(self) -> tuple[str, ...]:
+        """The server; everything else stands in its file."""
+        return (str(find_redis()), str(self._configuration))
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """Nothing."""
+        return {}
+
+    def prepare(self) -> None:
+        """Write redis.conf, readable by its owner alone."""
+        options = {
+            "bind": LOOPBACK, "port": self.port, "requirepass": self.password, "dir": self.folder, "appendonly": "yes",
+            "appendfsync": "everysec", "save": '""', "maxmemory": self.memory, "maxmemory-policy": "allkeys-lru", "daemonize": "no",
+        }  # fmt: skip
+        write_private(self._configuration, "".join(f"{name} {value}\n" for name, value in options.items()))
+
+    def is_ready(self) -> bool:
+        """Whether it has read its data and answers."""
+        try:
+            with socket.create_connection((LOOPBACK, self.port), timeout=0.5) as connection:
+                connection.settimeout(0.5)
+                connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
+                answer = b""
+                while answer.count(b"\r\n") < 2 and (more := connection.recv(64)):  # noqa: PLR2004  # one line each
+                    answer += more
+        except OSError:
+            return False
+        return answer == b"+OK\r\n+PONG\r\n"
+
+    def settle(self) -> None:
+        """Nothing more to do."""
+
+    @property
+    def _configuration(self) -> Path:
+        return self.folder / "redis.conf"

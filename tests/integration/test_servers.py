@@ -1,0 +1,124 @@
+"""The servers themselves: they start, they come back after SIGKILL with what they had acknowledged, they ask for passwords."""
+
+from __future__ import annotations
+
+import socket
+import stat
+
+import obstore
+import psutil
+import pytest
+import redis
+from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, TopicPartition
+from confluent_kafka.admin import AdminClient, NewTopic
+from obstore.exceptions import PermissionDeniedError
+from obstore.store import S3Store
+from tests.servers import KAFKA_PASSWORD, KAFKA_USER
+
+from soundlake.errors import Unavailable
+from soundlake.operations.servers import ObjectStore, RedisServer, Server, ServerProcess
+
+QUIET = {"log_level": 0}
+
+
+def open_bucket(options: dict[str, str], **changes: str) -> S3Store:
+    config = {name.lower(): value for name, value in ({**options, **changes}).items() if name != "AWS_ALLOW_HTTP"}
+    return S3Store.from_url("s3://spotify-data-lake/servers", config=config, client_options={"allow_http": True})
+
+
+def find_secret(server: Server) -> str:
+    match server:
+        case ObjectStore():
+            return server.keys.secret_key
+        case RedisServer():
+            return server.password
+    return KAFKA_PASSWORD
+
+
+def listening_addresses(server: ServerProcess) -> set[str]:
+    return {c.laddr.ip for c in psutil.Process(server.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN}
+
+
+def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(kafka_server):
+    address = {"bootstrap.servers": kafka_server.server.address, **QUIET}
+    admin = AdminClient(address)
+    admin.create_topics([NewTopic("kept", 1)])["kept"].result(30)
+    errors: list[KafkaError | None] = []
+    producer = Producer(address | {"acks": "all"})
+    for number in range(1_000):
+        producer.produce("kept", str(number).encode(), on_delivery=lambda error, _: errors.append(error))
+    assert producer.flush(30) == 0
+    kafka_server.kill()
+    kafka_server.start()
+    assert errors == [None] * 1_000
+    consumer = Consumer(address | {"group.id": "test"})
+    assert consumer.get_watermark_offsets(TopicPartition("kept", 0), timeout=30) == (0, 1_000)
+    consumer.close()
+
+
+@pytest.mark.parametrize(("password", "is_let_in"), [(KAFKA_PASSWORD, True), ("wrong", False)], ids=["right", "wrong"])
+def test_kafka_asks_for_a_password_where_it_is_told_to(kafka_server, password, is_let_in):
+    client = AdminClient({
+        "bootstrap.servers": kafka_server.server.sasl_address, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
+        "sasl.username": KAFKA_USER, "sasl.password": password, **QUIET,
+    })  # fmt: skip
+    if is_let_in:
+        assert client.list_topics(timeout=20).brokers
+    else:
+        with pytest.raises(KafkaException):
+            client.list_topics(timeout=3)
+
+
+def test_the_object_store_keeps_what_it_acknowledged_when_it_is_killed(object_store):
+    bucket = open_bucket(object_store.server.storage_options)
+    for number in range(50):
+        obstore.put(bucket, f"kept/{number}", str(number).encode())
+    object_store.kill()
+    object_store.start()
+    assert {bytes(obstore.get(bucket, f"kept/{number}").bytes()) for number in range(50)} == {str(n).encode() for n in range(50)}
+
+
+def test_the_object_store_refuses_other_keys(object_store):
+    stranger = open_bucket(object_store.server.storage_options, AWS_SECRET_ACCESS_KEY="wrong")
+    with pytest.raises(PermissionDeniedError, match="SignatureDoesNotMatch"):
+        obstore.put(stranger, "refused", b"")
+
+
+def test_redis_wants_its_password_and_comes_back(redis_server):
+    client = redis.Redis.from_url(redis_server.server.url)
+    client.set("kept", "yes")
+    redis_server.restart()
+    assert client.get("kept") == b"yes"
+    client.close()
+    with redis.Redis(port=redis_server.server.port) as stranger, pytest.raises(redis.AuthenticationError):
+        stranger.ping()
+
+
+@pytest.mark.parametrize("name", ["kafka_server", "object_store", "redis_server"])
+def test_a_server_listens_on_the_loopback_address_alone(request, name):
+    assert listening_addresses(request.getfixturevalue(name)) <= {"127.0.0.1", "::ffff:127.0.0.1"}
+
+
+@pytest.mark.parametrize("name", ["kafka_server", "object_store", "redis_server"])
+def test_secrets_are_in_files_of_their_owner_and_not_on_the_command_line(request, name):
+    process = request.getfixturevalue(name)
+    server = process.server
+    secret = {
+        "kafka_server": lambda: KAFKA_PASSWORD,
+        "object_store": lambda: server.keys.secret_key,
+        "redis_server": lambda: server.password,
+    }[name]()
+    holders = [path for path in server.folder.iterdir() if path.is_file() and secret.encode() in path.read_bytes()]
+    assert holders
+    assert {stat.S_IMODE(path.stat().st_mode) for path in holders} == {0o600}
+    assert secret not in " ".join(psutil.Process(process.pid).cmdline())
+    assert secret not in process.log.read_text()
+
+
+def test_a_taken_port_is_named_with_the_setting_that_moves_it(redis_server, tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        with pytest.raises(Unavailable, match=rf"redis: port {port} .*\n→ .*SOUNDLAKE_REDIS_PORT"):
+            ServerProcess(RedisServer(tmp_path, port), tmp_path).start()
