@@ -156,11 +156,49 @@ def test_a_slice_of_a_larger_array_decodes_like_the_same_values_alone():
     assert decoded.rejected["row"].to_pylist() == [50]
 
 
-def test_many_runs_keep_every_row_at_its_place():
-    values = [write_event(number) if number % 97 else b'{"event_id":' for number in range(10_000)]
+@pytest.mark.parametrize("every", [13, 97, 499, 1_999])
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda _: b'{"event_id":',
+        lambda value: value.replace(b'"title', b"1,"),
+        lambda value: value[:-1] + b',"is_skipped":"no"}',
+        lambda _: b"{}",
+    ],
+    ids=["half", "no_json", "wrong_type", "empty"],
+)
+def test_many_runs_keep_every_row_at_its_place(every, spoil):
+    values = [write_event(number) if number % every else spoil(write_event(number)) for number in range(20_000)]
     decoded = decode_records(PLAYS, pa.array(values, pa.binary()), pa.array([NOW_MS] * len(values), pa.int64()))
-    assert decoded.rejected["row"].to_pylist() == list(range(0, 10_000, 97))
+    assert decoded.rejected["row"].to_pylist() == list(range(0, 20_000, every))
     assert decoded.events["track_name"].to_pylist() == [f"title {row}" for row in decoded.event_rows.tolist()]
+
+
+UNKNOWN_BY_THE_WAY = [
+    {"new": 1}, {"new": -1.50}, {"new": True}, {"new": "x y"}, {"new": ""}, {"new": 'a"b'}, {"new": [1]}, {"new": {"a": 1}}, {"new": {}},
+    {"new": None}, {}, {"more": "z"}, {"more": 2, "new": 1}, {"new": 1, "more": 2}, {"other": 1}, {"other": {"new": 1}},
+    {"new": ',"new":1'}, {"track_name": ',"new":2,"'}, {"track_name": '" : "'}, {"track_name": '"new":3'}, {"user_id": None},
+    {"new": 1, "user_id": None}, {"né": 1},
+]  # fmt: skip
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.lists(st.sampled_from(UNKNOWN_BY_THE_WAY), max_size=3), st.sampled_from([{"new": 5}, {"new": "v"}, {"new": 5, "more": True}]))
+@example([{"new": {}}, {"other": 1}], {"new": 5})
+@example([{"more": 2, "new": 1}], {"new": 5, "more": True})
+def test_fields_that_we_do_not_know_are_kept_as_written_whatever_stands_beside_them(beside, usual):
+    values = [write_event(number, **usual) for number in range(40)]
+    values[7:7] = [write_event(100 + place, **fields) for place, fields in enumerate(beside)]
+    assert decode_all(PLAYS, values) == [fill(judged) for judged in judge_all(PLAYS, values)]
+
+
+@pytest.mark.parametrize(
+    "odd", [b',"new":6,"new":7}', b',"new" :6}', b', "new": 6 }', b',"new":[6,7]}', b',"n":{"new":6}}', b',"country":null}']
+)
+def test_an_odd_way_to_write_an_unknown_field_is_seen_among_plain_ones(odd):
+    values = [write_event(number, new=number) for number in range(40)]
+    values[20] = write_event(20)[:-1] + odd
+    assert decode_all(PLAYS, values) == [fill(judged) for judged in judge_all(PLAYS, values)]
 
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=6)
