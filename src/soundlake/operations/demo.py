@@ -6,23 +6,17 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 
 from soundlake.broker import Publisher
-from soundlake.errors import Unavailable
-from soundlake.generator import World, make_world
-from soundlake.generator.neighbours import make_neighbourhood
-from soundlake.operations.demo_state import DemoState, save_state
+from soundlake.operations.demo_state import DemoState
 from soundlake.operations.draining import Drain
+from soundlake.operations.feed import Feed
 from soundlake.operations.progress import Reporter
 from soundlake.warehouse import Warehouse, open_snapshot
-
-TRACKS_FILE = "neighbourhood.parquet"
 
 _COUNTS = """
 select
@@ -83,8 +77,7 @@ class Demo:
         import_person: ImportPerson | None = None,
     ) -> None:
         self.home = home
-        self.state = state
-        self.publisher = publisher
+        self.feed = Feed(home, state, publisher, self._read_tracks)
         self._drain, self._warehouse = drain, warehouse
         self._import_person = import_person
         self._stopwatch = _Stopwatch()
@@ -99,60 +92,25 @@ class Demo:
             counts = self._count()
         return DemoSummary(self.home, snapshot, full_refresh, published, counts, dict(self._stopwatch.seconds), imported)
 
-    def make_world(self) -> World:
-        """The listeners of this demo; a person's neighbours are made of the tracks noted when the demo began."""
-        if self.state.person is None:
-            return make_world(self.state.config)
-        path = self.home / TRACKS_FILE
-        if not path.exists():
-            draft = path.with_suffix(".tmp")
-            pq.write_table(self._read_tracks(self.state.person), draft)
-            draft.replace(path)
-        return make_neighbourhood(self.state.config, pq.read_table(path))
-
-    def remember_live(self, until: datetime) -> None:
-        """Note how far the live events are published."""
-        self._remember(live_until=until)
-
     @property
-    def live_from(self) -> datetime:
-        """Where live events go on: where they stopped, or where the history ends."""
-        return self.state.live_until or datetime.combine(self.state.config.end, datetime.min.time(), UTC)
+    def state(self) -> DemoState:
+        """What it remembers between runs."""
+        return self.feed.state
 
     def _import(self, reporter: Reporter) -> dict[str, Any] | None:
         if self._import_person is None:
             return None
         with self._stopwatch.measure("import"):
             report = self._import_person(reporter)
-        if not self.state.history_complete and not (self.home / TRACKS_FILE).exists():
+        if not self.state.history_complete and not self.feed.has_tracks:
             self._transform(reporter)  # the neighbours are made of the person's tracks, as silver names them
         return report
 
     def _publish_history(self, reporter: Reporter) -> int:
-        """Publish what is left of the world's history, a stretch at a time; each is written down before the next."""
         if self.state.history_complete:
             return 0
-        published = 0
         with self._stopwatch.measure("generate and publish"):
-            world = self.make_world()
-            stretches = world.list_stretches()
-            reporter.begin("listening history", len(stretches))
-            for number in range(self.state.stretches_published, len(stretches)):
-                published += self._publish(world.make_events(stretches[number]))
-                self._remember(stretches_published=number + 1, history_complete=number + 1 == len(stretches))
-                reporter.advance(number + 1, f"{published:,} events")
-            reporter.end(f"{published:,} events published")
-        return published
-
-    def _publish(self, events: pa.Table) -> int:
-        account = self.publisher.publish(events)
-        if account.acknowledged != account.sent:
-            reasons = ", ".join(f"{count:,} × {reason}" for reason, count in account.failed_by_reason.items()) or "no answer"
-            raise Unavailable(
-                f"the event log took {account.acknowledged:,} of {account.sent:,} events ({reasons})",
-                next_step="mend that and run the demo again: it goes on where it was",
-            )
-        return account.acknowledged
+            return self.feed.publish_history(reporter)
 
     def _store(self, reporter: Reporter) -> None:
         with self._stopwatch.measure("sink"):
@@ -182,7 +140,3 @@ class Demo:
     def _read_tracks(self, user_id: str) -> pa.Table:
         with open_snapshot(self._warehouse.folder) as snapshot:
             return snapshot.connection.execute(_TRACKS_OF, [user_id]).to_arrow_table()
-
-    def _remember(self, **changes: object) -> None:
-        self.state = self.state.model_copy(update=changes)
-        save_state(self.home, self.state)

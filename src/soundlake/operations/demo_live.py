@@ -8,21 +8,14 @@ import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from datetime import UTC, datetime
 from types import FrameType
 from urllib.parse import urlencode
 
-import pyarrow as pa
-
 from soundlake.errors import UsageError
-from soundlake.generator import live_events
 from soundlake.operations.demo import Demo
 from soundlake.operations.services import Service, Supervisor
 from soundlake.settings import Settings
 
-CATCH_UP_SPEED = 3_600.0
-"""Simulated seconds a second, until the events of the hours since the last run are told."""
-RETRY_SECONDS = 2.0
 _PORTS_TRIED = 20
 
 Tell = Callable[[str], None]
@@ -74,41 +67,24 @@ def stay(demo: Demo, settings: Settings, tell: Tell) -> None:
     """Start the services, say where they are, and let live events flow until somebody asks for the end."""
     settings = choose_port(settings)
     services = list_services(settings)
-    with stop_on_request(), Supervisor(demo.home / "logs", settings.child_environment) as supervisor:
+    with stop_on_request(), Supervisor(demo.home, settings.child_environment) as supervisor:
         supervisor.start(services)
         for service in services:
             if service.address is not None:
                 tell(f"{service.name}: {service.address}{_write_view(demo.state.person)}")
         tell(f"gold is refreshed every {settings.transform_every_seconds:g} s; logs: {demo.home / 'logs'}")
         tell("Ctrl-C ends it; everything is kept")
-        if demo.state.alone:
-            _watch(supervisor, tell)
-        _flow(demo, supervisor, tell)
+
+        def look_around() -> None:
+            for line in supervisor.watch():
+                tell(line)
+
+        while demo.state.alone:
+            look_around()
+            time.sleep(1.0)
+        demo.feed.flow(tell, look_around)
 
 
 def _write_view(person: str | None) -> str:
     """The dashboard's view of that listener, as the end of its address: exports reach back for years."""
     return "" if person is None else f"/?{urlencode({'listener': person, 'period': 'All time'})}"
-
-
-def _watch(supervisor: Supervisor, tell: Tell) -> None:
-    while True:
-        for line in supervisor.watch():
-            tell(line)
-        time.sleep(1.0)
-
-
-def _flow(demo: Demo, supervisor: Supervisor, tell: Tell) -> None:
-    """Publish live events; what the log does not take now is offered again."""
-    live = live_events(demo.make_world(), demo.live_from, clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED)
-    for batch in live:
-        waiting = batch.events
-        while len(waiting):
-            account = demo.publisher.publish(waiting)
-            waiting = waiting.filter(pa.array(~(account.acknowledged_rows | account.unsure_rows)))
-            if len(waiting):
-                tell(f"{len(waiting):,} live events wait: {', '.join(account.failed_by_reason)}")
-                time.sleep(RETRY_SECONDS)
-        demo.remember_live(batch.until)
-        for line in supervisor.watch():
-            tell(line)

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 import time
+from dataclasses import replace
+from datetime import UTC, datetime
 from pathlib import Path
 
+import psutil
 import pytest
 
 from soundlake.errors import Unavailable
+from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, read_run, write_run
 from soundlake.operations.services import Service, Supervisor
 
 PATIENCE_SECONDS = 15
@@ -42,7 +47,7 @@ def lines_of(notes: Path) -> list[str]:
 
 def test_a_service_that_ends_is_started_again(tmp_path, make_service):
     service, notes = make_service("short", "note('up'); sys.exit(3)")
-    with Supervisor(tmp_path / "logs", os.environ) as supervisor:
+    with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start([service])
         happened: list[str] = []
         assert wait_for(lambda: happened.extend(supervisor.watch()) or len(lines_of(notes)) >= 2)
@@ -53,7 +58,7 @@ def test_a_service_that_ends_is_started_again(tmp_path, make_service):
 def test_leaving_asks_each_service_to_end(tmp_path, make_service):
     code = "signal.signal(signal.SIGTERM, lambda *_: (note('asked'), sys.exit(0)))\nnote('up')\nwhile True: time.sleep(0.1)"
     service, notes = make_service("polite", code)
-    with Supervisor(tmp_path / "logs", os.environ) as supervisor:
+    with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start([service])
         assert wait_for(lambda: lines_of(notes))
     assert lines_of(notes) == ["up", "asked"]
@@ -61,12 +66,80 @@ def test_leaving_asks_each_service_to_end(tmp_path, make_service):
 
 def test_what_a_service_prints_stands_in_its_log(tmp_path, make_service):
     service, notes = make_service("talker", "print('hello from the service', flush=True); note('up'); time.sleep(60)")
-    with Supervisor(tmp_path / "logs", os.environ) as supervisor:
+    with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start([service])
         assert wait_for(lambda: lines_of(notes))
     assert "hello from the service" in (tmp_path / "logs" / "talker.log").read_text()
 
 
 def test_a_program_that_is_not_there_is_named(tmp_path):
-    with Supervisor(tmp_path / "logs", os.environ) as supervisor, pytest.raises(Unavailable, match="no-such-program"):
+    with Supervisor(tmp_path, os.environ) as supervisor, pytest.raises(Unavailable, match="no-such-program"):
         supervisor.start([Service("ghost", ("no-such-program",))])
+
+
+def test_services_end_with_a_supervisor_that_is_killed(tmp_path, make_service):
+    service, notes = make_service("orphan", "note(os.getpid()); time.sleep(60)")
+    code = (
+        "import os, sys, time; from pathlib import Path; from soundlake.operations.services import Service, Supervisor\n"
+        f"supervisor = Supervisor(Path({str(tmp_path)!r}), os.environ).__enter__()\n"
+        f"supervisor.start([Service('orphan', {service.command!r})]); time.sleep(60)"
+    )
+    supervisor = subprocess.Popen([sys.executable, "-c", code])
+    assert wait_for(lambda: lines_of(notes))
+    process = psutil.Process(int(lines_of(notes)[0]))
+    supervisor.kill()
+    supervisor.wait()
+    assert psutil.wait_procs([process], PATIENCE_SECONDS)[1] == []
+
+
+def test_what_a_killed_supervisor_left_running_is_ended_by_the_next(tmp_path):
+    left = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    write_run(tmp_path, record_of(tmp_path, supervisor=ProcessId(pid=left.pid, begun=0), service=ProcessId.of(left.pid)))
+    with Supervisor(tmp_path, os.environ):
+        assert ProcessId.of(left.pid) is None
+    left.wait()
+
+
+def test_a_process_that_only_has_the_number_of_one_that_was_ours_is_left_alone(tmp_path):
+    stranger = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"])
+    other_start = ProcessId.of(stranger.pid).model_copy(update={"begun": 1.0})
+    write_run(tmp_path, record_of(tmp_path, supervisor=other_start, service=other_start))
+    with Supervisor(tmp_path, os.environ):
+        assert stranger.poll() is None
+    stranger.kill()
+    stranger.wait()
+
+
+def test_what_was_started_last_ends_first(tmp_path, make_service):
+    code = "signal.signal(signal.SIGTERM, lambda *_: (note(time.monotonic()), sys.exit(0)))\nnote('up')\nwhile True: time.sleep(0.1)"
+    (server, served), (client, asked) = make_service("server", code), make_service("client", code)
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([server])
+        supervisor.start([client])
+        assert wait_for(lambda: lines_of(served) and lines_of(asked))
+    assert float(lines_of(asked)[1]) < float(lines_of(served)[1])
+
+
+def test_the_run_file_says_what_runs_and_what_waits(tmp_path, make_service):
+    steady, _ = make_service("steady", "note('up'); time.sleep(60)")
+    failing, _ = make_service("failing", "sys.exit(3)")
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([steady, failing])
+        assert wait_for(lambda: supervisor.watch() or read_run(tmp_path).services[1].state is State.WAITING)
+        record = read_run(tmp_path)
+    assert [(service.name, service.state) for service in record.services] == [("steady", State.RUNNING), ("failing", State.WAITING)]
+    assert read_run(tmp_path).services == ()
+
+
+def test_a_service_that_ends_before_it_is_ready_is_named_with_the_end_of_its_log(tmp_path, make_service):
+    service, _ = make_service("stillborn", "print('no licence', flush=True); sys.exit(3)")
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([replace(service, is_ready=lambda: False)])
+        with pytest.raises(Unavailable, match="stillborn ended at once: no licence"):
+            supervisor.wait_until_ready(PATIENCE_SECONDS)
+
+
+def record_of(home: Path, *, supervisor: ProcessId, service: ProcessId) -> RunRecord:
+    now = datetime.now(UTC)
+    left = ServiceRecord(name="left", state=State.RUNNING, process=service, since=now, restarts=0, log=home / "left.log")
+    return RunRecord(supervisor=supervisor, services=(left,))
