@@ -24,13 +24,16 @@ _PLAIN_LENGTHS = frozenset(_WHOLE_SECONDS + more for more in (0, 4, 7, 10))
 _FIRST_DAYS = np.arange("0001-01", "10000-02", dtype="datetime64[M]").astype("datetime64[D]").astype(np.int64)
 
 
-def _table_of(texts: list[str]) -> np.ndarray:
-    return np.array([list(text.encode()) for text in texts], np.uint8)
+def _words_of(texts: list[str]) -> np.ndarray:
+    """Texts of eight characters (shorter ones filled with NUL) as one number each: OR puts two together, one store writes eight bytes."""
+    return np.array([text.encode() for text in texts], "S8").view(np.uint64)
 
 
-_MINUTES = _table_of([f"T{minute // 60:02}:{minute % 60:02}:" for minute in range(1_440)])
-_SECONDS = _table_of([f"{second:02}." for second in range(60)])
-_THOUSANDTHS = _table_of([f"{number:03}" for number in range(1_000)])
+_FAR_DAYS = 1 << 16
+_MINUTES = _words_of([f"\0\0T{minute // 60:02}:{minute % 60:02}" for minute in range(1_440)])
+_SECONDS = _words_of([f":{second:02}." for second in range(60)])
+_THOUSANDTHS = _words_of([f"\0\0\0\0{number:03}Z" for number in range(1_000)])
+_MILLIONTHS = np.array([list(f"{number:03}".encode()) for number in range(1_000)], np.uint8)
 
 
 def write_moments(moments: pa.Array) -> pa.Array:
@@ -41,28 +44,38 @@ def write_moments(moments: pa.Array) -> pa.Array:
     micros = moments.cast(pa.timestamp("us", tz="UTC")).cast(pa.int64()).fill_null(0).to_numpy()
     if len(micros) and (micros.min() < FIRST_MICROS or micros.max() > LAST_MICROS):
         raise ValueError("a moment outside the years 1 to 9999 has no text in RFC 3339")
-    days, of_day = np.divmod(micros, _MICROS_A_DAY)
-    minutes, of_minute = np.divmod(of_day, _MICROS_A_MINUTE)
-    seconds, fraction = np.divmod(of_minute, 1_000_000)
-    millis, rest = np.divmod(fraction, 1_000)
-    width = 27 if rest.any() else 24
-    texts = np.full((len(micros), width), ord("Z"), np.uint8)
-    texts[:, 0:10] = _write_dates(days)
-    texts[:, 10:17] = _MINUTES[minutes]
-    texts[:, 17:20] = _SECONDS[seconds]
-    texts[:, 20:23] = _THOUSANDTHS[millis]
-    if width > 24:  # noqa: PLR2004 the width without the last three decimals
-        texts[:, 23:26] = _THOUSANDTHS[rest]
-    offsets = np.arange(len(micros) + 1, dtype=np.int32) * width
+    days, of_day = _divide(micros, _MICROS_A_DAY)
+    seconds_of_day, fraction = _divide(of_day, 1_000_000)
+    minutes, seconds = _divide(seconds_of_day, 60)
+    millis, rest = _divide(fraction, 1_000)
+    years_and_months, days_of_month = _write_dates(days)
+    words = np.empty((len(micros), 3), np.uint64)
+    words[:, 0] = years_and_months
+    words[:, 1] = days_of_month | _MINUTES[minutes]
+    words[:, 2] = _SECONDS[seconds] | _THOUSANDTHS[millis]
+    texts = words.view(np.uint8)
+    if rest.any():
+        texts = np.concatenate([texts[:, :23], _MILLIONTHS[rest], texts[:, 23:]], axis=1)
+    offsets = np.arange(len(micros) + 1, dtype=np.int32) * texts.shape[1]
     written = pa.StringArray.from_buffers(len(micros), pa.py_buffer(offsets), pa.py_buffer(texts))
     return written if moments.null_count == 0 else pc.if_else(moments.is_valid(), written, None)
 
 
-def _write_dates(days: np.ndarray) -> np.ndarray:
-    """YYYY-MM-DD of each day number, as rows of ten bytes."""
-    distinct, place = np.unique(days, return_inverse=True)
-    dates = np.datetime_as_string(distinct.astype("datetime64[D]")).astype("S10")
-    return dates.view(np.uint8).reshape(-1, 10)[place]
+def _divide(numbers: np.ndarray, by: int) -> tuple[np.ndarray, np.ndarray]:
+    """Quotient, rounded down, and rest: less than half the time of numpy's divmod."""
+    quotient = numbers // by
+    return quotient, numbers - quotient * by
+
+
+def _write_dates(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """`YYYY-MM-` and `DD` of each day number, as words of eight and of two characters."""
+    if not len(days) or int(days.max()) - int(days.min()) > _FAR_DAYS:
+        distinct, place = np.unique(days, return_inverse=True)
+    else:
+        distinct = np.arange(int(days.min()), int(days.max()) + 1)
+        place = days - days.min()
+    dates = np.datetime_as_string(distinct.astype("datetime64[D]")).tolist()
+    return _words_of([date[:8] for date in dates])[place], _words_of([date[8:] for date in dates])[place]
 
 
 def read_moment(text: str) -> int | None:

@@ -1,0 +1,115 @@
+"""Many columns of members into lines: the fewer the pieces of a line, the faster it is put together.
+
+Columns that come as codes are taken together, neighbour by neighbour, while they have few combinations, or while the next one follows from
+those before it (title, artist and album from the track): each combination is written once, and its text is one piece of every line.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from soundlake.contract.members import CodedMember, Member, Piece, PlainMember, Rows
+
+_MOST_COMBINATIONS = 1 << 16
+
+
+def join_members(members: Sequence[CodedMember | PlainMember], rows: int) -> pa.Buffer:
+    """The lines of all rows, each a JSON object with a newline at its end."""
+    pieces = _merge_constants([piece for group in _group(members) for piece in group])
+    if pieces and isinstance(pieces[0], str):
+        return _join(["{" + pieces[0][1:], *pieces[1:]], rows)
+    lines = _join(pieces, rows).to_pybytes().split(b"\n")[:-1]
+    return pa.py_buffer(b"".join([b"{%b\n" % line.removeprefix(b",") for line in lines]))
+
+
+def _join(pieces: Sequence[Piece], rows: int) -> pa.Buffer:
+    """The lines, closed and one after another."""
+    closed = _merge_constants([*pieces, "}\n"])
+    if len(closed) == 1:
+        return pa.py_buffer(str(closed[0]).encode() * rows)
+    lines = _join_texts(closed)
+    _, offsets, data = lines.buffers()
+    return data.slice(0, int(np.frombuffer(offsets, np.int32)[rows]))
+
+
+def _join_texts(pieces: Sequence[Piece]) -> pa.Array:
+    return pc.binary_join_element_wise(*pieces, "", null_handling="replace", null_replacement="")
+
+
+def _merge_constants(pieces: Sequence[Piece]) -> list[Piece]:
+    """Constant pieces beside each other made one."""
+    merged: list[Piece] = []
+    for piece in pieces:
+        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += piece
+        else:
+            merged.append(piece)
+    return merged
+
+
+def _group(members: Sequence[CodedMember | PlainMember]) -> Iterator[Sequence[Piece]]:
+    """The pieces of each run of members that are written together."""
+    group: _Combinations | None = None
+    for member in members:
+        if group is not None and group.take_in(member):
+            continue
+        if group is not None:
+            yield [group.write()]
+        group = _Combinations(member) if isinstance(member, CodedMember) else None
+        if group is None:
+            yield member.write()
+    if group is not None:
+        yield [group.write()]
+
+
+class _Combinations:
+    """Neighbouring members, and for each row the number of their combination."""
+
+    def __init__(self, first: CodedMember) -> None:
+        self._members: list[Member] = [first]
+        self._codes, self._size = first.codes, first.size
+        self._example_of_row: Rows | None = None
+
+    def take_in(self, member: CodedMember | PlainMember) -> bool:
+        """Whether the member goes together with those that are here; then it is one of them."""
+        values = member.codes if isinstance(member, CodedMember) else member.numbers
+        if values is None:
+            return False
+        if isinstance(member, CodedMember) and self._size * member.size <= _MOST_COMBINATIONS:
+            self._number(self._codes * member.size + values, self._size * member.size)
+        elif not np.array_equal(values, values[self._list_examples()]):
+            return False
+        self._members.append(member)
+        return True
+
+    def write(self) -> Piece:
+        """The text of all members of each row."""
+        self._number(self._codes, self._size)
+        example = np.empty(self._size, np.intp)
+        example[self._codes] = np.arange(len(self._codes))
+        texts = _merge_constants([piece for member in self._members for piece in member.write(example)])
+        written = texts[0] if len(texts) == 1 else _join_texts(texts)
+        if isinstance(written, str):
+            return written
+        return written[0].as_py() if len(written) == 1 else written.take(pa.array(self._codes.astype(np.int32)))
+
+    def _number(self, codes: Rows, size: int) -> None:
+        """Take these codes, numbered anew so that each is in use."""
+        used = np.flatnonzero(np.bincount(codes, minlength=size))
+        if len(used) < size:
+            place = np.empty(size, np.intp)
+            place[used] = np.arange(len(used))
+            codes = place[codes]
+        self._codes, self._size, self._example_of_row = codes, len(used), None
+
+    def _list_examples(self) -> Rows:
+        """For each row a row of the same combination, the same one for all of these."""
+        if self._example_of_row is None:
+            example = np.empty(self._size, np.intp)
+            example[self._codes] = np.arange(len(self._codes))
+            self._example_of_row = example[self._codes]
+        return self._example_of_row
