@@ -23,6 +23,9 @@ LARGER_FUNCTIONS: dict[str, str] = {
 
 ONLY_IN = {
     "deltalake": ("src/soundlake/lake/",),
+    "confluent_kafka": ("src/soundlake/broker/kafka/",),
+    "pyspark": ("src/soundlake/streaming/",),
+    "redis": ("src/soundlake/cache/",),
     "sqlite3": ("src/soundlake/broker/",),
     "streamlit": ("src/soundlake/dashboard/",),
     "dbt": ("src/soundlake/warehouse/",),

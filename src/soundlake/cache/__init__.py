@@ -1,0 +1,1 @@
+"""What is remembered for a while: live metrics, in Redis or in this process."""

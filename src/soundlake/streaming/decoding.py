@@ -1,0 +1,67 @@
+"""Records to events by the contract's own decoder: one definition of what decodes, for the sink and for Spark."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pyarrow as pa
+import pyarrow.compute as pc
+from pyspark.sql import DataFrame
+
+from soundlake.contract.decode import Decoded, decode_records
+from soundlake.contract.schemas import EVENT_SCHEMA, build_spark_ddl
+from soundlake.contract.topics import TOPIC_BY_NAME
+
+_COORDINATES = pa.schema(
+    [
+        pa.field("_topic", pa.string()),
+        pa.field("_partition", pa.int64()),
+        pa.field("_offset", pa.int64()),
+        pa.field("_logged_at", pa.timestamp("us", tz="UTC")),
+        pa.field("_key", pa.binary()),
+        pa.field("_value", pa.binary()),
+    ]
+)
+_REFUSAL = pa.schema([pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+_DECODED = pa.schema([*EVENT_SCHEMA, *_COORDINATES, *_REFUSAL])
+
+DECODED_DDL = (
+    f"{build_spark_ddl()}, _topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, _key BINARY, _value BINARY, "
+    "reason STRING, detail STRING"
+)
+"""An event with the record it came in; with a `reason` it is none, and of its fields only `event_id` may be known."""
+
+
+def decode(records: DataFrame) -> DataFrame:
+    """Every record once, as an event or with the reason why it is none (DECODED_DDL)."""
+    return records.mapInArrow(decode_batches, DECODED_DDL)
+
+
+def decode_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+    """The same on Arrow's batches, as it runs in the workers."""
+    for batch in batches:
+        records = pa.table(batch)
+        for name in pc.unique(records["topic"]).to_pylist():
+            yield from _decode_topic(name, records.filter(pc.equal(records["topic"], name))).to_batches()
+
+
+def _decode_topic(name: str, records: pa.Table) -> pa.Table:
+    values = records["value"].combine_chunks().cast(pa.binary())
+    logged_at = records["timestamp"].combine_chunks().cast(pa.timestamp("us", tz="UTC"))
+    decoded = decode_records(TOPIC_BY_NAME[name], values, pc.divide(logged_at.cast(pa.int64()), 1_000))
+    origins = pa.table(
+        [records["topic"], records["partition"], records["offset"], logged_at, records["key"], values], names=_COORDINATES.names
+    ).cast(_COORDINATES)
+    return pa.concat_tables([_build_events(decoded, origins), _build_refused(decoded, origins)])
+
+
+def _build_events(decoded: Decoded, origins: pa.Table) -> pa.Table:
+    origins = origins.take(pa.array(decoded.event_rows))
+    nothing = [pa.nulls(len(origins), column.type) for column in _REFUSAL]
+    return pa.table([*decoded.events.columns, *origins.columns, *nothing], schema=_DECODED)
+
+
+def _build_refused(decoded: Decoded, origins: pa.Table) -> pa.Table:
+    rejected = decoded.rejected
+    fields = [rejected["event_id"] if column.name == "event_id" else pa.nulls(len(rejected), column.type) for column in EVENT_SCHEMA]
+    return pa.table([*fields, *origins.take(rejected["row"]).columns, rejected["reason"], rejected["detail"]], schema=_DECODED)

@@ -1,0 +1,34 @@
+"""Why a query ended, in the words of this project."""
+
+from __future__ import annotations
+
+from pyspark.sql.streaming.query import StreamingQuery
+
+from soundlake.errors import DataError, SoundlakeError, Unavailable
+
+_LOST = ("failOnDataLoss", "data loss", "PARTITIONS_DELETED", "OFFSET_CHANGED", "KAFKA_DATA_LOSS")
+_AWAY = ("TimeoutException", "UnknownTopicOrPartition", "Connection refused", "DisconnectException")
+
+
+def explain_query(name: str, query: StreamingQuery) -> None:
+    """Raise what ended the query, if anything did."""
+    error = query.exception()
+    if error is not None:
+        raise explain(name, str(error)) from error
+
+
+def explain(name: str, told: str) -> SoundlakeError:
+    """The error of this project for what Spark says of a query that failed."""
+    first = next((line.strip() for line in told.splitlines() if line.strip()), "no reason given")
+    if any(word.lower() in told.lower() for word in _LOST):
+        return DataError(
+            f"the query {name} stopped: the log no longer holds what comes next, or is another one. {first}",
+            next_step=f"restore the log, or move the checkpoint of {name} away to begin anew",
+        )
+    if any(word in told for word in _AWAY):
+        return Unavailable(
+            f"the query {name} stopped: a server does not answer. {first}", next_step="see that Kafka runs, then start again"
+        )
+    return SoundlakeError(
+        f"the query {name} stopped: {first}", next_step="its checkpoint is kept: start it again, or see the log for the cause"
+    )

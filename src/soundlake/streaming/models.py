@@ -1,0 +1,49 @@
+"""What the streaming job is told: where the log, the tables and the checkpoints are, and its limits."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where Spark runs. `master` empty: whoever submitted the job has said so (`spark-submit`), and brings the jars too.
+
+    `jars` is a folder of jars beside those of pyspark; `scratch` a folder for what Spark keeps only while it runs.
+    """
+
+    master: str
+    scratch: str
+    jars: str = ""
+    memory: str = "1g"
+    shuffle_partitions: int = 2
+    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+
+
+@dataclass(frozen=True)
+class Road:
+    """From where to where: Kafka's client properties (`kafka.…`); where processed tables, silver, checkpoints are, as Spark writes it."""
+
+    kafka: Mapping[str, str] = field(repr=False)
+    processed: str
+    silver: str
+    checkpoints: str
+
+    def table(self, name: str) -> str:
+        """Where a processed table stands."""
+        return f"{self.processed}/{name}"
+
+    def checkpoint(self, query: str) -> str:
+        """Where a query keeps how far it is."""
+        return f"{self.checkpoints}/{query}"
+
+
+@dataclass(frozen=True)
+class StreamLimits:
+    """How much at once, how often, and how long repeats of an event are recognized."""
+
+    max_records: int = 50_000
+    trigger_seconds: float = 4.0
+    live_trigger_seconds: float = 0.5
+    repeat_minutes: int = 10

@@ -1,0 +1,74 @@
+"""One Spark session, set up for these queries, and the folder in which it leaves its scratch."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from pathlib import Path
+
+import psutil
+from pyspark.sql import SparkSession
+
+from soundlake.streaming.models import Cluster
+
+_DELTA = {
+    "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
+    "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
+    "spark.databricks.delta.snapshotPartitions": "2",  # 50 by default: a second a commit on a small machine
+}
+_JAVA_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.net.preferIPv4Stack=true"
+_STATE = "spark.sql.streaming.stateStore"
+_STREAMING = {
+    "spark.sql.session.timeZone": "UTC",
+    "spark.sql.adaptive.enabled": "false",  # a stateful query keeps its number of partitions anyway
+    "spark.sql.streaming.minBatchesToRetain": "20",
+    f"{_STATE}.providerClass": "org.apache.spark.sql.execution.streaming.state.RocksDBStateStoreProvider",
+    f"{_STATE}.rocksdb.changelogCheckpointing.enabled": "true",
+    f"{_STATE}.rocksdb.boundedMemoryUsage": "true",
+    f"{_STATE}.rocksdb.maxMemoryUsageMB": "192",
+    # Nothing here needs a port that others can reach, and one more would be one to collide with.
+    "spark.ui.enabled": "false",
+    "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
+}
+
+
+def open_session(cluster: Cluster) -> SparkSession:
+    """The session of this process; the scratch that dead processes left behind is removed first."""
+    builder = SparkSession.builder.appName("soundlake-stream")
+    for name, value in {**_DELTA, **_STREAMING, **_describe_place(cluster), **cluster.properties}.items():
+        builder = builder.config(name, value)
+    session = builder.getOrCreate()
+    session.sparkContext.setLogLevel("WARN")
+    if cluster.master:
+        session.sparkContext.pythonExec = sys.executable  # workers on this machine: the same Python, whatever `python3` is here
+    return session
+
+
+def make_scratch(folder: Path) -> Path:
+    """A new folder for this process below `folder`, with those of processes that are gone removed (SIGKILL leaves Spark's behind)."""
+    folder.mkdir(parents=True, exist_ok=True)
+    for left in folder.iterdir():
+        if left.name.isdecimal() and not psutil.pid_exists(int(left.name)):
+            shutil.rmtree(left, ignore_errors=True)
+    scratch = folder / str(os.getpid())
+    scratch.mkdir(exist_ok=True)
+    return scratch
+
+
+def _describe_place(cluster: Cluster) -> dict[str, str]:
+    """Where it runs; on a cluster the submitter's words stand."""
+    if not cluster.master:
+        return {}
+    return {
+        "spark.master": cluster.master,
+        "spark.driver.extraClassPath": f"{cluster.jars}/*",  # spark.jars would copy them to the scratch each time
+        "spark.driver.memory": cluster.memory,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.driver.extraJavaOptions": f"-Djava.io.tmpdir={cluster.scratch} {_JAVA_OPTIONS}",
+        "spark.local.dir": cluster.scratch,
+        "spark.sql.warehouse.dir": f"{cluster.scratch}/warehouse",
+        "spark.sql.artifact.isolation.enabled": "false",
+        "spark.sql.shuffle.partitions": str(cluster.shuffle_partitions),
+    }

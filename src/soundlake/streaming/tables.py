@@ -1,0 +1,88 @@
+"""The processed tables: Delta, written by Spark alone, each batch of a checkpoint once."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
+
+from soundlake.contract.schemas import build_spark_ddl
+from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
+from soundlake.streaming.enriching import ENRICHED_DDL
+
+QUARANTINE = "quarantine"
+TABLE_OF_TYPE: dict[str, str] = {event_type: topic.table for event_type, topic in LIVE_TOPIC_OF_TYPE.items()}
+"""By event type: the name of its processed table, the same as in bronze."""
+
+_RECORD_DDL = "_topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, processed_at TIMESTAMP"
+_MONTH_DDL = "year STRING, month STRING"
+_PROPERTIES = {
+    # Protocol (1,2): what every engine here reads.
+    "delta.minReaderVersion": "1",
+    "delta.minWriterVersion": "2",
+    "delta.enableDeletionVectors": "false",
+    "delta.checkpointInterval": "50",
+    "delta.logRetentionDuration": "interval 1 days",
+    "delta.deletedFileRetentionDuration": "interval 1 days",
+}
+
+
+@dataclass(frozen=True)
+class ProcessedTable:
+    """One processed table: its columns, the time its months are cut from, and the columns whose bounds stand in the log."""
+
+    name: str
+    ddl: str
+    time_column: str
+    stats_columns: tuple[str, ...]
+
+    @property
+    def columns(self) -> list[str]:
+        """The names of its columns, the months' last."""
+        return [column.strip().split(" ")[0] for column in self.ddl.split(",")]
+
+
+_EVENT_DDL = f"{build_spark_ddl()}, quality_flags STRING, {ENRICHED_DDL}, {_RECORD_DDL}, {_MONTH_DDL}"
+_QUARANTINE_DDL = (
+    "reason STRING, detail STRING, is_decoded BOOLEAN, event_id STRING, event_type STRING, user_id STRING, "
+    f"value BINARY, key BINARY, {_RECORD_DDL}, {_MONTH_DDL}"
+)
+TABLES: dict[str, ProcessedTable] = {
+    **{
+        name: ProcessedTable(name, _EVENT_DDL, "played_at", ("played_at", "played_date", "_partition", "_offset", "processed_at"))
+        for name in TABLE_OF_TYPE.values()
+    },
+    QUARANTINE: ProcessedTable(QUARANTINE, _QUARANTINE_DDL, "processed_at", ("_partition", "_offset", "processed_at")),
+}
+"""Every processed table by name; what is late goes into its own month."""
+
+
+def ensure_tables(session: SparkSession, processed: str) -> None:
+    """Make every processed table that is not there, empty."""
+    for table in TABLES.values():
+        properties = {**_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
+        told = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+        session.sql(
+            f"create table if not exists delta.`{processed}/{table.name}` ({table.ddl}) using delta "
+            f"partitioned by (year, month) tblproperties ({told})"
+        )
+
+
+def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, *, app_id: str, batch_id: int) -> None:
+    """Append rows that hold the table's columns but for its months; a batch that stands there already is left out."""
+    at = f.col(table.time_column)
+    dated = rows.withColumns({"year": f.date_format(at, "yyyy"), "month": f.date_format(at, "MM")})
+    writer = dated.select(*table.columns).coalesce(1).write.format("delta").mode("append")
+    writer.option("txnAppId", app_id).option("txnVersion", batch_id).save(uri)
+
+
+def shape_quarantine(rows: DataFrame) -> DataFrame:
+    """What is kept of rows with a reason: the record's bytes, and whose it is as far as that could be read."""
+    return rows.withColumnsRenamed({"_value": "value", "_key": "key"})
+
+
+def choose_table(judged: DataFrame) -> DataFrame:
+    """With `_table`: where each row belongs."""
+    by_type = f.create_map(*(f.lit(text) for pair in TABLE_OF_TYPE.items() for text in pair))
+    return judged.withColumn("_table", f.when(f.col("reason").isNotNull(), QUARANTINE).otherwise(by_type[f.col("event_type")]))
