@@ -2,7 +2,8 @@
 
 SoundlakeError
 ├── Retryable                 the same call may work later
-│   └── Unavailable           a server, a disk or a lock that does not answer now
+│   ├── Unavailable           a server, a disk or a lock that does not answer now
+│   └── LogRemade             the log behind a topic is a new one: to be read from its beginning
 └── Permanent                 the same call will fail again
     ├── UsageError            the caller asked for something impossible (exit code 2)
     │   └── SettingsError     a setting is missing or makes no sense
@@ -35,6 +36,16 @@ class Retryable(SoundlakeError):
 
 class Unavailable(Retryable):
     """A server, a disk or a lock that does not answer now."""
+
+
+class LogRemade(Retryable):
+    """The topic was deleted and made anew: what is read from now on is another log, and begins anew."""
+
+    def __init__(self, topic: str, before: str, now: str) -> None:
+        super().__init__(
+            f"{topic} was made anew: its log was {before} and is {now}", next_step="nothing: the new log is read from its beginning"
+        )
+        self.topic, self.before, self.now = topic, before, now
 
 
 class Permanent(SoundlakeError):

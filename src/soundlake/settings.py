@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Annotated, Literal
 from urllib.parse import urlsplit
@@ -38,7 +38,7 @@ class KafkaAccess:
     security_protocol: str = "PLAINTEXT"
     sasl_mechanism: str = "PLAIN"
     username: str = ""
-    password: SecretStr = SecretStr("")
+    password: SecretStr = field(default_factory=lambda: SecretStr(""))
     ca_file: str = ""
 
 
@@ -56,6 +56,9 @@ class Settings(BaseSettings):
     cache: SecretStr = Field(SecretStr(""), description="live metrics and the state of this second; default: this process's memory")
 
     topic_partitions: Annotated[int, Field(ge=1, le=1024, description="partitions of a topic that the project makes")] = 4
+    topic_retention_hours: Annotated[
+        int, Field(ge=1, description="how long Kafka keeps what was published; the lake keeps it for good")
+    ] = 168
     sink_max_events: Annotated[int, Field(ge=1, description="a batch is closed at this many events")] = 200_000
     sink_max_bytes: Annotated[int, Field(ge=1024, description="a batch is closed at this many bytes of values")] = 128 * 1024 * 1024
     sink_max_seconds: Annotated[float, Field(gt=0, description="a batch is closed at this age, in seconds")] = 2.0
@@ -118,6 +121,11 @@ class Settings(BaseSettings):
         )
 
     @property
+    def topic_retention_ms(self) -> int:
+        """How long Kafka keeps a record, in milliseconds."""
+        return self.topic_retention_hours * 3_600_000
+
+    @property
     def storage_options(self) -> dict[str, str]:
         """What delta-rs needs to reach the lake; secrets in clear, so never log it. Empty for a local folder."""
         if self.lake_address.scheme == "s3":
@@ -155,6 +163,13 @@ def parse_address(setting: str, url: str, schemes: tuple[str, ...]) -> Address:
         if parts.netloc or not parts.path.startswith("/"):
             raise SettingsError(f"{name}={url}: a local address needs an absolute path", next_step=f"write {parts.scheme}:///absolute/path")
         return Address(url, parts.scheme, path=Path(parts.path))
+    if parts.scheme == "kafka":
+        if "@" in parts.netloc:
+            raise SettingsError(
+                f"{name}={_hide_password(url)}: a name and a password do not belong in this address",
+                next_step="set SOUNDLAKE_KAFKA_USERNAME and SOUNDLAKE_KAFKA_PASSWORD",
+            )
+        parts = urlsplit(f"kafka://{parts.netloc.partition(',')[0]}")  # further servers of the cluster may follow
     try:
         port = parts.port
     except ValueError as cause:
@@ -164,15 +179,15 @@ def parse_address(setting: str, url: str, schemes: tuple[str, ...]) -> Address:
     return Address(url, parts.scheme, host=parts.hostname or "", port=port)
 
 
-def load_settings(**overrides: object) -> Settings:
-    """The settings of this process: the environment's, then those of the file that a home may carry, then `.env`.
+def load_settings(*, with_home: bool = True, **overrides: object) -> Settings:
+    """The settings of this process: the environment's, then those of the file that a home may carry (`with_home`), then `.env`.
 
     Raises SettingsError naming each setting that makes no sense.
     """
     try:
         settings = Settings(**overrides)  # type: ignore[arg-type]  # overrides are checked by the model itself
         own = settings.home.expanduser() / HOME_SETTINGS
-        return Settings(_env_file=(".env", own), **overrides) if own.is_file() else settings  # type: ignore[arg-type]  # the same
+        return Settings(_env_file=(".env", own), **overrides) if with_home and own.is_file() else settings  # type: ignore[arg-type]  # the same
     except ValidationError as cause:
         wrong = "; ".join(f"SOUNDLAKE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in cause.errors())
         raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause

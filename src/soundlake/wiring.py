@@ -12,11 +12,13 @@ from soundlake.errors import SettingsError
 
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
+    from soundlake.broker.kafka import KafkaBroker
     from soundlake.lake import Lake
     from soundlake.operations.checking import CheckReport
     from soundlake.operations.demo import Demo
     from soundlake.operations.demo_state import DemoOptions
     from soundlake.operations.draining import Drain
+    from soundlake.operations.feed import Feed
     from soundlake.operations.importing import Importer
     from soundlake.operations.progress import Reporter
     from soundlake.settings import Settings
@@ -27,19 +29,41 @@ _BULK_SECONDS = 15.0  # what is imported waits this long for a batch to fill: la
 
 
 def open_broker(settings: Settings) -> Broker:
-    """The event log of this deployment, with its topics made."""
-    from soundlake.broker.embedded import EmbeddedBroker
+    """The event log of this deployment; the embedded one with its topics made, Kafka's are made by `soundlake topics create`."""
     from soundlake.contract import TOPICS
 
     address = settings.broker_address
+    if address.scheme == "kafka":
+        return open_kafka(settings)
     if address.scheme != "sqlite" or address.path is None:
         raise SettingsError(
-            f"SOUNDLAKE_BROKER={address.scheme}://…: this version carries events by sqlite:// only",
+            f"SOUNDLAKE_BROKER={address.scheme}://…: a log in memory is for tests, no process could read what another one writes",
             next_step="leave it empty for the embedded log",
         )
+    from soundlake.broker.embedded import EmbeddedBroker
+
     broker = EmbeddedBroker(address.path)
     broker.create_topics(TOPICS, partitions=settings.topic_partitions)
     return broker
+
+
+def open_kafka(settings: Settings) -> KafkaBroker:
+    """The Kafka cluster of this deployment. Raises SettingsError if its client is not installed."""
+    try:
+        from soundlake.broker.kafka import KafkaBroker
+    except ModuleNotFoundError as cause:
+        raise SettingsError("SOUNDLAKE_BROKER=kafka://…: Kafka's client is not installed", next_step="run `make setup`") from cause
+    return KafkaBroker(settings.kafka_access, retention_ms=settings.topic_retention_ms)
+
+
+def prepare_stack(settings: Settings) -> None:
+    """Make what all services of a stack share, before any of them starts: topics and bronze tables."""
+    from soundlake.contract import TOPICS
+    from soundlake.contract.topics import DLQ
+
+    with closing(open_broker(settings)) as broker:
+        broker.create_topics([*TOPICS, DLQ], partitions=settings.topic_partitions)
+    open_lake(settings)
 
 
 def open_lake(settings: Settings) -> Lake:
@@ -125,6 +149,21 @@ def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
             warehouse=warehouse,
             import_person=None if options.export is None else partial(_import_person, settings, options),
         )
+
+
+@contextmanager
+def open_feed(settings: Settings, options: DemoOptions) -> Iterator[Feed]:
+    """The made-up world of a full stack, new or as far as it was told. Raises UsageError if the options contradict what is there."""
+    from soundlake.operations.demo_state import load_state
+    from soundlake.operations.feed import Feed
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    state = load_state(settings.home)
+    if state is None:
+        state = options.begin(datetime.now(UTC).date())
+    options.check(state, settings.home)
+    with closing(open_broker(settings)) as broker:
+        yield Feed(settings.home, state, open_publisher(broker))
 
 
 def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter) -> dict[str, Any]:

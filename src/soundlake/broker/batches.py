@@ -50,7 +50,7 @@ def pack_column(array: pa.Array) -> Column:
     return Column(measure(array, _NULL).astype("<i4").tobytes(), memoryview(data or b"")[bounds[0] : bounds[len(present)]])
 
 
-def unpack(topic: str, partition: int, batches: list[Batch], offset: int, *, max_records: int, max_bytes: int) -> Records:
+def unpack(topic: str, partition: int, log_id: str, batches: list[Batch], offset: int, *, max_records: int, max_bytes: int) -> Records:
     """The records of consecutive batches from `offset` on, within the limits, at least one if there is any."""
     first = batches[0].base_offset if batches else offset
     lengths = _read_lengths(batch.values for batch in batches)
@@ -62,6 +62,7 @@ def unpack(topic: str, partition: int, batches: list[Batch], offset: int, *, max
     return Records(
         topic,
         partition,
+        log_id,
         offsets=pa.array(np.arange(first + start, first + stop, dtype=np.int64)),
         timestamps_ms=pa.array(times[start:stop]),
         keys=_unpack_column([batch.keys for batch in batches], start, stop),

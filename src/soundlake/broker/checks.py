@@ -12,6 +12,9 @@ from soundlake.errors import UsageError
 MAX_RECORD_BYTES = 1024 * 1024
 """Key and value of one record together; Kafka's default limit. A larger one is refused and does not hold up those beside it."""
 
+TOO_LARGE = f"larger than {MAX_RECORD_BYTES} bytes, the limit of a record"
+"""Why such a record failed."""
+
 
 def check_partition_count(partitions: int) -> None:
     """Raise UsageError unless a topic can have that many partitions."""
@@ -36,5 +39,4 @@ def check_pairs(keys: Sequence[bytes | None], values: Sequence[bytes | None]) ->
 
 def find_too_large(sizes: npt.NDArray[np.int64]) -> dict[int, str]:
     """The records over MAX_RECORD_BYTES by index, with the reason in words; `sizes` is key and value together."""
-    reason = f"larger than {MAX_RECORD_BYTES} bytes, the limit of a record"
-    return dict.fromkeys(np.flatnonzero(sizes > MAX_RECORD_BYTES).tolist(), reason)
+    return dict.fromkeys(np.flatnonzero(sizes > MAX_RECORD_BYTES).tolist(), TOO_LARGE)

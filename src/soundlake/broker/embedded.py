@@ -100,7 +100,7 @@ class EmbeddedBroker:
             _read_range(db, partition_id).check(topic, partition, offset)
             rows = db.execute(_SELECT_BATCHES, {"id": partition_id, "offset": offset})
             batches = _take_batches(rows, offset, max_records, max_bytes)
-        return unpack(topic, partition, batches, offset, max_records=max_records, max_bytes=max_bytes)
+        return unpack(topic, partition, self._file.log_id, batches, offset, max_records=max_records, max_bytes=max_bytes)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition; their room in the file is used again, the file does not shrink."""

@@ -82,7 +82,8 @@ class MemoryBroker:
             rows.append(row)
         times, keys, values = zip(*rows, strict=True) if rows else ((), (), ())
         offsets = pa.array(range(offset, offset + len(rows)), pa.int64())
-        return Records(topic, partition, offsets, pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
+        columns = (offsets, pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
+        return Records(topic, partition, self._id, *columns)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition."""

@@ -32,12 +32,14 @@ def to_epoch_ms(moment: datetime) -> int:
 class Records:
     """A run of records of one partition, in offset order, as columns of equal length.
 
-    `offsets` int64 without gaps, `timestamps_ms` int64 (the broker's own clock at append, UTC epoch milliseconds; it may
-    step back), `keys` and `values` binary, null where the record has none.
+    `log_id` is the log they were read from, as `Broker.log_id` names it. `offsets` int64 without gaps, `timestamps_ms` int64
+    (the broker's own clock at append, UTC epoch milliseconds; it may step back), `keys` and `values` binary, null where the
+    record has none.
     """
 
     topic: str
     partition: int
+    log_id: str
     offsets: pa.Array
     timestamps_ms: pa.Array
     keys: pa.Array

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable
 from contextlib import nullcontext
@@ -14,6 +15,10 @@ from soundlake.cli.stopping import stop_on_signal
 
 if TYPE_CHECKING:
     from soundlake.sink import SinkReport
+
+
+_PATIENCE_SECONDS = 120.0
+"""How long a run that is to end waits for a log or a store that does not answer; one without an end waits as long as it takes."""
 
 
 def run_sink(
@@ -62,6 +67,12 @@ def _run(
         try:
             with upkeep:
                 sink = build_sink(settings, broker, lake)
-                return sink.run(until_drained=until_drained, stop=stop, for_seconds=for_seconds, on_progress=on_progress)
+                return sink.run(
+                    until_drained=until_drained,
+                    stop=stop,
+                    for_seconds=for_seconds,
+                    on_progress=on_progress,
+                    patience_seconds=_PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf,
+                )
         finally:
             broker.close()

@@ -10,9 +10,11 @@ from datetime import datetime
 from soundlake.broker.protocol import Broker, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.contract.topics import DLQ
+from soundlake.errors import Retryable
 from soundlake.lake import Lake
 from soundlake.sink.lane import Lane
-from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport
+from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport, TopicReport
+from soundlake.sink.patience import Patience
 from soundlake.sink.rejected import RejectedLog
 
 _LONGEST_NAP_SECONDS = 0.1
@@ -41,17 +43,39 @@ class Sink:
         stop: threading.Event | None = None,
         for_seconds: float | None = None,
         on_progress: Callable[[int], None] | None = None,
+        patience_seconds: float = 0.0,
     ) -> SinkReport:
         """Run until told to stop, until the time is over, or until all is stored that the log held at the beginning.
 
         Whatever ends it in order, the batch in hand is written first. `on_progress` is told after each batch how many records
-        are done. Raises OffsetGap, LogReplaced, PositionMoved or Unavailable; a new run goes on where bronze ends.
+        are done. What may pass (a Retryable: the log or the store does not answer) is waited out for `patience_seconds`, all
+        positions are then read from bronze again. Raises OffsetGap, LogReplaced, PositionMoved, or what did not pass in time;
+        a new run goes on where bronze ends.
         """
         stop = stop or threading.Event()
-        lanes = self._open_lanes()
-        report = SinkReport({lane.topic.name: lane.report for lane in lanes})
-        ends = {lane: self._read_ends(lane) for lane in lanes} if until_drained else {}
+        report = SinkReport({topic.name: TopicReport() for topic in self._topics})
         deadline = None if for_seconds is None else time.monotonic() + for_seconds
+        patience = Patience(patience_seconds, stop)
+        while True:
+            try:
+                self._run_lanes(report, stop, deadline, on_progress, until_drained=until_drained)
+            except Retryable as error:
+                patience.wait(error, report.batches)
+                if not stop.is_set():
+                    continue
+            return report
+
+    def _run_lanes(
+        self,
+        report: SinkReport,
+        stop: threading.Event,
+        deadline: float | None,
+        on_progress: Callable[[int], None] | None,
+        *,
+        until_drained: bool,
+    ) -> None:
+        lanes = self._open_lanes(report)
+        ends = {lane: self._read_ends(lane) for lane in lanes} if until_drained else {}
         while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
             busy = [lane.step(time.monotonic(), hurry=until_drained) for lane in lanes]
             if any(busy) and on_progress is not None:
@@ -62,16 +86,16 @@ class Sink:
                 stop.wait(min(_LONGEST_NAP_SECONDS, self._limits.max_seconds / 4))
         for lane in lanes:
             lane.write()
-        return report
 
-    def _open_lanes(self) -> list[Lane]:
+    def _open_lanes(self, report: SinkReport) -> list[Lane]:
         self._broker.create_topics([DLQ], partitions=1)
         rejected = RejectedLog(self._lake.table(REJECTED_TABLE, self._checkpoint))
-        return [self._open_lane(topic, rejected) for topic in self._topics]
+        return [self._open_lane(topic, rejected, report.topics[topic.name]) for topic in self._topics]
 
-    def _open_lane(self, topic: Topic, rejected: RejectedLog) -> Lane:
+    def _open_lane(self, topic: Topic, rejected: RejectedLog, report: TopicReport) -> Lane:
         return Lane(
             topic,
+            report,
             broker=self._broker,
             events=self._lake.table(topic.table, self._checkpoint),
             rejected=rejected,

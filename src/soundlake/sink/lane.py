@@ -13,7 +13,7 @@ import pyarrow as pa
 from soundlake.broker.protocol import Broker, OffsetRange
 from soundlake.contract import Topic
 from soundlake.contract.decode import Decoded, decode_records
-from soundlake.errors import Unavailable
+from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, Unavailable, UsageError
 from soundlake.lake import NO_POSITION, EventTable, Move, Refused, make_app_id
 from soundlake.sink.announcements import announce_rejected
 from soundlake.sink.batch import Batch, OpenBatch
@@ -33,6 +33,7 @@ class Lane:
     def __init__(
         self,
         topic: Topic,
+        report: TopicReport,
         *,
         broker: Broker,
         events: EventTable,
@@ -42,7 +43,7 @@ class Lane:
         checkpoint: Checkpoint,
     ) -> None:
         self.topic = topic
-        self.report = TopicReport()
+        self.report = report
         self._broker, self._events, self._rejected = broker, events, rejected
         self._limits, self._clock, self._checkpoint = limits, clock, checkpoint
         self._max_bytes = min(limits.max_bytes, LARGEST_BATCH_BYTES)
@@ -60,8 +61,15 @@ class Lane:
         return not self._open.events and all(self._next.get(partition, 0) >= end for partition, end in ends.items())
 
     def step(self, now: float, *, hurry: bool) -> bool:
-        """Fetch what is there and write a batch if it is full or old enough, or in a hurry; tells whether anything was done."""
-        came = self._gather(now)
+        """Fetch what is there and write a batch if it is full or old enough, or in a hurry; tells whether anything was done.
+
+        Raises LogRemade once the topic is another one, UsageError once it is gone; what came from it before is written first.
+        """
+        try:
+            came = self._gather(now)
+        except (LogRemade, LogReplaced, OffsetGap, UsageError) as error:
+            self._leave(error)
+            raise
         is_old = now - self._open.begun >= self._limits.max_seconds
         if self._open.events and (hurry or is_old or self._room() == (0, 0)):
             self.write()
@@ -69,9 +77,25 @@ class Lane:
         return came
 
     def write(self) -> None:
-        """Write what has been gathered, if anything, as one batch."""
-        if not self._open.events:
-            return
+        """Write what has been gathered, if anything, as one batch, and let the broker's offsets follow."""
+        if self._open.events:
+            last_offsets = self._store()
+            self._broker.commit(GROUP, self.topic.name, {number: last + 1 for number, last in last_offsets.items()})
+            self._checkpoint("offset_moved")
+
+    def _leave(self, error: SoundlakeError) -> None:
+        """Raise LogRemade if that is why the offsets do not fit; whatever the log it came from, what has been gathered is stored."""
+        try:
+            found = self._broker.log_id(self.topic.name)
+        except UsageError:
+            found = ""
+        if found != self._log_id and self._open.events:
+            self._store()
+        if found not in ("", self._log_id):
+            raise LogRemade(self.topic.name, self._log_id, found) from error
+
+    def _store(self) -> dict[int, int]:
+        """Commit what has been gathered; returns the last offset of each of its partitions."""
         batch = self._open.close()
         decoded = decode_records(self.topic, batch.values, batch.timestamps_ms)
         origin = Origin(self._log_id, self.topic.name, batch, self._clock())
@@ -85,8 +109,7 @@ class Lane:
         self._open = OpenBatch()
         self.report.events += len(rows)
         self.report.batches += 1
-        self._broker.commit(GROUP, self.topic.name, {number: last + 1 for number, last in batch.last_offsets.items()})
-        self._checkpoint("offset_moved")
+        return batch.last_offsets
 
     def _gather(self, now: float) -> bool:
         """Fetch until the batch is full or the log, as it was at the beginning, is read; partitions take even shares."""
@@ -109,6 +132,8 @@ class Lane:
             return
         limits = {"max_records": max(events // sharing, 1), "max_bytes": max(size // sharing, 1)}
         records = self._broker.fetch(self.topic.name, partition, self._next[partition], **limits)
+        if records.log_id != self._log_id:
+            raise LogRemade(self.topic.name, self._log_id, records.log_id)
         if len(records):
             self._open.add(records, now)
             self._next[partition] = records.offsets[-1].as_py() + 1

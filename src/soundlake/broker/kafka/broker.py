@@ -1,0 +1,214 @@
+"""Apache Kafka as the event log."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+
+import pyarrow as pa
+from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, TopicPartition
+
+from soundlake.broker.checks import check_known, check_pairs
+from soundlake.broker.kafka.connection import ANSWER_SECONDS, Connection, ErrorWatch
+from soundlake.broker.kafka.producer import RecordProducer
+from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
+from soundlake.broker.kafka.topics import TopicCheck, TopicKeeper, TopicPlan
+from soundlake.broker.protocol import Delivery, OffsetRange, Records
+from soundlake.contract import Topic
+from soundlake.errors import SoundlakeError, Unavailable, UsageError
+from soundlake.settings import KafkaAccess
+
+DELIVERY_SECONDS = 120.0
+"""How long an append goes on trying before the fate of what is left counts as unsure."""
+
+_MAX_FETCH_BYTES = 512 * 1024 * 1024  # Arrow counts the bytes of a binary column in 31 bits
+_FRESH_SECONDS = 5.0  # how long what was heard of a topic counts, where a mistake would be noticed anyway
+_WAIT_SECONDS = 0.05
+_NO_RECORDS = Chunk(0, pa.array([], pa.int64()), pa.array([], pa.binary()), pa.array([], pa.binary()))
+
+
+class KafkaBroker:
+    """Broker on a Kafka cluster. One object may serve several threads, not a fork.
+
+    Positions are the asker's: partitions are read from the offset asked for, no group decides. A topic's log id holds the id
+    of the topic, asked for again after every read: what is handed out as of one log was read while it was there.
+    """
+
+    def __init__(
+        self,
+        access: KafkaAccess,
+        *,
+        answer_seconds: float = ANSWER_SECONDS,
+        delivery_seconds: float = DELIVERY_SECONDS,
+        retention_ms: int = -1,
+    ) -> None:
+        self._connection = Connection(access, answer_seconds)
+        self._keeper = TopicKeeper(self._connection)
+        self._producer = RecordProducer(self._connection, delivery_seconds)
+        self._retention_ms = retention_ms
+        self._watch = ErrorWatch(access)
+        self._asker = Consumer(self._connection.configure(self._watch, **SETTINGS))
+        self._readers: dict[str, TopicReader] = {}
+        self._known: dict[str, tuple[float, int]] = {}
+        self._lock = threading.RLock()
+
+    def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
+        """Make the topics that do not exist."""
+        self._make(topics, TopicPlan(partitions, self._retention_ms))
+
+    def ensure_topics(self, topics: Sequence[Topic], plan: TopicPlan, *, repair: bool = False) -> list[TopicCheck]:
+        """Make the topics that do not exist, and compare each with the plan; with `repair`, set the settings that differ."""
+        made = self._make(topics, plan)
+        checks = self._keeper.verify(topics, plan, made)
+        if repair and any(check.differences for check in checks):
+            self._keeper.repair(checks)
+            checks = self._keeper.verify(topics, plan, made)
+        return checks
+
+    def log_id(self, topic: str) -> str:
+        """The cluster's and the topic's id: a topic made anew has another one."""
+        return self._connection.name_log(self._connection.describe(topic).topic_id)
+
+    def partitions(self, topic: str) -> list[int]:
+        """The partitions of the topic, ascending."""
+        return list(range(self._count(topic)))
+
+    def offsets(self, topic: str) -> dict[int, OffsetRange]:
+        """What each partition holds now."""
+        numbers = self.partitions(topic)
+        with self._asking(f"asking for the offsets of {topic}", topic):
+            begins, ends = (
+                self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], self._connection.answer_seconds)
+                for edge in (OFFSET_BEGINNING, OFFSET_END)
+            )
+        return {begin.partition: OffsetRange(begin.offset, end.offset) for begin, end in zip(begins, ends, strict=True)}
+
+    def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
+        """Append records; returns when each is durable, refused, or given up on after `delivery_seconds`."""
+        check_pairs(keys, values)
+        self._count(topic)
+        delivery = self._producer.append(topic, keys, values)
+        if delivery.acknowledged < delivery.count:
+            self._known.pop(topic, None)
+        return delivery
+
+    def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
+        """The records from `offset` on."""
+        check_known(topic, self._count(topic), [partition])
+        with self._lock:
+            reader = self._readers.get(topic)
+            if reader is None or not reader.holds(partition, offset):
+                reader = self._read(topic, partition, offset)
+            held = reader.holds(partition, offset)
+            chunks = reader.take(partition, max_records, min(max_bytes, _MAX_FETCH_BYTES)) if held else [_NO_RECORDS]
+        columns = [pa.concat_arrays(column) for column in list(zip(*chunks, strict=True))[1:]]
+        offsets = pa.array(range(offset, offset + len(columns[0])), pa.int64())
+        return Records(topic, partition, self._connection.name_log(reader.topic_id), offsets, *columns)
+
+    def trim(self, topic: str, before: Mapping[int, int]) -> None:
+        """Give up the records below an offset of each partition."""
+        check_known(topic, self._count(topic), before)
+        held = self.offsets(topic)
+        wanted = [TopicPartition(topic, number, min(offset, held[number].end)) for number, offset in before.items()]
+        for future in self._connection.admin.delete_records(wanted).values():
+            self._connection.ask(future, f"deleting old records of {topic}", topic=topic)
+
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
+        """Remember the next offset of each partition."""
+        check_known(topic, self._count(topic), offsets)
+        places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
+        (future,) = self._connection.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
+        self._connection.ask(future, f"committing offsets of {topic} for {group}", topic=topic)
+
+    def committed(self, group: str, topic: str) -> dict[int, int]:
+        """What `commit` last remembered."""
+        places = [TopicPartition(topic, number) for number in self.partitions(topic)]
+        (future,) = self._connection.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
+        found = self._connection.ask(future, f"asking for the offsets of {group}", topic=topic).topic_partitions
+        return {place.partition: place.offset for place in found if place.offset >= 0}
+
+    def close(self) -> None:
+        """Let go of the connections."""
+        with self._lock:
+            for topic in list(self._readers):
+                self._drop_reader(topic)
+            self._producer.close()
+            self._asker.close()
+
+    def _make(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
+        """Make what is missing, and wait until it can be used: its leaders are known a moment later."""
+        made = self._keeper.make(topics, plan)
+        deadline = time.monotonic() + self._connection.answer_seconds
+        for name in made:
+            while not self._is_usable(name):
+                if time.monotonic() > deadline:
+                    raise Unavailable(f"the topic {name} was made and is not there yet", next_step="try again in a moment")
+                time.sleep(_WAIT_SECONDS)
+        return made
+
+    def _is_usable(self, topic: str) -> bool:
+        try:
+            self.offsets(topic)
+        except (Unavailable, UsageError):
+            return False
+        return True
+
+    def _count(self, topic: str) -> int:
+        """How many partitions the topic has; asked for every few seconds, which tells too whether the cluster answers."""
+        heard, count = self._known.get(topic, (0.0, 0))
+        if time.monotonic() - heard > _FRESH_SECONDS or not count:
+            self._known.pop(topic, None)
+            count = self._connection.describe(topic).partitions
+            self._known[topic] = (time.monotonic(), count)
+        return count
+
+    def _read(self, topic: str, partition: int, offset: int) -> TopicReader:
+        """A reader that holds the record at the offset, or stands at the end of the log there."""
+        deadline, wait_seconds = time.monotonic() + self._connection.answer_seconds, 0.0
+        try:
+            while True:
+                reader = self._pull(topic, partition, offset, wait_seconds)
+                if reader.holds(partition, offset):
+                    return reader
+                held = self.offsets(topic)[partition]
+                held.check(topic, partition, offset)
+                if offset == held.end:
+                    return reader
+                reader.check_no_hole(partition, offset)
+                if time.monotonic() > deadline:
+                    raise Unavailable(
+                        f"{topic}[{partition}]: Kafka has not handed out offset {offset} in {self._connection.answer_seconds:.0f} s",
+                        next_step="see whether the broker keeps up, then go on",
+                    )
+                wait_seconds = _WAIT_SECONDS
+        except SoundlakeError:
+            self._drop_reader(topic)
+            raise
+
+    def _pull(self, topic: str, partition: int, offset: int, wait_seconds: float) -> TopicReader:
+        """Take over what has arrived of the topic, and see that it is still the topic that it was when the reading began."""
+        with self._asking(f"reading {topic}", topic):
+            reader = self._readers.get(topic) or self._open_reader(topic)
+            reader.seek(partition, offset)
+            found = reader.pull(partition, wait_seconds)
+        if found and self._connection.describe(topic).topic_id != reader.topic_id:
+            self._drop_reader(topic)
+            return self._pull(topic, partition, offset, wait_seconds)
+        return reader
+
+    def _open_reader(self, topic: str) -> TopicReader:
+        consumer = Consumer(self._connection.configure(self._watch, **SETTINGS))
+        self._readers[topic] = TopicReader(consumer, topic, self._connection.describe(topic).topic_id)
+        return self._readers[topic]
+
+    def _drop_reader(self, topic: str) -> None:
+        if (reader := self._readers.pop(topic, None)) is not None:
+            reader.close()
+
+    @contextmanager
+    def _asking(self, doing: str, topic: str) -> Iterator[None]:
+        """Explain what goes wrong on the consumers' connections."""
+        with self._connection.explained(doing, topic=topic):
+            yield

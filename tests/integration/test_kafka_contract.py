@@ -1,0 +1,63 @@
+"""Apache Kafka keeps the contract of all brokers."""
+
+from __future__ import annotations
+
+import time
+from contextlib import suppress
+
+import pytest
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+from tests.unit.broker.broker_contract import FOREVER, BrokerContract
+
+from soundlake.broker.kafka import KafkaBroker
+from soundlake.broker.protocol import read_utc_now, to_epoch_ms
+from soundlake.contract import TOPICS
+from soundlake.contract.topics import DLQ, PLAYS
+from soundlake.settings import KafkaAccess
+
+
+class TestKafkaBroker(BrokerContract):
+    @pytest.fixture
+    def open_broker(self, kafka_server):
+        access = KafkaAccess(kafka_server.server.address)
+        opened = []
+
+        def open_empty(_clock):
+            delete_topics(access)
+            opened.append(KafkaBroker(access))
+            return opened[-1]
+
+        yield open_empty
+        for broker in opened:
+            broker.close()
+        delete_topics(access)
+
+    def test_each_record_carries_the_time_of_its_append(self, broker, clock):
+        before = to_epoch_ms(read_utc_now())
+        broker.append(PLAYS.name, [b"ann"] * 2, [b"1", b"2"])
+        between = to_epoch_ms(read_utc_now())
+        broker.append(PLAYS.name, [b"ann"], [b"3"])
+        (partition,) = [number for number, held in broker.offsets(PLAYS.name).items() if len(held)]
+        times = broker.fetch(PLAYS.name, partition, 0, **FOREVER).timestamps_ms.to_pylist()
+        assert before <= times[0] == times[1] <= between <= times[2] <= to_epoch_ms(read_utc_now())
+
+    def test_the_log_has_an_id_and_another_log_another_one(self, open_broker, broker, clock):
+        before = broker.log_id(PLAYS.name)
+        assert broker.log_id(PLAYS.name) == before
+        open_broker(clock).create_topics([PLAYS], partitions=1)
+        assert broker.log_id(PLAYS.name) != before
+
+
+def delete_topics(access: KafkaAccess) -> None:
+    """Delete ours, and wait until the broker says so too: it knows a moment after the controller."""
+    admin = AdminClient({"bootstrap.servers": access.servers})
+    for _ in range(600):
+        ours = {topic.name for topic in (*TOPICS, DLQ)} & admin.list_topics(timeout=30).topics.keys()
+        if not ours:
+            return
+        for deleted in admin.delete_topics(sorted(ours)).values():
+            with suppress(KafkaException):  # deleted a moment ago, and still listed
+                deleted.result(30)
+        time.sleep(0.05)
+    raise AssertionError(ours)
