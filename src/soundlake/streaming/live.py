@@ -1,0 +1,67 @@
+"""The query `live`: plays, skips, listeners, devices, countries and tracks of this minute → the store of live metrics.
+
+It keeps no state of its own and waits for no commit: the store counts each event once, so a batch that is done again changes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime
+
+import pyarrow as pa
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql import functions as f
+
+from soundlake.cache.live import COUNT_OF_TYPE, HORIZON_SECONDS, LIVE_SCHEMA
+from soundlake.cache.protocol import LiveStore
+from soundlake.contract.measures import IS_LISTEN, PASSED_MS
+from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
+from soundlake.streaming.decoding import decode
+from soundlake.streaming.models import Road, StreamLimits
+from soundlake.streaming.records import stream_records
+from soundlake.streaming.transforms import judge, normalize
+
+NAME = "live"
+TOPICS = tuple(LIVE_TOPIC_OF_TYPE[event_type].name for event_type in COUNT_OF_TYPE)
+"""What is imported is not of this minute, and who plays what now is not over."""
+
+OpenLiveStore = Callable[[], LiveStore]
+"""Opens the store in whatever process asks: it travels to the workers."""
+
+
+def stream_live(session: SparkSession, road: Road, limits: StreamLimits) -> DataFrame:
+    """What live metrics count, as it comes; the first time from the horizon on."""
+    since_ms = int(datetime.now(UTC).timestamp() - HORIZON_SECONDS) * 1_000
+    return choose_countable(stream_records(session, road.kafka, TOPICS, max_records=limits.max_records, since_ms=since_ms))
+
+
+def choose_countable(records: DataFrame) -> DataFrame:
+    """From records to what the store counts (LIVE_SCHEMA): the good events, normalized; repeats are the store's to know."""
+    good = normalize(judge(decode(records)).where(f.col("reason").isNull()))
+    measured = good.withColumns(
+        {
+            "ended_ms": f.expr(f"unix_millis(played_at) + {PASSED_MS}"),
+            "is_listen": f.when(f.col("event_type") == "play", f.expr(IS_LISTEN)),
+        }
+    )
+    return measured.select(*LIVE_SCHEMA.names)
+
+
+class LiveWriter:
+    """Hands batches to the store, from the workers that decoded them."""
+
+    def __init__(self, open_store: OpenLiveStore) -> None:
+        self._open_store = open_store
+
+    def write(self, batch: DataFrame, _batch_id: int) -> None:
+        """Record one batch."""
+        open_store = self._open_store
+
+        def record(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+            store, count = open_store(), 0
+            for part in parts:
+                store.record(pa.Table.from_batches([part]).cast(LIVE_SCHEMA), datetime.now(UTC))
+                count += part.num_rows
+            yield pa.RecordBatch.from_pydict({"events": [count]})
+
+        batch.mapInArrow(record, "events BIGINT").agg(f.sum("events")).collect()
