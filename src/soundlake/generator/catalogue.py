@@ -84,6 +84,15 @@ class Catalogue:
 
     def _released_albums(self, artists: Ints, days: Ints) -> Ints:
         """The end (exclusive) of each artist's albums that are out on that day; the first album always is."""
+        if not len(days):
+            return np.zeros(0, np.int64)
+        first_day, count = int(days.min()), int(np.ptp(days)) + 1
+        if count * self.artists > len(days):
+            return self._count_released(artists, days)
+        every_day = np.arange(first_day, first_day + count)  # few: once for all artists on each of them
+        return np.asarray(self._count_released(np.arange(self.artists), every_day[:, None])[days - first_day, artists])
+
+    def _count_released(self, artists: Ints, days: Ints) -> Ints:
         end = np.searchsorted(self.album_order, _order_albums(artists, days), side="right")
         return np.maximum(end, self.album_first_of_artist[artists] + 1)
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -81,6 +82,19 @@ def _cut_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys) -> _R
     return _Runs(starts, opener[run], context[run], is_shuffle[run], position - position[first][run])
 
 
+@dataclass(frozen=True)
+class _Known:
+    """Columns of favourites out of the libraries."""
+
+    track: Ints
+    artist: Ints
+    familiarity: Floats
+
+    def take(self, rows: Ints) -> _Known:
+        """Those rows."""
+        return _Known(self.track[rows], self.artist[rows], self.familiarity[rows])
+
+
 class _Chooser:
     """Tracks by context. All columns have a row a play."""
 
@@ -92,7 +106,7 @@ class _Chooser:
         """Track, number of the context (artist, album, playlist …) and familiarity (0 new … 1 known by heart) of each play."""
         context = self._runs.context
         track, number, familiarity = np.zeros(len(context), np.int64), np.zeros(len(context), np.int64), np.zeros(len(context))
-        ways = {
+        ways: dict[int, Callable[[Ints], tuple[Ints, Ints, Floats]]] = {
             COLLECTION: self._from_collection, SEARCH: self._from_collection, REPEAT: self._from_one, ALBUM: self._from_album,
             PLAYLIST: self._from_playlist, RADIO: self._from_radio, EDITORIAL: self._from_editorial,
         }  # fmt: skip
@@ -101,41 +115,47 @@ class _Chooser:
             track[at], number[at], familiarity[at] = way(at)
         return track, number, familiarity
 
-    def _pick_known(self, at: Ints, key: Keys, days: Ints) -> tuple[Ints, Ints, Floats]:
-        """A favourite out of the library: track, artist, familiarity."""
+    def _pick_known(self, at: Ints, key: Keys, days: Ints) -> _Known:
+        """A favourite out of the library for each key."""
         rows, listeners = self._rows[at], self._listeners
         slot = draw_rank(key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
         artist = find_artists(self._scene, rows, slot, days)
         rank = np.floor(-np.log(1 - draw(key, "favourite")) * listeners.favourites_reach[rows]).astype(np.int64)
         track = find_favourites(self._scene, rows, artist, rank, days)
-        return track, artist, 1.0 / (1.0 + 0.04 * slot + 0.03 * rank)
+        return _Known(track, artist, 1.0 / (1.0 + 0.04 * slot + 0.03 * rank))
+
+    def _pick_once_a_run(self, at: Ints) -> _Known:
+        """The favourite that each play's run is about."""
+        run = np.cumsum(self._runs.starts[at]) - 1  # the plays of a run have one context, so its first one is among them
+        opener = at[self._runs.starts[at]]
+        return self._pick_known(opener, self._runs.key[opener], self._days[opener]).take(run)
 
     def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        track, _, familiarity = self._pick_known(at, self._key[at], self._days[at])
-        return track, self._listeners.number[self._rows[at]], familiarity
+        known = self._pick_known(at, self._key[at], self._days[at])
+        return known.track, self._listeners.number[self._rows[at]], known.familiarity
 
     def _from_one(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        track, _, familiarity = self._pick_known(at, self._runs.key[at], self._days[at])
-        return track, self._catalogue.track_album[track], familiarity
+        known = self._pick_once_a_run(at)
+        return known.track, self._catalogue.track_album[known.track], known.familiarity
 
     def _from_album(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """The album of a favourite, from its first track or from that one; after its end the artist's other tracks."""
-        catalogue = self._catalogue
-        chosen, artist, familiarity = self._pick_known(at, self._runs.key[at], self._days[at])
-        chosen = self._turn_to_the_new(at, artist, chosen)
+        catalogue, known = self._catalogue, self._pick_once_a_run(at)
+        chosen = self._turn_to_the_new(at, known)
         album = catalogue.track_album[chosen]
         begins_at_first = draw(self._runs.key[at], "album start") < _FROM_THE_START_SHARE
         track = np.where(begins_at_first, catalogue.track_first_of_album[album], chosen) + self._runs.step[at]
-        more = catalogue.draw_tracks(artist, draw(self._key[at], "after album"), self._days[at])
-        return np.where(track < catalogue.track_first_of_album[album + 1], track, more), album, familiarity
+        over = np.flatnonzero(track >= catalogue.track_first_of_album[album + 1])
+        track[over] = catalogue.draw_tracks(known.artist[over], draw(self._key[at[over]], "after album"), self._days[at[over]])
+        return track, album, known.familiarity
 
-    def _turn_to_the_new(self, at: Ints, artist: Ints, chosen: Ints) -> Ints:
-        """The first track of the artist's new album where one has just come out, often; else the chosen track."""
+    def _turn_to_the_new(self, at: Ints, known: _Known) -> Ints:
+        """The first track of the artist's new album where one has just come out, often; else the known track."""
         catalogue, days = self._catalogue, self._days[at]
-        newest = catalogue.find_newest_albums(artist, days)
+        newest = catalogue.find_newest_albums(known.artist, days)
         age = days - catalogue.album_release_day[newest]
         turns = (age >= 0) & (age < _BINGE_DAYS) & (draw(self._runs.key[at], "binge") < _BINGE_SHARE)
-        return np.where(turns, catalogue.track_first_of_album[newest], chosen)
+        return np.where(turns, catalogue.track_first_of_album[newest], known.track)
 
     def _from_playlist(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """One of the listener's own playlists, walked in order or shuffled; each entry was chosen once, when the list was made."""
@@ -148,32 +168,28 @@ class _Chooser:
         entry = np.where(
             self._runs.is_shuffle[at], shuffled, (np.floor(start**1.3 * length).astype(np.int64) + self._runs.step[at]) % length
         )
-        track, _, familiarity = self._pick_known(at, child_keys(playlist, "entry", entry), np.full(len(at), 0))
-        return track, number, 0.2 + 0.8 * familiarity
+        known = self._pick_known(at, child_keys(playlist, "entry", entry), np.full(len(at), 0))
+        return known.track, number, 0.2 + 0.8 * known.familiarity
 
     def _from_radio(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """Around an artist of the library: every fourth track theirs, the others from their cluster, mostly unheard."""
-        catalogue = self._catalogue
-        _, seed_artist, _ = self._pick_known(at, self._runs.key[at], self._days[at])
-        cluster = np.searchsorted(catalogue.cluster_first, seed_artist, side="right") - 1
+        catalogue, known = self._catalogue, self._pick_once_a_run(at)
+        cluster = np.searchsorted(catalogue.cluster_first, known.artist, side="right") - 1
         other, share = draw_pair(self._key[at], "radio")
-        artist = np.where(self._runs.step[at] % 4 == 0, seed_artist, catalogue.draw_artists(cluster, other))
-        return catalogue.draw_tracks(artist, share, self._days[at]), seed_artist, np.where(self._runs.step[at] % 4 == 0, 0.5, 0.1)
+        artist = np.where(self._runs.step[at] % 4 == 0, known.artist, catalogue.draw_artists(cluster, other))
+        return catalogue.draw_tracks(artist, share, self._days[at]), known.artist, np.where(self._runs.step[at] % 4 == 0, 0.5, 0.1)
 
     def _from_editorial(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """A list of a cluster that changes every week and is the same for all who open it; sometimes mixed for the listener alone."""
-        catalogue, rows = self._catalogue, self._rows[at]
+        catalogue, rows, days = self._catalogue, self._rows[at], self._days[at]
         which, kind = draw_pair(self._runs.key[at], "editorial")
-        cluster = choose_interest(self._scene, rows, which, measure_drift(self._listeners, rows, self._days[at]))
+        cluster = choose_interest(self._scene, rows, which, measure_drift(self._listeners, rows, days))
         number = cluster * EDITORIAL_LISTS + np.floor(kind * EDITORIAL_LISTS).astype(np.int64)
-        week = self._days[at] // _WEEK
         start = np.floor(draw(self._runs.key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)
         entry = (start + self._runs.step[at]) % EDITORIAL_LENGTH
-        entry_key = child_keys(
-            child_keys(child_keys(root_key(self._scene.seed, catalogue.fingerprint), "editorial", number), "week", week), "entry", entry
-        )
-        artist_share, track_share = draw_pair(entry_key, "pick")
+        editorial = child_keys(root_key(self._scene.seed, catalogue.fingerprint), "editorial", number)
+        artist_share, track_share = draw_pair(child_keys(child_keys(editorial, "week", days // _WEEK), "entry", entry), "pick")
         artist = catalogue.draw_artists(cluster, artist_share)
-        mine = discover_artists(self._scene, rows, self._key[at], self._days[at])
-        artist = np.where(kind * EDITORIAL_LISTS >= EDITORIAL_LISTS - 1, mine, artist)
-        return catalogue.draw_tracks(artist, track_share, self._days[at]), number, np.full(len(at), 0.15)
+        mine = np.flatnonzero(kind * EDITORIAL_LISTS >= EDITORIAL_LISTS - 1)
+        artist[mine] = discover_artists(self._scene, rows[mine], self._key[at[mine]], days[mine])
+        return catalogue.draw_tracks(artist, track_share, days), number, np.full(len(at), 0.15)

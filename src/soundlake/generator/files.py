@@ -13,7 +13,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundlake.contract import EVENT_SCHEMA
-from soundlake.contract.encode import encode_events
+from soundlake.contract.encode import encode_blocks
 from soundlake.errors import UsageError
 
 FORMS = (".parquet", ".ndjson", ".ndjson.gz")
@@ -105,14 +105,15 @@ class _ParquetWriter:
 
 
 class _NdjsonWriter:
-    takes_codes = False
+    takes_codes = True
 
     def __init__(self, stream: BinaryIO | gzip.GzipFile, close: Callable[[], None] | None = None) -> None:
         self._stream = stream
         self._close = close
 
     def write(self, events: pa.Table) -> None:
-        self._stream.write(b"\n".join(encode_events(events)) + b"\n" if len(events) else b"")
+        for block in encode_blocks(events):
+            self._stream.write(block)
 
     def close(self) -> None:
         self._stream.flush()
