@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo demo test check bench soak lint format picture system-packages clean
+.PHONY: help setup setup-demo setup-stack demo up down test check bench soak lint format picture system-packages server-packages clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -23,14 +23,29 @@ $(UV):
 setup-demo: $(UV)
 	@$(UV) sync --quiet --frozen --inexact --no-dev --extra transform --extra dashboard --python "$(PYTHON)"
 
+# What a machine has itself is not brought a second time.
+NOT_NEEDED = $(if $(shell command -v java),--no-extra java) $(if $(shell command -v redis-server),--no-extra redis-server)
+
+server-packages:
+	@infra/setup/server_packages.sh
+
+setup-stack: server-packages $(UV)
+	@$(UV) sync --quiet --frozen --inexact --no-dev --all-extras $(NOT_NEEDED) --python "$(PYTHON)"
+
 setup: $(UV)  ## install everything that development and tests need
-	@$(UV) sync --quiet --frozen --all-extras --python "$(PYTHON)"
+	@$(UV) sync --quiet --frozen --all-extras $(NOT_NEEDED) --python "$(PYTHON)"
 
 system-packages:
 	@infra/setup/system_packages.sh
 
 demo: setup-demo  ## listening history → lake → gold → recommendations → dashboard (ARGS="--once", ARGS="--from-export DIR --user me")
 	@$(RUN)/soundlake demo $(ARGS)
+
+up: setup-stack  ## the full stack, supervised: Kafka, object store, Redis, sink, live events, transform, dashboard (ARGS="--without generator")
+	@$(RUN)/soundlake up $(ARGS)
+
+down:  ## end what `make up` started; the data stays
+	@$(RUN)/soundlake down $(ARGS)
 
 check: setup  ## format, lint, types, import contracts, unit tests
 	@$(RUN)/ruff format --check --quiet .
@@ -40,10 +55,10 @@ check: setup  ## format, lint, types, import contracts, unit tests
 	@$(RUN)/sqlfluff lint --processes 2 --disable-progress-bar dbt/models dbt/tests
 	@$(RUN)/pytest -n 2 --dist loadfile tests/unit tests/architecture
 
-test: setup system-packages  ## every test, with real servers and a real browser
+test: server-packages setup system-packages  ## every test, with real servers and a real browser
 	@$(RUN)/pytest -n 2 --dist loadfile -m "not soak" $(ARGS)
 
-soak: setup system-packages  ## the long campaigns: kills, races, random batches
+soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
 
 bench: setup  ## the benchmarks; one line of JSON each

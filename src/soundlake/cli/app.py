@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from soundlake.cli import check, compact, demo, generate, imports, recommend, serve, sink, transform
+from soundlake.cli import check, compact, demo, feed, generate, imports, recommend, serve, sink, topics, transform, up
 from soundlake.errors import SoundlakeError
 
 EXIT_FAILED = 1
@@ -32,12 +32,19 @@ def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the t
 
 
 app.command("demo")(demo.run_demo)
+app.command("up")(up.run_up)
+app.command("down")(up.run_down)
 app.command("generate")(generate.run_generate)
+app.command("feed")(feed.run_feed)
 app.command("sink")(sink.run_sink)
 app.command("compact")(compact.run_compact)
 app.command("transform")(transform.run_transform)
 app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(transform.run_dbt)
 app.command("check")(check.run_check)
+
+topics_app = typer.Typer(help="The topics of the event log.", no_args_is_help=True)
+topics_app.command("create")(topics.run_topics_create)
+app.add_typer(topics_app, name="topics")
 
 imports_app = typer.Typer(help="Bring in listening history from files.", no_args_is_help=True)
 imports_app.command("spotify-export")(imports.run_import_spotify_export)

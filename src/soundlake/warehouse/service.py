@@ -17,6 +17,7 @@ from soundlake.errors import DataError, Permanent, UsageError
 from soundlake.warehouse.build_state import BronzeLake, Plan, begin_build, finish_build, last_finished, open_build, plan_build
 from soundlake.warehouse.dbt_process import DbtProcess, DbtResult, Progress
 from soundlake.warehouse.extensions import provide_extensions
+from soundlake.warehouse.lake_access import describe_store
 from soundlake.warehouse.lake_copies import copy_to_lake
 from soundlake.warehouse.lock import hold_build_lock
 from soundlake.warehouse.publish import publish_snapshot
@@ -107,6 +108,7 @@ class Warehouse:
             "SOUNDLAKE_DBT_LAKE": bronze.removesuffix("/bronze/plays"),
             "SOUNDLAKE_DBT_MEMORY": self._memory_limit,
             "SOUNDLAKE_DBT_TEMP": str(self.folder / "temp"),
+            **describe_store(bronze, self._lake.storage_options),
         }
 
     def kill_dbt(self) -> None:

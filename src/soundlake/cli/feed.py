@@ -1,0 +1,27 @@
+"""`soundlake feed`: what the full stack listens to while no person's account is connected."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+
+def run_feed(
+    *,
+    listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; kept from the first start on.")] = None,
+    days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another world.")] = None,
+) -> None:
+    """Tell a made-up world into the event log: its history once, then live events, until stopped; a new start goes on."""
+    from soundlake import wiring
+    from soundlake.cli.terminal import show_progress
+    from soundlake.operations.demo_live import stop_on_request
+    from soundlake.operations.demo_state import DemoOptions
+    from soundlake.settings import load_settings
+
+    options = DemoOptions(listeners=listeners, days=days, seed=seed)
+    with stop_on_request(), wiring.open_feed(load_settings(), options) as feed:
+        with show_progress() as reporter:
+            feed.publish_history(reporter)
+        feed.flow(lambda line: typer.echo(line, err=True), lambda: None)

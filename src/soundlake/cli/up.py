@@ -1,0 +1,76 @@
+"""`soundlake up` and `soundlake down`: the full stack on this machine."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from soundlake.operations.run_file import RunRecord
+
+
+def run_up(
+    *,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and end everything with this process.")] = False,
+    without: Annotated[list[str] | None, typer.Option("--without", metavar="NAME", help="Leave a service out; may be repeated.")] = None,
+    listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; kept from the first start on.")] = None,
+    days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another world.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print what runs as one JSON object.")] = False,
+) -> None:
+    """Start the full stack (Kafka, object store, Redis, sink, generator, transform, dashboard) and keep it up; `down` ends it."""
+    from soundlake import wiring
+    from soundlake.cli.terminal import show_progress
+    from soundlake.operations.demo_live import stop_on_request
+    from soundlake.operations.run_file import read_run
+    from soundlake.operations.stack import install_programs, is_up, keep_up, launch, plan_stack
+    from soundlake.settings import load_settings
+
+    feed = _write_options({"--listeners": listeners, "--days": days, "--seed": seed})
+    stack = plan_stack(load_settings(with_home=False), feed, without or ())
+    if foreground:
+        with stop_on_request():
+            keep_up(stack, lambda: wiring.prepare_stack(stack.settings), lambda line: typer.echo(line, err=True))
+        return
+    if not is_up(stack.home):
+        with show_progress() as progress:
+            progress.begin("programs")
+            install_programs(stack)
+            progress.end("installed")
+            stack.check_ports()
+            progress.begin("starting")
+            left_out = [word for name in without or () for word in ("--without", name)]
+            launch(stack.home, [*feed, *left_out], stack.settings.child_environment)
+            progress.end("all services are up")
+    record = read_run(stack.home)
+    assert record is not None
+    _print_record(record, as_json=as_json)
+
+
+def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print what was ended as one JSON object.")] = False) -> None:
+    """End everything that `up` started; the data stays, and the next `up` goes on where it was."""
+    from soundlake.cli.terminal import print_json
+    from soundlake.operations.stack import bring_down, place_stack
+    from soundlake.settings import load_settings
+
+    home = place_stack(load_settings()).home
+    ended = bring_down(home)
+    if as_json:
+        print_json({"home": str(home), "ended": ended})
+    else:
+        typer.echo(f"ended {', '.join(ended)}; the data stays in {home}" if ended else f"nothing runs in {home}")
+
+
+def _print_record(record: RunRecord, *, as_json: bool) -> None:
+    from soundlake.cli.terminal import print_json, print_table
+
+    if as_json:
+        print_json(record.model_dump(mode="json"))
+        return
+    print_table("Soundlake is up", {service.name: service.address or "" for service in record.services})
+    typer.echo("`soundlake status` shows how it is, `soundlake down` ends it", err=True)
+
+
+def _write_options(options: dict[str, int | None]) -> tuple[str, ...]:
+    return tuple(word for name, value in options.items() if value is not None for word in (name, str(value)))

@@ -1,0 +1,127 @@
+"""What the full stack is made of on this machine: which servers are local, which services run, and by what settings."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from urllib.parse import urlsplit
+
+from pydantic import SecretStr
+
+from soundlake.errors import UsageError
+from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server
+from soundlake.operations.servers.jars import KAFKA_JARS, install_jars
+from soundlake.operations.servers.ports import check_free, is_answering
+from soundlake.operations.services import Service
+from soundlake.settings import Settings
+
+FOLDER = "stack"
+"""The full stack lives in a folder of its own below home: its lake and warehouse are not those of the embedded demo."""
+BUCKET = "spotify-data-lake"
+PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
+
+
+@dataclass(frozen=True)
+class Stack:
+    """One full stack. `settings` are what its services run with; `local_settings` the part that its local servers decide, with secrets."""
+
+    home: Path
+    settings: Settings
+    servers: tuple[Server, ...]
+    services: tuple[Service, ...]
+    local_settings: Mapping[str, str]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The environment of its services. What local servers decide stands in a file of the home; nothing here may contradict it."""
+        return {name: value for name, value in self.settings.child_environment.items() if name not in self.local_settings}
+
+    def check_ports(self) -> None:
+        """Raises Unavailable naming the first port that is taken and the setting that moves it."""
+        for server in self.servers:
+            check_free(server.name, server.ports, server.setting)
+        if any(service.name == "dashboard" for service in self.services):
+            check_free("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
+
+
+def place_stack(settings: Settings) -> Settings:
+    """The settings with the home of the stack: below the one given, unless that is a stack's home itself."""
+    home = settings.home.expanduser().absolute()
+    return settings.model_copy(update={"home": home if home.name == FOLDER else home / FOLDER})
+
+
+def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = ()) -> Stack:
+    """The stack of these settings: a server is local where no address is set; `feed` are the generator's options.
+
+    Raises UsageError for a name in `without` that is no service of it.
+    """
+    placed = place_stack(settings)
+    servers, local = _plan_servers(placed)
+    effective = placed.model_copy(update=_adopt(local))
+    services = _list_services(effective, feed)
+    unknown = set(without) - {service.name for service in services}
+    if unknown:
+        names = ", ".join(service.name for service in services)
+        raise UsageError(f"--without {', '.join(sorted(unknown))}: no such service", next_step=f"the services are {names}")
+    chosen = tuple(service for service in services if service.name not in without)
+    return Stack(placed.home, effective, servers, chosen, local)
+
+
+def install_programs(stack: Stack) -> None:
+    """Fetch what local servers need and Python packages do not carry. Raises Unavailable naming what is missing."""
+    for server in stack.servers:
+        if isinstance(server, KafkaServer):
+            install_jars(KAFKA_JARS, server.jars)
+        assert server.command
+
+
+def as_service(server: Server) -> Service:
+    """A server as its supervisor starts it."""
+    return Service(server.name, server.command, environment=server.environment, prepare=server.prepare, is_ready=server.is_ready)
+
+
+def _plan_servers(settings: Settings) -> tuple[tuple[Server, ...], dict[str, str]]:
+    """The local servers, and the settings that lead to them."""
+    servers: list[Server] = []
+    local: dict[str, str] = {}
+    if not settings.broker:
+        kafka = KafkaServer(settings.home / "kafka", settings.kafka_port, settings.downloads / "kafka")
+        servers.append(kafka)
+        local["SOUNDLAKE_BROKER"] = f"kafka://{kafka.address}"
+        local["SOUNDLAKE_KAFKA_SECURITY_PROTOCOL"] = "PLAINTEXT"
+    if not settings.lake:
+        store = ObjectStore(settings.home / "object-store", settings.object_store_port, buckets=(BUCKET,))
+        servers.append(store)
+        local |= {"SOUNDLAKE_LAKE": f"s3://{BUCKET}", **store.storage_options}
+    if not settings.cache.get_secret_value():
+        redis = RedisServer(settings.home / "redis", settings.redis_port)
+        servers.append(redis)
+        local["SOUNDLAKE_CACHE"] = redis.url
+    return tuple(servers), local
+
+
+def _adopt(local: Mapping[str, str]) -> dict[str, object]:
+    """The same, as fields of Settings."""
+    fields: dict[str, object] = {}
+    for name, field in Settings.model_fields.items():
+        value = local.get(str(field.validation_alias or f"SOUNDLAKE_{name.upper()}"))
+        if value is not None:
+            fields[name] = SecretStr(value) if field.annotation is SecretStr else value == "true" if field.annotation is bool else value
+    return fields
+
+
+def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, ...]:
+    """Our own programs, in the order of the road."""
+    port = settings.dashboard_port
+    every = f"{settings.transform_every_seconds:g}s"
+    return (
+        Service("sink", (*PROGRAM, "sink")),
+        Service("generator", (*PROGRAM, "feed", *feed)),
+        Service("transform", (*PROGRAM, "transform", "--every", every)),
+        Service(
+            "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.host}:{port}",
+            is_ready=lambda: is_answering(port, urlsplit(f"//{settings.host}").hostname or ""),
+        ),
+    )  # fmt: skip
