@@ -13,21 +13,21 @@ _MOMENT_WIDTHS = np.array([1.3, 3.2, 1.6, 2.6, 2.0])
 
 ARCHETYPES = ("loyal", "explorer", "background", "commuter", "party", "child", "occasional")
 _PRIOR = np.array([0.2, 0.0, 0.0, 0.0, -0.3, -0.5, 1.3])
-_SPREAD = 2.5
+_SPREAD = 2.2
 """How pure mixtures are: the standard deviation of the logarithm of the shares."""
 
 TRAITS: dict[str, tuple[tuple[float, ...], float]] = {
     # trait: what it is for each archetype, and how far single listeners stray from their mixture (a standard deviation)
     "sittings a day, log": ((2.27, 2.37, 1.97, 2.47, 1.47, 2.07, 0.42), 0.75),
-    "plays a sitting, log": ((1.95, 1.95, 2.8, 1.6, 2.6, 1.5, -0.9), 0.5),
+    "plays a sitting, log": ((1.95, 1.95, 2.5, 1.7, 2.4, 1.6, -0.9), 0.45),
     "plays a sitting, spread": ((1.15, 1.1, 1.0, 0.8, 1.1, 1.1, 0.8), 0.2),
     "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 1.1),
     "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.9),
-    "concentration, log": ((0.7, -2.0, -0.9, -0.5, -0.9, 0.0, -1.8), 0.9),
-    "library, log": ((4.3, 7.3, 5.8, 5.3, 5.6, 4.5, 6.8), 0.7),
+    "concentration, log": ((0.5, -2.2, -1.2, -0.7, -1.1, 0.0, -2.0), 0.9),
+    "library, log": ((4.4, 7.4, 6.0, 5.5, 5.8, 4.6, 7.0), 0.7),
     "switching, logit": ((-3.2, -2.4, -3.6, -2.7, -2.0, -2.2, -2.2), 0.7),
-    "pauses, logit": ((-2.6, -2.4, -3.2, -2.2, -2.8, -1.8, 1.6), 1.3),
-    "pause, log seconds": ((4.2, 4.0, 4.6, 3.8, 3.8, 4.6, 6.1), 0.7),
+    "pauses, logit": ((-2.3, -2.2, -2.8, -2.1, -2.4, -1.9, 1.4), 0.8),
+    "pause, log seconds": ((4.4, 4.3, 4.6, 4.2, 4.2, 4.6, 6.1), 0.5),
     "weekend, log": ((0.0, 0.1, -0.5, -0.7, 1.0, 0.5, 0.2), 0.3),
     "shuffle, logit": ((-0.3, -1.0, 0.6, 0.3, 0.8, -0.5, 0.0), 1.6),
     "likes, log": ((-4.6, -3.6, -6.0, -5.0, -5.0, -4.8, -5.8), 0.8),
@@ -91,7 +91,7 @@ def draw_trait(key: Keys, mixture: Floats, trait: str) -> Floats:
 
 def reach_contexts(key: Keys, mixture: Floats) -> Floats:
     """Cumulated shares of the contexts for each listener."""
-    return _reach(key, mixture, _CONTEXT_WEIGHTS, "contexts", 0.9)
+    return _reach(key, mixture, _CONTEXT_WEIGHTS, "contexts", 0.8)
 
 
 def reach_devices(key: Keys, mixture: Floats) -> Floats:
@@ -108,7 +108,7 @@ def reach_hours(key: Keys, mixture: Floats) -> Floats:
     own = np.exp(0.9 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
     weights = own * combine(mixture, list(_MOMENT_WEIGHTS))[:, None, :]
     parts = list(bumps.transpose(1, 0, 2))
-    floor = np.exp(-3.2 + 0.8 * draw_normal(key, "wakefulness"))[:, None, None]
+    floor = np.exp(-3.5 + 1.0 * draw_normal(key, "wakefulness"))[:, None, None]
     shares = np.stack([combine(weights[:, kind], parts) for kind in range(2)], axis=1) + floor
     reach = np.cumsum(shares, axis=2)
     return np.asarray(reach / reach[:, :, -1:])

@@ -24,18 +24,17 @@ _SKIP_BIT = 64
 
 _AT_ONCE, _SOON = 0.5, 0.38
 """Shares of the skips: within two seconds (at most, by haste), and within half a minute; the others come later."""
-_BARELY_SHARE = 0.35
-"""Of the plays that are stopped, those that had only just begun by themselves."""
-_BURST_PLAYS = 3
+_BURST_PLAYS = 4
 """Plays in a row that share a mood: skips come in bursts."""
 _BROKEN_OFF_SHARE = 0.3
 """Of the pauses, those in which the track is given up."""
+_TYPICAL_PLAYS, _MANY_PLAYS = 9, 16
 _LONGEST_PAUSE_MS = 28 * 60_000
 _CHANGE_MS = 40
 _ADVERT_SHARE, _OVERLAP_SHARE = 0.22, 0.07
 """Changes of track with an advertisement between (on the free plan), and such as begin before the end of the last one."""
 _FORWARD_SHARE, _UNEXPECTED_SHARE, _REMOTE_SHARE = 0.93, 0.03, 0.03
-_STOPPED_AT_END_SHARE, _STOPPED_BY_TURN_SHARE = 0.85, 0.75
+_STOPPED_BY_TURN_SHARE = 0.75
 _FIRST_PLAYS = 2
 _SHORTEST_CUT_MS, _SHORTEST_REST_MS, _SHORTEST_STEP_MS = 1_000, 500, 40
 
@@ -121,14 +120,14 @@ def _end_plays(scene: Scene, queue: Queue, turns: _Turns, stopped: _Stops) -> tu
     duration = scene.catalogue.track_duration_ms[queue.track]
     part, why = draw_pair(queue.key, "end")
     is_skipped, leaving = stopped.is_skipped, turns.ends_sitting | stopped.breaks_off
-    stops = (turns.ends_sitting & (why < _STOPPED_AT_END_SHARE)) | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)) | stopped.breaks_off
-    stops &= ~is_skipped
+    stops = turns.ends_sitting & (why < scene.listeners.stop_share[queue.listener])
+    stops = (stops | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)) | stopped.breaks_off) & ~is_skipped
     leaves = _choose_leaving(scene.listeners, queue)
     skips = np.where(turns.ends_run, _END_ENDPLAY, np.where(why < _FORWARD_SHARE, _END_FORWARD, _END_BACK))
     runs_on = np.where(draw(queue.key, "unknown") < scene.listeners.unknown_share[queue.listener], _END_UNKNOWN, _END_TRACKDONE)
     reason = np.select([is_skipped, stops & leaving, stops], [skips, leaves, _END_ENDPLAY], runs_on)
     far, barely = draw_pair(queue.key, "stopped at")
-    stopped_ms = np.where(barely < _BARELY_SHARE, 900 * far, far * duration)
+    stopped_ms = np.where(barely < scene.listeners.barely_share[queue.listener], 900 * far, far * duration)
     skipped_ms = np.minimum(_choose_skip_moment(scene.listeners, queue, stopped.impatience, part, duration), duration - _SHORTEST_REST_MS)
     return np.select([is_skipped, stops], [skipped_ms, stopped_ms], duration).astype(np.int64), reason
 
@@ -155,7 +154,8 @@ def _draw_pauses(listeners: Listeners, sittings: Sittings, queue: Queue) -> tupl
     """Time that passes without sound, nothing mostly, now and then minutes; and for which plays it means that they are given up."""
     share, how = draw_pair(queue.key, "pause")
     rows = queue.listener
-    is_paused = share < _reckon_pauses(listeners, sittings)[queue.sitting]
+    plays = np.bincount(queue.sitting, minlength=len(sittings.key))
+    is_paused = share < _reckon_pauses(listeners, sittings, plays)[queue.sitting]
     at = np.flatnonzero(is_paused)
     length = np.exp(listeners.pause_mu[rows[at]] + listeners.pause_sigma[rows[at]] * draw_normal(queue.key[at], "pause length")) * 1_000
     pause = np.zeros(len(rows))
@@ -167,10 +167,12 @@ def _draw_pauses(listeners: Listeners, sittings: Sittings, queue: Queue) -> tupl
     return pause.astype(np.int64), is_paused & (how < _BROKEN_OFF_SHARE)
 
 
-def _reckon_pauses(listeners: Listeners, sittings: Sittings) -> Floats:
-    """The chance of a pause after each play of the sittings, with better and worse moods."""
-    odds = listeners.pause_share[sittings.listener]
-    odds = odds / (1.0 - odds) * np.exp(listeners.pause_mood[sittings.listener] * draw_normal(sittings.key, "pause mood"))
+def _reckon_pauses(listeners: Listeners, sittings: Sittings, plays: Ints) -> Floats:
+    """The chance of a pause after each play of the sittings, by mood; who dips in and out pauses as often in few plays as in many."""
+    who = sittings.listener
+    odds = listeners.pause_share[who] / (1.0 - listeners.pause_share[who])
+    dipping = listeners.dipping[who] * np.log(_TYPICAL_PLAYS / np.minimum(plays, _MANY_PLAYS))
+    odds = odds * np.exp(listeners.pause_mood[who] * draw_normal(sittings.key, "pause mood") + dipping)
     return np.asarray(odds / (1.0 + odds))
 
 

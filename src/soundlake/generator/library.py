@@ -41,7 +41,7 @@ def find_favourites(scene: Scene, rows: Ints, artists: Ints, ranks: Ints, days: 
     return scene.catalogue.draw_tracks(artists, draw(key, "track"), days)
 
 
-def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats) -> Floats:
+def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats | int) -> Floats:
     """How far each row's listener is on the way from one end of their taste (0) to the other (1): to and fro, slowly."""
     return np.asarray(np.abs((days / listeners.drift_days[rows] + listeners.drift_phase[rows]) % 2.0 - 1.0))
 

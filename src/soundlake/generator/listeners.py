@@ -17,6 +17,9 @@ _SHORTEST_DRIFT_DAYS, _DRIFT_SPREAD_DAYS = 700.0, 3_300.0
 _NEWCOMER_SHARE, _LEAVER_SHARE = 0.08, 0.05
 _FREE_SHARE, _CROSSFADE_SHARE = 0.4, 0.06
 
+_LOGIT_SHRINKAGE = 0.346
+"""A logit with normal noise has about the mean of the logit over sqrt(1 + 0.346 variance) without: so much more bias keeps the mean."""
+
 
 @dataclass(frozen=True)
 class Listeners:
@@ -64,6 +67,7 @@ class Listeners:
     haste: Floats
     pause_share: Floats
     pause_mood: Floats
+    dipping: Floats
     pause_mu: Floats
     pause_sigma: Floats
     change_ms: Floats
@@ -72,6 +76,8 @@ class Listeners:
     private_share: Floats
     offline_share: Floats
     overlap_share: Floats
+    stop_share: Floats
+    barely_share: Floats
     logout_share: Floats
     unknown_share: Floats
     like_share: Floats
@@ -101,6 +107,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
     path = draw_paths(catalogue, key)
     clusters, reach = draw_interests(catalogue, key, path)
     is_free = draw(key, "plan") < _FREE_SHARE
+    skip_mood, skip_burst = 0.4 + 1.0 * draw(key, "skip mood"), 1.5 + 3.0 * draw(key, "skip burst")
 
     def trait(name: str) -> Floats:
         return draw_trait(key, mixture, name)
@@ -129,8 +136,8 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         phase_spread=0.7 * draw(key, "phase spread"),
         season_strength=0.35 * draw(key, "season strength") ** 1.5,
         season_phase=draw(key, "season phase"),
-        soon_share=0.15 + 0.7 * draw(key, "soon share"),
-        soon_hours=0.5 + 2.5 * draw(key, "soon hours"),
+        soon_share=0.1 + 0.85 * draw(key, "soon share"),
+        soon_hours=0.3 + 2.7 * draw(key, "soon hours") ** 1.5,
         weekend_factor=np.exp(trait("weekend, log")),
         hour_reach=reach_hours(key, mixture),
         plays_mu=trait("plays a sitting, log"),
@@ -138,20 +145,23 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         switch_share=_squash(trait("switching, logit")),
         context_reach=reach_contexts(key, mixture),
         device_reach=reach_devices(key, mixture),
-        skip_bias=trait("skips, logit") - 0.4 * is_free,
-        skip_mood=0.4 + 1.2 * draw(key, "skip mood"),
-        skip_burst=0.6 + 2.4 * draw(key, "skip burst"),
+        skip_bias=(trait("skips, logit") - 0.4 * is_free) * np.sqrt(1.0 + _LOGIT_SHRINKAGE * (skip_mood**2 + skip_burst**2)),
+        skip_mood=skip_mood,
+        skip_burst=skip_burst,
         haste=_squash(trait("haste, logit")),
         pause_share=_squash(trait("pauses, logit")),
         pause_mood=0.2 + 1.4 * draw(key, "pause mood"),
+        dipping=2.0 * draw(key, "dipping"),
         pause_mu=trait("pause, log seconds"),
-        pause_sigma=0.8 + 1.4 * draw(key, "pause spread"),
-        change_ms=np.exp(5.9 + 0.8 * draw_normal(key, "change")).clip(20, 4_000),
+        pause_sigma=0.9 + 1.6 * draw(key, "pause spread"),
+        change_ms=np.exp(6.1 + 0.35 * draw_normal(key, "change")),
         crossfade_ms=np.where(draw(key, "crossfade") < _CROSSFADE_SHARE, 1_000 + 9_000 * draw(key, "crossfade length"), 0.0),
         shuffle_share=_squash(trait("shuffle, logit") + 1.0 * is_free),
         private_share=0.03 * draw(key, "private") ** 4,
         offline_share=np.where(is_free, 0.0, 0.25 * draw(key, "offline") ** 4),
         overlap_share=0.01 + 0.15 * mixture[:, 5],
+        stop_share=0.2 + 0.75 * draw(key, "stops"),
+        barely_share=0.45 * draw(key, "stops at once") ** 1.5,
         logout_share=0.9 * draw(key, "logout") ** 1.5,
         unknown_share=0.09 * draw(key, "unknown ends") ** 3,
         like_share=np.exp(trait("likes, log")).clip(0, 0.3),
