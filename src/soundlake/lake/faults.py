@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -14,6 +15,9 @@ from soundlake.errors import Retryable, Unavailable
 class Refused(Retryable):
     """Another commit came first; what this one was based on may no longer be true."""
 
+
+_LOG_IS_GONE = re.compile(r"^Invalid table version|not found.*/_delta_log/\d{20}\.(json|checkpoint)", re.IGNORECASE | re.DOTALL)
+"""What delta-rs says to a handle from before the oldest file of the log: it can no longer see what came in between."""
 
 _NEXT_STEPS = (
     ("no space left", "the disk is full", "free some space and start again: nothing is lost, it goes on where it stopped"),
@@ -36,6 +40,10 @@ def explain_faults(uri: str) -> Iterator[None]:
     except CommitFailedError as cause:
         raise Refused(f"{uri}: another commit came first ({cause})", next_step="try again") from cause
     except (OSError, DeltaError, StoreError) as cause:
+        if _LOG_IS_GONE.search(str(cause)):
+            raise Refused(
+                f"{uri}: so many commits came first that the log no longer tells of them ({cause})", next_step="try again"
+            ) from cause
         raise describe_fault(uri, cause) from cause
 
 

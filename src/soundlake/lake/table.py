@@ -28,7 +28,7 @@ NO_POSITION = -1
 _HOOKS = PostCommitHookProperties(create_checkpoint=True, cleanup_expired_logs=False)
 _ATTEMPTS = 20
 _COMMITS_PER_HANDLE = 50  # a handle kept for ever slows down with the log behind it (8 → 66 ms in 1,000 commits)
-_SECONDS_PER_HANDLE = 600.0  # and must not outlive the log files between it and the newest commit
+_SECONDS_PER_HANDLE = 60.0  # and should not outlive the log files between it and the newest commit
 
 
 @dataclass(frozen=True)
@@ -79,12 +79,12 @@ class EventTable:
     @property
     def last_batch(self) -> int:
         """The number of the last batch, 0 when there is none."""
-        return self._opened_handle().transaction_version(BATCH_APP_ID) or 0
+        return self._read_lastingly(BATCH_APP_ID) or 0
 
     def position(self, app_id: str) -> int:
         """The last offset stored of a partition, `NO_POSITION` when there is none."""
-        found = self._opened_handle().transaction_version(app_id)
-        return NO_POSITION if found is None else int(found)
+        found = self._read_lastingly(app_id)
+        return NO_POSITION if found is None else found
 
     def refresh(self) -> None:
         """Look at the table anew."""
@@ -109,8 +109,8 @@ class EventTable:
         wanted = list(moves)
         self._renew_handle()
         for attempt in range(_ATTEMPTS):
-            self._check_positions(wanted)
             try:
+                self._check_positions(wanted)
                 return self._append_once(rows, wanted)
             except Refused:
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
@@ -126,12 +126,27 @@ class EventTable:
 
     def _check_positions(self, moves: list[Move]) -> None:
         for move in moves:
-            found = self.position(move.app_id)
+            stored = self._read_transaction(move.app_id)
+            found = NO_POSITION if stored is None else stored
             if found != move.expected:
                 raise PositionMoved(self.uri, move.app_id, move.expected, found)
 
+    def _read_transaction(self, app_id: str) -> int | None:
+        """As the handle has it. Raises Refused if the log that it would read is gone."""
+        with explain_faults(self.uri):
+            found: int | None = self._opened_handle().transaction_version(app_id)
+            return found
+
+    def _read_lastingly(self, app_id: str) -> int | None:
+        """The same by a new handle where the old one's log is gone: not between a check and its commit."""
+        try:
+            return self._read_transaction(app_id)
+        except Refused:
+            self.refresh()
+            return self._read_transaction(app_id)
+
     def _append_once(self, rows: pa.Table, moves: list[Move]) -> int:
-        batch = self.last_batch + 1
+        batch = (self._read_transaction(BATCH_APP_ID) or 0) + 1
         numbered = rows.append_column(pa.field("_batch", pa.int64()), pa.repeat(pa.scalar(batch, pa.int64()), len(rows)))
         with explain_faults(self.uri):
             actions = write_files(self._store, numbered.select(self.layout.schema.names), self.layout, batch)

@@ -11,11 +11,13 @@ import pytest
 from deltalake import DeltaTable
 
 from soundlake.contract import BRONZE_SCHEMA
+from soundlake.errors import PositionMoved
 from soundlake.lake import LAYOUTS, NO_POSITION, Lake, Move, make_app_id
 from soundlake.lake.compaction import plan_compaction
 from soundlake.settings import Address
 
 APP_ID = make_app_id("log", "user_plays", 0)
+OTHER_APP_ID = make_app_id("log", "user_plays", 1)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 
 
@@ -99,3 +101,19 @@ def test_positions_are_kept_by_checkpoints(lake):
     assert list((Path(lake.uri("plays")) / "_delta_log").glob("*.checkpoint.parquet"))
     assert lake.table("plays").position(APP_ID) == 104
     assert lake.last_batch("plays") == 105
+
+
+def test_a_handle_from_before_the_oldest_log_file_is_renewed_and_loses_no_race(lake):
+    stale, overtaken, busy = (lake.table("plays") for _ in range(3))
+    assert stale.position(OTHER_APP_ID) == overtaken.position(APP_ID) == NO_POSITION
+    for offset in range(105):
+        busy.append(ROWS.empty_table(), [Move(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
+    log = Path(lake.uri("plays")) / "_delta_log"
+    for file in log.iterdir():
+        os.utime(file, (0, 0))
+    lake.compact(datetime.now(UTC))
+    assert not (log / f"{2:020}.json").exists()
+    with pytest.raises(PositionMoved):
+        overtaken.append(ROWS.empty_table(), [Move(APP_ID, NO_POSITION, 0)])
+    assert stale.append(ROWS.empty_table(), [Move(OTHER_APP_ID, NO_POSITION, 7)]) == 106
+    assert (lake.table("plays").position(APP_ID), lake.table("plays").position(OTHER_APP_ID)) == (104, 7)
