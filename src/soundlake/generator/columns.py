@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from itertools import pairwise
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from soundlake.contract import EVENT_SCHEMA, SCHEMA_VERSION
@@ -31,23 +31,21 @@ _KEY_BITS = np.uint64(24)  # of the key, below the moment: events sent in the sa
 CONTEXT_KINDS = tuple("album" if context == "repeat" else context for context in CONTEXTS)
 _PLAYLISTS_A_LISTENER = 100
 
-_HEX_PAIRS = np.frombuffer(b"".join(f"{byte:02x}".encode() for byte in range(256)), np.uint16)
-_UUID_PARTS = tuple((slice(a + n, b + n), slice(a, b)) for n, (a, b) in enumerate(pairwise((0, 8, 12, 16, 20, 32))))
-"""Where the digits of each part stand in the text, and where without dashes."""
+_HEX_QUADS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16)).encode(), np.uint32)
+"""The four hexadecimal digits of each number of 16 bits, their bytes as one number."""
+_UUID = np.dtype({"names": list("abcdefgh"), "formats": [np.uint32] * 8, "offsets": [0, 4, 9, 14, 19, 24, 28, 32], "itemsize": 36})
+"""Where the digits stand in the text, four by four; dashes are between."""
 
 
 def write_uuids(high: Keys, low: Keys) -> pa.Array:
     """UUID texts (version 8, RFC 9562 §5.8: bits of our own making) of pairs of 64 bits."""
-    raw = np.empty((len(high), 16), np.uint8)
-    raw[:, :8] = high.astype(">u8").view(np.uint8).reshape(-1, 8)
-    raw[:, 8:] = low.astype(">u8").view(np.uint8).reshape(-1, 8)
-    raw[:, 6] = (raw[:, 6] & 0x0F) | 0x80
-    raw[:, 8] = (raw[:, 8] & 0x3F) | 0x80
-    digits = _HEX_PAIRS[raw].view(np.uint8).reshape(-1, 32)
-    texts = np.full((len(high), 36), ord("-"), np.uint8)
-    for text_part, digit_part in _UUID_PARTS:
-        texts[:, text_part] = digits[:, digit_part]
-    offsets = np.arange(len(high) + 1, dtype=np.int32) * 36
+    first, second = (half.astype("<u8").view("<u2").reshape(-1, 4) for half in (high, low))
+    quads = [first[:, 3], first[:, 2], first[:, 1], first[:, 0] & 0x0FFF | 0x8000]
+    quads += [second[:, 3] & 0x3FFF | 0x8000, second[:, 2], second[:, 1], second[:, 0]]
+    texts = np.full(len(high) * _UUID.itemsize, ord("-"), np.uint8)
+    for name, quad in zip("abcdefgh", quads, strict=True):
+        texts.view(_UUID)[name] = _HEX_QUADS.take(quad)
+    offsets = np.arange(len(high) + 1, dtype=np.int32) * _UUID.itemsize
     return pa.StringArray.from_buffers(len(high), pa.py_buffer(offsets), pa.py_buffer(texts))
 
 
@@ -134,7 +132,7 @@ class _Columns:
             "user_id": lambda: _take(self._name_listeners(), rows.listener),
             "played_at": lambda: _write_times(rows.happened_ms),
             "played_at_basis": lambda: self._repeat("measured"),
-            "session_id": lambda: _take(self._name_sittings(), rows.sitting),
+            "session_id": lambda: _point_at(self._name_sittings(), rows.sitting, np.zeros(len(track), bool)),
             "content_type": lambda: _name(("track",), np.zeros(len(track), np.int64), self._has_no_track),
             "track_id": lambda: _take(catalogue.track_id, track, self._has_no_track),
             "track_name": lambda: _take(catalogue.track_name, track, self._has_no_track),
@@ -177,7 +175,8 @@ class _Columns:
         """A skip names its play."""
         at = np.flatnonzero(self._rows.kind - 1 == SKIP)
         play = child_keys(self._queue.key[self._rows.queued[at]], "event", np.full(len(at), _PLAY))
-        return _take(_make_uuids(play), _place(at, len(self._rows.play)))
+        placed = _place(at, len(self._rows.play))
+        return _point_at(_make_uuids(play), placed, placed < 0)
 
     def _name_playlists(self) -> tuple[pa.Array, Ints]:
         at = np.flatnonzero(self._is_list_act)
@@ -201,9 +200,9 @@ class _Columns:
         first = np.flatnonzero(queue.starts_run)
         context, number = queue.context[first], queue.context_number[first]
         number = np.where(context == PLAYLIST, self._listeners.number[queue.listener[first]] * _PLAYLISTS_A_LISTENER + number, number)
-        names = [f"sl:{CONTEXT_KINDS[kind]}:{which}" for kind, which in zip(context.tolist(), number.tolist(), strict=True)]
+        names = pc.binary_join_element_wise("sl", pa.array(CONTEXT_KINDS).take(pa.array(context)), pa.array(number).cast(pa.string()), ":")
         run = (np.cumsum(queue.starts_run) - 1)[self._rows.queued]
-        return _take(pa.array(names, pa.string()), run, ~self._rows.is_play)
+        return _take(names, run, ~self._rows.is_play)
 
 
 def _make_uuids(keys: Keys) -> pa.Array:
@@ -223,9 +222,17 @@ def _take(values: pa.Array, indices: Ints, missing: NDArray[np.bool_] | None = N
     Each value stands once in the dictionary: Parquet's writer would silently take the wrong one of two that are equal.
     """
     mask = indices < 0 if missing is None else missing
+    if len(values) > len(indices):  # most are not in use: Parquet would write them all the same
+        used, indices = np.unique(indices, return_inverse=True)
+        values = values.take(pa.array(np.maximum(used, 0)))
     distinct = values.dictionary_encode()
-    codes = distinct.indices.to_numpy()[indices] if len(values) else indices.astype(np.int32)
-    return pa.DictionaryArray.from_arrays(pa.array(codes, mask=mask if mask.any() else None), distinct.dictionary)
+    return _point_at(distinct.dictionary, distinct.indices.to_numpy()[indices] if len(values) else indices, mask)
+
+
+def _point_at(distinct: pa.Array, indices: Ints, missing: NDArray[np.bool_]) -> pa.DictionaryArray:
+    """The same for values of which no two are equal."""
+    codes = pa.array(indices.astype(np.int32), mask=missing if missing.any() else None)
+    return pa.DictionaryArray.from_arrays(codes, distinct)
 
 
 def _name(names: tuple[str | None, ...], indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
