@@ -7,7 +7,22 @@ from typing import Annotated
 
 import typer
 
-from soundlake.cli import check, compact, demo, feed, generate, imports, recommend, serve, sink, topics, transform, up
+from soundlake.cli import (
+    check,
+    compact,
+    demo,
+    doctor,
+    feed,
+    generate,
+    imports,
+    recommend,
+    serve,
+    sink,
+    status,
+    topics,
+    transform,
+    up,
+)
 from soundlake.errors import SoundlakeError
 
 EXIT_FAILED = 1
@@ -34,6 +49,8 @@ def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the t
 app.command("demo")(demo.run_demo)
 app.command("up")(up.run_up)
 app.command("down")(up.run_down)
+app.command("status")(status.run_status)
+app.command("doctor")(doctor.run_doctor)
 app.command("generate")(generate.run_generate)
 app.command("feed")(feed.run_feed)
 app.command("sink")(sink.run_sink)

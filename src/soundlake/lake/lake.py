@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import UTC, datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -17,6 +17,8 @@ from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
 from soundlake.lake.store import open_store
 from soundlake.lake.table import EventTable
 from soundlake.settings import Address
+
+_COMMITS_LOOKED_AT = 20  # compaction's are among them
 
 
 class Lake:
@@ -51,6 +53,13 @@ class Lake:
     def last_batch(self, name: str) -> int:
         """The number of the last batch of a bronze table, 0 when there is none."""
         return self.table(name).last_batch
+
+    def last_written(self, name: str) -> datetime | None:
+        """When rows, or positions, were last committed to a bronze table (UTC); None if not lately."""
+        with explain_faults(self.uri(name)):
+            commits = self._open(name).history(limit=_COMMITS_LOOKED_AT)
+        written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE"]
+        return datetime.fromtimestamp(written[0] / 1_000, UTC) if written else None
 
     def table_id(self, name: str) -> str:
         """The id of a bronze table itself: another one once it is made anew."""

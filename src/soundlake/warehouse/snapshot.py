@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -38,6 +39,14 @@ def current_id(folder: Path) -> str | None:
     """The id of the newest published build of the warehouse in this folder; None before the first."""
     try:
         return (folder / SNAPSHOTS / CURRENT).readlink().stem
+    except FileNotFoundError:
+        return None
+
+
+def current_time(folder: Path) -> datetime | None:
+    """When the newest build was published (UTC); None before the first."""
+    try:
+        return datetime.fromtimestamp((folder / SNAPSHOTS / CURRENT).stat().st_mtime, UTC)
     except FileNotFoundError:
         return None
 

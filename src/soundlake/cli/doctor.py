@@ -1,0 +1,42 @@
+"""`soundlake doctor`: what is missing on this machine, and the command that mends it."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from soundlake.operations.stack.doctor import Diagnosis
+
+
+def run_doctor(
+    *,
+    missing: Annotated[bool, typer.Option("--missing", help="Print only what is missing.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
+) -> None:
+    """What the full stack needs, whether this machine has it, and the command that mends it; exit code 1 if something needed is missing."""
+    from soundlake.cli.terminal import print_json
+    from soundlake.operations.stack import is_up, plan_stack
+    from soundlake.operations.stack.doctor import examine
+    from soundlake.settings import load_settings
+
+    stack = plan_stack(load_settings(with_home=False), ())
+    diagnosis = examine(stack, is_up=is_up(stack.home))
+    if as_json:
+        print_json(diagnosis.as_json())
+    else:
+        _print_diagnosis(diagnosis, only_missing=missing)
+    if not diagnosis.is_well:
+        raise typer.Exit(1)
+
+
+def _print_diagnosis(diagnosis: Diagnosis, *, only_missing: bool) -> None:
+    marks = {"there": "✓", "lacking": "!", "missing": "✗"}
+    for finding in diagnosis.findings:
+        if only_missing and finding.verdict == "there":
+            continue
+        remedy = f"\n    → {finding.remedy}" if finding.remedy else ""
+        typer.echo(f"{marks[finding.verdict]} {finding.name}: {finding.found}{remedy}")
+    if diagnosis.is_well and not only_missing:
+        typer.echo("nothing needed is missing: `make up`")

@@ -1,0 +1,149 @@
+"""What this machine lacks for the full stack, and the command that mends it."""
+
+from __future__ import annotations
+
+import re
+import shutil
+import subprocess
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from enum import StrEnum
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from soundlake.errors import SoundlakeError
+from soundlake.operations.servers import KafkaServer, Server
+from soundlake.operations.servers.jars import KAFKA_JARS, find_missing, read_jars
+from soundlake.operations.servers.ports import check_free
+from soundlake.operations.servers.programs import find_java
+from soundlake.operations.stack.plan import Stack
+
+SPARK_JAVA = 17
+_NEEDED_MEMORY_GIB = 5.0  # measured: Kafka 0.4, object store 0.2, four Python programs 1.5, Spark 1.6, a build 1
+_NEEDED_DISK_GIB = 5.0
+_PACKAGES = {"confluent_kafka": "Kafka's client", "redis": "Redis's client", "dbt": "dbt", "streamlit": "the dashboard", "pyspark": "Spark"}
+_INSTALL = "make setup-stack"
+
+
+class Verdict(StrEnum):
+    """Whether something is there. `missing` keeps the stack from starting, `lacking` only costs something."""
+
+    THERE = "there"
+    LACKING = "lacking"
+    MISSING = "missing"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that was looked at, and what mends it."""
+
+    name: str
+    verdict: Verdict
+    found: str
+    remedy: str | None = None
+
+
+@dataclass(frozen=True)
+class Diagnosis:
+    """Everything that was looked at."""
+
+    findings: tuple[Finding, ...]
+
+    @property
+    def is_well(self) -> bool:
+        """All that is needed is there."""
+        return all(finding.verdict is not Verdict.MISSING for finding in self.findings)
+
+    def as_json(self) -> dict[str, Any]:
+        """Everything by name."""
+        return {"is_well": self.is_well, "findings": [asdict(finding) for finding in self.findings]}
+
+
+def examine(stack: Stack, *, is_up: bool) -> Diagnosis:
+    """Look at the machine for a stack; the ports of one that is up are its own."""
+    findings = [*_examine_packages(), _examine_java(), *_examine_servers(stack), _examine_memory(), _examine_disk(stack.home)]
+    if not is_up:
+        findings += _examine_ports(stack)
+    return Diagnosis(tuple(findings))
+
+
+def _examine_packages() -> Iterator[Finding]:
+    for package, called in _PACKAGES.items():
+        if find_spec(package) is not None:
+            yield Finding(f"package {package}", Verdict.THERE, called)
+        else:
+            yield Finding(f"package {package}", Verdict.MISSING, f"{called} is not installed", _INSTALL)
+
+
+def _examine_java() -> Finding:
+    remedy = "apt-get install openjdk-17-jre-headless"
+    system = shutil.which("java")
+    if system is not None and (version := _read_java_version(Path(system))) >= SPARK_JAVA:
+        return Finding("java", Verdict.THERE, f"{system}, version {version}")
+    try:
+        return Finding("java", Verdict.LACKING, f"{find_java()}: Kafka runs on it, Spark does not", remedy)
+    except SoundlakeError as error:
+        return Finding("java", Verdict.MISSING, error.message, remedy)
+
+
+def _read_java_version(java: Path) -> int:
+    said = subprocess.run([str(java), "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', said)
+    return int(found[1]) if found else 0
+
+
+def _examine_servers(stack: Stack) -> Iterator[Finding]:
+    """A local server's program, and its libraries; a server that is elsewhere needs none."""
+    for server in stack.servers:
+        yield _try(f"server {server.name}", partial(_find_program, server))
+        if isinstance(server, KafkaServer):
+            yield _examine_jars(server)
+
+
+def _find_program(server: Server) -> str:
+    return server.command[0]
+
+
+def _examine_jars(server: KafkaServer) -> Finding:
+    if missing := find_missing(read_jars(KAFKA_JARS), server.jars):
+        return Finding("jars of Kafka", Verdict.LACKING, f"{len(missing)} are not in {server.jars} yet", "make up")
+    return Finding("jars of Kafka", Verdict.THERE, str(server.jars))
+
+
+def _examine_ports(stack: Stack) -> Iterator[Finding]:
+    for server in stack.servers:
+        yield _try(f"ports of {server.name}", partial(_check_ports, server.name, server.ports, server.setting))
+    dashboard = {"browsers": stack.settings.dashboard_port}
+    yield _try("ports of dashboard", partial(_check_ports, "dashboard", dashboard, "SOUNDLAKE_DASHBOARD_PORT"))
+
+
+def _check_ports(name: str, ports: Mapping[str, int], setting: str) -> str:
+    check_free(name, ports, setting)
+    return f"{', '.join(map(str, ports.values()))} are free"
+
+
+def _try(name: str, look: Callable[[], str]) -> Finding:
+    try:
+        return Finding(name, Verdict.THERE, look())
+    except SoundlakeError as error:
+        return Finding(name, Verdict.MISSING, error.message, error.next_step)
+
+
+def _examine_memory() -> Finding:
+    free = psutil.virtual_memory().available / 2**30
+    return _compare("memory", free, _NEEDED_MEMORY_GIB, "available", "make up ARGS='--without stream'")
+
+
+def _examine_disk(home: Path) -> Finding:
+    existing = next(folder for folder in (home, *home.parents) if folder.exists())
+    free = shutil.disk_usage(existing).free / 2**30
+    return _compare("disk", free, _NEEDED_DISK_GIB, f"free in {existing}", "name a folder with room in SOUNDLAKE_HOME")
+
+
+def _compare(name: str, free: float, comfortable: float, what: str, remedy: str) -> Finding:
+    found = f"{free:.1f} GiB {what}, {comfortable:.0f} are comfortable"
+    return Finding(name, Verdict.THERE, found) if free >= comfortable else Finding(name, Verdict.LACKING, found, remedy)
