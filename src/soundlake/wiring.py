@@ -22,6 +22,7 @@ if TYPE_CHECKING:
     from soundlake.operations.importing import Importer
     from soundlake.operations.progress import Reporter
     from soundlake.operations.stack.status import Status
+    from soundlake.operations.stack.status import Status
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.warehouse import Warehouse
@@ -65,6 +66,19 @@ def prepare_stack(settings: Settings) -> None:
     with closing(open_broker(settings)) as broker:
         broker.create_topics([*TOPICS, DLQ], partitions=settings.topic_partitions)
     open_lake(settings)
+
+
+def look_at_services(settings: Settings) -> Status:
+    """How everything in the home of these settings is. Raises SettingsError if an address makes no sense."""
+    from soundlake.lake import Lake
+    from soundlake.operations.stack.probes import make_probes
+    from soundlake.operations.stack.status import look
+    from soundlake.warehouse import current_id
+
+    home = settings.home.expanduser().absolute()
+    warehouse = settings.warehouse_address.path or home
+    lake = Lake(settings.lake_address, settings.storage_options)
+    return look(home, current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
 
 
 def look_at_services(settings: Settings) -> Status:
