@@ -22,7 +22,6 @@ if TYPE_CHECKING:
     from soundlake.operations.importing import Importer
     from soundlake.operations.progress import Reporter
     from soundlake.operations.stack.status import Status
-    from soundlake.operations.stack.status import Status
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.warehouse import Warehouse
@@ -79,119 +78,6 @@ def look_at_services(settings: Settings) -> Status:
     warehouse = settings.warehouse_address.path or home
     lake = Lake(settings.lake_address, settings.storage_options)
     return look(home, current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
-
-
-def look_at_services(settings: Settings) -> Status:
-    """How everything in the home of these settings is. Raises SettingsError if an address makes no sense."""
-    from soundlake.lake import Lake
-    from soundlake.operations.stack.probes import make_probes
-    from soundlake.operations.stack.status import look
-    from soundlake.warehouse import current_id
-
-    home = settings.home.expanduser().absolute()
-    warehouse = settings.warehouse_address.path or home
-    lake = Lake(settings.lake_address, settings.storage_options)
-    return look(home, current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
-
-
-def open_lake(settings: Settings) -> Lake:
-    """The lake of this deployment, with its bronze tables made."""
-    from soundlake.lake import Lake
-
-    lake = Lake(settings.lake_address, settings.storage_options)
-    lake.ensure_tables()
-    return lake
-
-
-def open_publisher(broker: Broker) -> Publisher:
-    """The way into the event log, with the clock of this machine."""
-    from soundlake.broker.publisher import Publisher
-
-    return Publisher(broker)
-
-
-def build_sink(settings: Settings, broker: Broker, lake: Lake) -> Sink:
-    """The road from the log to bronze."""
-    from soundlake.sink import Sink, SinkLimits
-
-    limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
-    return Sink(broker, lake, limits)
-
-
-def build_drain(settings: Settings, broker: Broker, lake: Lake) -> Drain:
-    """What stores in bulk: a sink of our own, or patience with the one that runs."""
-    from soundlake.operations.draining import Drain
-    from soundlake.operations.locks import SINK_LOCK
-
-    sink = build_sink(settings.model_copy(update={"sink_max_seconds": _BULK_SECONDS}), broker, lake)
-    return Drain(
-        broker, lake, lambda stop: sink.run(stop=stop, until_drained=stop is None), settings.home.expanduser().absolute() / SINK_LOCK
-    )
-
-
-@contextmanager
-def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
-    """The way in for files of history, with a sink of its own or by the one that runs."""
-    from soundlake.operations.importing import Importer
-    from soundlake.operations.locks import IMPORT_LOCK
-
-    broker, lake = open_broker(settings), open_lake(settings)
-    try:
-        lock = settings.home.expanduser().absolute() / IMPORT_LOCK
-        yield Importer(lake, open_publisher(broker), build_drain(settings, broker, lake), reporter=reporter, lock=lock)
-    finally:
-        broker.close()
-
-
-def open_warehouse(settings: Settings, lake: Lake) -> Warehouse:
-    """The warehouse that dbt builds from this lake."""
-    from soundlake.warehouse import Warehouse
-
-    address = settings.warehouse_address
-    if address.scheme != "duckdb" or address.path is None:
-        raise SettingsError(
-            f"SOUNDLAKE_WAREHOUSE={address.scheme}://…: this version builds on duckdb:// only",
-            next_step="leave it empty for the embedded warehouse",
-        )
-    return Warehouse(address.path, lake, memory_limit=settings.duckdb_memory)
-
-
-@contextmanager
-def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
-    """The demo in the home of these settings, new or as it was left. Raises UsageError if the options contradict what is there."""
-    from soundlake.operations.demo import Demo
-    from soundlake.operations.demo_state import load_state
-
-    settings.home.mkdir(parents=True, exist_ok=True)
-    state = load_state(settings.home)
-    if state is None:
-        state = options.begin(datetime.now(UTC).date())
-    options.check(state, settings.home)
-    broker, lake = open_broker(settings), open_lake(settings)
-    with closing(broker), open_warehouse(settings, lake) as warehouse:
-        yield Demo(
-            settings.home,
-            state,
-            publisher=open_publisher(broker),
-            drain=build_drain(settings, broker, lake),
-            warehouse=warehouse,
-            import_person=None if options.export is None else partial(_import_person, settings, options),
-        )
-
-
-@contextmanager
-def open_feed(settings: Settings, options: DemoOptions) -> Iterator[Feed]:
-    """The made-up world of a full stack, new or as far as it was told. Raises UsageError if the options contradict what is there."""
-    from soundlake.operations.demo_state import load_state
-    from soundlake.operations.feed import Feed
-
-    settings.home.mkdir(parents=True, exist_ok=True)
-    state = load_state(settings.home)
-    if state is None:
-        state = options.begin(datetime.now(UTC).date())
-    options.check(state, settings.home)
-    with closing(open_broker(settings)) as broker:
-        yield Feed(settings.home, state, open_publisher(broker))
 
 
 def open_lake(settings: Settings) -> Lake:
