@@ -69,9 +69,21 @@ class Settings(BaseSettings):
     kafka_port: Annotated[int, Field(ge=1, le=65533, description="local Kafka: this port and the two after it")] = 9092
     object_store_port: Annotated[int, Field(ge=1, le=55526, description="local object store: ten ports from this one on")] = 8333
     redis_port: Annotated[int, Field(ge=1, le=65535, description="local Redis")] = 6379
+    metrics_port: Annotated[
+        int | None, Field(ge=1, le=65535, description="each process offers Prometheus metrics on 127.0.0.1 at this port; `up`: from it on")
+    ] = None
+    log_json: bool = Field(default=False, description="logs are JSON, one object a line")
     downloads: Path = Field(
         default_factory=lambda: user_cache_path("soundlake"), description="jars of Kafka and Spark, shared by all homes of this user"
     )
+
+    stream_master: str = Field("", description="where Spark runs: local[N]; `submitted`: as spark-submit was told; default: this machine")
+    stream_memory: str = Field("1g", description="heap of a local Spark, as Java writes it")
+    stream_checkpoints: str = Field("", description="folder of the streaming queries' checkpoints; default: under home")
+    stream_max_records: Annotated[int, Field(ge=1, description="a micro-batch holds at most so many records")] = 50_000
+    stream_repeat_minutes: Annotated[
+        int, Field(ge=1, description="so long a repeat of an event is known; the state grows with it")
+    ] = 10
 
     duckdb_memory: str = Field("8GB", description="memory limit of a warehouse build, as DuckDB writes it")
 
@@ -142,6 +154,12 @@ class Settings(BaseSettings):
         return {}
 
     @property
+    def secrets(self) -> tuple[str, ...]:
+        """Every secret in clear, for whoever has to hide them."""
+        values = (getattr(self, name) for name in type(self).model_fields)
+        return tuple(value.get_secret_value() for value in values if isinstance(value, SecretStr))
+
+    @property
     def child_environment(self) -> dict[str, str]:
         """The environment of a process that shall have the same settings: this one's, with home and port made plain."""
         return {**os.environ, "SOUNDLAKE_HOME": str(self._home("").resolve()), "SOUNDLAKE_DASHBOARD_PORT": str(self.dashboard_port)}
@@ -191,6 +209,11 @@ def load_settings(*, with_home: bool = True, **overrides: object) -> Settings:
     except ValidationError as cause:
         wrong = "; ".join(f"SOUNDLAKE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in cause.errors())
         raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause
+
+
+def hand_down(name: str, value: str) -> None:
+    """Set a variable for this process and all its children, as if it had been started with it."""
+    os.environ[name] = value
 
 
 def extend_environment(additions: Mapping[str, str]) -> dict[str, str]:

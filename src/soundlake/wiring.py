@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
 from datetime import UTC, datetime
 from functools import partial
@@ -13,6 +13,7 @@ from soundlake.errors import SettingsError
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.broker.kafka import KafkaBroker
+    from soundlake.cache import LiveStore
     from soundlake.lake import Lake
     from soundlake.operations.checking import CheckReport
     from soundlake.operations.demo import Demo
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
     from soundlake.operations.stack.status import Status
     from soundlake.settings import Settings
     from soundlake.sink import Sink
+    from soundlake.streaming.job import StreamJob
     from soundlake.warehouse import Warehouse
 
 _BULK_SECONDS = 15.0  # what is imported waits this long for a batch to fill: large batches make few files
@@ -178,6 +180,41 @@ def open_feed(settings: Settings, options: DemoOptions) -> Iterator[Feed]:
     options.check(state, settings.home)
     with closing(open_broker(settings)) as broker:
         yield Feed(settings.home, state, open_publisher(broker))
+
+
+@contextmanager
+def open_stream(settings: Settings, queries: Sequence[str]) -> Iterator[StreamJob]:
+    """The Spark job with a session of its own, for these queries. Raises SettingsError if they cannot run on these settings."""
+    from soundlake.operations.servers.jars import SPARK_JARS, install_jars
+
+    if settings.broker_address.scheme != "kafka":
+        raise SettingsError("SOUNDLAKE_BROKER: Spark reads from Kafka only", next_step="name one: kafka://127.0.0.1:9092")
+    if "live" in queries and settings.cache_address.scheme == "memory":
+        raise SettingsError("SOUNDLAKE_CACHE is not set: live metrics need Redis", next_step="name one, or leave the query live out")
+    try:
+        from soundlake.streaming.job import StreamJob
+        from soundlake.streaming.session import make_scratch, open_session
+    except ModuleNotFoundError as cause:
+        raise SettingsError("Spark is not installed", next_step="run `make setup`") from cause
+    from soundlake.contract.topics import NOW_PLAYING_ENRICHED
+    from soundlake.streaming.deployment import choose_cluster, find_limits, find_road
+
+    with closing(open_kafka(settings)) as broker:
+        broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topic_partitions)
+    jars = install_jars(SPARK_JARS, settings.downloads.expanduser().absolute() / "spark")
+    with make_scratch(settings.home.expanduser().absolute() / "stream" / "scratch") as scratch:
+        session = open_session(choose_cluster(settings, jars, scratch, queries))
+        try:
+            yield StreamJob(session, find_road(settings), find_limits(settings), partial(open_live_store, settings.cache_address.url))
+        finally:
+            session.stop()
+
+
+def open_live_store(url: str) -> LiveStore:
+    """The live metrics of the Redis at this address; one client a process."""
+    from soundlake.cache.redis import open_redis_store
+
+    return open_redis_store(url)
 
 
 def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter) -> dict[str, Any]:

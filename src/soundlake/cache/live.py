@@ -68,7 +68,7 @@ class TopTrack:
 
 @dataclass(frozen=True)
 class LiveMetrics:
-    """The windows up to now, the last one still open, oldest first: five minutes of short ones, a quarter of an hour of minutes; the top tracks."""
+    """The windows up to now, oldest first, the last one still open: five minutes of short ones, fifteen of long ones; the top tracks."""
 
     read_at: datetime
     short: tuple[LiveWindow, ...]

@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import UTC, datetime
+from functools import cache
 from typing import Any
 
 import msgspec
@@ -138,12 +139,18 @@ class RedisLiveStore:
         return names
 
 
+@cache
+def open_redis_store(url: str) -> RedisLiveStore:
+    """The store at this address, one for all of this process."""
+    return RedisLiveStore(url)
+
+
 def _pack(row: Mapping[str, Any]) -> list[object]:
     """One event as the script takes it; its names stay one text, which only readers open."""
     name = msgspec.json.encode((row["track_name"] or "", row["artist_name"] or "")).decode()
     return [
-        _shorten(row["event_id"]), COUNT_OF_TYPE[row["event_type"]], row["user_id"] or "", bool(row["is_listen"]), row["device_type"] or UNKNOWN,
-        row["country"] or UNKNOWN, row["track_id"] or "", name,
+        _shorten(row["event_id"]), COUNT_OF_TYPE[row["event_type"]], row["user_id"] or "", bool(row["is_listen"]),
+        row["device_type"] or UNKNOWN, row["country"] or UNKNOWN, row["track_id"] or "", name,
     ]  # fmt: skip
 
 

@@ -19,6 +19,7 @@ from soundlake.cli import (
     serve,
     sink,
     status,
+    stream,
     topics,
     transform,
     up,
@@ -54,6 +55,7 @@ app.command("doctor")(doctor.run_doctor)
 app.command("generate")(generate.run_generate)
 app.command("feed")(feed.run_feed)
 app.command("sink")(sink.run_sink)
+app.command("stream")(stream.run_stream)
 app.command("compact")(compact.run_compact)
 app.command("transform")(transform.run_transform)
 app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(transform.run_dbt)

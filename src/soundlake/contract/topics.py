@@ -30,6 +30,8 @@ NOW_PLAYING = Topic("user_now_playing", "now_playing", ("now_playing",))
 HISTORY = Topic("user_history", "history", ("play", "skip", "like", "playlist", "now_playing"), MONTHLY)
 DLQ = Topic(DLQ_TOPIC, REJECTED_TABLE, ())
 """Announces what bronze/rejected holds; no event is read from it, so it is not one of TOPICS."""
+NOW_PLAYING_ENRICHED = Topic("user_now_playing_enriched", NOW_PLAYING.table, ())
+"""What the streaming job makes of NOW_PLAYING within a second, for readers of this moment; archived nowhere, so not one of TOPICS."""
 
 TOPICS: tuple[Topic, ...] = (PLAYS, SKIPS, LIKES, PLAYLISTS, NOW_PLAYING, HISTORY)
 TOPIC_BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

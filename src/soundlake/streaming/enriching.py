@@ -39,20 +39,22 @@ def enrich(events: DataFrame, tracks: DataFrame) -> DataFrame:
         {
             "heard_ms": f.when(f.col("event_type") == "play", f.expr(HEARD_MS)),
             "is_listen": f.when(f.col("event_type") == "play", f.expr(IS_LISTEN)),
-            "completion": _divide_bounded(f.col("ms_played"), f.coalesce("duration_ms", "_known_ms")),
+            "completion": divide_bounded(f.col("ms_played"), f.coalesce("duration_ms", "_known_ms")),
             "ended_at": f.expr(f"timestampadd(millisecond, {PASSED_MS}, played_at)"),
-            **_tell_hour(),
+            **tell_hour(),
             "session_key": f.coalesce("session_id", _name_half_hour()),
             "played_date": f.to_date("played_at"),
         }
     ).drop("_track", "_known_ms")
 
 
-def _divide_bounded(part: Column, whole: Column) -> Column:
+def divide_bounded(part: Column, whole: Column) -> Column:
+    """The part of the whole, at most 1; null where that makes no sense."""
     return f.when((part >= 0) & (whole > 0), f.least(part / whole, f.lit(1.0)))
 
 
-def _tell_hour() -> dict[str, Column]:
+def tell_hour() -> dict[str, Column]:
+    """`local_hour` and `is_local_hour_certain` of an event's `played_at` and `country`."""
     zones = list_zones()
     zone = f.create_map(*(f.lit(text) for text in chain.from_iterable((country, zone) for country, (zone, _) in zones.items())))
     certain = [country for country, (_, is_certain) in zones.items() if is_certain]

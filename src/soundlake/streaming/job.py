@@ -3,81 +3,124 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
 from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from soundlake.streaming import processed
+from soundlake.contract.topics import NOW_PLAYING
+from soundlake.streaming import live, now_playing, processed
 from soundlake.streaming.faults import explain_query
 from soundlake.streaming.models import Road, StreamLimits
+from soundlake.streaming.records import stream_records
 from soundlake.streaming.tables import ensure_tables
 from soundlake.streaming.tracks import TrackDimension
+from soundlake.streaming.upkeep import Upkeep
+
+QUERIES = (processed.NAME, live.NAME, now_playing.NAME)
+"""Every query by name. In one session they share its task slots: a query in real-time mode holds one for each partition it reads."""
 
 _WATCH_SECONDS = 0.5
 
 
 @dataclass(frozen=True)
 class StreamReport:
-    """What the queries did while they ran: records read, by query."""
+    """What the queries read while they ran: records, by query."""
 
     records: Mapping[str, int]
 
 
 class StreamJob:
-    """The queries of one Spark session over one road."""
+    """The queries of one Spark session over one road; `open_live_store` is needed by `live` alone."""
 
-    def __init__(self, session: SparkSession, road: Road, limits: StreamLimits) -> None:
-        self._session, self._road, self._limits = session, road, limits
-        self._starts: dict[str, Callable[[bool], StreamingQuery]] = {processed.NAME: self._start_processed}
+    def __init__(
+        self, session: SparkSession, road: Road, limits: StreamLimits, open_live_store: live.OpenLiveStore | None = None
+    ) -> None:  # fmt: skip
+        self._session, self._road, self._limits, self._open_live_store = session, road, limits, open_live_store
+        self._starts: dict[str, Callable[..., StreamingQuery]] = {
+            processed.NAME: self._start_processed,
+            live.NAME: self._start_live,
+            now_playing.NAME: self._start_now_playing,
+        }
 
     def run(
-        self, names: list[str], *, stop: threading.Event, until_drained: bool = False, for_seconds: float | None = None
+        self,
+        names: Sequence[str],
+        *,
+        stop: threading.Event,
+        until_drained: bool = False,
+        for_seconds: float | None = None,
+        on_progress: Callable[[int], None] | None = None,
     ) -> StreamReport:
         """Run these queries until told to stop, until the time is over, or until all is done that the log held at the beginning.
 
-        Raises DataError if the log no longer holds what comes next, Unavailable if a server does not answer; a new run goes on where
-        the checkpoints end.
+        `on_progress` hears how many records were read so far. Raises DataError if the log no longer holds what comes next, Unavailable if
+        a server does not answer; a new run goes on where the checkpoints end.
         """
-        queries = {name: self._starts[name](until_drained) for name in names}
-        timer = None if for_seconds is None else threading.Timer(for_seconds, stop.set)
-        if timer is not None:
-            timer.start()
+        counts = dict.fromkeys(names, 0)
+        queries = [self._starts[name](until_drained=until_drained) for name in names]
+        clocks = [threading.Timer(for_seconds, stop.set)] if for_seconds is not None else []
+        for clock in clocks:
+            clock.start()
+        seen: dict[str, int] = {}
         try:
-            while not stop.is_set() and any(query.isActive for query in queries.values()):
+            while not stop.is_set() and any(query.isActive for query in queries):
                 stop.wait(_WATCH_SECONDS)
-                for name, query in queries.items():
+                for name, query in zip(names, queries, strict=True):
                     explain_query(name, query)
+                    counts[name] += _count_new(query, seen)
+                if on_progress is not None:
+                    on_progress(sum(counts.values()))
         finally:
-            if timer is not None:
-                timer.cancel()
-            for query in queries.values():
+            for clock in clocks:
+                clock.cancel()
+            for query in queries:
                 query.stop()
-        return StreamReport({name: _count_records(query) for name, query in queries.items()})
+        for name, query in zip(names, queries, strict=True):
+            counts[name] += _count_new(query, seen)
+        return StreamReport(counts)
 
-    def _start_processed(self, until_drained: bool) -> StreamingQuery:  # noqa: FBT001  # one signature for all starts
+    def _start_processed(self, *, until_drained: bool) -> StreamingQuery:
         ensure_tables(self._session, self._road.processed)
-        named = threading.Event()
-        ids: list[str] = []
+        named, ids = threading.Event(), list[str]()
 
         def read_app_id() -> str:
             named.wait()
             return f"stream/{ids[0]}"
 
-        writer = processed.ProcessedWriter(self._road, TrackDimension(self._session, f"{self._road.silver}/silver_tracks"), read_app_id)
+        tracks = TrackDimension(self._session, f"{self._road.silver}/silver_tracks")
+        writer = processed.ProcessedWriter(self._road, tracks, read_app_id, Upkeep(self._session, self._road))
         rows = processed.stream_processed(self._session, self._road, self._limits)
-        stream = rows.writeStream.foreachBatch(writer.write).outputMode("append")
-        query = self._start(stream, processed.NAME, self._limits.trigger_seconds, until_drained=until_drained)
+        query = self._start(
+            rows.writeStream.foreachBatch(writer.write).outputMode("append"), processed.NAME, self._limits.trigger_seconds, until_drained
+        )  # fmt: skip
         ids.append(str(query.id))
         named.set()
         return query
 
-    def _start(self, stream: DataStreamWriter, name: str, seconds: float, *, until_drained: bool) -> StreamingQuery:
+    def _start_live(self, *, until_drained: bool) -> StreamingQuery:
+        assert self._open_live_store is not None
+        rows = live.stream_live(self._session, self._road, self._limits)
+        stream = rows.writeStream.foreachBatch(live.LiveWriter(self._open_live_store).write).outputMode("append")
+        return self._start(stream, live.NAME, self._limits.live_trigger_seconds, until_drained)
+
+    def _start_now_playing(self, **_: object) -> StreamingQuery:
+        """In real-time mode there is no end to wait for."""
+        records = stream_records(self._session, self._road.kafka, [NOW_PLAYING.name])
+        stream = now_playing.write_records(now_playing.enrich_now_playing(records), self._road.kafka)
+        return stream.queryName(now_playing.NAME).option("checkpointLocation", self._road.checkpoint(now_playing.NAME)).start()
+
+    def _start(self, stream: DataStreamWriter, name: str, seconds: float, until_drained: bool) -> StreamingQuery:  # noqa: FBT001  # ours alone
         timed = stream.trigger(availableNow=True) if until_drained else stream.trigger(processingTime=f"{seconds} seconds")
         return timed.queryName(name).option("checkpointLocation", self._road.checkpoint(name)).start()
 
 
-def _count_records(query: StreamingQuery) -> int:
-    return sum(progress["numInputRows"] for progress in query.recentProgress)
+def _count_new(query: StreamingQuery, seen: dict[str, int]) -> int:
+    """Records of the batches since the last look; `seen` remembers the last one."""
+    newest = seen.get(query.name or "", -1)
+    fresh = [progress for progress in query.recentProgress if progress["batchId"] > newest]
+    if fresh:
+        seen[query.name or ""] = max(progress["batchId"] for progress in fresh)
+    return sum(progress["numInputRows"] for progress in fresh)

@@ -32,7 +32,9 @@ OpenLiveStore = Callable[[], LiveStore]
 def stream_live(session: SparkSession, road: Road, limits: StreamLimits) -> DataFrame:
     """What live metrics count, as it comes; the first time from the horizon on."""
     since_ms = int(datetime.now(UTC).timestamp() - HORIZON_SECONDS) * 1_000
-    return choose_countable(stream_records(session, road.kafka, TOPICS, max_records=limits.max_records, since_ms=since_ms))
+    return choose_countable(
+        stream_records(session, road.kafka, TOPICS, max_records=limits.max_records, tasks=limits.tasks, since_ms=since_ms)
+    )
 
 
 def choose_countable(records: DataFrame) -> DataFrame:

@@ -41,9 +41,10 @@ class Road:
 
 @dataclass(frozen=True)
 class StreamLimits:
-    """How much at once, how often, and how long repeats of an event are recognized."""
+    """How much at once and in how many tasks (0: one a partition), how often, and how long repeats of an event are recognized."""
 
     max_records: int = 50_000
+    tasks: int = 2
     trigger_seconds: float = 4.0
     live_trigger_seconds: float = 0.5
     repeat_minutes: int = 10

@@ -14,13 +14,14 @@ from soundlake.streaming.records import stream_records
 from soundlake.streaming.tables import QUARANTINE, TABLES, append_batch, choose_table, shape_quarantine
 from soundlake.streaming.tracks import TrackDimension
 from soundlake.streaming.transforms import drop_repeats, judge, normalize
+from soundlake.streaming.upkeep import Upkeep
 
 NAME = "processed"
 
 
 def stream_processed(session: SparkSession, road: Road, limits: StreamLimits) -> DataFrame:
     """Every record once: judged, normalized, without repeats, and where it belongs."""
-    records = stream_records(session, road.kafka, [topic.name for topic in TOPICS], max_records=limits.max_records)
+    records = stream_records(session, road.kafka, [topic.name for topic in TOPICS], max_records=limits.max_records, tasks=limits.tasks)
     return process(records, limits.repeat_minutes)
 
 
@@ -36,8 +37,8 @@ class ProcessedWriter:
     `read_app_id` names the checkpoint: the txnVersion of a new one begins at 0, and under the old name would be taken for a repeat.
     """
 
-    def __init__(self, road: Road, tracks: TrackDimension, read_app_id: Callable[[], str]) -> None:
-        self._road, self._tracks, self._read_app_id = road, tracks, read_app_id
+    def __init__(self, road: Road, tracks: TrackDimension, read_app_id: Callable[[], str], upkeep: Upkeep) -> None:
+        self._road, self._tracks, self._read_app_id, self._upkeep = road, tracks, read_app_id, upkeep
 
     def write(self, batch: DataFrame, batch_id: int) -> None:
         """Write one batch."""
@@ -47,7 +48,9 @@ class ProcessedWriter:
                 self._append(batch.where(batch["_table"] == row["_table"]), row["_table"], batch_id)
         finally:
             batch.unpersist()
+        self._upkeep.run()
 
     def _append(self, rows: DataFrame, name: str, batch_id: int) -> None:
         shaped = shape_quarantine(rows) if name == QUARANTINE else enrich(rows, self._tracks.read())
         append_batch(shaped, TABLES[name], self._road.table(name), app_id=self._read_app_id(), batch_id=batch_id)
+        self._upkeep.note_commit(name)

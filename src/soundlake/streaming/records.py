@@ -13,10 +13,17 @@ _COLUMNS = ("topic", "partition", "offset", "timestamp", "key", "value")
 
 
 def stream_records(
-    session: SparkSession, kafka: Mapping[str, str], topics: Sequence[str], *, max_records: int, since_ms: int | None = None
+    session: SparkSession,
+    kafka: Mapping[str, str],
+    topics: Sequence[str],
+    *,
+    max_records: int | None = None,
+    tasks: int = 0,
+    since_ms: int | None = None,
 ) -> DataFrame:
     """The records of these topics as they come, from the checkpoint's position on; the first time from the beginning, or from a moment.
 
+    With `tasks` so many tasks share the partitions: 24 with a few records each would be 24 tasks, most of it waste on a small machine.
     What the log no longer holds although it was not read yet stops the query: nothing is skipped in silence.
     """
     reader = session.readStream.format("kafka").options(**kafka).option("subscribe", ",".join(topics)).option("failOnDataLoss", "true")
@@ -24,4 +31,7 @@ def stream_records(
         reader = reader.option("startingOffsets", "earliest")
     else:
         reader = reader.option("startingTimestamp", str(since_ms)).option("startingOffsetsByTimestampStrategy", "latest")
-    return reader.option("maxOffsetsPerTrigger", str(max_records)).load().select(*_COLUMNS)
+    if max_records is not None:
+        reader = reader.option("maxOffsetsPerTrigger", str(max_records))
+    records = reader.load().select(*_COLUMNS)
+    return records.coalesce(tasks) if tasks else records

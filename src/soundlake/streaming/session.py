@@ -5,6 +5,8 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import psutil
@@ -34,7 +36,7 @@ _STREAMING = {
 
 
 def open_session(cluster: Cluster) -> SparkSession:
-    """The session of this process; the scratch that dead processes left behind is removed first."""
+    """The session of this process."""
     builder = SparkSession.builder.appName("soundlake-stream")
     for name, value in {**_DELTA, **_STREAMING, **_describe_place(cluster), **cluster.properties}.items():
         builder = builder.config(name, value)
@@ -45,15 +47,19 @@ def open_session(cluster: Cluster) -> SparkSession:
     return session
 
 
-def make_scratch(folder: Path) -> Path:
-    """A new folder for this process below `folder`, with those of processes that are gone removed (SIGKILL leaves Spark's behind)."""
+@contextmanager
+def make_scratch(folder: Path) -> Iterator[Path]:
+    """A new folder for this process below `folder`, gone at the end; those of processes that ended otherwise are removed now."""
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.iterdir():
         if left.name.isdecimal() and not psutil.pid_exists(int(left.name)):
             shutil.rmtree(left, ignore_errors=True)
     scratch = folder / str(os.getpid())
     scratch.mkdir(exist_ok=True)
-    return scratch
+    try:
+        yield scratch
+    finally:
+        shutil.rmtree(scratch, ignore_errors=True)
 
 
 def _describe_place(cluster: Cluster) -> dict[str, str]:

@@ -15,6 +15,7 @@ from soundlake.errors import Permanent, Unavailable
 from soundlake.operations.servers.programs import find_ivy, find_java, java_options
 
 KAFKA_JARS = Path(__file__).parents[4] / "infra" / "kafka" / "jars.txt"
+SPARK_JARS = Path(__file__).parents[4] / "infra" / "spark" / "jars.txt"
 _SETTINGS = """<ivysettings>
   <settings defaultResolver="central"/>
   <caches defaultCacheDir={cache}/>

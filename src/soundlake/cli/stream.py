@@ -1,0 +1,56 @@
+"""`soundlake stream`: the Spark job over all topics, until stopped."""
+
+from __future__ import annotations
+
+from contextlib import ExitStack
+from enum import StrEnum
+from typing import Annotated
+
+import typer
+
+from soundlake.cli.stopping import stop_on_signal
+
+
+class Query(StrEnum):
+    """What the job can run."""
+
+    PROCESSED = "processed"
+    LIVE = "live"
+    NOW_PLAYING = "now_playing"
+
+
+def run_stream(
+    queries: Annotated[
+        list[Query] | None,
+        typer.Argument(help="processed: tables in the lake; live: metrics to Redis; now_playing: topic to topic. Default: all."),
+    ] = None,
+    run_for: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after this time: 90s, 5m, 2h.")] = None,
+    until_drained: Annotated[bool, typer.Option("--until-drained", help="End when all is done that the log holds now.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
+) -> None:
+    """Process events as they come, by Spark; Ctrl-C ends it, and the next run goes on where it was."""
+    from soundlake import wiring
+    from soundlake.cli.durations import parse_duration
+    from soundlake.cli.terminal import print_json, print_table, show_progress
+    from soundlake.errors import UsageError
+    from soundlake.operations.locks import STREAM_LOCK, try_lock
+    from soundlake.settings import load_settings
+
+    names = [query.value for query in queries or Query]
+    if until_drained and Query.NOW_PLAYING in names:
+        raise UsageError(
+            "now_playing has no end in real-time mode", next_step="name the others: soundlake stream processed live --until-drained"
+        )
+    settings, for_seconds = load_settings(), None if run_for is None else parse_duration(run_for)
+    with ExitStack() as stack, show_progress() as progress, stop_on_signal() as stop:
+        for name in names:
+            if not stack.enter_context(try_lock(settings.home.expanduser().absolute() / STREAM_LOCK.format(name))):
+                raise UsageError(f"another {name} of this home is running", next_step="leave it running, or stop it first")
+        progress.begin("log → processed")
+        with wiring.open_stream(settings, names) as job:
+            report = job.run(names, stop=stop, until_drained=until_drained, for_seconds=for_seconds, on_progress=progress.advance)
+        progress.end(f"{sum(report.records.values()):,} records")
+    if as_json:
+        print_json({"records": dict(report.records)})
+    else:
+        print_table("Records read", report.records)

@@ -1,0 +1,38 @@
+"""What the settings mean for the streaming job."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from soundlake.settings import Settings
+from soundlake.streaming import now_playing
+from soundlake.streaming.addresses import describe_kafka, describe_store, write_folder
+from soundlake.streaming.models import Cluster, Road, StreamLimits
+
+SUBMITTED = "submitted"
+"""The master of a job that `spark-submit` starts: what was said there stands."""
+_SLOTS = 2
+"""Task slots of a local Spark for micro-batches; a query in real-time mode gets its own, one a partition."""
+
+
+def choose_cluster(settings: Settings, jars: Path, scratch: Path, queries: Sequence[str]) -> Cluster:
+    """Where the session of these queries runs."""
+    slots = _SLOTS + (settings.topic_partitions if now_playing.NAME in queries else 0)
+    master = "" if settings.stream_master == SUBMITTED else settings.stream_master or f"local[{slots}]"
+    store = describe_store(settings.storage_options)
+    return Cluster(master, str(scratch), str(jars), memory=settings.stream_memory, properties=store)
+
+
+def find_road(settings: Settings) -> Road:
+    """From where to where the queries of this deployment lead."""
+    lake = write_folder(settings.lake_address)
+    home = settings.home.expanduser().absolute()
+    checkpoints = settings.stream_checkpoints or (home / "stream" / "checkpoints").as_uri()
+    return Road(describe_kafka(settings.kafka_access), f"{lake}/processed", f"{lake}/silver", checkpoints)
+
+
+def find_limits(settings: Settings) -> StreamLimits:
+    """How much at once, and how long repeats are known."""
+    tasks = 0 if settings.stream_master == SUBMITTED else _SLOTS
+    return StreamLimits(max_records=settings.stream_max_records, tasks=tasks, repeat_minutes=settings.stream_repeat_minutes)
