@@ -8,6 +8,7 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import altair as alt
 
+from soundlake.cache.live import LiveWindow
 from soundlake.dashboard.answers import Bucket, DeviceBucket, Hour
 from soundlake.dashboard.formats import format_count, format_days, format_device, format_share
 from soundlake.dashboard.theme import Palette
@@ -64,6 +65,30 @@ def draw_week(hours: Sequence[Hour], palette: Palette) -> alt.Chart:
         ],
         {"Weekday": "weekday", "Hour (UTC)": "hour", "Plays": "shown"},
     )
+
+
+def draw_live(windows: Sequence[LiveWindow], palette: Palette) -> alt.Chart:
+    """Plays of short windows as bars; the last one is still open."""
+    rows: list[Row] = [
+        {
+            "begin": window.begins_at.timestamp() * 1000,
+            "end": (window.begins_at.timestamp() + window.seconds * (1 - _GAP)) * 1000,
+            "plays": window.plays,
+            "base": 0,
+            "when": f"{window.begins_at:%H:%M:%S} UTC",
+            "listeners": window.listeners,
+        }
+        for window in windows
+    ]
+    time_axis = alt.Axis(format="%H:%M", grid=False, tickCount=5)
+    channels = [
+        alt.X("begin:T", title=None, scale=alt.Scale(type="utc"), axis=time_axis),
+        alt.X2("end"),
+        alt.Y("plays:Q", title="Plays", axis=alt.Axis(tickCount=5, tickMinStep=1)),
+        alt.Y2("base"),
+    ]
+    told = {"When": "when", "Plays": "plays", "Active listeners": "listeners"}
+    return _encode(_open_chart(rows).mark_rect(color=palette.accent), channels, told)
 
 
 def draw_device_mix(buckets: Sequence[DeviceBucket], colours: Mapping[str, str]) -> alt.Chart:

@@ -34,7 +34,7 @@ def read_amounts(body: str) -> list[str]:
 
 
 def test_the_navigation_starts_with_the_overview() -> None:
-    assert PATHS == ["overview", "top-content", "trends", "recommendations"]
+    assert PATHS == ["overview", "top-content", "trends", "recommendations", "real-time"]
 
 
 @pytest.mark.parametrize("path", PATHS)

@@ -1,0 +1,35 @@
+"""One Spark session a test process; a test takes frames from it and leaves nothing behind."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from pyspark.sql import SparkSession
+
+from soundlake.errors import Unavailable
+from soundlake.operations.servers.jars import SPARK_JARS, install_jars
+from soundlake.settings import load_settings
+from soundlake.streaming.models import Cluster
+from soundlake.streaming.session import make_scratch, open_session
+
+__all__ = ["spark", "spark_jars"]
+
+
+@pytest.fixture(scope="session")
+def spark_jars() -> Path:
+    """The folder of Spark's jars, fetched the first time."""
+    try:
+        return install_jars(SPARK_JARS, load_settings().downloads.expanduser().absolute() / "spark")
+    except Unavailable as error:
+        pytest.skip(f"no jars for Spark: {error}")
+
+
+@pytest.fixture(scope="session")
+def spark(spark_jars, tmp_path_factory) -> Iterator[SparkSession]:
+    """A session on this machine with two slots."""
+    with make_scratch(tmp_path_factory.mktemp("spark")) as scratch:
+        session = open_session(Cluster("local[2]", str(scratch), str(spark_jars), properties={"spark.ui.showConsoleProgress": "false"}))
+        yield session
+        session.stop()
