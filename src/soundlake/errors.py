@@ -6,7 +6,8 @@ SoundlakeError
 │   └── LogRemade             the log behind a topic is a new one: to be read from its beginning
 └── Permanent                 the same call will fail again
     ├── UsageError            the caller asked for something impossible (exit code 2)
-    │   └── SettingsError     a setting is missing or makes no sense
+    │   ├── SettingsError     a setting is missing or makes no sense
+    │   └── TopicMissing      the log has no such topic
     └── DataError             the data refuses (exit code 3)
         ├── OffsetGap         the log no longer holds what comes next
         ├── LogReplaced       the log is older or other than the lake knows it
@@ -60,6 +61,14 @@ class UsageError(Permanent):
 
 class SettingsError(UsageError):
     """A setting is missing or makes no sense."""
+
+
+class TopicMissing(UsageError):
+    """The log has no such topic."""
+
+    def __init__(self, topic: str, *, next_step: str | None = None) -> None:
+        super().__init__(f"there is no topic {topic} in this log: it has to be made first", next_step=next_step)
+        self.topic = topic
 
 
 class DataError(Permanent):

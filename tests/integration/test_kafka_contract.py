@@ -2,18 +2,13 @@
 
 from __future__ import annotations
 
-import time
-from contextlib import suppress
-
 import pytest
-from confluent_kafka import KafkaException
-from confluent_kafka.admin import AdminClient
+from tests.integration.kafka_cases import delete_topics
 from tests.unit.broker.broker_contract import FOREVER, BrokerContract
 
 from soundlake.broker.kafka import KafkaBroker
 from soundlake.broker.protocol import read_utc_now, to_epoch_ms
-from soundlake.contract import TOPICS
-from soundlake.contract.topics import DLQ, PLAYS
+from soundlake.contract.topics import PLAYS
 from soundlake.settings import KafkaAccess
 
 
@@ -47,17 +42,3 @@ class TestKafkaBroker(BrokerContract):
         assert broker.log_id(PLAYS.name) == before
         open_broker(clock).create_topics([PLAYS], partitions=1)
         assert broker.log_id(PLAYS.name) != before
-
-
-def delete_topics(access: KafkaAccess) -> None:
-    """Delete ours, and wait until the broker says so too: it knows a moment after the controller."""
-    admin = AdminClient({"bootstrap.servers": access.servers})
-    for _ in range(600):
-        ours = {topic.name for topic in (*TOPICS, DLQ)} & admin.list_topics(timeout=30).topics.keys()
-        if not ours:
-            return
-        for deleted in admin.delete_topics(sorted(ours)).values():
-            with suppress(KafkaException):  # deleted a moment ago, and still listed
-                deleted.result(30)
-        time.sleep(0.05)
-    raise AssertionError(ours)

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 import numpy as np
 import numpy.typing as npt
 
-from soundlake.errors import UsageError
+from soundlake.errors import TopicMissing, UsageError
 
 MAX_RECORD_BYTES = 1024 * 1024
 """Key and value of one record together; Kafka's default limit. A larger one is refused and does not hold up those beside it."""
@@ -23,9 +23,9 @@ def check_partition_count(partitions: int) -> None:
 
 
 def check_known(topic: str, partitions: int, numbers: Iterable[int] = ()) -> None:
-    """Raise UsageError if the topic has no partitions at all, or not these numbers."""
+    """Raise TopicMissing if the topic has no partitions at all, UsageError if not these numbers."""
     if not partitions:
-        raise UsageError(f"there is no topic {topic} in this log: it has to be made first")
+        raise TopicMissing(topic)
     for number in numbers:
         if not 0 <= number < partitions:
             raise UsageError(f"{topic} has no partition {number}: they are 0 to {partitions - 1}")

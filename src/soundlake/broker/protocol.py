@@ -88,7 +88,7 @@ class Delivery:
 class Broker(Protocol):
     """An event log. Appends of one key land in one partition in order; what is acknowledged survives a crash.
 
-    Every method may raise Unavailable, and UsageError for an unknown topic or partition.
+    Every method may raise Unavailable, TopicMissing for an unknown topic, and UsageError for an unknown partition.
     """
 
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:

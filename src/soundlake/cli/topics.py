@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -28,8 +28,9 @@ def run_topics_create(
     from soundlake.cli.terminal import print_json, print_table
     from soundlake.settings import load_settings
 
-    changes = {"topic_partitions": partitions, "topic_retention_hours": None if retention is None else _parse_hours(retention)}
-    settings = load_settings(**{name: value for name, value in changes.items() if value is not None})
+    asked = {"topic_partitions": partitions, "topic_retention_hours": None if retention is None else _parse_hours(retention)}
+    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
+    settings = load_settings(**changes)
     checks = _ensure(settings, replication=replication, repair=repair)
     if as_json:
         print_json({"topics": [asdict(check) for check in checks]})

@@ -10,7 +10,7 @@ from datetime import datetime
 from soundlake.broker.protocol import Broker, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.contract.topics import DLQ
-from soundlake.errors import Retryable
+from soundlake.errors import Retryable, TopicMissing
 from soundlake.lake import Lake
 from soundlake.sink.lane import Lane
 from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport, TopicReport
@@ -35,6 +35,7 @@ class Sink:
     ) -> None:
         self._broker, self._lake, self._limits = broker, lake, limits
         self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
+        self._has_begun = False
 
     def run(
         self,
@@ -48,9 +49,9 @@ class Sink:
         """Run until told to stop, until the time is over, or until all is stored that the log held at the beginning.
 
         Whatever ends it in order, the batch in hand is written first. `on_progress` is told after each batch how many records
-        are done. What may pass (a Retryable: the log or the store does not answer) is waited out for `patience_seconds`, all
-        positions are then read from bronze again. Raises OffsetGap, LogReplaced, PositionMoved, or what did not pass in time;
-        a new run goes on where bronze ends.
+        are done. What may pass (a Retryable: the log or the store does not answer; a topic that is gone) is waited out for
+        `patience_seconds`, all positions are then read from bronze again. Raises OffsetGap, LogReplaced, PositionMoved,
+        TopicMissing, or what did not pass in time; a new run goes on where bronze ends.
         """
         stop = stop or threading.Event()
         report = SinkReport({topic.name: TopicReport() for topic in self._topics})
@@ -59,7 +60,9 @@ class Sink:
         while True:
             try:
                 self._run_lanes(report, stop, deadline, on_progress, until_drained=until_drained)
-            except Retryable as error:
+            except (Retryable, TopicMissing) as error:
+                if isinstance(error, TopicMissing) and not self._has_begun:
+                    raise
                 patience.wait(error, report.batches)
                 if not stop.is_set():
                     continue
@@ -75,6 +78,7 @@ class Sink:
         until_drained: bool,
     ) -> None:
         lanes = self._open_lanes(report)
+        self._has_begun = True
         ends = {lane: self._read_ends(lane) for lane in lanes} if until_drained else {}
         while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
             busy = [lane.step(time.monotonic(), hurry=until_drained) for lane in lanes]

@@ -13,7 +13,7 @@ import pyarrow as pa
 from soundlake.broker.protocol import Broker, OffsetRange
 from soundlake.contract import Topic
 from soundlake.contract.decode import Decoded, decode_records
-from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, Unavailable, UsageError
+from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, TopicMissing, Unavailable
 from soundlake.lake import NO_POSITION, EventTable, Move, Refused, make_app_id
 from soundlake.sink.announcements import announce_rejected
 from soundlake.sink.batch import Batch, OpenBatch
@@ -63,11 +63,11 @@ class Lane:
     def step(self, now: float, *, hurry: bool) -> bool:
         """Fetch what is there and write a batch if it is full or old enough, or in a hurry; tells whether anything was done.
 
-        Raises LogRemade once the topic is another one, UsageError once it is gone; what came from it before is written first.
+        Raises LogRemade once the topic is another one, TopicMissing once it is gone; what came from it before is written first.
         """
         try:
             came = self._gather(now)
-        except (LogRemade, LogReplaced, OffsetGap, UsageError) as error:
+        except (LogRemade, LogReplaced, OffsetGap, TopicMissing) as error:
             self._leave(error)
             raise
         is_old = now - self._open.begun >= self._limits.max_seconds
@@ -87,7 +87,7 @@ class Lane:
         """Raise LogRemade if that is why the offsets do not fit; whatever the log it came from, what has been gathered is stored."""
         try:
             found = self._broker.log_id(self.topic.name)
-        except UsageError:
+        except TopicMissing:
             found = ""
         if found != self._log_id and self._open.events:
             self._store()

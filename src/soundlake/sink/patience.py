@@ -7,12 +7,13 @@ import random
 import threading
 import time
 
-from soundlake.errors import LogRemade, Retryable
+from soundlake.errors import LogRemade, Retryable, TopicMissing
 
 log = logging.getLogger(__name__)
 
 _FIRST_WAIT_SECONDS = 0.5
 _LONGEST_WAIT_SECONDS = 15.0
+_MISSING_SECONDS = 30.0  # a topic that was there is waited for that long: whoever deletes one often makes it anew
 
 
 class Patience:
@@ -25,12 +26,13 @@ class Patience:
         self._since = 0.0
         self._stored = 0
 
-    def wait(self, error: Retryable, stored: int) -> None:
+    def wait(self, error: Retryable | TopicMissing, stored: int) -> None:
         """Wait until it is worth another try; `stored` grows with what has been stored. Raises the error when patience is over."""
         now = time.monotonic()
         if stored > self._stored or not self._tries:
             self._tries, self._since, self._stored = 0, now, stored
-        if now - self._since >= self._seconds and not isinstance(error, LogRemade):
+        limit = min(self._seconds, _MISSING_SECONDS) if isinstance(error, TopicMissing) else self._seconds
+        if now - self._since >= limit and not isinstance(error, LogRemade):
             raise error
         longest = min(_FIRST_WAIT_SECONDS * 2**self._tries, _LONGEST_WAIT_SECONDS)
         wait_seconds = random.uniform(longest / 2, longest)

@@ -11,13 +11,14 @@ import pyarrow as pa
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
 from soundlake.broker.checks import check_known, check_pairs
-from soundlake.broker.kafka.connection import ANSWER_SECONDS, Connection, ErrorWatch
+from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorWatch
+from soundlake.broker.kafka.faults import LeaderMoved
 from soundlake.broker.kafka.producer import RecordProducer
 from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
 from soundlake.broker.kafka.topics import TopicCheck, TopicKeeper, TopicPlan
 from soundlake.broker.protocol import Delivery, OffsetRange, Records
 from soundlake.contract import Topic
-from soundlake.errors import SoundlakeError, Unavailable, UsageError
+from soundlake.errors import SoundlakeError, TopicMissing, Unavailable
 from soundlake.settings import KafkaAccess
 
 DELIVERY_SECONDS = 120.0
@@ -78,6 +79,18 @@ class KafkaBroker:
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
         """What each partition holds now."""
         numbers = self.partitions(topic)
+        deadline = time.monotonic() + self._connection.answer_seconds
+        while True:
+            try:
+                return self._ask_offsets(topic, numbers)
+            except LeaderMoved:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_WAIT_SECONDS)
+            with self._asking(f"asking who leads {topic}", topic):
+                self._asker.list_topics(topic, self._connection.answer_seconds)
+
+    def _ask_offsets(self, topic: str, numbers: list[int]) -> dict[int, OffsetRange]:
         with self._asking(f"asking for the offsets of {topic}", topic):
             begins, ends = (
                 self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], self._connection.answer_seconds)
@@ -112,20 +125,22 @@ class KafkaBroker:
         check_known(topic, self._count(topic), before)
         held = self.offsets(topic)
         wanted = [TopicPartition(topic, number, min(offset, held[number].end)) for number, offset in before.items()]
-        for future in self._connection.admin.delete_records(wanted).values():
+        for future in self._connection.admin.delete_records(wanted, request_timeout=REQUEST_SECONDS).values():
             self._connection.ask(future, f"deleting old records of {topic}", topic=topic)
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Remember the next offset of each partition."""
         check_known(topic, self._count(topic), offsets)
         places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
-        (future,) = self._connection.admin.alter_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
+        asked = [ConsumerGroupTopicPartitions(group, places)]
+        (future,) = self._connection.admin.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
         self._connection.ask(future, f"committing offsets of {topic} for {group}", topic=topic)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """What `commit` last remembered."""
         places = [TopicPartition(topic, number) for number in self.partitions(topic)]
-        (future,) = self._connection.admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group, places)]).values()
+        asked = [ConsumerGroupTopicPartitions(group, places)]
+        (future,) = self._connection.admin.list_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
         found = self._connection.ask(future, f"asking for the offsets of {group}", topic=topic).topic_partitions
         return {place.partition: place.offset for place in found if place.offset >= 0}
 
@@ -151,7 +166,7 @@ class KafkaBroker:
     def _is_usable(self, topic: str) -> bool:
         try:
             self.offsets(topic)
-        except (Unavailable, UsageError):
+        except (Unavailable, TopicMissing):
             return False
         return True
 

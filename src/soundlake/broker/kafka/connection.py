@@ -2,29 +2,31 @@
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from soundlake.broker.checks import check_known
 from soundlake.broker.kafka.faults import MAKE_TOPICS, STOPPING, explain
-from soundlake.errors import SettingsError, Unavailable, UsageError
+from soundlake.broker.kafka.quiet import log, strip_passing
+from soundlake.errors import SettingsError, TopicMissing
 from soundlake.settings import KafkaAccess
-
-log = logging.getLogger("soundlake.kafka")
 
 ANSWER_SECONDS = 10.0
 """How long a broker may take to answer before it counts as unavailable."""
 
+REQUEST_SECONDS = 300.0
+"""What librdkafka is told of an administrative request; we wait `answer_seconds`. It must not give up on one that is still on
+its way: the late answer ends the process by an assertion (librdkafka issue 4605)."""
+
 _LOOK_SECONDS = 0.1
+_REFRESH_SECONDS = 1.0
 Answer = TypeVar("Answer")
 
 
@@ -43,10 +45,11 @@ class ErrorWatch:
         self._access = access
         self._stopping: KafkaError | None = None
         self.is_broken = False
+        self.last_words = ""
 
     def __call__(self, error: KafkaError) -> None:
         """Take down what a client reports."""
-        log.debug("%s", error)
+        self.last_words = strip_passing(error.str())
         self.is_broken |= error.fatal()
         if error.code() in STOPPING:
             self._stopping = error
@@ -55,7 +58,7 @@ class ErrorWatch:
         """Raise SettingsError if the connection is refused for what it says of itself."""
         if self._stopping is not None:
             error, self._stopping = self._stopping, None
-            raise explain(error, self._access, "connecting")
+            raise explain(error, self._access, "connecting", "")
 
 
 class Connection:
@@ -97,34 +100,41 @@ class Connection:
         except KafkaException as cause:
             error: KafkaError = cause.args[0]
             if topic and error.code() in (KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC):
-                raise missing(topic) from cause
+                raise TopicMissing(topic, next_step=MAKE_TOPICS) from cause
             if error.code() in (KafkaError._TRANSPORT, KafkaError._TIMED_OUT, KafkaError._ALL_BROKERS_DOWN):
                 self.look()
-            raise explain(error, self.access, doing) from cause
+            raise explain(error, self.access, doing, self._watch.last_words) from cause
 
     def ask(self, future: Future[Answer], doing: str, *, topic: str = "") -> Answer:
         """The answer to an administrative request."""
-        deadline = time.monotonic() + self.answer_seconds
+        begun = refreshed = time.monotonic()
         with self.explained(doing, topic=topic):
             while True:
                 try:
                     return future.result(timeout=_LOOK_SECONDS)
                 except FutureTimeout:
                     self.look()
-                    if time.monotonic() > deadline:
-                        raise Unavailable(
-                            f"Kafka at {self.access.servers} has not answered in {self.answer_seconds:.0f} s ({doing})",
-                            next_step="see whether the broker runs, then go on",
-                        ) from None
+                    now = time.monotonic()
+                    if now - refreshed > _REFRESH_SECONDS:
+                        refreshed = now
+                        self._refresh()
+                    if now - begun > self.answer_seconds:
+                        late = KafkaError(KafkaError._TIMED_OUT, f"no answer in {self.answer_seconds:.0f} s")
+                        raise explain(late, self.access, doing, self._watch.last_words) from None
 
     def look(self) -> None:
         """Hear what the connections have to say. Raises SettingsError if we are not let in."""
         self.admin.poll(0)
         self._watch.check()
 
+    def _refresh(self) -> None:
+        """Ask who is who. librdkafka waits for minutes for a controller that was away when it last asked: a broker that was held."""
+        with suppress(KafkaException):
+            self.admin.list_topics(timeout=_REFRESH_SECONDS)
+
     def describe(self, topic: str) -> TopicState:
-        """The topic as it is now. Raises UsageError if there is none."""
-        (future,) = self.admin.describe_topics(TopicCollection([topic]), request_timeout=self.answer_seconds).values()
+        """The topic as it is now. Raises TopicMissing if there is none."""
+        (future,) = self.admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_SECONDS).values()
         found = self.ask(future, f"asking for the topic {topic}", topic=topic)
         return TopicState(_spell(str(found.topic_id)), len(found.partitions))
 
@@ -135,15 +145,6 @@ class Connection:
                 cluster = self.admin.list_topics(timeout=self.answer_seconds).cluster_id
             self._log_ids[topic_id] = f"{_spell(str(cluster))}.{topic_id}"
         return self._log_ids[topic_id]
-
-
-def missing(topic: str) -> UsageError:
-    """The error of a topic that is not there."""
-    try:
-        check_known(topic, 0)
-    except UsageError as error:
-        return UsageError(error.message, next_step=MAKE_TOPICS)
-    raise AssertionError(topic)
 
 
 def _secure(access: KafkaAccess) -> dict[str, Any]:

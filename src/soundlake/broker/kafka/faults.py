@@ -20,27 +20,23 @@ _AUTHORIZATION = {
     KafkaError.GROUP_AUTHORIZATION_FAILED,
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
-_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC, KafkaError._UNKNOWN_PARTITION}
+_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
+_MOVED = {
+    KafkaError._UNKNOWN_PARTITION,  # so says a client whose broker has just come back
+    KafkaError.LEADER_NOT_AVAILABLE,
+    KafkaError.NOT_LEADER_FOR_PARTITION,
+    KafkaError.FENCED_LEADER_EPOCH,
+    KafkaError.UNKNOWN_LEADER_EPOCH,
+}
 _PASSING = {
-    KafkaError._TRANSPORT,
-    KafkaError._ALL_BROKERS_DOWN,
-    KafkaError._RESOLVE,
-    KafkaError._TIMED_OUT,
-    KafkaError._TIMED_OUT_QUEUE,
-    KafkaError._WAIT_COORD,
-    KafkaError._MSG_TIMED_OUT,
     KafkaError.REQUEST_TIMED_OUT,
     KafkaError.COORDINATOR_LOAD_IN_PROGRESS,
     KafkaError.COORDINATOR_NOT_AVAILABLE,
     KafkaError.NOT_COORDINATOR,
-    KafkaError.LEADER_NOT_AVAILABLE,
-    KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.REPLICA_NOT_AVAILABLE,
     KafkaError.NOT_ENOUGH_REPLICAS,
     KafkaError.KAFKA_STORAGE_ERROR,
     KafkaError.OFFSET_NOT_AVAILABLE,
-    KafkaError.FENCED_LEADER_EPOCH,
-    KafkaError.UNKNOWN_LEADER_EPOCH,
     KafkaError.BROKER_NOT_AVAILABLE,
     KafkaError.NETWORK_EXCEPTION,
 }
@@ -49,6 +45,7 @@ STOPPING = _AUTHENTICATION | {KafkaError._SSL}
 """Errors of a connection that no waiting mends."""
 
 REFUSING = _AUTHORIZATION | _MISSING | {
+    KafkaError._UNKNOWN_PARTITION,
     KafkaError.MSG_SIZE_TOO_LARGE,
     KafkaError.RECORD_LIST_TOO_LARGE,
     KafkaError.INVALID_RECORD,
@@ -61,8 +58,12 @@ REFUSING = _AUTHORIZATION | _MISSING | {
 """Errors of a record by which the broker says that it has not taken it; after any other one it may be in the log."""
 
 
-def explain(error: KafkaError, access: KafkaAccess, doing: str) -> SoundlakeError:
-    """What an error means, while doing something, and what to do about it."""
+class LeaderMoved(Unavailable):
+    """Another broker leads the partition than the one asked, or none yet: who leads has to be asked anew."""
+
+
+def explain(error: KafkaError, access: KafkaAccess, doing: str, last_words: str) -> SoundlakeError:
+    """What an error means, while doing something, and what to do about it; `last_words` is what the connections said last."""
     code, where = error.code(), f"Kafka at {access.servers}"
     if code in _AUTHENTICATION:
         who = access.username or "a client without a name"
@@ -80,6 +81,8 @@ def explain(error: KafkaError, access: KafkaAccess, doing: str) -> SoundlakeErro
         return UsageError(f"{where} does not allow {access.username or 'us'} {doing}: {error.str()}", next_step="grant it in Kafka's ACLs")
     if code in _MISSING:
         return UsageError(f"{where}: {doing}: {error.str()}", next_step=MAKE_TOPICS)
-    if code in _PASSING or error.retriable():
-        return Unavailable(f"{where} does not answer now ({doing}: {error.str()})", next_step="see whether the broker runs, then go on")
+    if code < 0 or code in _PASSING | _MOVED or error.retriable():  # below zero: the client's own, the connection's state
+        reason = f"{error.str()}; {last_words}" if last_words else error.str()
+        kind = LeaderMoved if code in _MOVED else Unavailable
+        return kind(f"{where} does not answer now ({doing}: {reason})", next_step="see whether the broker runs, then go on")
     return Permanent(f"{where}: {doing}: {error.str()} ({error.name()})", next_step="see the broker's log")

@@ -10,9 +10,9 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
 from soundlake.broker.checks import MAX_RECORD_BYTES, check_partition_count
-from soundlake.broker.kafka.connection import Connection, TopicState
+from soundlake.broker.kafka.connection import REQUEST_SECONDS, Connection, TopicState
 from soundlake.contract import Topic
-from soundlake.errors import Permanent, UsageError
+from soundlake.errors import Permanent, TopicMissing
 
 FOREVER = -1
 """As retention: nothing is deleted for its age."""
@@ -60,7 +60,7 @@ class TopicKeeper:
         """The topic, if it is there."""
         try:
             return self._connection.describe(topic)
-        except UsageError:
+        except TopicMissing:
             return None
 
     def make(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
@@ -69,7 +69,7 @@ class TopicKeeper:
         new = [topic.name for topic in topics if self.find(topic.name) is None]
         if new:
             wanted = [NewTopic(name, plan.partitions, plan.replication, config=plan.configs) for name in new]
-            for name, future in self._connection.admin.create_topics(wanted, operation_timeout=self._connection.answer_seconds).items():
+            for name, future in self._connection.admin.create_topics(wanted, request_timeout=REQUEST_SECONDS).items():
                 self._make(name, future)
         return set(new)
 
@@ -83,7 +83,7 @@ class TopicKeeper:
     def verify(self, topics: Sequence[Topic], plan: TopicPlan, made: set[str]) -> list[TopicCheck]:
         """Each topic beside the plan."""
         resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics]
-        answers = self._connection.admin.describe_configs(resources, request_timeout=self._connection.answer_seconds)
+        answers = self._connection.admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
         reports = []
         for topic in topics:
             state = self._connection.describe(topic.name)
@@ -107,5 +107,5 @@ class TopicKeeper:
             if entries:
                 resources.append(ConfigResource(ResourceType.TOPIC, report.topic, incremental_configs=entries))
         if resources:
-            for resource, future in self._connection.admin.incremental_alter_configs(resources).items():
+            for resource, future in self._connection.admin.incremental_alter_configs(resources, request_timeout=REQUEST_SECONDS).items():
                 self._connection.ask(future, f"changing the settings of {resource.name}", topic=resource.name)

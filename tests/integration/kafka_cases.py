@@ -1,0 +1,115 @@
+"""Kafka for tests: brokers of a server, topics that are gone for sure, plays on their way, and a sink beside the test."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Self
+
+from confluent_kafka import KafkaException
+from confluent_kafka.admin import AdminClient
+
+from soundlake.broker.kafka import KafkaBroker
+from soundlake.contract import TOPICS
+from soundlake.contract.topics import DLQ, PLAYS
+from soundlake.errors import SoundlakeError
+from soundlake.lake import Lake
+from soundlake.settings import Address, KafkaAccess
+from soundlake.sink import Sink, SinkLimits
+
+LIMITS = SinkLimits(max_events=5_000, max_bytes=8 * 1024 * 1024, max_seconds=0.2)
+
+
+@contextmanager
+def open_kafka(access: KafkaAccess, **options: float) -> Iterator[KafkaBroker]:
+    """A broker, closed at the end."""
+    broker = KafkaBroker(access, **options)
+    try:
+        yield broker
+    finally:
+        broker.close()
+
+
+def delete_topics(access: KafkaAccess) -> None:
+    """Delete ours, and wait until the broker says so too: it knows a moment after the controller."""
+    admin = AdminClient({"bootstrap.servers": access.servers})
+    for _ in range(600):
+        ours = {topic.name for topic in (*TOPICS, DLQ)} & admin.list_topics(timeout=30).topics.keys()
+        if not ours:
+            return
+        for deleted in admin.delete_topics(sorted(ours)).values():
+            with suppress(KafkaException):  # deleted a moment ago, and still listed
+                deleted.result(30)
+        time.sleep(0.05)
+    raise AssertionError(ours)
+
+
+def make_plays(count: int, listeners: int = 20) -> tuple[list[bytes], list[bytes]]:
+    """Keys and values of good plays."""
+    played_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    names = [f"listener-{number % listeners}" for number in range(count)]
+    events = [{"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": name, "played_at": played_at} for name in names]
+    return [name.encode() for name in names], [json.dumps(event).encode() for event in events]
+
+
+def open_lake(folder: Path) -> Lake:
+    """A lake in a folder, with its tables."""
+    lake = Lake(Address(f"file://{folder}", "file", path=folder))
+    lake.ensure_tables()
+    return lake
+
+
+def stored_ids(lake: Lake) -> list[str]:
+    """The event_id of each play in bronze."""
+    return lake.read("plays", ["event_id"])["event_id"].to_pylist()
+
+
+def read_ids(values: list[bytes]) -> list[str]:
+    """The event_id of each record."""
+    return [json.loads(value)["event_id"] for value in values]
+
+
+class RunningSink:
+    """A sink of the plays on a thread; used in `with`, it is stopped at the end. What ended it stands in `error`."""
+
+    def __init__(self, access: KafkaAccess, lake: Lake, *, patience_seconds: float = 60.0) -> None:
+        self._access, self._lake, self._patience_seconds = access, lake, patience_seconds
+        self._stop = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="sink under test")
+        self.error: SoundlakeError | None = None
+
+    def __enter__(self) -> Self:
+        self._thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._stop.set()
+        self.join()
+
+    def join(self) -> None:
+        """Wait for its end."""
+        self._thread.join(90)
+        assert not self._thread.is_alive()
+
+    def await_ids(self, wanted: list[str]) -> None:
+        """Return when bronze holds these plays and no other, each once."""
+        for _ in range(900):
+            if len(found := stored_ids(self._lake)) >= len(wanted):
+                break
+            assert self.error is None, self.error
+            time.sleep(0.1)
+        assert sorted(found) == sorted(wanted)
+
+    def _run(self) -> None:
+        with open_kafka(self._access, answer_seconds=3.0) as broker:
+            sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS])
+            try:
+                sink.run(stop=self._stop, patience_seconds=self._patience_seconds)
+            except SoundlakeError as error:
+                self.error = error

@@ -1,0 +1,197 @@
+"""What goes wrong with Kafka, on a real broker: each has a clear message and the right end."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+
+import pytest
+from confluent_kafka import Producer
+from confluent_kafka.admin import AdminClient, NewTopic
+from pydantic import SecretStr
+from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids
+from tests.servers import KAFKA_PASSWORD, KAFKA_USER
+
+from soundlake.broker.kafka import TopicPlan
+from soundlake.contract.topics import DLQ, PLAYS, SKIPS
+from soundlake.errors import DataError, OffsetGap, SettingsError, TopicMissing, Unavailable
+from soundlake.settings import KafkaAccess
+from soundlake.sink import Sink, SinkLimits
+
+FOREVER = {"max_records": 1_000_000, "max_bytes": 1 << 30}
+
+
+@pytest.fixture
+def access(kafka_server):
+    access = KafkaAccess(kafka_server.server.address)
+    delete_topics(access)
+    return access
+
+
+@pytest.fixture
+def broker(access):
+    with open_kafka(access, answer_seconds=5.0) as broker:
+        broker.create_topics([PLAYS, DLQ], partitions=3)
+        yield broker
+
+
+def count_records(broker) -> int:
+    return sum(len(held) for held in broker.offsets(PLAYS.name).values())
+
+
+def test_a_wrong_password_stops_at_once_and_names_the_setting(kafka_server, access):
+    told = KafkaAccess(kafka_server.server.sasl_address, "SASL_PLAINTEXT", "PLAIN", KAFKA_USER, SecretStr("wrong"))
+    with open_kafka(told) as broker:
+        begun = time.monotonic()
+        with pytest.raises(SettingsError, match="does not let soundlake in") as caught:
+            broker.log_id(PLAYS.name)
+        assert time.monotonic() - begun < 8
+        assert "SOUNDLAKE_KAFKA_PASSWORD" in caught.value.next_step
+        assert "wrong" not in str(caught.value)
+    right = KafkaAccess(kafka_server.server.sasl_address, "SASL_PLAINTEXT", "PLAIN", KAFKA_USER, SecretStr(KAFKA_PASSWORD))
+    with open_kafka(right) as broker:
+        broker.create_topics([PLAYS], partitions=1)
+        assert broker.append(PLAYS.name, [b"ann"], [b"{}"]).acknowledged == 1
+        assert broker.fetch(PLAYS.name, 0, 0, **FOREVER).values.to_pylist() == [b"{}"]
+
+
+def test_a_broker_that_is_down_is_waited_for_and_what_could_not_be_sent_is_sent_once(kafka_server, broker, caplog):
+    broker.append(PLAYS.name, [b"ann"], [b"before"])
+    kafka_server.kill()
+    try:
+        time.sleep(6)  # longer than the broker object trusts what it last heard
+        with pytest.raises(Unavailable, match="Connection refused"):
+            broker.append(PLAYS.name, [b"ann"], [b"after"])
+        with pytest.raises(Unavailable):
+            broker.offsets(PLAYS.name)
+    finally:
+        kafka_server.start()
+    assert broker.append(PLAYS.name, [b"ann"], [b"after"]).acknowledged == 1
+    assert count_records(broker) == 2
+    refused = [record for record in caplog.records if record.name == "soundlake.kafka" and "Connection refused" in record.getMessage()]
+    assert 1 <= len(refused) <= 3
+    assert all(record.levelno >= logging.WARNING for record in refused)
+
+
+def test_a_broker_killed_amid_an_append_takes_every_record_once_after_its_restart(kafka_server, broker):
+    keys, values = make_plays(200_000)
+    broker.append(PLAYS.name, [b"ann"], [b"first"])
+    found = []
+    appending = threading.Thread(target=lambda: found.append(broker.append(PLAYS.name, keys, values)))
+    appending.start()
+    time.sleep(0.3)
+    kafka_server.kill()
+    kafka_server.start()
+    appending.join(120)
+    assert (found[0].acknowledged, found[0].failed, found[0].unsure) == (200_000, {}, {})
+    assert count_records(broker) == 200_001
+
+
+def test_what_is_given_up_on_is_unsure_and_stands_in_the_account(kafka_server, access, broker):
+    with open_kafka(access, delivery_seconds=4.0) as hasty:
+        assert hasty.append(PLAYS.name, [b"ann"], [b"first"]).acknowledged == 1
+        kafka_server.pause()
+        try:
+            delivery = hasty.append(PLAYS.name, [b"ann"] * 3, [b"1", b"2", b"2"])
+        finally:
+            kafka_server.resume()
+    assert (delivery.acknowledged, delivery.failed, sorted(delivery.unsure)) == (0, {}, [0, 1, 2])
+    assert count_records(broker) in (1, 4)
+
+
+def test_a_broker_that_is_held_or_killed_delays_the_sink_and_nothing_else(kafka_server, access, broker, tmp_path):
+    lake, (keys, values) = open_lake(tmp_path), make_plays(3_000)
+    with RunningSink(access, lake) as sink:
+        broker.append(PLAYS.name, keys[:1_000], values[:1_000])
+        sink.await_ids(read_ids(values[:1_000]))
+        kafka_server.pause()
+        time.sleep(7)  # past the broker's own session and the sink's requests
+        kafka_server.resume()
+        assert broker.append(PLAYS.name, keys[1_000:2_000], values[1_000:2_000]).acknowledged == 1_000
+        sink.await_ids(read_ids(values[:2_000]))
+        kafka_server.kill()
+        kafka_server.start()
+        assert broker.append(PLAYS.name, keys[2_000:], values[2_000:]).acknowledged == 1_000
+        sink.await_ids(read_ids(values))
+
+
+def test_a_missing_topic_is_named_and_stops_the_sink_one_that_vanishes_is_waited_for(access, broker, tmp_path):
+    lake, (keys, values) = open_lake(tmp_path), make_plays(100)
+    with pytest.raises(TopicMissing, match="no topic user_skips"):
+        Sink(broker, lake, SinkLimits(), topics=[SKIPS]).run(until_drained=True, patience_seconds=60)
+    with RunningSink(access, lake, patience_seconds=2) as sink:
+        broker.append(PLAYS.name, keys, values)
+        sink.await_ids(read_ids(values))
+        delete_topics(access)
+        sink.join()
+    assert isinstance(sink.error, TopicMissing)
+    assert sink.error.message == "there is no topic user_plays in this log: it has to be made first"
+    assert "soundlake topics create" in sink.error.next_step
+
+
+@pytest.mark.parametrize("length", [50, 2_000], ids=["shorter", "longer"])
+def test_a_topic_made_anew_under_the_sink_is_read_from_its_beginning(access, broker, tmp_path, length):
+    lake, (keys, values) = open_lake(tmp_path), make_plays(500 + length)
+    before = broker.log_id(PLAYS.name)
+    with RunningSink(access, lake) as sink:
+        broker.append(PLAYS.name, keys[:500], values[:500])
+        sink.await_ids(read_ids(values[:500]))
+        remake_topic(access)
+        with open_kafka(access) as another:
+            assert another.append(PLAYS.name, keys[500:], values[500:]).acknowledged == length
+            assert another.log_id(PLAYS.name) != before
+        sink.await_ids(read_ids(values))
+    assert sink.error is None
+    assert len(set(lake.read("plays", ["_broker"])["_broker"].to_pylist())) == 2
+
+
+def remake_topic(access: KafkaAccess) -> None:
+    """Delete the plays and make them anew at once, quicker than anybody looks."""
+    admin = AdminClient({"bootstrap.servers": access.servers})
+    admin.delete_topics([PLAYS.name])[PLAYS.name].result(30)
+    admin.create_topics([NewTopic(PLAYS.name, 3, config=TopicPlan(3).configs)])[PLAYS.name].result(30)
+
+
+def test_records_that_are_gone_stop_the_sink_with_the_gap(access, broker, tmp_path):
+    lake, (keys, values) = open_lake(tmp_path), make_plays(600, listeners=1)
+    sink = Sink(broker, lake, SinkLimits(), topics=[PLAYS])
+    broker.append(PLAYS.name, keys[:100], values[:100])
+    sink.run(until_drained=True)
+    broker.append(PLAYS.name, keys[100:], values[100:])
+    (partition,) = [number for number, held in broker.offsets(PLAYS.name).items() if len(held)]
+    broker.trim(PLAYS.name, {partition: 350})
+    with pytest.raises(OffsetGap) as caught:
+        sink.run(until_drained=True, patience_seconds=60)
+    assert (caught.value.expected, caught.value.first_available) == (100, 350)
+    assert len(stored_ids(lake)) == 100
+
+
+def test_records_that_the_topic_does_not_take_fail_with_the_reason_and_the_others_are_taken(access, broker):
+    plan = TopicPlan(1)
+    admin = AdminClient({"bootstrap.servers": access.servers})
+    narrow = NewTopic(SKIPS.name, 1, config=plan.configs | {"max.message.bytes": "2000"})
+    admin.create_topics([narrow])[SKIPS.name].result(30)
+    noise = b"".join(value for value in make_plays(40)[1])
+    delivery = broker.append(SKIPS.name, [b"ann"], [noise])
+    assert (delivery.acknowledged, list(delivery.failed)) == (0, [0])
+    assert "too large" in delivery.failed[0].lower()
+    assert broker.append(SKIPS.name, [b"ann"] * 2, [b"1", b"2"]).acknowledged == 2
+    (check,) = broker.ensure_topics([SKIPS], plan)
+    assert check.differences == {"max.message.bytes": ("2000", plan.configs["max.message.bytes"])}
+    (check,) = broker.ensure_topics([SKIPS], plan, repair=True)
+    assert (check.made, check.differences) == (False, {})
+    assert broker.append(SKIPS.name, [b"ann"], [noise]).acknowledged == 1
+
+
+def test_offsets_without_records_are_told_and_not_skipped(access, broker):
+    producer = Producer({"bootstrap.servers": access.servers, "transactional.id": "somebody else"})
+    producer.init_transactions(30)
+    producer.begin_transaction()
+    producer.produce(PLAYS.name, b"{}", partition=0)
+    producer.commit_transaction(30)
+    while broker.offsets(PLAYS.name)[0].end < 2:  # the record and the mark behind it
+        time.sleep(0.05)
+    assert broker.fetch(PLAYS.name, 0, 0, **FOREVER).values.to_pylist() == [b"{}"]
+    with pytest.raises(DataError, match="in transactions"):
+        broker.fetch(PLAYS.name, 0, 1, **FOREVER)
