@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import random
 import signal
 import subprocess
@@ -40,8 +41,8 @@ def start_driver(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def drain(folder: Path) -> str:
-    """Let a sink store the rest; what it said at its end."""
-    said, complaint = start_driver(folder).communicate(timeout=120)
+    """Let a sink store the rest, which may be much after a long campaign; what it said at its end."""
+    said, complaint = start_driver(folder).communicate(timeout=900)
     assert said.startswith("done"), said + complaint
     return said
 
@@ -83,11 +84,14 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> Truth:
 def assert_exactly_once(folder: Path, truth: Truth) -> None:
     """Both reckonings give zeros: our own, and the independent checker's where it is there."""
     assert len(truth.events) > 0
-    found = reckon(folder / "lake", truth)
+    lake = open_lake(folder)
+    root = lake.uri("plays").removesuffix("/bronze/plays")
+    found = reckon(root, lake.storage_options, truth)
     assert not any(found.values()), found
     if LAKE_CHECK.exists():
         good, broken = truth.write()
-        command = [sys.executable, str(LAKE_CHECK), "--lake", str(folder / "lake"), "--truth", str(good), "--broken", str(broken)]
-        check = subprocess.run(command, capture_output=True, text=True, check=False)
+        command = [sys.executable, str(LAKE_CHECK), "--lake", root, "--truth", str(good), "--broken", str(broken)]
+        environment = {**os.environ, **lake.storage_options}
+        check = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
         assert check.returncode == 0, check.stdout + check.stderr
         assert json.loads(check.stdout)["bronze_rows"] == len(truth.events)
