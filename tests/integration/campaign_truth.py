@@ -79,14 +79,14 @@ def _signature(event: dict[str, object]) -> str:
     return json.dumps([at.astimezone(UTC).isoformat(), *(event[name] for name in fields)])
 
 
-def reckon(lake: Path, truth: Truth) -> dict[str, int]:
+def reckon(lake: str, storage_options: dict[str, str], truth: Truth) -> dict[str, int]:
     """Offenders by kind; all zero when every acknowledged record is stored exactly once, unchanged, where it belongs."""
     stored: Counter[str] = Counter()
     places: Counter[tuple[object, ...]] = Counter()
     found = Counter(lost=0, invented=0, refused_lost=0, refused_invented=0, doubled=0, gaps=0, positions=0, misplaced=0, disordered=0)
     tables = {}
     for name, _ in TABLES.values():
-        tables[name] = DeltaTable(str(lake / "bronze" / name))
+        tables[name] = DeltaTable(f"{lake}/bronze/{name}", storage_options=storage_options)
         newest: dict[tuple[object, ...], tuple[int, int]] = {}
         for row in sorted(tables[name].to_pyarrow_table().to_pylist(), key=lambda row: (row["_batch"], row["_offset"])):
             stored[_signature(row)] += 1
@@ -97,7 +97,7 @@ def reckon(lake: Path, truth: Truth) -> dict[str, int]:
             found["disordered"] += row["_batch"] < batch or row["_offset"] <= offset
             newest[(row["_topic"], row["_partition"])] = (row["_batch"], row["_offset"])
     refused: Counter[str] = Counter()
-    for row in DeltaTable(str(lake / "bronze" / "rejected")).to_pyarrow_table().to_pylist():
+    for row in DeltaTable(f"{lake}/bronze/rejected", storage_options=storage_options).to_pyarrow_table().to_pylist():
         refused[hashlib.sha256(row["value"]).hexdigest()] += 1
         places[(row["_broker"], row["_topic"], row["_partition"], row["_offset"])] += 1
     wanted, broken = Counter(map(_signature, truth.events)), Counter(truth.broken)

@@ -8,6 +8,7 @@ Prints `ready` when it begins, `waiting` at the first passing of the point it wa
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import signal
 import sys
@@ -24,7 +25,11 @@ LIMITS = SinkLimits(max_events=400, max_bytes=1024 * 1024, max_seconds=0.1)
 
 
 def open_lake(folder: Path) -> Lake:
-    """The lake of a campaign."""
+    """The lake of a campaign: in its folder, or in the bucket that its file `bucket.json` names."""
+    bucket = folder / "bucket.json"
+    if bucket.exists():
+        found = json.loads(bucket.read_text())
+        return Lake(Address(found["uri"], "s3"), found["storage_options"])
     return Lake(Address(f"file://{folder}/lake", "file", path=folder / "lake"))
 
 
