@@ -120,7 +120,7 @@ def _summarize_window(begin: int, seconds: int, rows: list[dict[str, object]]) -
 def _rank_tracks(rows: list[dict[str, object]], now: datetime) -> tuple[TopTrack, ...]:
     begins = set(list_begins(now, MINUTE_SECONDS)[-TOP_MINUTES:])
     plays = [row for row in rows if row["is_listen"] and row["track_id"] and _find_window(row, MINUTE_SECONDS) in begins]
-    names = {str(row["track_id"]): (str(row["track_name"] or ""), str(row["artist_name"] or "")) for row in plays}
+    names = {str(row["track_id"]): (str(row["track_name"]), str(row["artist_name"] or "")) for row in plays if row["track_name"]}
     counts = Counter(str(row["track_id"]) for row in plays)
     return rank_tracks(counts, names)
 

@@ -55,7 +55,8 @@ for _, event in ipairs(events) do
             fields['device:' .. device] = (fields['device:' .. device] or 0) + 1
             fields['country:' .. country] = (fields['country:' .. country] or 0) + 1
             if track ~= '' then
-                tracks[track], names[track] = (tracks[track] or 0) + 1, name
+                tracks[track] = (tracks[track] or 0) + 1
+                if name ~= '' then names[track] = name end
             end
         end
     end
@@ -147,7 +148,7 @@ def open_redis_store(url: str) -> RedisLiveStore:
 
 def _pack(row: Mapping[str, Any]) -> list[object]:
     """One event as the script takes it; its names stay one text, which only readers open."""
-    name = msgspec.json.encode((row["track_name"] or "", row["artist_name"] or "")).decode()
+    name = msgspec.json.encode((row["track_name"], row["artist_name"] or "")).decode() if row["track_name"] else ""
     return [
         _shorten(row["event_id"]), COUNT_OF_TYPE[row["event_type"]], row["user_id"] or "", bool(row["is_listen"]),
         row["device_type"] or UNKNOWN, row["country"] or UNKNOWN, row["track_id"] or "", name,

@@ -1,0 +1,305 @@
+"""What the streaming job makes of records, on a local session; and that Spark and dbt judge the same hostile events alike."""
+
+from __future__ import annotations
+
+import json
+import uuid
+from collections.abc import Iterable
+from datetime import UTC, date, datetime, timedelta
+from functools import partial
+from pathlib import Path
+
+import duckdb
+import pyarrow as pa
+import pyarrow.compute as pc
+import pyarrow.parquet as pq
+import pytest
+from pyspark.sql import DataFrame, SparkSession
+from pyspark.sql.functions import expr
+from tests.servers import redis_server  # noqa: F401  # a fixture
+from tests.spark import spark, spark_jars  # noqa: F401  # fixtures
+
+from soundlake import wiring
+from soundlake.broker import Broker
+from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS, Rejection, encode_events, judge_record
+from soundlake.contract.measures import NORMAL_FORMS
+from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
+from soundlake.dashboard.live import BronzeLiveSource
+from soundlake.generator import GeneratorConfig, make_world
+from soundlake.generator.faults import Faults, disturb
+from soundlake.settings import Settings
+from soundlake.streaming.decoding import decode
+from soundlake.streaming.enriching import TRACK_DDL, enrich
+from soundlake.streaming.live import LiveWriter, choose_countable
+from soundlake.streaming.models import Road
+from soundlake.streaming.now_playing import decode_natively, enrich_now_playing
+from soundlake.streaming.processed import ProcessedWriter, process
+from soundlake.streaming.records import RECORD_DDL
+from soundlake.streaming.tables import TABLES, ensure_tables
+from soundlake.streaming.tracks import TrackDimension
+from soundlake.streaming.transforms import judge, normalize
+from soundlake.streaming.upkeep import Upkeep
+from soundlake.warehouse.extensions import provide_extensions
+from soundlake.warehouse.snapshot import open_snapshot
+
+NOW = datetime(2026, 11, 22, 16, tzinfo=UTC)
+EVENTS = 100_000
+EVERY_FAULT = Faults(duplicates=0.02, copies=0.01, late=0.05, disorder=0.1, odd=0.05, malformed=0.02, clock_skew=0.1)
+CHOSEN_BY_ORDER = ("produced_at", "quality_flags")
+"""What may differ between the copies of one event: which of them is kept is each engine's choice (a flag compares with produced_at)."""
+
+
+def make_value(**fields: object) -> bytes:
+    event = {"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ana", "played_at": "2026-11-22T15:30:00Z", "track_id": "t1",
+             "track_name": "Song", "artist_name": "Band", "duration_ms": 200_000, "ms_played": 100_000, "content_type": "track",
+             "source": "generator"}  # fmt: skip
+    return json.dumps({name: value for name, value in (event | fields).items() if value is not None}).encode()
+
+
+def make_records(spark: SparkSession, values: Iterable[bytes | None], topic: str = PLAYS.name) -> DataFrame:  # noqa: F811
+    rows = [(topic, 0, offset, NOW.replace(tzinfo=None), None, value) for offset, value in enumerate(values)]
+    return spark.createDataFrame(rows, RECORD_DDL).coalesce(1)
+
+
+def test_an_event_is_judged_as_it_came_and_then_normalized(spark):  # noqa: F811
+    values = [make_value(device_type=" Smartphone ", track_name="  نور  "), make_value(user_id=" ", duration_ms=0), b"{", None]
+    good, rejected, *broken = normalize(judge(decode(make_records(spark, values)))).orderBy("_offset").collect()
+    assert (good["reason"], good["device_type"], good["track_name"], good["quality_flags"]) == (None, "mobile", "نور", "device_known")
+    assert (rejected["reason"], rejected["is_decoded"]) == ("user_known", True)
+    assert [(row["reason"], row["is_decoded"]) for row in broken] == [("not_json", False), ("null_value", False)]
+
+
+def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(spark):  # noqa: F811
+    values = [
+        make_value(country="JP", session_id="s"),
+        make_value(country="US", duration_ms=None),
+        make_value(track_id="new", country="XX"),
+    ]
+    tracks = spark.createDataFrame([("t1", "song", 400_000, datetime(2020, 1, 1))], TRACK_DDL)  # noqa: DTZ001  # a session in UTC
+    japan, america, nowhere = enrich(judge(decode(make_records(spark, values))), tracks).orderBy("_offset").collect()
+    assert (japan["local_hour"], japan["is_local_hour_certain"], japan["completion"], japan["session_key"]) == (0, True, 0.5, "s")
+    assert (america["local_hour"], america["is_local_hour_certain"], america["completion"]) == (10, False, 0.25)
+    assert (nowhere["local_hour"], nowhere["song_key"], japan["song_key"]) == (None, None, "song")
+    assert america["session_key"] == f"ana/{int(datetime(2026, 11, 22, 15, 30, tzinfo=UTC).timestamp()) // 1800}"
+    assert japan["ended_at"].minute == 31
+    assert japan["played_date"] == date(2026, 11, 22)
+
+
+HOSTILE = {
+    "good": make_value(),
+    "upper case id": make_value(event_id=str(uuid.uuid4()).upper()),
+    "unknown fields": make_value(more={"a": [1, {"b": None}]}),
+    "a null": make_value()[:-1] + b',"album_name":null}',
+    "true": make_value(is_shuffle=True),
+    "a number for a truth value": make_value(is_shuffle=1),
+    "an integer with a point": make_value(duration_ms=1.0),
+    "an integer with an exponent": make_value().replace(b"200000", b"2e5"),
+    "an integer too large": make_value(duration_ms=2**63),
+    "the largest integer": make_value(duration_ms=2**63 - 1),
+    "a number for a text": make_value(track_name=5),
+    "a text for a number": make_value(duration_ms="5"),
+    "a field twice": make_value()[:-1] + b',"user_id":"z"}',
+    "another object behind": make_value() + b" " + make_value(),
+    "another object after a comma": make_value() + b"," + make_value(),
+    "a bracket behind": make_value() + b"]",
+    "a brace behind": make_value() + b"}",
+    "words behind": make_value() + b" end",
+    "blanks around": b" \n" + make_value() + b"\t ",
+    "a list": b"[" + make_value() + b"]",
+    "cut": make_value()[:60],
+    "empty": b"",
+    "no UTF-8": make_value().replace(b"Song", b"\xff"),
+    "NaN": make_value().replace(b"200000", b"NaN"),
+    "a comma too many": make_value()[:-1] + b",}",
+    "a byte order mark": b"\xef\xbb\xbf" + make_value(),
+    "a raw control character": make_value().replace(b"Song", b"So\x01ng"),
+    "half a surrogate pair": make_value().replace(b"Song", b"\\ud800"),
+    "too deep": make_value(more=json.loads("[" * 101 + "]" * 101)),
+    "the future": make_value(played_at="2026-11-24T00:00:00Z"),
+    "the past": make_value(played_at="1999-12-31T23:59:59Z"),
+    "no leap year": make_value(played_at="2025-02-29T00:00:00Z"),
+    "a leap day": make_value(played_at="2024-02-29T00:00:00Z"),
+    "another zone": make_value(played_at="2026-11-22T10:00:00.123456789+05:30"),
+    "no zone": make_value(played_at="2026-11-22T10:00:00"),
+    "second 60": make_value(played_at="2026-11-22T10:00:60Z"),
+    "a wrong moment of production": make_value(produced_at="soon"),
+    "no id": make_value(event_id=None),
+    "another type": make_value(event_type="skip"),
+}
+
+
+def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):  # noqa: F811
+    values = {name: value.replace(b'"play"', b'"now_playing"') for name, value in HOSTILE.items()}
+    records = make_records(spark, [value + b" " * place for place, value in enumerate(values.values())], NOW_PLAYING.name)
+    timed = records.withColumn("timestamp", expr("timestampadd(millisecond, offset, timestamp)"))
+    passed = {round(row["logged_at"].microsecond / 1_000) for row in decode_natively(timed).select("logged_at").collect()}
+    judged = {name: judge_record(NOW_PLAYING, value, int(NOW.timestamp() * 1_000)) for name, value in values.items()}
+    assert {name for place, name in enumerate(values) if place in passed} == {
+        name for name, found in judged.items() if not isinstance(found, Rejection)
+    }
+
+
+def test_now_playing_goes_out_normalized_with_where_in_the_track_the_listener_is(spark):  # noqa: F811
+    value = make_value(event_type="now_playing", position_ms=50_000, device_type="Computer", track_name=" Ääni ", country="DE")
+    (row,) = enrich_now_playing(make_records(spark, [value, b"{"], NOW_PLAYING.name)).collect()
+    told = json.loads(row["value"])
+    assert bytes(row["key"]) == b"ana"
+    assert (told["track_name"], told["device_type"], told["completion"], told["local_hour"]) == ("Ääni", "desktop", 0.25, 16)
+    assert (told["played_at"], told["logged_at"]) == ("2026-11-22T15:30:00.000000Z", "2026-11-22T16:00:00.000000Z")
+
+
+def publish(broker: Broker, events: pa.Table, broken: list[bytes]) -> None:
+    """Events to their topics as they are, and beside the plays what does not decode."""
+    for event_type, topic in LIVE_TOPIC_OF_TYPE.items():
+        chosen = events.filter(pc.equal(events["event_type"], event_type))
+        broker.append(topic.name, [user and user.encode() for user in chosen["user_id"].to_pylist()], encode_events(chosen))
+    broker.append(PLAYS.name, [None] * len(broken), broken)
+
+
+@pytest.fixture(scope="module")
+def hostile_log(tmp_path_factory) -> Settings:
+    """A home whose embedded log holds EVENTS events with every fault of the generator, and a few of our own, moved to bronze and built."""
+    settings = Settings(home=tmp_path_factory.mktemp("parity"), topic_partitions=2)
+    world = make_world(GeneratorConfig(listeners=150, days=30, seed=7, tracks=3_000).ending(date(2026, 11, 20)))
+    broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
+    sent = 0
+    for part in disturb((world.make_events(stretch) for stretch in world.list_stretches()), EVERY_FAULT, 7):
+        events = part.events.slice(0, EVENTS - sent)
+        sent += len(events)
+        publish(broker, events, part.broken)
+        if sent >= EVENTS:
+            break
+    assert sent == EVENTS
+    broker.append(PLAYS.name, [None] * len(HOSTILE), list(HOSTILE.values()))
+    untidy = [
+        make_value(track_name=" Song  of  two ", artist_name="\tBand ", device_type=word) for word in ("Smartphone", " TV ", "toaster")
+    ]
+    broker.append(PLAYS.name, [None] * 3, untidy)
+    wiring.build_sink(settings, broker, lake).run(until_drained=True)
+    with wiring.open_warehouse(settings, lake) as warehouse:
+        warehouse.transform()
+    write_records(settings)
+    return settings
+
+
+def write_records(settings: Settings) -> None:
+    """The log as files that Spark streams from."""
+    broker = wiring.open_broker(settings)
+    folder = settings.home / "records"
+    folder.mkdir()
+    for topic in TOPICS:
+        for partition, held in broker.offsets(topic.name).items():
+            offset = held.begin
+            while offset < held.end:
+                records = broker.fetch(topic.name, partition, offset, max_records=50_000, max_bytes=2**26)
+                table = pa.table(
+                    {
+                        "topic": pa.repeat(topic.name, len(records)), "partition": pa.array([partition] * len(records), pa.int32()),
+                        "offset": records.offsets, "timestamp": records.timestamps_ms.cast(pa.timestamp("ms", "UTC")),
+                        "key": records.keys, "value": records.values,
+                    }
+                )  # fmt: skip
+                pq.write_table(table, folder / f"{topic.name}-{partition}-{offset}.parquet")
+                offset = records.offsets[-1].as_py() + 1
+    broker.close()
+
+
+@pytest.fixture(scope="module")
+def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:  # noqa: F811
+    """What Spark and dbt made of the same log: `processed_<name>` and silver side by side, and what the sink rejected."""
+    home: Path = hostile_log.home
+    road = Road({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
+    ensure_tables(spark, road.processed)
+    rows = process(spark.readStream.schema(RECORD_DDL).parquet(f"file://{home}/records").coalesce(2), repeat_minutes=10)
+    writer = ProcessedWriter(road, TrackDimension(spark, f"{road.silver}/silver_tracks"), lambda: "stream/test", Upkeep(spark, road))
+    stream = rows.writeStream.foreachBatch(writer.write).option("checkpointLocation", road.checkpoint("processed"))
+    query = stream.trigger(availableNow=True).start()
+    query.awaitTermination()
+    snapshot = open_snapshot(home / "warehouse")
+    config = {"extension_directory": str(provide_extensions(home / "extensions")), "autoinstall_known_extensions": "false"}
+    with duckdb.connect(config=config) as connection:
+        connection.execute("load delta; set TimeZone = 'UTC'")
+        connection.execute(f"attach '{snapshot.path}' as built (read_only)")
+        for name in TABLES:
+            connection.execute(f"create view processed_{name} as from delta_scan('{home}/lake/processed/{name}')")
+        connection.execute(f"create view refused as from delta_scan('{home}/lake/bronze/rejected')")
+        yield connection
+
+
+@pytest.mark.parametrize("table", ["plays", "skips", "likes", "playlists"])
+def test_spark_and_dbt_hold_the_same_events_valid_and_give_them_the_same_values(both, table):
+    silver = f"built.silver.silver_{table}"
+    shared = [name for name, *_ in both.execute(f"describe {silver}").fetchall() if name in TABLES[table].columns]
+    compared = [name for name in shared if name not in CHOSEN_BY_ORDER and name not in ("source_ref", "song_key", "processed_at")]
+    forms = ", ".join(f"{NORMAL_FORMS[name]} as {name}" if name in NORMAL_FORMS else name for name in compared)
+    names = ", ".join(compared)
+    assert {"user_id", "played_at", "device_type", "track_name"} <= set(compared)
+    assert (
+        both.execute(f"select count(*), count(distinct event_id) from processed_{table}").fetchone()
+        == both.execute(f"select count(*), count(*) from {silver}").fetchone()
+    )
+    only_spark = both.execute(f"select {names} from processed_{table} except select {forms} from {silver}").fetchall()
+    only_dbt = both.execute(f"select {forms} from {silver} except select {names} from processed_{table}").fetchall()
+    assert (only_spark[:3], only_dbt[:3]) == ([], [])
+
+
+def test_spark_and_dbt_flag_alike_what_came_once(both):
+    differing = """
+        select spark.event_id, spark.quality_flags, dbt.quality_flags
+        from processed_plays as spark inner join built.silver.silver_plays as dbt using (event_id)
+        where spark.quality_flags <> dbt.quality_flags and spark.produced_at is not distinct from dbt.produced_at
+    """
+    assert both.execute(differing).fetchall() == []
+
+
+def test_spark_and_dbt_reject_the_same_events_for_the_same_reasons(both):
+    spark_says = "select event_id, reason from processed_quarantine where is_decoded"
+    dbt_says = "select event_id, rule from built.silver.silver_rejected"
+    assert both.execute(f"select count(*) from ({dbt_says})").fetchone()[0] > 100
+    assert both.execute(f"({spark_says} except {dbt_says}) union all ({dbt_says} except {spark_says})").fetchall() == []
+
+
+def test_spark_and_the_sink_refuse_the_same_records_for_the_same_reasons(both):
+    columns = "_topic, _partition, _offset, reason, detail, event_id, value"
+    spark_says = f"select {columns} from processed_quarantine where not is_decoded"
+    sink_says = f"select {columns} from refused"
+    assert both.execute(f"select count(distinct reason) from ({sink_says})").fetchone()[0] >= 8
+    assert both.execute(f"({spark_says} except all {sink_says}) union all ({sink_says} except all {spark_says})").fetchall() == []
+
+
+def test_every_fault_of_the_generator_was_in_it(both, hostile_log):
+    told = both.execute("select count(*), count(*) filter (where reason = 'bad_event_id') from refused").fetchone()
+    assert min(told) > 0
+    assert TOPIC_BY_NAME[PLAYS.name].table == "plays"
+    assert timedelta(days=1) < both.execute("select max(produced_at - played_at) from processed_plays").fetchone()[0]
+
+
+def move_to_now(events: pa.Table) -> pa.Table:
+    """Events of an evening long ago as if the last of them had been sent now."""
+    moment = pa.timestamp("us", "UTC")
+    late = pa.scalar(datetime.now(UTC), moment).cast(pa.int64()).as_py() - pc.max(events["produced_at"].cast(pa.int64())).as_py()
+    for name in ("played_at", "produced_at"):
+        moved = pc.add(events[name].cast(pa.int64()), late).cast(moment)
+        events = events.set_column(events.schema.get_field_index(name), events.schema.field(name), moved)
+    return events
+
+
+def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_server, tmp_path):  # noqa: F811
+    settings = Settings(home=tmp_path, topic_partitions=2)
+    broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
+    world = make_world(GeneratorConfig(listeners=3_000, days=1, seed=5, tracks=300).ending(date(2026, 11, 20)))
+    faults = Faults(duplicates=0.1, copies=0.05, disorder=0.1, odd=0.1, malformed=0.05, clock_skew=0.1)
+    part = next(disturb((world.make_events(stretch) for stretch in world.list_stretches()), faults, 5))
+    publish(broker, move_to_now(part.events.slice(len(part.events) - 4_000)), part.broken[:50])
+    wiring.build_sink(settings, broker, lake).run(until_drained=True)
+    write_records(settings)
+    store = partial(wiring.open_live_store, redis_server.server.url)
+    countable = choose_countable(spark.read.schema(RECORD_DDL).parquet(f"file://{tmp_path}/records"))
+    for batch in range(2):  # a batch that is done again changes nothing
+        LiveWriter(store).write(countable, batch)
+    now = datetime.now(UTC)
+    told, reckoned = store().read(now), BronzeLiveSource(lake.read).read(now)
+    assert told == reckoned
+    assert sum(minute.plays for minute in told.minutes) > 100
+    assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_acts for minute in told.minutes)
+    assert len(told.top_tracks) == 10
