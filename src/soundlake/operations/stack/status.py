@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from soundlake.errors import SoundlakeError
-from soundlake.operations.run_file import RunRecord, ServiceRecord, State, measure_memory, read_run
+from soundlake.operations.run_file import ServiceRecord, State, measure_memory, read_run
 
 
 @dataclass(frozen=True)
@@ -63,13 +63,13 @@ class Status:
 def look(home: Path, snapshot: str | None, probes: Mapping[str, Probe], now: datetime | None = None) -> Status:
     """Look once at what a supervisor wrote down, at its processes, and by the probes (service name → probe) at their work."""
     record = read_run(home)
+    if record is None:
+        return Status(home, is_up=False, snapshot=snapshot, services=(), notes=())
     notes: list[str] = []
-    services = () if record is None else tuple(_look_at(one, probes, notes, now or datetime.now(UTC)) for one in record.services)
-    return Status(home, _is_up(record), snapshot, services, tuple(notes))
-
-
-def _is_up(record: RunRecord | None) -> bool:
-    return record is not None and record.supervisor.find() is not None
+    is_up = record.supervisor.find() is not None
+    asked = probes if is_up else {}  # servers that are not there would only be waited for
+    services = tuple(_look_at(one, asked, notes, now or datetime.now(UTC)) for one in record.services)
+    return Status(home, is_up, snapshot, services, tuple(notes))
 
 
 def _look_at(record: ServiceRecord, probes: Mapping[str, Probe], notes: list[str], now: datetime) -> ServiceStatus:

@@ -1,0 +1,71 @@
+"""What servers are made of: libraries that are what the list says, secrets that only their owner reads, ports that are free."""
+
+from __future__ import annotations
+
+import hashlib
+import socket
+import stat
+
+import pytest
+
+from soundlake.errors import Unavailable
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, RedisServer, find_free_block
+from soundlake.operations.servers.jars import SPARK_JARS, find_missing, read_jars
+from soundlake.operations.servers.keys import read_or_make_key, write_private
+from soundlake.operations.servers.ports import check_free
+
+
+@pytest.mark.parametrize("listing", [KAFKA_JARS, SPARK_JARS], ids=["kafka", "spark"])
+def test_a_committed_list_names_each_jar_once_with_a_hash(listing):
+    jars = read_jars(listing)
+    assert len({jar.file_name for jar in jars}) == len(jars) > 40
+    assert all(len(bytes.fromhex(jar.sha256)) == 32 and jar.organisation and jar.version for jar in jars)
+
+
+def test_a_jar_with_other_bytes_counts_as_missing(tmp_path):
+    right, wrong = b"what was meant", b"something else"
+    listing = tmp_path / "jars.txt"
+    digest = hashlib.sha256(right).hexdigest()
+    listing.write_text(f"# remark\n{digest} org.example:one:1.0\n{digest} org.example:two:2.0\n{digest} org.example:three:3\n")
+    (tmp_path / "one-1.0.jar").write_bytes(right)
+    (tmp_path / "two-2.0.jar").write_bytes(wrong)
+    assert [jar.file_name for jar in find_missing(read_jars(listing), tmp_path)] == ["two-2.0.jar", "three-3.jar"]
+
+
+def test_a_secret_is_made_once_and_read_by_its_owner_alone(tmp_path):
+    path = tmp_path / "redis" / "password"
+    first = read_or_make_key(path)
+    assert read_or_make_key(path) == first
+    assert len(first) >= 40
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
+
+
+def test_a_file_that_others_could_read_is_replaced_by_a_private_one(tmp_path):
+    path = tmp_path / "settings.env"
+    path.write_text("old")
+    path.chmod(0o644)
+    write_private(path, "new")
+    assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
+
+
+def test_the_keys_of_a_store_outlive_its_object_and_differ_between_stores(tmp_path):
+    keys = ObjectStore(tmp_path / "one", 20_000).keys
+    assert ObjectStore(tmp_path / "one", 21_000).keys == keys
+    assert ObjectStore(tmp_path / "two", 20_000).keys != keys
+
+
+def test_a_password_is_not_shown_with_the_server(tmp_path):
+    redis, kafka = RedisServer(tmp_path, 20_000), KafkaServer(tmp_path, 20_000, tmp_path, users={"ana": "correct-horse"})
+    assert redis.password not in repr(redis)
+    assert "correct-horse" not in repr(kafka)
+
+
+def test_a_free_block_is_free_and_a_taken_port_of_it_is_named():
+    first = find_free_block()
+    check_free("redis", {"clients": first}, "SOUNDLAKE_REDIS_PORT")
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", first))
+        taken.listen()
+        with pytest.raises(Unavailable, match=rf"redis: port {first} \(clients\) on 127.0.0.1 is taken"):
+            check_free("redis", {"clients": first}, "SOUNDLAKE_REDIS_PORT")

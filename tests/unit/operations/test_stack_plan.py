@@ -1,0 +1,79 @@
+"""What the full stack is made of: local servers where no address is set, and nothing that contradicts them."""
+
+from __future__ import annotations
+
+import pytest
+
+from soundlake.errors import UsageError
+from soundlake.operations.stack import place_stack, plan_stack
+from soundlake.settings import HOME_SETTINGS, Settings, load_settings
+
+NO_ENV_FILE = {"_env_file": None}
+
+
+@pytest.fixture
+def make_settings(tmp_path):
+    def make(**chosen: object) -> Settings:
+        return Settings(**NO_ENV_FILE, **{"home": tmp_path, "broker": "", "lake": "", "cache": "", **chosen})
+
+    return make
+
+
+def names(things) -> list[str]:
+    return [thing.name for thing in things]
+
+
+def test_without_addresses_every_server_is_local_and_the_services_are_led_to_it(make_settings):
+    stack = plan_stack(make_settings(kafka_port=19092), ())
+    assert names(stack.servers) == ["kafka", "object-store", "redis"]
+    assert stack.settings.broker == "kafka://127.0.0.1:19092"
+    assert stack.settings.lake_address.scheme == "s3"
+    assert stack.settings.storage_options["AWS_ALLOW_HTTP"] == "true"
+    assert stack.settings.cache_address.scheme == "redis"
+
+
+@pytest.mark.parametrize(
+    ("chosen", "server", "setting"),
+    [
+        ({"broker": "kafka://pkc-1.eu.confluent.cloud:9092"}, "kafka", "SOUNDLAKE_BROKER"),
+        ({"lake": "s3://my-own-bucket"}, "object-store", "SOUNDLAKE_LAKE"),
+        ({"lake": "gs://my-own-bucket"}, "object-store", "AWS_ACCESS_KEY_ID"),
+        ({"cache": "rediss://:secret@redis.example.com:6380/0"}, "redis", "SOUNDLAKE_CACHE"),
+    ],
+    ids=["Confluent Cloud", "S3", "GCS", "Redis Cloud"],
+)
+def test_the_address_of_a_real_service_replaces_the_local_server(make_settings, chosen, server, setting):
+    stack = plan_stack(make_settings(**chosen), ())
+    assert server not in names(stack.servers)
+    assert setting not in stack.local_settings
+
+
+def test_the_stack_lives_below_home_and_a_second_look_stays_there(make_settings, tmp_path):
+    placed = place_stack(make_settings())
+    assert placed.home == tmp_path / "stack"
+    assert place_stack(placed).home == placed.home
+
+
+def test_what_local_servers_decide_reaches_services_by_a_file_and_not_by_their_environment(make_settings, monkeypatch):
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-another-store")
+    stack = plan_stack(make_settings(), ())
+    assert not stack.local_settings.keys() & stack.environment.keys()
+    (stack.home / HOME_SETTINGS).write_text("".join(f"{name}={value}\n" for name, value in stack.local_settings.items()))
+    monkeypatch.delenv("AWS_ACCESS_KEY_ID")
+    found = load_settings(home=stack.home)
+    assert (found.broker, found.lake, found.storage_options) == (stack.settings.broker, stack.settings.lake, stack.settings.storage_options)
+    assert found.cache_address == stack.settings.cache_address
+
+
+def test_the_environment_wins_over_the_file_of_a_home(tmp_path, monkeypatch):
+    (tmp_path / HOME_SETTINGS).write_text("SOUNDLAKE_REDIS_PORT=7001\nSOUNDLAKE_DASHBOARD_PORT=7002\n")
+    monkeypatch.setenv("SOUNDLAKE_REDIS_PORT", "7003")
+    found = load_settings(home=tmp_path)
+    assert (found.redis_port, found.dashboard_port) == (7003, 7002)
+    assert load_settings(with_home=False, home=tmp_path).dashboard_port == 8501
+
+
+def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):
+    assert "generator" not in names(plan_stack(make_settings(), (), ["generator"]).services)
+    with pytest.raises(UsageError, match=r"--without genrator: no such service\n→ the services are sink, "):
+        plan_stack(make_settings(), (), ["genrator"])
