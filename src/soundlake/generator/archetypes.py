@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from soundlake.generator.randomness import Floats, Keys, combine, draw_normal, draw_normals
+from soundlake.generator.randomness import Floats, Keys, combine, draw, draw_normal, draw_normals
 
 MOMENTS = ("morning", "work", "way home", "evening", "night")
 _MOMENT_HOURS = np.array([3.5, 7.5, 13.0, 15.5, 19.5])
@@ -13,20 +13,20 @@ _MOMENT_WIDTHS = np.array([1.3, 3.2, 1.6, 2.6, 2.0])
 
 ARCHETYPES = ("loyal", "explorer", "background", "commuter", "party", "child", "occasional")
 _PRIOR = np.array([0.2, 0.0, 0.0, 0.0, -0.3, -0.5, 1.3])
-_SPREAD = 2.2
+_SPREAD = 1.9
 """How pure mixtures are: the standard deviation of the logarithm of the shares."""
 
 TRAITS: dict[str, tuple[tuple[float, ...], float]] = {
     # trait: what it is for each archetype, and how far single listeners stray from their mixture (a standard deviation)
     "sittings a day, log": ((2.27, 2.37, 1.97, 2.47, 1.47, 2.07, 0.42), 0.75),
-    "plays a sitting, log": ((1.95, 1.95, 2.5, 1.7, 2.4, 1.6, -0.9), 0.45),
-    "plays a sitting, spread": ((1.15, 1.1, 1.0, 0.8, 1.1, 1.1, 0.8), 0.2),
-    "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 1.1),
-    "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.9),
-    "concentration, log": ((0.5, -2.2, -1.2, -0.7, -1.1, 0.0, -2.0), 0.9),
+    "plays a sitting, log": ((1.95, 1.95, 2.5, 1.7, 2.4, 1.6, -0.9), 0.35),
+    "plays a sitting, spread": ((1.2, 1.15, 1.1, 1.0, 1.15, 1.2, 0.8), 0.15),
+    "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 0.9),
+    "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.7),
+    "concentration, log": ((0.5, -2.4, -1.3, -0.8, -1.2, 0.0, -2.4), 0.8),
     "library, log": ((4.4, 7.4, 6.0, 5.5, 5.8, 4.6, 7.0), 0.7),
-    "switching, logit": ((-3.2, -2.4, -3.6, -2.7, -2.0, -2.2, -2.2), 0.7),
-    "pauses, logit": ((-2.3, -2.2, -2.8, -2.1, -2.4, -1.9, 1.4), 0.8),
+    "switching, logit": ((-3.2, -2.4, -3.6, -2.7, -2.0, -2.2, -2.2), 0.6),
+    "pauses, logit": ((-2.3, -2.2, -2.8, -2.1, -2.4, -1.9, 1.4), 0.7),
     "pause, log seconds": ((4.4, 4.3, 4.6, 4.2, 4.2, 4.6, 6.1), 0.5),
     "weekend, log": ((0.0, 0.1, -0.5, -0.7, 1.0, 0.5, 0.2), 0.3),
     "shuffle, logit": ((-0.3, -1.0, 0.6, 0.3, 0.8, -0.5, 0.0), 1.6),
@@ -91,7 +91,7 @@ def draw_trait(key: Keys, mixture: Floats, trait: str) -> Floats:
 
 def reach_contexts(key: Keys, mixture: Floats) -> Floats:
     """Cumulated shares of the contexts for each listener."""
-    return _reach(key, mixture, _CONTEXT_WEIGHTS, "contexts", 0.8)
+    return _reach(key, mixture, _CONTEXT_WEIGHTS, "contexts", 0.7)
 
 
 def reach_devices(key: Keys, mixture: Floats) -> Floats:
@@ -101,14 +101,15 @@ def reach_devices(key: Keys, mixture: Floats) -> Floats:
 
 def reach_hours(key: Keys, mixture: Floats) -> Floats:
     """Cumulated shares of the 24 hours from 4 o'clock on: [listener, workday or weekend, hour]."""
-    shift = 0.9 * draw_normal(key, "hour shift")
+    shift = 0.8 * draw_normal(key, "hour shift")
     hours = np.arange(24) + 0.5
     distance = hours[None, None, :] - _MOMENT_HOURS[None, :, None] - shift[:, None, None]
-    bumps = np.exp(-0.5 * (distance / _MOMENT_WIDTHS[None, :, None]) ** 2)
-    own = np.exp(0.9 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
+    width = (0.65 + 0.6 * draw(key, "regularity"))[:, None, None] * _MOMENT_WIDTHS[None, :, None]
+    bumps = np.exp(-0.5 * (distance / width) ** 2)
+    own = np.exp(0.7 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
     weights = own * combine(mixture, list(_MOMENT_WEIGHTS))[:, None, :]
     parts = list(bumps.transpose(1, 0, 2))
-    floor = np.exp(-3.5 + 1.0 * draw_normal(key, "wakefulness"))[:, None, None]
+    floor = np.exp(-3.8 + 1.0 * draw_normal(key, "wakefulness"))[:, None, None]
     shares = np.stack([combine(weights[:, kind], parts) for kind in range(2)], axis=1) + floor
     reach = np.cumsum(shares, axis=2)
     return np.asarray(reach / reach[:, :, -1:])

@@ -11,22 +11,25 @@ from numpy.typing import NDArray
 from soundlake.generator.archetypes import CONTEXTS
 from soundlake.generator.library import choose_interest, discover_artists, find_artists, find_favourites, measure_drift
 from soundlake.generator.listeners import Listeners, Scene
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_normal, draw_pair, draw_rank, root_key
-from soundlake.generator.sittings import Sittings
+from soundlake.generator.playlists import choose_playlists, find_days_made, find_newest
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, draw_rank, root_key
+from soundlake.generator.sittings import Sittings, draw_lengths
 
 COLLECTION, ALBUM, PLAYLIST, RADIO, SEARCH, REPEAT, EDITORIAL = range(len(CONTEXTS))
 EDITORIAL_LISTS, EDITORIAL_LENGTH = 3, 50
-_LONGEST_SITTING = 250
 _FROM_THE_START_SHARE = 0.7
 """Albums that are begun with their first track."""
-_BINGE_SHARE, _BINGE_DAYS = 0.5, 10
-"""How often a listener turns to an artist's new album instead of the one in mind, and for how many days it is new."""
+_BINGE_SHARE, _BINGE_DAYS = 0.9, 14
+"""How often a listener turns to an artist's new album on its first day instead of the one in mind, and when that is over."""
 _WEEK = 7
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Columns of the plays that are queued in sittings; `listener` and `position` are the row in the block and the place in the sitting."""
+    """Columns of the plays that are queued in sittings; `listener` and `position` are the row in the block and the place in the sitting.
+
+    `newest_list` is the number of the listener's newest playlist; where `makes_list`, it is made just then.
+    """
 
     sitting: Ints
     listener: Ints
@@ -38,6 +41,8 @@ class Queue:
     is_shuffle: NDArray[np.bool_]
     track: Ints
     familiarity: Floats
+    newest_list: Ints
+    makes_list: NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -58,14 +63,18 @@ def fill_queue(scene: Scene, sittings: Sittings) -> Queue:
     key = child_keys(sittings.key[sitting], "play", position)
     runs = _cut_runs(scene.listeners, rows, position, key)
     track, number, familiarity = _Chooser(scene, rows, sittings.day[sitting], key, runs).choose_tracks()
-    return Queue(sitting, rows, position, key, runs.starts, runs.context, number, runs.is_shuffle, track, familiarity)
+    newest = find_newest(scene.listeners, sittings.listener, sittings.day)
+    makes = sittings.opens_day & (find_days_made(scene.listeners, sittings.listener, newest) == sittings.day)
+    return Queue(
+        sitting, rows, position, key, runs.starts, runs.context, number, runs.is_shuffle, track, familiarity, newest[sitting],
+        makes[sitting] & (position == 0),
+    )  # fmt: skip
 
 
 def _count_plays(listeners: Listeners, sittings: Sittings) -> tuple[Ints, Ints]:
     """How many plays are queued: for each of them its sitting and its place there."""
     rows = sittings.listener
-    wanted = np.exp(listeners.plays_mu[rows] + listeners.plays_sigma[rows] * draw_normal(sittings.key, "length"))
-    count = np.ceil(wanted).clip(1, _LONGEST_SITTING).astype(np.int64)
+    count = draw_lengths(listeners, rows, sittings.key)
     sitting = np.repeat(np.arange(len(rows)), count)
     return sitting, np.arange(len(sitting)) - np.repeat(np.cumsum(count) - count, count)
 
@@ -115,10 +124,10 @@ class _Chooser:
             track[at], number[at], familiarity[at] = way(at)
         return track, number, familiarity
 
-    def _pick_known(self, at: Ints, key: Keys, days: Ints) -> _Known:
-        """A favourite out of the library for each key."""
+    def _pick_known(self, at: Ints, key: Keys, days: Ints, artist_key: Keys | None = None) -> _Known:
+        """A favourite out of the library for each key; whose it is may have a key of its own."""
         rows, listeners = self._rows[at], self._listeners
-        slot = draw_rank(key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
+        slot = draw_rank(key if artist_key is None else artist_key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
         artist = find_artists(self._scene, rows, slot, days)
         rank = np.floor(-np.log(1 - draw(key, "favourite")) * listeners.favourites_reach[rows]).astype(np.int64)
         track = find_favourites(self._scene, rows, artist, rank, days)
@@ -131,8 +140,11 @@ class _Chooser:
         return self._pick_known(opener, self._runs.key[opener], self._days[opener]).take(run)
 
     def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        known = self._pick_known(at, self._key[at], self._days[at])
-        return known.track, self._listeners.number[self._rows[at]], known.familiarity
+        """Their own songs as they come, or for a while one artist's."""
+        rows, key, run_key = self._rows[at], self._key[at], self._runs.key[at]
+        has_theme = draw(run_key, "theme") < self._listeners.theme_share[rows]
+        known = self._pick_known(at, key, self._days[at], np.where(has_theme, run_key, key))
+        return known.track, self._listeners.number[rows], known.familiarity
 
     def _from_one(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         known = self._pick_once_a_run(at)
@@ -154,21 +166,21 @@ class _Chooser:
         catalogue, days = self._catalogue, self._days[at]
         newest = catalogue.find_newest_albums(known.artist, days)
         age = days - catalogue.album_release_day[newest]
-        turns = (age >= 0) & (age < _BINGE_DAYS) & (draw(self._runs.key[at], "binge") < _BINGE_SHARE)
+        turns = (age >= 0) & (draw(self._runs.key[at], "binge") < _BINGE_SHARE * (1 - age / _BINGE_DAYS))
         return np.where(turns, catalogue.track_first_of_album[newest], known.track)
 
     def _from_playlist(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """One of the listener's own playlists, walked in order or shuffled; each entry was chosen once, when the list was made."""
         rows, run_key = self._rows[at], self._runs.key[at]
         which, start = draw_pair(run_key, "playlist")
-        number = np.floor(self._listeners.playlists[rows] * which**2).astype(np.int64)
+        number = choose_playlists(self._listeners, rows, find_newest(self._listeners, rows, self._days[at]), which)
         playlist = child_keys(self._listeners.key[rows], "playlist", number)
         length = np.floor(12 + 80 * draw(playlist, "length") ** 2).astype(np.int64)
         shuffled = np.floor(draw(self._key[at], "entry") * length).astype(np.int64)
         entry = np.where(
             self._runs.is_shuffle[at], shuffled, (np.floor(start**1.3 * length).astype(np.int64) + self._runs.step[at]) % length
         )
-        known = self._pick_known(at, child_keys(playlist, "entry", entry), np.full(len(at), 0))
+        known = self._pick_known(at, child_keys(playlist, "entry", entry), find_days_made(self._listeners, rows, number))
         return known.track, number, 0.2 + 0.8 * known.familiarity
 
     def _from_radio(self, at: Ints) -> tuple[Ints, Ints, Floats]:

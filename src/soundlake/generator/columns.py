@@ -29,7 +29,7 @@ _KEY_BITS = np.uint64(24)  # of the key, below the moment: events sent in the sa
 """Kinds of rows: 0 is the play, the acts follow from 1 on."""
 
 CONTEXT_KINDS = tuple("album" if context == "repeat" else context for context in CONTEXTS)
-_PLAYLISTS_A_LISTENER = 100
+_PLAYLISTS_A_LISTENER = 10_000
 
 _HEX_QUADS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16)).encode(), np.uint32)
 """The four hexadecimal digits of each number of 16 bits, their bytes as one number."""

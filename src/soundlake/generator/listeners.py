@@ -43,6 +43,7 @@ class Listeners:
     library_size: Floats
     favourites_reach: Floats
     wander_share: Floats
+    theme_share: Floats
     obscure_share: Floats
     away_share: Floats
     idol: Ints
@@ -82,6 +83,8 @@ class Listeners:
     unknown_share: Floats
     like_share: Floats
     playlists: Floats
+    list_days: Floats
+    list_phase: Floats
     joins: Floats
     leaves: Floats
 
@@ -129,15 +132,16 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         idol=draw_idols(catalogue, key, clusters[:, 0, 0]),
         devotion=draw_devotion(key),
         obscure_share=0.9 * draw(key, "obscure"),
-        away_share=0.02 + 0.4 * draw(key, "away") ** 4,
+        away_share=0.02 + 0.5 * draw(key, "away") ** 3.5,
         wander_share=0.7 * draw(key, "wander") ** 1.5,
+        theme_share=0.8 * draw(key, "themes") ** 2,
         sittings_per_day=np.exp(trait("sittings a day, log")).clip(0.05, 7),
         mood_spread=0.3 + 0.7 * draw(key, "mood spread"),
         phase_spread=0.7 * draw(key, "phase spread"),
         season_strength=0.35 * draw(key, "season strength") ** 1.5,
         season_phase=draw(key, "season phase"),
         soon_share=0.1 + 0.85 * draw(key, "soon share"),
-        soon_hours=0.3 + 2.7 * draw(key, "soon hours") ** 1.5,
+        soon_hours=0.1 + 2.9 * draw(key, "soon hours") ** 2.2,
         weekend_factor=np.exp(trait("weekend, log")),
         hour_reach=reach_hours(key, mixture),
         plays_mu=trait("plays a sitting, log"),
@@ -159,14 +163,16 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         shuffle_share=_squash(trait("shuffle, logit") + 1.0 * is_free),
         private_share=0.03 * draw(key, "private") ** 4,
         offline_share=np.where(is_free, 0.0, 0.25 * draw(key, "offline") ** 4),
-        overlap_share=0.01 + 0.15 * mixture[:, 5],
+        overlap_share=0.04 + 0.3 * mixture[:, 5],
         stop_share=0.2 + 0.75 * draw(key, "stops"),
         barely_share=0.45 * draw(key, "stops at once") ** 1.5,
         logout_share=0.9 * draw(key, "logout") ** 1.5,
         unknown_share=0.09 * draw(key, "unknown ends") ** 3,
-        like_share=np.exp(trait("likes, log")).clip(0, 0.3),
+        like_share=np.exp(trait("likes, log")).clip(0, 0.2),
         joins=np.where(draw(key, "newcomer") < _NEWCOMER_SHARE, draw(key, "joins"), -np.inf),
         leaves=np.where(draw(key, "leaver") < _LEAVER_SHARE, draw(key, "leaves"), np.inf),
+        list_days=30.0 + 370.0 * draw(key, "list days") ** 1.5,
+        list_phase=draw(key, "list phase"),
         playlists=np.floor(1 + 12 * draw(key, "playlists") ** 2),
     )
 

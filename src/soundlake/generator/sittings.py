@@ -15,6 +15,7 @@ DAY_MS, HOUR_MS = 86_400_000, 3_600_000
 _DAWN_HOURS = 4
 _TYPICAL_DELAY_MS, LONGEST_DELAY_MS = 4 * HOUR_MS, 72 * HOUR_MS
 _MOST_A_DAY = 14
+_LONGEST_SITTING, _TYPICAL_PLAY_MS = 250, 195_000
 _PHASE_DAYS = 23
 """How long a listener hears more, or less, than usual before that changes."""
 _THURSDAY, _SATURDAY = 3, 5  # days since Monday; 1970-01-01 was a Thursday
@@ -24,11 +25,14 @@ _THURSDAY, _SATURDAY = 3, 5  # days since Monday; 1970-01-01 was a Thursday
 class Sittings:
     """Columns of sittings: row of the listener in its block, local day, key, first and last moment possible (UTC, epoch ms).
 
+    `opens_day` is true of the first sitting of its local day.
+
     Nothing of a sitting is sent before `delivered_ms`, the moment at which a device that was offline is back.
     """
 
     listener: Ints
     day: Ints
+    opens_day: NDArray[np.bool_]
     key: Keys
     start_ms: Ints
     latest_ms: Ints
@@ -60,9 +64,11 @@ def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int, era: tuple[
     start_ms = wall_ms - _find_offset(offsets, listeners.place[row], wall_ms, first_day)
     dawn = (day + 1) * DAY_MS + _DAWN_HOURS * HOUR_MS
     latest_ms = dawn - _find_offset(offsets, listeners.place[row], dawn, first_day)
-    is_followed = np.append(of_day[1:] == of_day[:-1], False) if len(of_day) else np.zeros(0, bool)
     overlaps = draw(sitting_key, "overlap") < listeners.overlap_share[row]  # a second device, or another person on the account
-    latest_ms = np.where(is_followed & ~overlaps, np.append(start_ms[1:], 0), latest_ms)
+    overlaps &= ~np.append(False, overlaps)[: len(overlaps)]
+    is_followed, latest_ms = _end_before(of_day, start_ms, latest_ms, overlaps)
+    opens_day = ~np.append(False, is_followed)[: len(of_day)]
+    device = _choose_devices(listeners, row, sitting_key, np.append(False, overlaps & is_followed)[: len(of_day)])
     kept = (start_ms >= from_ms) & (start_ms < until_ms)
     kept &= _is_there(listeners, row, start_ms, era)
     row, key = row[kept], sitting_key[kept]
@@ -70,14 +76,35 @@ def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int, era: tuple[
     return Sittings(
         listener=row,
         day=day[kept],
+        opens_day=opens_day[kept],
         key=key,
         start_ms=start_ms[kept],
         latest_ms=latest_ms[kept],
-        device=choose(listeners.device_reach[row], draw(key, "device")),
+        device=device[kept],
         is_private=draw(key, "private") < listeners.private_share[row],
         is_offline=is_offline,
         delivered_ms=start_ms[kept] + np.where(is_offline, _draw_delays(key), 0),
     )
+
+
+def draw_lengths(listeners: Listeners, rows: Ints, keys: Keys) -> Ints:
+    """How many plays are wanted in the sittings of those listeners and keys."""
+    wanted = np.exp(listeners.plays_mu[rows] + listeners.plays_sigma[rows] * draw_normal(keys, "length"))
+    return np.asarray(np.ceil(wanted).clip(1, _LONGEST_SITTING).astype(np.int64))
+
+
+def _end_before(of_day: Ints, start_ms: Ints, latest_ms: Ints, overlaps: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
+    """Whether another sitting follows on the same day, and when each has to end: before the next one, or before the one after that."""
+    followed = [np.append(of_day[ahead:] == of_day[: len(of_day) - ahead], np.zeros(min(ahead, len(of_day)), bool)) for ahead in (1, 2)]
+    begins = [np.append(start_ms[ahead:], np.zeros(min(ahead, len(of_day)), np.int64)) for ahead in (1, 2)]
+    return followed[0], np.select([followed[0] & ~overlaps, followed[1]], begins, latest_ms)
+
+
+def _choose_devices(listeners: Listeners, row: Ints, key: Keys, is_second: NDArray[np.bool_]) -> Ints:
+    """The device of each sitting; while another one plays, never the same."""
+    device = choose(listeners.device_reach[row], draw(key, "device"))
+    is_taken = is_second & (device == np.append(-1, device[:-1])) if len(device) else is_second
+    return np.where(is_taken, (device + 1) % listeners.device_reach.shape[1], device)
 
 
 def _is_there(listeners: Listeners, row: Ints, start_ms: Ints, era: tuple[int, int]) -> NDArray[np.bool_]:
@@ -131,8 +158,9 @@ def _draw_wall_clock(listeners: Listeners, row: Ints, day: Ints, key: Keys, numb
     wall_ms = day * DAY_MS + (hour + _DAWN_HOURS) * HOUR_MS + (draw(key, "minute") * HOUR_MS).astype(np.int64)
     soon, gap = draw_pair(key, "soon")
     follows = (number > 0) & (soon < listeners.soon_share[row])
-    later = np.append(0, wall_ms[:-1]) + HOUR_MS // 2 + (gap**2 * listeners.soon_hours[row] * HOUR_MS).astype(np.int64)
-    return np.where(follows, np.minimum(later, (day + 1) * DAY_MS + (_DAWN_HOURS - 1) * HOUR_MS), wall_ms).astype(np.int64)
+    over_ms = wall_ms + draw_lengths(listeners, row, key) * _TYPICAL_PLAY_MS
+    later = np.append(0, over_ms[:-1]) + HOUR_MS // 2 + (gap**2 * listeners.soon_hours[row] * HOUR_MS).astype(np.int64)
+    return np.where(follows & (later < (day + 1) * DAY_MS + (_DAWN_HOURS - 1) * HOUR_MS), later, wall_ms).astype(np.int64)
 
 
 def _find_offset(offsets: Ints, place: Ints, wall_ms: Ints, first_day: int) -> Ints:

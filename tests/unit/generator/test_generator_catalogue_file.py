@@ -43,7 +43,7 @@ def test_a_file_is_read_under_its_usual_names_and_each_track_once(write, name):
 
 
 def test_events_carry_the_ids_of_the_file(write):
-    config = GeneratorConfig(listeners=5, days=4, catalog=write())
+    config = GeneratorConfig(listeners=20, days=4, catalog=write())
     ids = {identity for table in generate_events(config) for identity in table["track_id"].drop_null().to_pylist()}
     assert ids == {"a1", "a2", "b1"}
 
