@@ -107,7 +107,7 @@ class RunningSink:
         assert sorted(found) == sorted(wanted)
 
     def _run(self) -> None:
-        with open_kafka(self._access, answer_seconds=3.0) as broker:
+        with open_kafka(self._access, answer_seconds=5.0) as broker:
             sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS])
             try:
                 sink.run(stop=self._stop, patience_seconds=self._patience_seconds)

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from datetime import datetime
+from time import monotonic
 
 import numpy as np
 import pyarrow as pa
@@ -18,13 +19,24 @@ from soundlake.errors import SoundlakeError
 _CHUNK_ROWS = 10_000  # encoded at a time, so that memory is flat; one transaction of the embedded log, so that a retry is all or nothing
 
 
+Observe = Callable[[PublishAccount, float], None]
+"""Hears the account of each table that was published, and the seconds that it took."""
+
+
+def ignore_account(_account: PublishAccount, _seconds: float) -> None:
+    """For those who do not want to know."""
+
+
 class Publisher:
     """Publishes tables of events and raw records to a broker; not for several threads."""
 
-    def __init__(self, broker: Broker, clock: Clock = read_utc_now, *, backoff: Backoff | None = None) -> None:
+    def __init__(
+        self, broker: Broker, clock: Clock = read_utc_now, *, backoff: Backoff | None = None, observe: Observe = ignore_account
+    ) -> None:
         self._broker = broker
         self._clock = clock
         self._backoff = backoff or Backoff()
+        self._observe = observe
 
     def publish(self, events: pa.Table, *, topic: Topic | None = None) -> PublishAccount:
         """Publish each row to the topic, or to the live topic of its event_type, keyed by user_id; sets `produced_at`.
@@ -32,13 +44,10 @@ class Publisher:
         The table has any of the contract's columns (ValueError for another one). Rows that cannot be published, and all that
         are left when the log stays unavailable, stand in the account as failed. Nothing is sent again that may be in the log.
         """
-        book = AccountBook(len(events))
-        try:
-            for start in range(0, len(events), _CHUNK_ROWS):
-                self._publish_chunk(events.slice(start, _CHUNK_ROWS), start, topic, book)
-        except SoundlakeError as error:
-            return book.close(reason=_describe(error))
-        return book.close()
+        begun = monotonic()
+        account = self._publish(events, topic)
+        self._observe(account, monotonic() - begun)
+        return account
 
     def publish_raw(self, topic: Topic, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Publish records as they stand, valid or not; index for index in the Delivery."""
@@ -46,6 +55,15 @@ class Publisher:
             return self._append(topic, keys, values)
         except SoundlakeError as error:
             return refuse_all(values, _describe(error))
+
+    def _publish(self, events: pa.Table, topic: Topic | None) -> PublishAccount:
+        book = AccountBook(len(events))
+        try:
+            for start in range(0, len(events), _CHUNK_ROWS):
+                self._publish_chunk(events.slice(start, _CHUNK_ROWS), start, topic, book)
+        except SoundlakeError as error:
+            return book.close(reason=_describe(error))
+        return book.close()
 
     def _publish_chunk(self, chunk: pa.Table, start: int, topic: Topic | None, book: AccountBook) -> None:
         for target, rows in _route(chunk, topic):

@@ -6,7 +6,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
@@ -26,7 +26,7 @@ REQUEST_SECONDS = 300.0
 its way: the late answer ends the process by an assertion (librdkafka issue 4605)."""
 
 _LOOK_SECONDS = 0.1
-_REFRESH_SECONDS = 1.0
+_REBOOTSTRAP_MS = 2_000
 Answer = TypeVar("Answer")
 
 
@@ -69,7 +69,7 @@ class Connection:
         self.answer_seconds = answer_seconds
         self._watch = ErrorWatch(access)
         try:
-            self.admin = AdminClient(self.configure(self._watch))
+            self.admin = self._open()
         except (KafkaException, ValueError) as cause:
             raise SettingsError(
                 f"Kafka at {access.servers}: the settings make no client: {cause}",
@@ -86,6 +86,8 @@ class Connection:
             "reconnect.backoff.ms": 100,
             "reconnect.backoff.max.ms": 1_000,
             "socket.timeout.ms": max(int(self.answer_seconds * 1_000), 1_000),
+            # A broker held longer than its session is gone from the metadata; librdkafka forgets it for five minutes by default.
+            "metadata.recovery.rebootstrap.trigger.ms": _REBOOTSTRAP_MS,
             "logger": log,
             "error_cb": watch,
             **_secure(self.access),
@@ -107,18 +109,15 @@ class Connection:
 
     def ask(self, future: Future[Answer], doing: str, *, topic: str = "") -> Answer:
         """The answer to an administrative request."""
-        begun = refreshed = time.monotonic()
+        begun = time.monotonic()
         with self.explained(doing, topic=topic):
             while True:
                 try:
                     return future.result(timeout=_LOOK_SECONDS)
                 except FutureTimeout:
                     self.look()
-                    now = time.monotonic()
-                    if now - refreshed > _REFRESH_SECONDS:
-                        refreshed = now
-                        self._refresh()
-                    if now - begun > self.answer_seconds:
+                    if time.monotonic() - begun > self.answer_seconds:
+                        self.admin = self._open()  # one that waits for a broker that it has forgotten may wait for minutes
                         late = KafkaError(KafkaError._TIMED_OUT, f"no answer in {self.answer_seconds:.0f} s")
                         raise explain(late, self.access, doing, self._watch.last_words) from None
 
@@ -127,10 +126,8 @@ class Connection:
         self.admin.poll(0)
         self._watch.check()
 
-    def _refresh(self) -> None:
-        """Ask who is who. librdkafka waits for minutes for a controller that was away when it last asked: a broker that was held."""
-        with suppress(KafkaException):
-            self.admin.list_topics(timeout=_REFRESH_SECONDS)
+    def _open(self) -> AdminClient:
+        return AdminClient(self.configure(self._watch))
 
     def describe(self, topic: str) -> TopicState:
         """The topic as it is now. Raises TopicMissing if there is none."""

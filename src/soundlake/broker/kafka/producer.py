@@ -47,7 +47,10 @@ class RecordProducer:
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Send the records and wait until the fate of each is known, or known to be unsure."""
         with self._lock:
-            return _Append(self._open(), topic, keys, values, time.monotonic() + self._delivery_seconds).run()
+            delivery = _Append(self._open(), topic, keys, values, time.monotonic() + self._delivery_seconds).run()
+            if delivery.unsure:
+                self._client = None
+            return delivery
 
     def close(self) -> None:
         """Let go of the connections; nothing is waiting, every append has waited for its own."""

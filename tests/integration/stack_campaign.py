@@ -1,0 +1,234 @@
+"""The real stack under fire: Kafka, the object store, the sink and the producer are killed and held at random, then all is counted.
+
+    python -m tests.integration.stack_campaign [--kills 300] [--seed 1] [--folder DIR]
+
+Each blow is one of: SIGKILL of the sink, the broker, the store or the producer; SIGSTOP of the sink, the broker or the store, longer
+than the broker's session (3 s), another sink taking over meanwhile; a second sink on the same partitions. Sinks are `soundlake sink`
+as users run it, started again when they end, each in a home of its own. One line of JSON tells the blows and what was found.
+"""
+
+from __future__ import annotations
+
+import argparse
+import base64
+import hashlib
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from deltalake import DeltaTable
+from tests.integration.campaign_truth import TABLES
+
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, ServerProcess, find_free_block, install_jars
+from soundlake.settings import extend_environment, load_settings
+
+ROOT = Path(__file__).resolve().parents[2]
+LAKE_CHECK = ROOT.parent / "shared" / "tools" / "lake_check.py"
+LAKE = "s3://spotify-data-lake"
+HELD_SECONDS = 4.0
+BLOWS = {
+    "kill sink": 8, "kill broker": 3, "kill store": 3, "kill producer": 3, "race": 2, "hold sink": 2, "hold broker": 1, "hold store": 1,
+}  # fmt: skip
+
+
+@dataclass
+class Stack:
+    """Everything that runs."""
+
+    folder: Path
+    broker: ServerProcess
+    store: ServerProcess
+    seed: int
+    sinks: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
+    ends: Counter[int] = field(default_factory=Counter)
+    producer: subprocess.Popen[bytes] | None = None
+    producers: int = 0
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of sinks and producers."""
+        return extend_environment({
+            "SOUNDLAKE_BROKER": f"kafka://{self.broker.server.address}",
+            "SOUNDLAKE_LAKE": LAKE,
+            "SOUNDLAKE_SINK_MAX_EVENTS": "2000",
+            "SOUNDLAKE_SINK_MAX_SECONDS": "0.3",
+            **self.store.server.storage_options,
+        })  # fmt: skip
+
+    def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
+        """Start a process with a home of its own; what it says goes to a log."""
+        environment = {**self.environment, "SOUNDLAKE_HOME": str(self.folder / f"home-{name}")}
+        with (self.folder / f"{name}.log").open("ab") as log:
+            return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
+
+    def soundlake(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
+        """Start a command of the project."""
+        return self.run(name, str(Path(sys.executable).with_name("soundlake")), *arguments)
+
+    def start_sink(self, name: str) -> None:
+        """Start a sink, or start it again if it has ended."""
+        found = self.sinks.get(name)
+        if found is not None and found.poll() is not None:
+            self.ends[found.returncode] += 1
+        if found is None or found.poll() is not None:
+            self.sinks[name] = self.soundlake(f"sink-{name}", "sink", "--compact-every", "0")
+
+    def end_sink(self, name: str, number: signal.Signals) -> None:
+        """End a sink by a signal and wait."""
+        if (found := self.sinks.pop(name, None)) is not None:
+            found.send_signal(number)
+            self.ends[found.wait(60)] += 1
+
+    def start_producer(self) -> None:
+        """Start a producer with events of its own."""
+        self.producers += 1
+        command = (sys.executable, "-m", "tests.integration.stack_producer", str(self.folder), str(self.seed * 10_000 + self.producers))
+        self.producer = self.run("producer", *command)
+
+    def end_producer(self, number: signal.Signals) -> None:
+        """End the producer by a signal and wait."""
+        assert self.producer is not None
+        self.producer.send_signal(number)
+        self.producer.wait(180)
+
+
+def strike(stack: Stack, blow: str, chance: random.Random) -> None:
+    """One blow, and what heals it."""
+    match blow:
+        case "kill sink":
+            stack.end_sink("a", signal.SIGKILL)
+        case "kill broker" | "kill store":
+            server = stack.broker if blow == "kill broker" else stack.store
+            server.kill()
+            time.sleep(chance.uniform(0, 2))
+            server.start()
+        case "kill producer":
+            stack.end_producer(signal.SIGKILL)
+            stack.start_producer()
+        case "race":
+            stack.start_sink("b")
+            time.sleep(chance.uniform(1, 4))
+            stack.end_sink("b", chance.choice((signal.SIGKILL, signal.SIGTERM)))
+        case "hold sink":
+            sleeper = stack.sinks["a"]
+            sleeper.send_signal(signal.SIGSTOP)
+            stack.start_sink("b")
+            time.sleep(HELD_SECONDS)
+            sleeper.send_signal(signal.SIGCONT)
+            time.sleep(1)
+            stack.end_sink("b", signal.SIGKILL)
+        case _:
+            server = stack.broker if blow == "hold broker" else stack.store
+            server.pause()
+            time.sleep(HELD_SECONDS)
+            server.resume()
+
+
+def run_campaign(folder: Path, *, kills: int, seed: int) -> dict[str, object]:
+    """Strike `kills` times while events come in, let the sink finish, and count; the report says `ok` and why not."""
+    chance, begun = random.Random(seed), time.monotonic()
+    jars = install_jars(KAFKA_JARS, load_settings().downloads / "kafka")
+    kafka, objects = KafkaServer(folder / "kafka", find_free_block(), jars), ObjectStore(folder / "store", find_free_block())
+    with ServerProcess(kafka, folder) as broker, ServerProcess(objects, folder) as store:
+        stack, blows = Stack(folder, broker, store, seed), Counter[str]()
+        assert stack.soundlake("topics", "topics", "create", "--partitions", "3").wait(60) == 0, (folder / "topics.log").read_text()
+        stack.start_producer()
+        try:
+            for blow in chance.choices(list(BLOWS), weights=list(BLOWS.values()), k=kills):
+                stack.start_sink("a")
+                time.sleep(chance.uniform(0.3, 2.5))
+                strike(stack, blow, chance)
+                blows[blow] += 1
+            stack.end_producer(signal.SIGTERM)
+        finally:
+            for process in (*stack.sinks.values(), stack.producer):
+                process.kill()
+                process.wait()
+        drained = [stack.soundlake("drain", "sink", "--until-drained", "--compact-every", "0").wait(600) for _ in range(2)]
+        found = check(stack) if drained == [0, 0] else {"drained": drained, "ok": False}
+    said = "".join(path.read_text(errors="replace") for path in folder.glob("*.log") if path.name.startswith(("sink", "drain", "producer")))
+    found["unexpected"] = said.count("unexpected ") + said.count("Traceback")
+    found["ok"] = bool(found["ok"]) and not found["unexpected"]
+    ends = {str(code): count for code, count in sorted(stack.ends.items())}
+    return {"kills": kills, "seed": seed, "seconds": round(time.monotonic() - begun), "blows": dict(blows), "sink_exits": ends, **found}
+
+
+def read_fates(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    """Each record that was sent, with `acknowledged`, `failed`, or `unsure`."""
+    for path in sorted(folder.glob("sent-*.ndjson")):
+        lines = (folder / path.name.replace("sent", "account")).read_text().splitlines()
+        fates = {fate["batch"]: fate for fate in map(json.loads, lines)}
+        places: Counter[int] = Counter()
+        for line in path.read_text().splitlines():
+            record = json.loads(line)
+            place, fate = places[record["batch"]], fates.get(record["batch"])
+            places[record["batch"]] += 1
+            if fate is None or place in fate["unsure"]:
+                yield "unsure", record
+            else:
+                yield "failed" if place in fate["failed"] else "acknowledged", record
+
+
+def check(stack: Stack) -> dict[str, object]:
+    """Both reckonings: our own, and the independent checker's where it is there."""
+    records = list(read_fates(stack.folder))
+    good = {fate: [r["event"] for f, r in records if f == fate and "event" in r] for fate in ("acknowledged", "unsure")}
+    broken = [hashlib.sha256(base64.b64decode(r["broken"])).hexdigest() for f, r in records if f == "acknowledged" and "broken" in r]
+    found = reckon(stack, good, broken)
+    if LAKE_CHECK.exists():
+        files = {"truth": good["acknowledged"], "sent": good["unsure"], "broken": [{"sha256": digest} for digest in broken]}
+        command = [sys.executable, str(LAKE_CHECK), "--lake", LAKE]
+        for name, rows in files.items():
+            path = stack.folder / f"{name}.ndjson"
+            path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), "utf-8")
+            command += [f"--{name}", str(path)] if rows else []
+        environment = {**os.environ, **stack.store.server.storage_options}
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, check=False)
+        found["lake_check"] = json.loads(done.stdout) if done.stdout else {"error": done.stderr[-500:], "ok": False}
+        found["ok"] = found["ok"] and found["lake_check"]["ok"]
+    return found
+
+
+def reckon(stack: Stack, good: dict[str, list[dict[str, object]]], broken: list[str]) -> dict[str, object]:
+    """Bronze counted by event_id and bytes, without any code of the project."""
+    acknowledged = Counter(str(event["event_id"]) for event in good["acknowledged"])
+    sent = acknowledged + Counter(str(event["event_id"]) for event in good["unsure"])
+    stored: Counter[str] = Counter()
+    for name, _ in TABLES.values():
+        table = DeltaTable(f"{LAKE}/bronze/{name}", storage_options=stack.store.server.storage_options)
+        stored.update(table.to_pyarrow_table(columns=["event_id"])["event_id"].to_pylist())
+    rejected = DeltaTable(f"{LAKE}/bronze/rejected", storage_options=stack.store.server.storage_options).to_pyarrow_table(columns=["value"])
+    refused = Counter(hashlib.sha256(value).hexdigest() for value in rejected["value"].to_pylist())
+    lost, invented = (acknowledged - stored).total(), (stored - sent).total()
+    refused_lost = sum(refused[digest] != 1 for digest in broken)
+    return {
+        "acknowledged": acknowledged.total(), "unsure": sent.total() - acknowledged.total(), "stored": stored.total(),
+        "lost": lost, "invented_or_doubled": invented, "refused_lost": refused_lost, "ok": not (lost or invented or refused_lost),
+    }  # fmt: skip
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--kills", type=int, default=300)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--folder", type=Path, help="where its data goes, and stays; default: a folder that is deleted at the end")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory(prefix="soundlake-campaign-") as temporary:
+        folder = options.folder or Path(temporary)
+        folder.mkdir(parents=True, exist_ok=True)
+        report = run_campaign(folder, kills=options.kills, seed=options.seed)
+    print(json.dumps(report))
+    return 0 if report["ok"] else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
