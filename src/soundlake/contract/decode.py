@@ -24,6 +24,7 @@ from soundlake.contract.topics import Topic
 REJECTION_SCHEMA = pa.schema([("row", pa.int64()), ("reason", pa.string()), ("detail", pa.string()), ("event_id", pa.string())])
 """One rejected record: its place in the input and why it is no event."""
 
+_UTF8_RUN_ROWS = 4096
 _UUID_LENGTH = 36
 _UUID_FORM = np.ones(_UUID_LENGTH, np.uint8)
 _UUID_FORM[[8, 13, 18, 23]] = 2
@@ -86,9 +87,9 @@ def _find_plain(values: pa.BinaryArray) -> np.ndarray:
 
 
 def _find_utf8(values: pa.BinaryArray) -> np.ndarray:
-    """Which values are UTF-8, by halves around those that are not; null is."""
+    """Which values are UTF-8, by some thousands and then by halves around those that are not; null is."""
     good = np.ones(len(values), bool)
-    open_runs = [(0, len(values))]
+    open_runs = [(start, min(start + _UTF8_RUN_ROWS, len(values))) for start in range(0, len(values), _UTF8_RUN_ROWS)]
     while open_runs:
         start, end = open_runs.pop()
         try:

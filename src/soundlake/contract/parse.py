@@ -176,7 +176,7 @@ class Parser:
             joined = _join(values)
             fields = _read_json(joined, len(values), self.names & KNOWN_FIELDS, unexpected="ignore")
             known_cells = sum(len(values) - column.null_count for column in fields.columns)
-            extras = extract_extra(values, joined, known_cells, self.names - KNOWN_FIELDS)
+            extras = extract_extra(values, joined.to_pybytes(), known_cells, self.names - KNOWN_FIELDS)
             if extras is not None:
                 return self._add_extra(rows, fields, extras)
             self.extra_is_plain = False
@@ -216,17 +216,16 @@ def _read_ends(values: pa.BinaryArray) -> np.ndarray:
 
 def _cut_run(ends: np.ndarray, start: int, most_rows: int) -> int:
     """The end of the run that begins at `start`: few enough rows and bytes to stay in the processor's cache, one row at least."""
-    fitting = int(np.searchsorted(ends, int(ends[start]) + _RUN_BYTES, side="right")) - 1
-    return min(max(fitting, start + 1), start + most_rows, len(ends) - 1)
+    near = ends[start : start + most_rows + 1]
+    return start + max(int(np.searchsorted(near - near[0], _RUN_BYTES, side="right")) - 1, 1)
 
 
-def _join(values: pa.BinaryArray) -> bytes:
+def _join(values: pa.BinaryArray) -> pa.Buffer:
     lists = pa.ListArray.from_arrays(pa.array([0, len(values)], pa.int32()), values)
-    text: bytes = pc.binary_join(lists, b"\n")[0].as_py()
-    return text
+    return pc.binary_join(lists, b"\n")[0].as_buffer()
 
 
-def _read_json(text: bytes, count: int, names: Collection[str], *, unexpected: str) -> pa.Table:
+def _read_json(text: pa.Buffer, count: int, names: Collection[str], *, unexpected: str) -> pa.Table:
     """The named fields of every value in the joined text. Raises ArrowInvalid if one does not parse or the rows are not `count`."""
     table = pj.read_json(
         pa.BufferReader(text),
