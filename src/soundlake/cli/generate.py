@@ -14,8 +14,10 @@ import typer
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
     from soundlake.generator import GeneratorConfig
-    from soundlake.generator.faults import Faults
-    from soundlake.generator.runs import Tell, Time
+    from soundlake.generator.export_files import ExportFolders
+    from soundlake.generator.files import EventFile, EventFolder
+    from soundlake.generator.runs import Order, Tell, Time
+    from soundlake.generator.truth import TruthFolder
 
 
 class Profile(StrEnum):
@@ -44,14 +46,19 @@ def run_generate(
     tracks: Annotated[int, typer.Option(help="Size of the made-up catalogue.")] = 20_000,
     catalog: Annotated[Path | None, typer.Option(help="A Parquet or CSV file of tracks instead.")] = None,
     out: Annotated[
-        str | None, typer.Option(help="A file (.parquet, .ndjson, .ndjson.gz), - for NDJSON, or a folder; default: the log.")
+        str | None,
+        typer.Option(
+            help="A file (.parquet, .ndjson, .ndjson.gz), - for NDJSON, or a folder (ends in /: Parquet files); default: the log."
+        ),
     ] = None,
     form: Annotated[Form, typer.Option("--as", help="What --out holds.")] = Form.EVENTS,
-    truth: Annotated[Path | None, typer.Option(help="Write down here what was published.")] = None,
+    truth: Annotated[Path | None, typer.Option(help="Write down here what was sent, its faults, and what listeners truly prefer.")] = None,
+    processes: Annotated[int, typer.Option(help="Processes that make the events; they are the same ones whatever their number.")] = 1,
+    events: Annotated[int | None, typer.Option(help="Stop after so many events.")] = None,
     live: Annotated[bool, typer.Option("--live", help="From now, or where the last live run stopped, until Ctrl-C.")] = False,
     speed: Annotated[float | None, typer.Option(min=0.01, max=100_000, help="With --live: how fast to catch up with the present.")] = None,
     rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many events a second, into the log.")] = None,
-    faults: Annotated[Profile, typer.Option(help="How much goes wrong on the way into the log.")] = Profile.NONE,
+    faults: Annotated[Profile, typer.Option(help="How much goes wrong on the way.")] = Profile.NONE,
     duplicates: Annotated[float | None, typer.Option(help="Share of the events sent twice.")] = None,
     copies: Annotated[float | None, typer.Option(help="Share sent again under a new id.")] = None,
     late: Annotated[float | None, typer.Option(help="Share sent minutes to weeks late.")] = None,
@@ -67,20 +74,22 @@ def run_generate(
     from soundlake.generator import GeneratorConfig, make_world
     from soundlake.generator.faults import PROFILES
     from soundlake.generator.planning import plan_run
+    from soundlake.generator.runs import Order
 
     shares = {"duplicates": duplicates, "copies": copies, "late": late, "disorder": disorder, "odd": odd, "malformed": malformed}
     shares |= {"clock_skew": clock_skew}
     chosen = replace(PROFILES[faults.value], **{name: share for name, share in shares.items() if share is not None})
-    _check_options(out=out, form=form, truth=truth, live=live, speed=speed, rate=rate, faults=chosen)
+    order = Order(processes=processes, events=events, rate=rate, faults=chosen)
+    _check_options(order, out=out, form=form, live=live, speed=speed)
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
     config = config.ending(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
     with show_progress() as reporter:
         if plan:
             summary = plan_run(make_world(config), time.monotonic)
         elif out is not None:
-            summary = _write_files(config, out, form, reporter)
+            summary = _write_files(config, truth, order, reporter, out=out, form=form)
         else:
-            summary = _publish(config, truth, reporter, live=live, speed=speed or 1.0, rate=rate, faults=chosen)
+            summary = _publish(config, truth, order, reporter, live_speed=(speed or 1.0) if live else None)
     if out == "-" and not plan:
         return
     if as_json:
@@ -91,64 +100,75 @@ def run_generate(
         raise typer.Exit(1)
 
 
-def _check_options(
-    *, out: str | None, form: Form, truth: Path | None, live: bool, speed: float | None, rate: float | None, faults: Faults
-) -> None:
+def _check_options(order: Order, *, out: str | None, form: Form, live: bool, speed: float | None) -> None:
     """Refuse options that do not go together. Raises UsageError."""
     from soundlake.errors import UsageError
 
     if form is Form.SPOTIFY_EXPORT and out in (None, "-"):
         raise UsageError("--as spotify-export: no place to write to", next_step="add --out with a folder that is new or empty")
-    if out is not None:
-        for name, value in (("--truth", truth), ("--live", live or None), ("--rate", rate), ("faults", faults.any or None)):
-            if value is not None:
-                raise UsageError(f"{name} goes into the log, --out into files", next_step="choose one of the two")
-    if live and faults.any:
-        raise UsageError("faults befall the days of a run, not --live", next_step="leave one of the two out")
+    if out is not None and live:
+        raise UsageError("--live goes into the log, --out into files", next_step="choose one of the two")
+    if out is not None and order.rate is not None:
+        raise UsageError("--rate goes into the log, --out into files", next_step="choose one of the two")
+    if out is not None and order.faults.malformed and not (form is Form.EVENTS and out.endswith((".ndjson", ".ndjson.gz", "-"))):
+        raise UsageError(
+            f"--malformed {order.faults.malformed}: broken records have no place in {out}", next_step="write NDJSON, or add --malformed 0"
+        )
+    if live and (order.faults.any or order.events is not None or order.processes > 1):
+        raise UsageError("faults, --events and --processes are for the days of a run, not for --live", next_step="leave one of the two out")
     if speed is not None and not live:
         raise UsageError("--speed goes with --live", next_step="add --live, or bound a run with --rate")
 
 
-def _write_files(config: GeneratorConfig, out: str, form: Form, reporter: ProgressReporter) -> dict[str, Any]:
+def _write_files(
+    config: GeneratorConfig, truth_folder: Path | None, order: Order, reporter: ProgressReporter, *, out: str, form: Form
+) -> dict[str, Any]:
+    """Into files; what became of it."""
     from soundlake.generator import make_world
-    from soundlake.generator.export_files import ExportFolders
-    from soundlake.generator.files import EventFile
-    from soundlake.generator.runs import write_files
+    from soundlake.generator.runs import FileOutlet, write_files
 
-    with ExportFolders(Path(out)) if form is Form.SPOTIFY_EXPORT else EventFile(out) as writer:
-        tally = write_files(make_world(config), writer, _own_time(), _show(reporter))
+    with _open_writer(out, form) as writer:
+        tally = write_files(make_world(config), FileOutlet(writer, _open_truth(truth_folder)), _own_time(), _show(reporter), order)
     reporter.end(tally.tell(0))
-    return {**tally.describe(), "out": out}
+    return {**tally.describe(), "broken": tally.broken, "out": out, "truth": truth_folder and str(truth_folder)}
+
+
+def _open_writer(out: str, form: Form) -> ExportFolders | EventFolder | EventFile:
+    from soundlake.generator.export_files import ExportFolders
+    from soundlake.generator.files import EventFile, EventFolder
+
+    if form is Form.SPOTIFY_EXPORT:
+        return ExportFolders(Path(out))
+    return EventFolder(out) if out.endswith("/") or Path(out).is_dir() else EventFile(out)
+
+
+def _open_truth(folder: Path | None) -> TruthFolder | None:
+    from soundlake.generator.truth import TruthFolder
+
+    return None if folder is None else TruthFolder(folder, _own_time().now().strftime("%Y%m%dT%H%M%S%fZ"))
 
 
 def _publish(
-    config: GeneratorConfig,
-    truth_folder: Path | None,
-    reporter: ProgressReporter,
-    *,
-    live: bool,
-    speed: float,
-    rate: float | None,
-    faults: Faults,
+    config: GeneratorConfig, truth_folder: Path | None, order: Order, reporter: ProgressReporter, *, live_speed: float | None
 ) -> dict[str, Any]:
+    """Into the log: the days of a run, or live at that speed."""
     from soundlake import wiring
     from soundlake.generator import make_world
     from soundlake.generator.live_state import LiveState
-    from soundlake.generator.runs import Outlet, publish_days, publish_live
-    from soundlake.generator.truth import TruthFolder
+    from soundlake.generator.runs import LogOutlet, publish_days, publish_live
     from soundlake.settings import load_settings
 
     settings, own_time = load_settings(), _own_time()
-    truth = None if truth_folder is None else TruthFolder(truth_folder, own_time.now().strftime("%Y%m%dT%H%M%S%fZ"))
+    truth = _open_truth(truth_folder)
     world = make_world(config)
     broker = wiring.open_broker(settings)
     try:
-        outlet = Outlet(wiring.open_publisher(broker), truth)
-        if live:
-            state = LiveState(settings.home.expanduser() / "generator", config)
-            tally = publish_live(world, outlet, state, own_time, _show(reporter), speed=speed, rate=rate)
+        outlet = LogOutlet(wiring.open_publisher(broker), truth)
+        if live_speed is None:
+            tally = publish_days(world, outlet, own_time, _show(reporter), order)
         else:
-            tally = publish_days(world, outlet, own_time, _show(reporter), rate=rate, faults=faults)
+            state = LiveState(settings.home.expanduser() / "generator", config)
+            tally = publish_live(world, outlet, state, own_time, _show(reporter), speed=live_speed, rate=order.rate)
     finally:
         broker.close()
     reporter.end(tally.tell(0))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -9,7 +10,9 @@ from typing import Self
 import polars as pl
 import pyarrow as pa
 
+from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
+from soundlake.generator.files import claim_empty_folder
 
 _ROWS_A_FILE = 16_000  # Spotify cuts its files at about 12 MB
 
@@ -27,23 +30,21 @@ class ExportFolders:
     Raises UsageError at once where the folder cannot be written to, or already holds listeners.
     """
 
-    takes_codes = False
+    press = None
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            taken = next((path for path in folder.iterdir()), None)
-        except OSError as cause:
-            raise UsageError(f"--out {folder}: {cause.strerror}", next_step="choose a folder that can be written to") from cause
-        if taken is not None:
-            raise UsageError(f"--out {folder}: not empty ({taken.name} is there)", next_step="choose an empty folder")
+        claim_empty_folder(folder)
         self._plays: list[pl.DataFrame] = []
 
     def write(self, events: pa.Table) -> None:
         """Add the plays among the events."""
-        plays = pl.DataFrame(events).filter(pl.col("event_type") == "play")
+        plays = pl.DataFrame(events.cast(EVENT_SCHEMA)).filter(pl.col("event_type") == "play")
         self._plays.append(plays.select(pl.col("user_id"), *_describe_play()))
+
+    def write_broken(self, records: Sequence[bytes]) -> None:
+        """Raises UsageError: an export holds plays alone."""
+        raise UsageError(f"{len(records)} records that are no events have no place in an export", next_step="leave out --malformed")
 
     def __enter__(self) -> Self:
         return self

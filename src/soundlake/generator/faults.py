@@ -111,7 +111,7 @@ class _Stretch:
         delay_ms = (_MINUTE_MS * (3 * _WEEK_MS / _MINUTE_MS) ** draw(keys, "delay")).astype(np.int64)
         self._note(events, is_late, "late", delay_ms)
         self.late = _set_sent(events.filter(pa.array(is_late)), (sent_ms + delay_ms)[is_late])
-        self._events, self._place = events.filter(pa.array(~is_late)), self._choose_places(keys)[~is_late]
+        self._events, self._place = events.filter(pa.array(~is_late)), self._choose_places(events, keys, is_late)[~is_late]
 
     @property
     def notes(self) -> pa.Table:
@@ -174,19 +174,21 @@ class _Stretch:
     def _list_repeats(self) -> list[tuple[str, float]]:
         return [("duplicates", self._faults.duplicates), ("copies", self._faults.copies)]
 
-    def _choose_places(self, keys: Keys) -> Floats:
+    def _choose_places(self, events: pa.Table, keys: Keys, is_late: np.ndarray) -> Floats:
         """Where in the stretch each is sent: repeats a while after the first, and some out of order."""
         is_moved, far = draw_pair(keys, "disorder")
         is_repeat = np.arange(len(keys)) >= len(self._keys)
-        moves = (is_moved < self._faults.disorder) | is_repeat
-        return np.asarray(self._origin + np.where(moves, 1 + far * _FARTHEST_ROWS, 0.0))
+        moves = is_moved < self._faults.disorder
+        places = 1 + far * _FARTHEST_ROWS
+        self._note(events, moves & ~is_repeat & ~is_late, "disorder", np.floor(places).astype(np.int64), "events later")
+        return np.asarray(self._origin + np.where(moves | is_repeat, places, 0.0))
 
-    def _note(self, events: pa.Table, rows: np.ndarray, fault: str, amount_ms: Ints | None = None) -> None:
+    def _note(self, events: pa.Table, rows: np.ndarray, fault: str, amount: Ints | None = None, unit: str = "ms") -> None:
         ids = events["event_id"].combine_chunks().filter(pa.array(rows))
         details = (
             pa.nulls(len(ids), pa.string())
-            if amount_ms is None
-            else pa.array([f"{amount} ms" for amount in amount_ms[rows].tolist()], pa.string())
+            if amount is None
+            else pa.array([f"{number} {unit}" for number in amount[rows].tolist()], pa.string())
         )
         self._notes.append(pa.table({"event_id": ids, "fault": [fault] * len(ids), "detail": details}, schema=FAULT_SCHEMA))
 

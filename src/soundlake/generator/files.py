@@ -2,35 +2,34 @@
 
 from __future__ import annotations
 
-import gzip
-import sys
-from collections.abc import Callable
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import BinaryIO, Protocol, Self
+from typing import Protocol, Self
 
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundlake.contract import EVENT_SCHEMA
-from soundlake.contract.encode import encode_blocks
 from soundlake.errors import UsageError
+from soundlake.generator.presses import PART_SUFFIX, LinesPress, PartsPress, Press, measure, open_parquet
 
 FORMS = (".parquet", ".ndjson", ".ndjson.gz")
 STANDARD_OUTPUT = "-"
-_PART_SUFFIX = ".part"
-_HARDLY_REPEATED = ("event_id", "source_ref", "played_at", "produced_at", "ms_played")
 
 
 class EventWriter(Protocol):
-    """Takes tables of events, one after another."""
+    """Takes tables of events, one after another; a `press` does the same from several processes (None: there is no way)."""
 
     @property
-    def takes_codes(self) -> bool:
-        """Whether texts may come coded."""
+    def press(self) -> Press | None:
+        """What puts whole stretches into place."""
 
     def write(self, events: pa.Table) -> None:
-        """Add the events at the end."""
+        """Add the events (texts may come coded) at the end."""
+
+    def write_broken(self, records: Sequence[bytes]) -> None:
+        """Add records that are no events, as they stand. Raises UsageError where they have no place."""
 
 
 class EventFile:
@@ -42,99 +41,111 @@ class EventFile:
 
     def __init__(self, target: str) -> None:
         self._path = Path(target)
-        self._part = self._path.with_name(self._path.name + _PART_SUFFIX)
+        self._part = self._path.with_name(self._path.name + PART_SUFFIX)
         self._to_stdout = target == STANDARD_OUTPUT
         if not self._to_stdout and not target.endswith(FORMS):
             raise UsageError(
-                f"--out {target}: unknown form", next_step=f"let the name end in {', '.join(FORMS)}, or write - for standard output"
+                f"--out {target}: unknown form",
+                next_step=f"let the name end in {', '.join(FORMS)} or / (a folder), or write - for standard output",
             )
-        try:
-            if not self._to_stdout:
-                self._part.touch()
-            self._writer = _open_writer(None if self._to_stdout else self._part, target)
-        except OSError as cause:
-            raise UsageError(
-                f"--out {target}: {cause.strerror or cause}", next_step="choose a folder that exists and can be written to"
-            ) from cause
-
-    @property
-    def takes_codes(self) -> bool:
-        """Whether texts may come coded."""
-        return self._writer.takes_codes
+        if not self._to_stdout:
+            check_writable(self._part, target)
+        is_parquet = target.endswith(".parquet")
+        self.press = None if is_parquet else LinesPress(None if self._to_stdout else self._part, is_packed=target.endswith(".gz"))
+        self._parquet: pq.ParquetWriter | None = None
+        self._offset = 0
 
     def __enter__(self) -> Self:
         return self
 
     def write(self, events: pa.Table) -> None:
-        """Add the events at the end."""
-        self._writer.write(events)
+        """Add the events (texts may come coded) at the end."""
+        if self.press is None:
+            self._parquet = self._parquet or open_parquet(self._part, events.schema)
+            self._parquet.write_table(events)
+        else:
+            self._place(self.press.prepare(0, events))
+
+    def write_broken(self, records: Sequence[bytes]) -> None:
+        """Add records that are no events, a line each. Raises UsageError for Parquet."""
+        if self.press is None:
+            raise UsageError(f"{len(records)} records that are no events have no place in Parquet", next_step="write NDJSON")
+        self._place(self.press.pack([b"".join(record + b"\n" for record in records)]))
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        self._writer.close()
+        if self._parquet is not None:
+            self._parquet.close()
         if self._to_stdout:
             return
-        if kind is None:
-            self._part.replace(self._path)
-        else:
+        if kind is not None:
             self._part.unlink(missing_ok=True)
+            return
+        if self._part.stat().st_size == 0:
+            self._complete_empty()
+        self._part.replace(self._path)
+
+    def _place(self, blocks: Sequence[pa.Buffer | bytes]) -> None:
+        if self.press is not None:
+            self.press.place(blocks, self._offset)
+            self._offset += measure(blocks)
+
+    def _complete_empty(self) -> None:
+        """No event at all is a file all the same."""
+        if self.press is None:
+            open_parquet(self._part, EVENT_SCHEMA).close()
+        else:
+            self.press.place(self.press.pack([b""]), 0)
 
 
-class _ParquetWriter:
-    """zstd Parquet of plain texts, whether they come coded or not. Random ids have no dictionary: it would only cost time."""
+class EventFolder:
+    """A folder with a file of events a stretch, `events-000000…`: each is there when it is whole, what is there stays.
 
-    takes_codes = True
+    Raises UsageError at once for another form, where nothing can be written, or where something is already.
+    """
 
-    def __init__(self, path: Path) -> None:
-        self._path = path
-        self._writer: pq.ParquetWriter | None = None
+    def __init__(self, target: str, ending: str = ".parquet") -> None:
+        folder = Path(target)
+        if ending not in FORMS:
+            raise UsageError(f"--part-form {ending}: unknown form", next_step=f"choose one of {', '.join(FORMS)}")
+        claim_empty_folder(folder)
+        self.press = PartsPress(folder, ending)
+        self._number = 0
+
+    def __enter__(self) -> Self:
+        return self
 
     def write(self, events: pa.Table) -> None:
-        if self._writer is None:
-            repeated = [field.name for field in EVENT_SCHEMA if field.name not in _HARDLY_REPEATED]
-            self._writer = pq.ParquetWriter(
-                self._path, events.schema, compression="zstd", compression_level=1, use_dictionary=repeated,
-                write_statistics=["played_at", "produced_at"], store_schema=False,
-            )  # fmt: skip
-        self._writer.write_table(events)
+        """Add a file."""
+        self.press.prepare(self._number, events)
+        self._number += 1
 
-    def close(self) -> None:
-        if self._writer is None:
-            self.write(EVENT_SCHEMA.empty_table())
-        if self._writer is not None:
-            self._writer.close()
+    def write_broken(self, records: Sequence[bytes]) -> None:
+        """Raises UsageError: broken records go into one file or the log."""
+        raise UsageError(f"{len(records)} records that are no events have no place in a folder", next_step="write one NDJSON file")
+
+    def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
+        """Whole files stay, whatever happened."""
 
 
-class _NdjsonWriter:
-    takes_codes = True
-
-    def __init__(self, stream: BinaryIO | gzip.GzipFile, close: Callable[[], None] | None = None) -> None:
-        self._stream = stream
-        self._close = close
-
-    def write(self, events: pa.Table) -> None:
-        for block in encode_blocks(events):
-            self._stream.write(block)
-
-    def close(self) -> None:
-        self._stream.flush()
-        if self._close is not None:
-            self._close()
+def check_writable(part: Path, target: str) -> None:
+    """Begin the file. Raises UsageError where it cannot be."""
+    try:
+        part.write_bytes(b"")
+    except OSError as cause:
+        raise UsageError(
+            f"--out {target}: {cause.strerror or cause}", next_step="choose a folder that exists and can be written to"
+        ) from cause
 
 
-def _open_writer(path: Path | None, target: str) -> _ParquetWriter | _NdjsonWriter:
-    if path is None:
-        return _NdjsonWriter(sys.stdout.buffer)
-    if target.endswith(".parquet"):
-        return _ParquetWriter(path)
-    file = path.open("wb")
-    if not target.endswith(".gz"):
-        return _NdjsonWriter(file, file.close)
-    packed = gzip.GzipFile(
-        filename="", mode="wb", fileobj=file, compresslevel=4, mtime=0
-    )  # no name and no time in it: same events, same bytes
-
-    def close() -> None:
-        packed.close()
-        file.close()
-
-    return _NdjsonWriter(packed, close)
+def claim_empty_folder(folder: Path) -> None:
+    """Make the folder. Raises UsageError where it cannot be written to, or holds anything."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        taken = next((path for path in folder.iterdir()), None)
+        trial = folder / PART_SUFFIX
+        trial.touch()
+        trial.unlink()
+    except OSError as cause:
+        raise UsageError(f"--out {folder}: {cause.strerror}", next_step="choose a folder that can be written to") from cause
+    if taken is not None:
+        raise UsageError(f"--out {folder}: not empty ({taken.name} is there)", next_step="choose an empty folder")

@@ -8,11 +8,15 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
+import numpy as np
 import pyarrow as pa
 
 from soundlake.broker.account import PublishAccount
 from soundlake.broker.protocol import Delivery
+from soundlake.contract import EVENT_SCHEMA
 from soundlake.contract.topics import PLAYS, Topic
+from soundlake.errors import UsageError
+from soundlake.generator.crew import make_tables, press_stretches
 from soundlake.generator.faults import NO_FAULTS, Disturbed, Faults, disturb
 from soundlake.generator.files import EventWriter
 from soundlake.generator.live import live_events
@@ -22,6 +26,7 @@ from soundlake.generator.truth import TruthFolder
 from soundlake.generator.world import World
 
 _ROWS_AT_ONCE = 50_000
+MOST_PROCESSES, MOST_EVENTS = 256, 10**12
 
 
 class Publishes(Protocol):
@@ -50,18 +55,44 @@ class Time:
     now: Callable[[], datetime]
 
 
-def write_files(world: World, writer: EventWriter, time: Time, tell: Tell) -> Tally:
-    """All events of the world's days, written in order."""
-    tally = Tally(time.monotonic)
-    for events in _make_stretches(world, tally, tell, is_coded=writer.takes_codes):
-        writer.write(events)
-        tally.count(events)
-    return tally
+@dataclass(frozen=True)
+class Order:
+    """How a run goes: processes that make events, at most so many `events` (None: all), at most so many a second, with which faults."""
+
+    processes: int = 1
+    events: int | None = None
+    rate: float | None = None
+    faults: Faults = NO_FAULTS
+
+    def __post_init__(self) -> None:
+        for name, high in (("processes", MOST_PROCESSES), ("events", MOST_EVENTS)):
+            value = getattr(self, name)
+            if value is not None and not 1 <= value <= high:
+                raise UsageError(f"--{name} {value}: not possible", next_step=f"choose a number from 1 to {high:,}")
+
+    @property
+    def is_plain(self) -> bool:
+        """Whether whole stretches go on as they are."""
+        return self.events is None and self.rate is None and not self.faults.any
+
+
+class Outlet(Protocol):
+    """Where the events of a run go, and the truth it leaves behind (None: none)."""
+
+    @property
+    def truth(self) -> TruthFolder | None:
+        """The truth beside the stream."""
+
+    def publish(self, events: pa.Table) -> PublishAccount:
+        """Send the events on; what became of them."""
+
+    def publish_broken(self, records: Sequence[bytes]) -> Delivery:
+        """Send records on that cannot be decoded; what became of them."""
 
 
 @dataclass(frozen=True)
-class Outlet:
-    """Where a run publishes to, and the truth it leaves behind (None: none)."""
+class LogOutlet:
+    """Into the event log."""
 
     publisher: Publishes
     truth: TruthFolder | None = None
@@ -70,30 +101,77 @@ class Outlet:
         """Publish the events and take down what became of them."""
         return self.publisher.publish(events) if self.truth is None else self.truth.publish(events, self.publisher.publish)
 
-    def publish_broken(self, part: Disturbed) -> int:
-        """Publish the broken records to the plays' topic, take down the faults; how many were acknowledged."""
-        delivery = self.publisher.publish_raw(PLAYS, [None] * len(part.broken), part.broken)
-        if self.truth is not None:
-            self.truth.record_broken(part.broken, delivery)
-            self.truth.record_faults(part.notes)
-        return delivery.acknowledged
+    def publish_broken(self, records: Sequence[bytes]) -> Delivery:
+        """Publish the records to the plays' topic."""
+        return self.publisher.publish_raw(PLAYS, [None] * len(records), records)
 
 
-def publish_days(world: World, outlet: Outlet, time: Time, tell: Tell, *, rate: float | None = None, faults: Faults = NO_FAULTS) -> Tally:
-    """All events of the world's days, with their faults, published in order, at most `rate` a second."""
+@dataclass(frozen=True)
+class FileOutlet:
+    """Into files: what is written is sent."""
+
+    writer: EventWriter
+    truth: TruthFolder | None = None
+
+    def publish(self, events: pa.Table) -> PublishAccount:
+        """Write the events and take them down."""
+        return self._write(events) if self.truth is None else self.truth.publish(events, self._write)
+
+    def publish_broken(self, records: Sequence[bytes]) -> Delivery:
+        """Write the records among the events."""
+        self.writer.write_broken(records)
+        return Delivery(len(records), {}, {})
+
+    def _write(self, events: pa.Table) -> PublishAccount:
+        self.writer.write(events)
+        return PublishAccount(np.ones(len(events), np.bool_), np.zeros(len(events), np.bool_))
+
+
+def write_files(world: World, outlet: FileOutlet, time: Time, tell: Tell, order: Order | None = None) -> Tally:
+    """All events of the world's days, written in order."""
+    order = order or Order()
+    press = outlet.writer.press
+    if press is None or outlet.truth is not None or not order.is_plain:
+        return publish_days(world, outlet, time, tell, order)
+    tally, stretches = Tally(time.monotonic), world.list_stretches()
+    for done, count in enumerate(press_stretches(world, stretches, press, order.processes), start=1):
+        tally.add(count)
+        tell(done, len(stretches), tally.tell(done / len(stretches)))
+    return tally
+
+
+def publish_days(world: World, outlet: Outlet, time: Time, tell: Tell, order: Order | None = None) -> Tally:
+    """All events of the world's days, with their faults, sent on in order."""
+    order = order or Order()
     tally = Tally(time.monotonic)
     if outlet.truth is not None:
         outlet.truth.record_world(world)
+    rate = order.rate
     rows = _ROWS_AT_ONCE if rate is None else max(1, min(_ROWS_AT_ONCE, round(rate)))
-    stretches = _make_stretches(world, tally, tell)
-    for part in disturb(stretches, faults, world.config.seed) if faults.any else (Disturbed.of(events) for events in stretches):
+    for part in _disturb(_make_stretches(world, order, tally, tell), order.faults, world.config.seed):
         for first in range(0, len(part.events), rows):
             events = part.events.slice(first, rows)
             tally.count(events, outlet.publish(events))
             if rate is not None:
                 time.sleep(max(0.0, tally.events / rate - tally.seconds))
-        tally.broken += outlet.publish_broken(part) if len(part.notes) else 0
+        tally.broken += _publish_faults(part, outlet)
     return tally
+
+
+def _disturb(stretches: Iterator[pa.Table], faults: Faults, seed: int) -> Iterator[Disturbed]:
+    """The stretches with their faults; without any, texts may stay coded."""
+    if not faults.any:
+        return (Disturbed.of(events) for events in stretches)
+    return disturb((events.cast(EVENT_SCHEMA) for events in stretches), faults, seed)
+
+
+def _publish_faults(part: Disturbed, outlet: Outlet) -> int:
+    """Send on the broken records, take down what befell which event; how many of them were acknowledged."""
+    delivery = outlet.publish_broken(part.broken) if part.broken else Delivery(0, {}, {})
+    if outlet.truth is not None:
+        outlet.truth.record_broken(part.broken, delivery)
+        outlet.truth.record_faults(part.notes)
+    return delivery.acknowledged
 
 
 def publish_live(
@@ -115,8 +193,16 @@ def read_utc_now() -> datetime:
     return datetime.now(UTC)
 
 
-def _make_stretches(world: World, tally: Tally, tell: Tell, *, is_coded: bool = False) -> Iterator[pa.Table]:
-    stretches = world.list_stretches()
-    for done, stretch in enumerate(stretches, start=1):
-        yield world.make_events(stretch, is_coded=is_coded)
-        tell(done, len(stretches), tally.tell(done / len(stretches)))
+def _make_stretches(world: World, order: Order, tally: Tally, tell: Tell) -> Iterator[pa.Table]:
+    """The events of each stretch, texts coded, until there are enough."""
+    stretches, made = world.list_stretches(), 0
+    for done, events in enumerate(make_tables(world, stretches, order.processes), start=1):
+        wanted = events if order.events is None else events.slice(0, order.events - made)
+        made += len(wanted)
+        yield wanted
+        if order.events is None:
+            tell(done, len(stretches), tally.tell(done / len(stretches)))
+            continue
+        tell(made, order.events, tally.tell(made / order.events))
+        if made == order.events:
+            return

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
 from typing import Any
 
@@ -13,21 +14,41 @@ import pyarrow.compute as pc
 from soundlake.broker.account import PublishAccount
 
 
+@dataclass(frozen=True)
+class Count:
+    """How many events of each type, and when (UTC) the first and the last of them happened."""
+
+    by_type: Counter[str] = field(default_factory=Counter)
+    first: datetime | None = None
+    last: datetime | None = None
+
+    @classmethod
+    def of(cls, events: pa.Table) -> Count:
+        """Those of a table."""
+        if not len(events):
+            return cls()
+        span = pc.min_max(events["played_at"]).as_py()
+        pairs = pc.value_counts(events["event_type"]).to_pylist()
+        return cls(Counter({pair["values"]: pair["counts"] for pair in pairs}), span["min"], span["max"])
+
+    def __add__(self, other: Count) -> Count:
+        firsts, lasts = ([moment for moment in moments if moment] for moments in ((self.first, other.first), (self.last, other.last)))
+        return Count(self.by_type + other.by_type, min(firsts, default=None), max(lasts, default=None))
+
+
 class Tally:
     """Counts events by type, what became of them in the log, and the time it took."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._started = clock, clock()
-        self.by_type: Counter[str] = Counter()
+        self._count = Count()
         self.acknowledged = self.unsure = self.broken = 0
         self.failed_by_reason: Counter[str] = Counter()
-        self._first: datetime | None = None
-        self._last: datetime | None = None
 
     @property
     def events(self) -> int:
         """How many events were made."""
-        return self.by_type.total()
+        return self._count.by_type.total()
 
     @property
     def rate(self) -> float:
@@ -39,17 +60,16 @@ class Tally:
         """Seconds since the run began."""
         return self._clock() - self._started
 
-    def count(self, events: pa.Table, account: PublishAccount | None = None) -> None:
+    def add(self, count: Count) -> None:
+        """Take in what was counted elsewhere."""
+        self._count += count
+
+    def count(self, events: pa.Table, account: PublishAccount) -> None:
         """Take in a table of events, and what became of it."""
-        if len(events):
-            self.by_type.update({pair["values"]: pair["counts"] for pair in pc.value_counts(events["event_type"]).to_pylist()})
-            span = pc.min_max(events["played_at"]).as_py()
-            self._first = min(span["min"], self._first or span["min"])
-            self._last = max(span["max"], self._last or span["max"])
-        if account is not None:
-            self.acknowledged += account.acknowledged
-            self.unsure += account.unsure
-            self.failed_by_reason.update(account.failed_by_reason)
+        self.add(Count.of(events))
+        self.acknowledged += account.acknowledged
+        self.unsure += account.unsure
+        self.failed_by_reason.update(account.failed_by_reason)
 
     def tell(self, share_done: float) -> str:
         """Rate and time left, for a progress bar."""
@@ -60,9 +80,9 @@ class Tally:
         """The whole as one flat record."""
         return {
             "events": self.events,
-            **{f"events_{kind}": self.by_type[kind] for kind in ("play", "skip", "like", "playlist")},
-            "first": self._first and self._first.isoformat().replace("+00:00", "Z"),
-            "last": self._last and self._last.isoformat().replace("+00:00", "Z"),
+            **{f"events_{kind}": self._count.by_type[kind] for kind in ("play", "skip", "like", "playlist")},
+            "first": _write_moment(self._count.first),
+            "last": _write_moment(self._count.last),
             "seconds": round(self.seconds, 3),
             "events_per_second": round(self.rate),
         }
@@ -76,3 +96,7 @@ class Tally:
             "failed_by_reason": dict(self.failed_by_reason),
             "broken": self.broken,
         }
+
+
+def _write_moment(moment: datetime | None) -> str | None:
+    return None if moment is None else moment.isoformat().replace("+00:00", "Z")

@@ -75,5 +75,5 @@ class TruthFolder:
 
 def _write_whole(events: pa.Table, path: Path) -> None:
     part = path.with_name(f".{path.name}.part")
-    pq.write_table(events, part, compression="zstd", compression_level=1)
+    pq.write_table(events, part, compression="zstd", compression_level=1, store_schema=False)  # plain texts, even where they come coded
     part.replace(path)

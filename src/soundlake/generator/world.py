@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import date
+from typing import overload
 
 import numpy as np
 import pyarrow as pa
@@ -52,16 +53,9 @@ class World:
     def _era(self) -> tuple[int, int]:
         return (self.config.start - _EPOCH).days * DAY_MS, (self.config.end - _EPOCH).days * DAY_MS
 
-    def list_stretches(self) -> list[Stretch]:
+    def list_stretches(self) -> Sequence[Stretch]:
         """All stretches, in the order of the stream: by time, then by listener. They depend on the configuration alone."""
-        config = self.config
-        days = max(1, _LISTENER_DAYS // min(config.listeners, BLOCK_LISTENERS))
-        first, end = (config.start - _EPOCH).days, (config.end - _EPOCH).days
-        return [
-            Stretch(day, min(days, end - day), number, min(BLOCK_LISTENERS, config.listeners - number))
-            for day in range(first, end, days)
-            for number in range(0, config.listeners, BLOCK_LISTENERS)
-        ]
+        return _Stretches(self.config)
 
     def make_events(self, stretch: Stretch, *, is_coded: bool = False) -> pa.Table:
         """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA).
@@ -91,6 +85,38 @@ class World:
         hearing = hear(scene, sittings, queue)
         return write_events(
             Story(scene, sittings, queue, hearing, act(scene.listeners, queue, hearing)), self.name_listener, is_coded=is_coded
+        )
+
+
+class _Stretches(Sequence[Stretch]):
+    """The stretches by their numbers: there may be millions, so none is made before it is asked for."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        self._config = config
+        self._days = max(1, _LISTENER_DAYS // min(config.listeners, BLOCK_LISTENERS))
+        self._blocks = -(-config.listeners // BLOCK_LISTENERS)
+
+    def __len__(self) -> int:
+        return -(-self._config.days // self._days) * self._blocks
+
+    @overload
+    def __getitem__(self, number: int) -> Stretch: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Stretch]: ...
+
+    def __getitem__(self, number: int | slice) -> Stretch | list[Stretch]:
+        numbers = range(len(self))[number]
+        return self._make(numbers) if isinstance(numbers, int) else [self._make(one) for one in numbers]
+
+    def _make(self, number: int) -> Stretch:
+        config, (time, block) = self._config, divmod(number, self._blocks)
+        days, listener = time * self._days, block * BLOCK_LISTENERS
+        return Stretch(
+            first_day=(config.start - _EPOCH).days + days,
+            days=min(self._days, config.days - days),
+            first_listener=listener,
+            listeners=min(BLOCK_LISTENERS, config.listeners - listener),
         )
 
 

@@ -94,6 +94,19 @@ def test_disorder_moves_events_and_changes_none(small_events):
     assert disturbed.events.sort_by("event_id").equals(small_events.sort_by("event_id"))
 
 
+def test_events_out_of_order_are_noted_with_how_far_they_moved(small_events):
+    disturbed = collect(small_events, Faults(disorder=0.2))
+    noted = {note["event_id"]: int(note["detail"].removesuffix(" events later")) for note in disturbed.notes.to_pylist()}
+    assert set(disturbed.notes["fault"].to_pylist()) == {"disorder"}
+    before, after = (
+        {identity: row for row, identity in enumerate(events["event_id"].to_pylist())} for events in (small_events, disturbed.events)
+    )
+    order = [identity for identity in disturbed.events["event_id"].to_pylist() if identity not in noted]
+    assert order == [identity for identity in small_events["event_id"].to_pylist() if identity not in noted]
+    assert sum(after[identity] > before[identity] for identity in noted) > 0.7 * len(noted)
+    assert max(noted.values()) <= 401
+
+
 def test_a_wrong_clock_is_wrong_by_the_same_amount_all_the_time(small_events):
     disturbed = collect(small_events, Faults(clock_skew=0.4))
     before = pl.from_arrow(small_events).select("event_id", "user_id", was="played_at")

@@ -1,6 +1,8 @@
+import gzip
 import hashlib
 import json
-from datetime import UTC, datetime
+from dataclasses import replace
+from datetime import UTC, date, datetime
 
 import numpy as np
 import polars as pl
@@ -12,15 +14,16 @@ from soundlake.broker.account import PublishAccount
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.protocol import Delivery
 from soundlake.broker.publisher import Publisher
-from soundlake.contract import HISTORY, TOPICS
+from soundlake.contract import EVENT_SCHEMA, HISTORY, TOPICS
 from soundlake.contract.decode import decode_records
 from soundlake.errors import UsageError
-from soundlake.generator import make_world
+from soundlake.generator import World, make_world
+from soundlake.generator.crew import press_stretches
 from soundlake.generator.export_files import ExportFolders
 from soundlake.generator.faults import PROFILES
-from soundlake.generator.files import EventFile
+from soundlake.generator.files import EventFile, EventFolder
 from soundlake.generator.planning import plan_run
-from soundlake.generator.runs import Outlet, Time, publish_days, write_files
+from soundlake.generator.runs import FileOutlet, LogOutlet, Order, Time, publish_days, write_files
 from soundlake.generator.truth import TruthFolder
 
 
@@ -40,14 +43,14 @@ def test_the_same_world_gives_the_same_bytes(vary, tmp_path, time, name):
     for attempt in ("a", "b"):
         (tmp_path / attempt).mkdir()
         with EventFile(str(tmp_path / attempt / name)) as file:
-            write_files(make_world(vary(listeners=12)), file, time, keep_quiet)
+            write_files(make_world(vary(listeners=12)), FileOutlet(file), time, keep_quiet)
         digests.add(hashlib.sha256((tmp_path / attempt / name).read_bytes()).hexdigest())
     assert len(digests) == 1
 
 
 def test_a_parquet_file_holds_the_events(small_world, small_events, tmp_path, time):
     with EventFile(str(tmp_path / "events.parquet")) as file:
-        tally = write_files(small_world, file, time, keep_quiet)
+        tally = write_files(small_world, FileOutlet(file), time, keep_quiet)
     assert tally.events == len(small_events)
     assert pq.read_table(tmp_path / "events.parquet").combine_chunks().equals(small_events.combine_chunks())
 
@@ -67,6 +70,114 @@ def test_an_interrupted_file_run_leaves_nothing_behind(small_events, tmp_path):
 def test_an_unwritable_target_fails_before_the_work(tmp_path, target):
     with pytest.raises(UsageError, match="--out"):
         EventFile(str(tmp_path / target))
+
+
+@pytest.fixture
+def pairs_of_days(small_world):
+    """Four stretches of two days each."""
+    whole = small_world.list_stretches()[0]
+    return [replace(whole, first_day=whole.first_day + day, days=2) for day in (0, 2, 4, 6)]
+
+
+def test_a_folder_holds_the_same_events_in_a_file_a_stretch(small_world, pairs_of_days, tmp_path):
+    with EventFolder(str(tmp_path / "parts")) as folder:
+        counts = list(press_stretches(small_world, pairs_of_days, folder.press))
+    files = sorted((tmp_path / "parts").iterdir())
+    assert [path.name for path in files] == [f"events-{number:06d}.parquet" for number in range(4)]
+    told = [small_world.make_events(stretch) for stretch in pairs_of_days]
+    assert [pq.read_table(path) for path in files] == told
+    assert [count.by_type.total() for count in counts] == [len(events) for events in told]
+
+
+def test_an_interrupted_folder_run_leaves_whole_files_only(small_world, pairs_of_days, tmp_path):
+    def write_and_stop() -> None:
+        with EventFolder(str(tmp_path / "parts"), ".ndjson") as folder:
+            for number, _ in enumerate(press_stretches(small_world, pairs_of_days, folder.press)):
+                if number == 1:
+                    raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        write_and_stop()
+    files = sorted((tmp_path / "parts").iterdir())
+    assert [path.name for path in files] == ["events-000000.ndjson", "events-000001.ndjson"]
+    assert all(json.loads(line)["event_id"] for path in files for line in path.read_bytes().splitlines())
+
+
+def test_events_do_not_depend_on_how_many_are_handed_on_at_once(small_world, tmp_path):
+    events, digests = small_world.make_events(small_world.list_stretches()[0], is_coded=True), set()
+    for rows in (777, 2_000, 10**9):
+        with EventFile(str(tmp_path / "events.ndjson")) as file:
+            for first in range(0, len(events), rows):
+                file.write(events.slice(first, rows))
+        digests.add(hashlib.sha256((tmp_path / "events.ndjson").read_bytes()).hexdigest())
+    assert len(digests) == 1
+
+
+def test_a_run_of_so_many_events_is_the_beginning_of_the_whole(small_world, small_events, tmp_path, time):
+    with EventFile(str(tmp_path / "events.ndjson")) as file:
+        tally = write_files(small_world, FileOutlet(file), time, keep_quiet, Order(events=500))
+    written = [json.loads(line)["event_id"] for line in (tmp_path / "events.ndjson").read_bytes().splitlines()]
+    assert written == small_events["event_id"].to_pylist()[:500]
+    assert tally.events == 500
+
+
+@pytest.mark.parametrize("name", ["events.parquet", "events.ndjson", "events.ndjson.gz"])
+def test_no_event_at_all_is_a_file_all_the_same(tmp_path, name):
+    with EventFile(str(tmp_path / name)):
+        pass
+    read = {
+        "events.parquet": lambda path: pq.read_table(path).to_pylist(),
+        "events.ndjson": lambda path: path.read_bytes().splitlines(),
+        "events.ndjson.gz": lambda path: gzip.decompress(path.read_bytes()).splitlines(),
+    }
+    assert read[name](tmp_path / name) == []
+
+
+def test_the_truth_of_a_file_is_what_stands_in_it(small_world, tmp_path, time):
+    with EventFile(str(tmp_path / "events.ndjson")) as file:
+        outlet = FileOutlet(file, TruthFolder(tmp_path / "truth", "run"))
+        tally = write_files(small_world, outlet, time, keep_quiet, Order(faults=PROFILES["harsh"]))
+    lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
+    broken = {json.loads(line)["sha256"] for line in next((tmp_path / "truth").glob("broken*")).read_text().splitlines()}
+    good = [line for line in lines if hashlib.sha256(line).hexdigest() not in broken]
+    truth = pq.read_table(sorted((tmp_path / "truth").glob("events*")))
+    assert truth.schema.equals(EVENT_SCHEMA)
+    assert [json.loads(line)["event_id"] for line in good] == truth["event_id"].to_pylist()
+    assert len(lines) - len(good) == len(broken) == tally.broken > 0
+    noted = pl.concat(pl.read_parquet(path) for path in (tmp_path / "truth").glob("faults*"))
+    assert {"duplicate", "copy", "late", "disorder", "malformed", "unknown_fields"} <= set(noted["fault"])
+
+
+def test_broken_records_have_no_place_in_parquet(small_world, tmp_path, time):
+    with pytest.raises(UsageError, match="no place in Parquet"), EventFile(str(tmp_path / "events.parquet")) as file:
+        write_files(small_world, FileOutlet(file), time, keep_quiet, Order(faults=PROFILES["harsh"]))
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(("name", "value"), [("processes", 0), ("processes", 10_000), ("events", 0)])
+def test_an_order_that_cannot_be_is_refused_by_name(name, value):
+    with pytest.raises(UsageError, match=f"--{name} {value}.*\n.*from 1 to"):
+        Order(**{name: value})
+
+
+def test_stretches_cover_all_days_of_all_listeners_once(vary):
+    for config in (vary(listeners=3, days=6_000, start=date(2005, 1, 1)), vary(listeners=20_000, days=3)):
+        stretches = World(config, None).list_stretches()
+        covered = [
+            (day, block)
+            for stretch in stretches
+            for day in range(stretch.first_day, stretch.first_day + stretch.days)
+            for block in range(stretch.first_listener, stretch.first_listener + stretch.listeners)
+        ]
+        assert len(stretches) == len(list(stretches))
+        assert len(set(covered)) == len(covered) == config.listeners * config.days
+
+
+def test_a_world_of_ten_million_listeners_for_years_is_planned_without_listing_them(vary):
+    stretches = World(vary(listeners=10_000_000, days=3_650), None).list_stretches()
+    assert len(stretches) == 1_221 * 3_650
+    last = stretches[-1]
+    assert (last.first_listener + last.listeners, last.days) == (10_000_000, 1)
 
 
 def test_an_export_has_a_folder_a_listener_and_every_play(small_events, tmp_path):
@@ -91,8 +202,8 @@ def test_an_export_is_not_written_over_other_things(tmp_path):
 def test_the_truth_is_what_was_published(small_world, tmp_path, time):
     broker = MemoryBroker()
     broker.create_topics(TOPICS, partitions=2)
-    outlet = Outlet(Publisher(broker), TruthFolder(tmp_path, "run"))
-    tally = publish_days(small_world, outlet, time, keep_quiet, faults=PROFILES["harsh"])
+    outlet = LogOutlet(Publisher(broker), TruthFolder(tmp_path, "run"))
+    tally = publish_days(small_world, outlet, time, keep_quiet, Order(faults=PROFILES["harsh"]))
     truth = pq.read_table(sorted(tmp_path.glob("events*")))
     assert len(truth) == tally.acknowledged
     assert sorted(_read_ids(broker)) == sorted(truth["event_id"].to_pylist())
@@ -120,7 +231,7 @@ class Unreliable:
 
 
 def test_events_are_acknowledged_unsure_or_nowhere(small_events, tmp_path):
-    outlet = Outlet(Unreliable(), TruthFolder(tmp_path, "run"))
+    outlet = LogOutlet(Unreliable(), TruthFolder(tmp_path, "run"))
     outlet.publish(small_events.slice(0, 600))
     assert pq.read_metadata(next(tmp_path.glob("events*"))).num_rows == 400
     assert pq.read_metadata(next(tmp_path.glob("unsure*"))).num_rows == 100
@@ -143,7 +254,7 @@ def test_a_plan_comes_near_what_is_told(vary, time):
 
 
 def test_a_rate_is_kept(small_world, time):
-    tally = publish_days(small_world, Outlet(Unreliable()), time, keep_quiet, rate=100)
+    tally = publish_days(small_world, LogOutlet(Unreliable()), time, keep_quiet, Order(rate=100))
     assert tally.seconds == pytest.approx(tally.events / 100, rel=0.02)
 
 

@@ -1,0 +1,119 @@
+"""How events become bytes in their places: any number of processes may press, the places alone make the order."""
+
+from __future__ import annotations
+
+import sys
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Protocol
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+
+from soundlake.contract import EVENT_SCHEMA
+from soundlake.contract.encode import encode_blocks
+
+PART_SUFFIX = ".part"
+_GZIP_LEVEL, _GZIP = 4, 31
+_HARDLY_REPEATED = ("event_id", "source_ref", "played_at", "produced_at", "ms_played")
+Blocks = Sequence[pa.Buffer | bytes]
+
+
+class Press(Protocol):
+    """Turns the stretches of a world into bytes: `prepare` in any order and process, `place` where all before it end."""
+
+    @property
+    def is_stream(self) -> bool:
+        """Whether a stretch can only be placed once all before it are."""
+
+    def prepare(self, number: int, events: pa.Table) -> Blocks:
+        """The bytes of a stretch (texts may come coded)."""
+
+    def place(self, blocks: Blocks, offset: int) -> None:
+        """Put them where they belong."""
+
+
+@dataclass(frozen=True)
+class LinesPress:
+    """NDJSON into a file that exists, or (None) to standard output; packed: a gzip member a stretch, without name and time."""
+
+    path: Path | None
+    is_packed: bool = False
+
+    @property
+    def is_stream(self) -> bool:
+        """Standard output takes one byte after another."""
+        return self.path is None
+
+    def prepare(self, number: int, events: pa.Table) -> Blocks:
+        """The lines of the events; the number of the stretch does not matter."""
+        del number
+        return self.pack(encode_blocks(events))
+
+    def pack(self, blocks: Iterable[pa.Buffer | bytes]) -> Blocks:
+        """The same bytes, or their gzip member."""
+        if not self.is_packed:
+            return list(blocks)
+        packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
+        return [*(packer.compress(block) for block in blocks), packer.flush()]
+
+    def place(self, blocks: Blocks, offset: int) -> None:
+        """Write them there."""
+        if self.path is None:
+            _write_all(sys.stdout.buffer, blocks)
+            return
+        with self.path.open("r+b", buffering=0) as file:
+            file.seek(offset)
+            _write_all(file, blocks)
+
+
+@dataclass(frozen=True)
+class PartsPress:
+    """A file a stretch in a folder, Parquet or NDJSON by `ending`: whole or not there."""
+
+    folder: Path
+    ending: str
+    is_stream: bool = False
+
+    def prepare(self, number: int, events: pa.Table) -> Blocks:
+        """Write the file of the stretch; nothing is left to place."""
+        name = f"events-{number:06d}{self.ending}"
+        part = self.folder / f".{name}{PART_SUFFIX}"
+        try:
+            if self.ending == ".parquet":
+                with open_parquet(part, events.schema) as writer:
+                    writer.write_table(events)
+            else:
+                part.touch()
+                press = LinesPress(part, is_packed=self.ending.endswith(".gz"))
+                press.place(press.prepare(number, events), 0)
+            part.replace(self.folder / name)
+        finally:
+            part.unlink(missing_ok=True)
+        return []
+
+    def place(self, blocks: Blocks, offset: int) -> None:
+        """Nothing: the file is in its place."""
+
+
+def open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
+    """Parquet packed by zstd, of plain texts, whether they come coded or not. Random ids have no dictionary: it would only cost time."""
+    return pq.ParquetWriter(
+        path, schema, compression="zstd", compression_level=1, store_schema=False, write_statistics=["played_at", "produced_at"],
+        use_dictionary=[field.name for field in EVENT_SCHEMA if field.name not in _HARDLY_REPEATED],
+    )  # fmt: skip
+
+
+def measure(blocks: Blocks) -> int:
+    """How many bytes they are."""
+    return sum(len(memoryview(block)) for block in blocks)
+
+
+def _write_all(file: BinaryIO, blocks: Blocks) -> None:
+    for block in blocks:
+        rest = memoryview(block)
+        while rest:
+            rest = rest[file.write(rest) :]
+    file.flush()

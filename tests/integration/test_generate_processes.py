@@ -1,0 +1,87 @@
+"""Several processes make the same events as one, in the same order and the same bytes; and end with the run."""
+
+import gzip
+import hashlib
+import multiprocessing
+import os
+from dataclasses import replace
+from datetime import date
+from pathlib import Path
+
+import pyarrow as pa
+import pyarrow.parquet as pq
+import pytest
+
+from soundlake.contract import EVENT_SCHEMA
+from soundlake.contract.encode import encode_events
+from soundlake.errors import Unavailable
+from soundlake.generator import GeneratorConfig, World, make_world
+from soundlake.generator.crew import make_tables, press_stretches
+from soundlake.generator.files import EventFile, EventFolder
+from soundlake.generator.presses import PartsPress
+from soundlake.generator.world import Stretch
+
+
+@pytest.fixture(scope="module")
+def world() -> World:
+    return make_world(GeneratorConfig(listeners=60, days=10, seed=5, start=date(2026, 3, 25), tracks=800))
+
+
+@pytest.fixture(scope="module")
+def stretches(world) -> list[Stretch]:
+    whole = world.list_stretches()[0]
+    return [replace(whole, first_day=whole.first_day + day, days=2) for day in range(0, 10, 2)]
+
+
+def digest(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def write(world, stretches, path: Path, processes: int) -> Path:
+    with EventFolder(f"{path}/") if path.suffix == "" else EventFile(str(path)) as writer:
+        if writer.press is None:
+            for events in make_tables(world, stretches, processes):
+                writer.write(events)
+        else:
+            assert len(list(press_stretches(world, stretches, writer.press, processes))) == len(stretches)
+    return path
+
+
+def test_every_output_is_the_same_from_one_process_and_from_several(world, stretches, tmp_path):
+    made = {}
+    for processes in (1, 2, 3):
+        folder = tmp_path / str(processes)
+        folder.mkdir()
+        for name in ("events.ndjson", "events.ndjson.gz", "events.parquet", "events") if processes < 3 else ("events.ndjson",):
+            write(world, stretches, folder / name, processes)
+        made[processes] = {str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*.*"))}
+    assert len(made[1]) == 3 + len(stretches)
+    assert made[1] == made[2] == made[1] | made[3]
+    lines = (tmp_path / "1" / "events.ndjson").read_bytes()
+    read = pq.read_table(tmp_path / "1" / "events.parquet")
+    assert lines == b"\n".join(encode_events(read)) + b"\n" == gzip.decompress((tmp_path / "1" / "events.ndjson.gz").read_bytes())
+    assert pa.concat_tables(make_tables(world, stretches, 2)).cast(EVENT_SCHEMA).combine_chunks().equals(read.combine_chunks())
+
+
+def test_what_a_process_meets_is_met_by_the_run_and_no_process_stays(world, stretches, tmp_path):
+    press = PartsPress(tmp_path / "gone", ".parquet")
+    with pytest.raises(FileNotFoundError, match="gone"):
+        list(press_stretches(world, stretches, press, 2))
+    assert multiprocessing.active_children() == []
+
+
+def test_a_run_says_so_when_a_process_is_killed(world, stretches):
+    tables = make_tables(world, stretches * 20, 2)
+    next(tables)
+    for process in multiprocessing.active_children():
+        os.kill(process.pid, 9)
+    with pytest.raises(Unavailable, match=r"exit code -9.*\n.*--processes"):
+        list(tables)
+    assert multiprocessing.active_children() == []
+
+
+def test_a_run_that_is_given_up_leaves_no_process(world, stretches):
+    tables = make_tables(world, stretches * 20, 2)
+    next(tables)
+    tables.close()
+    assert multiprocessing.active_children() == []
