@@ -26,10 +26,14 @@ class Batch:
 
     def find(self, partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Of each record of the batch, whether its coordinates are among these."""
+        if not len(offsets):
+            return np.zeros(len(self), np.bool_)
         return np.isin(_join(self.partitions, self.offsets), _join(partitions, offsets))
 
     def covers(self, partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
         """Of each of these coordinates, whether it is in the batch."""
+        if not len(offsets):  # nearly always, and sorting the batch for nothing costs a twentieth of the road
+            return np.zeros(0, np.bool_)
         return np.isin(_join(partitions, offsets), _join(self.partitions, self.offsets))
 
 
