@@ -31,7 +31,7 @@ _KEY_BITS = np.uint64(24)  # of the key, below the moment: events sent in the sa
 CONTEXT_KINDS = tuple("album" if context == "repeat" else context for context in CONTEXTS)
 _PLAYLISTS_A_LISTENER = 10_000
 
-_HEX_QUADS = np.frombuffer("".join(f"{number:04x}" for number in range(1 << 16)).encode(), np.uint32)
+_HEX_QUADS = np.frombuffer(np.arange(1 << 16).astype(">u2").tobytes().hex().encode(), np.uint32)
 """The four hexadecimal digits of each number of 16 bits, their bytes as one number."""
 _UUID = np.dtype({"names": list("abcdefgh"), "formats": [np.uint32] * 8, "offsets": [0, 4, 9, 14, 19, 24, 28, 32], "itemsize": 36})
 """Where the digits stand in the text, four by four; dashes are between."""
