@@ -74,10 +74,15 @@ def make_records(count: int) -> tuple[list[bytes], list[bytes], pa.Table]:
 
 def make_topic(servers: str, name: str) -> None:
     """A topic as the project makes them."""
-    AdminClient({"bootstrap.servers": servers}).create_topics([NewTopic(name, PARTITIONS, config=TopicPlan(PARTITIONS).configs)])[
-        name
-    ].result(60)
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.create_topics([NewTopic(name, PARTITIONS, config=TopicPlan(PARTITIONS).configs)])[name].result(60)
     time.sleep(1)
+
+
+def delete_topic(servers: str, name: str) -> None:
+    """Give its room back."""
+    admin = AdminClient({"bootstrap.servers": servers})
+    admin.delete_topics([name])[name].result(60)
 
 
 def count_topic(servers: str, name: str) -> int:
@@ -220,7 +225,7 @@ def bench_producer(servers: str, events: int, pairs: int) -> dict[str, object]:
             results.append(run_apart(way, servers, topic, events))
             assert count_topic(servers, topic) == events + 1, "a record is missing or doubled"
             assert results[-1]["accounted"] == events, "a record without an account"
-            AdminClient({"bootstrap.servers": servers}).delete_topics([topic])[topic].result(60)
+            delete_topic(servers, topic)
     return {"ours": summarize(ours, events), "plain_loop": summarize(plain, events), **compare(ours, plain)}
 
 
