@@ -1,41 +1,47 @@
-"""How fast listeners are made, on one core, beside encoding alone and the usual ways; prints one JSON line.
+"""How fast listeners are made, beside encoding alone and the usual ways; prints one JSON line.
 
-    python bench/generator.py [--listeners 1700] [--days 8] [--pairs 3] [--folder DIR]
+    python bench/generator.py [--listeners 1700] [--days 12] [--pairs 3] [--folder DIR]
 
-Rates are events per second of processor time, in pairs A B A B. `parquet` and `ndjson`: all fields, full behaviour, written to a file.
-`encoding_alone`: the same rows, already made, written as NDJSON. `plain_loop`: the usual event loop in Python with the same steps (who,
-which context, which track, skip or not, what next), a dictionary an event, written as NDJSON. `faker`: each field from Faker, where that
-is installed. What was timed is read back and compared with what was made.
+All fields, full behaviour, written to a file. On one core, in pairs A B A B, as events per second of processor time (`taskset -c 0`):
+`parquet` (zstd), `ndjson`, and beside them `encoding_alone`: the same rows, already made, written as NDJSON; `plain_loop` (usual/loop.py):
+the same steps in a plain Python event loop, a dictionary an event; `faker` (usual/fake.py): each field from Faker. What was timed is read
+back and compared with what was made.
+
+`--processes`: seconds of the clock of one process and of two, in pairs, once they run (needs two cores).
+`--memory`: the largest resident size of a run of three million events for a thousand to ten million listeners.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
 import os
+import resource
 import statistics
+import subprocess
+import sys
 import tempfile
 import time
-import uuid
 from collections.abc import Callable
-from datetime import UTC, datetime, timedelta
+from itertools import islice
 from pathlib import Path
-from random import Random
 
 os.environ["POLARS_MAX_THREADS"] = "1"
 
-import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundlake.generator import GeneratorConfig, World, make_world
-from soundlake.generator.catalogue import Catalogue
+from soundlake.generator.crew import make_tables, press_stretches
 from soundlake.generator.files import EventFile
+from usual.fake import write_fakes
+from usual.loop import Music, write_loop
 
 pa.set_cpu_count(1)
-TARGETS = {"parquet": 400_000, "ndjson": 200_000}
-LOOP_EVENTS, FAKER_EVENTS = 60_000, 3_000
+TARGETS = {"parquet": 400_000, "ndjson": 200_000, "ndjson_to_encoding_alone": 0.4, "two_processes": 1.6, "memory_mb": 2_048}
+LOOP_LISTENERS, LOOP_EVENTS, FAKER_EVENTS = 500, 60_000, 3_000
+MEMORY_LISTENERS, MEMORY_EVENTS = (1_000, 100_000, 10_000_000), 3_000_000
+FIRST_EVENTS = 5  # stretches that a pair of processes makes before the clock is read: starting them is not what is compared
 
 
 def measure(run: Callable[[], int]) -> float:
@@ -45,12 +51,13 @@ def measure(run: Callable[[], int]) -> float:
     return events / (time.process_time() - started)
 
 
-def write_world(world: World, target: Path) -> int:
+def write_world(world: World, target: Path, processes: int = 1) -> int:
     """Generate and write everything; how many events it was."""
-    count = 0
+    stretches, count = world.list_stretches(), 0
     with EventFile(str(target)) as file:
-        for stretch in world.list_stretches():
-            events = world.make_events(stretch, is_coded=file.takes_codes)
+        if file.press is not None:
+            return sum(part.by_type.total() for part in press_stretches(world, stretches, file.press, processes))
+        for events in make_tables(world, stretches, processes):
             file.write(events)
             count += len(events)
     return count
@@ -64,102 +71,108 @@ def write_tables(tables: list[pa.Table], target: Path) -> int:
     return sum(map(len, tables))
 
 
-def loop_plainly(catalogue: Catalogue, target: Path) -> int:
-    """The usual way: one event after another, a dictionary each."""
-    random = Random(1)
-    names, artists = catalogue.track_name.to_pylist(), catalogue.artist_name.to_pylist()
-    weights = np.diff(catalogue.track_reach).cumsum().tolist()
-    clock, done = datetime(2026, 1, 1, tzinfo=UTC), 0
-    with target.open("w", encoding="utf-8") as file:
-        while done < LOOP_EVENTS:
-            listener, session = random.randrange(2_000), str(uuid.UUID(int=random.getrandbits(128)))
-            clock += timedelta(seconds=random.expovariate(0.2))
-            moment, shuffle, reason = clock, random.random() < 0.4, "clickrow"
-            for _ in range(1 + int(random.expovariate(0.15))):
-                track = random.choices(range(len(names)), cum_weights=weights)[0]
-                duration = int(catalogue.track_duration_ms[track])
-                skipped = random.random() < 0.2
-                played = int(duration * random.random() * 0.3) if skipped else duration
-                end = "fwdbtn" if skipped else "trackdone"
-                event = {
-                    "event_id": str(uuid.UUID(int=random.getrandbits(128))), "event_type": "play", "schema_version": 1,
-                    "user_id": f"listener-{listener:06d}", "played_at": moment.isoformat().replace("+00:00", "Z"), "session_id": session,
-                    "track_id": f"sl_track_{track:07d}", "track_name": names[track],
-                    "artist_name": artists[int(catalogue.track_artist[track])],
-                    "duration_ms": duration, "ms_played": played, "reason_start": reason, "reason_end": end, "is_skipped": skipped,
-                    "is_shuffle": shuffle, "device_type": random.choice(("mobile", "desktop", "speaker")), "source": "generator",
-                }  # fmt: skip
-                file.write(json.dumps(event, ensure_ascii=False) + "\n")
-                moment += timedelta(milliseconds=played)
-                reason, done = end, done + 1
-    return done
-
-
-def ask_faker(target: Path) -> int:
-    """The usual script: each field from Faker. Raises ModuleNotFoundError where Faker is not installed."""
-    fake = importlib.import_module("faker").Faker()
-    fake.seed_instance(1)
-    with target.open("w", encoding="utf-8") as file:
-        for _ in range(FAKER_EVENTS):
-            event = {
-                "event_id": fake.uuid4(), "event_type": fake.random_element(("play", "skip", "like")), "user_id": fake.user_name(),
-                "track_id": fake.uuid4(), "track_name": fake.sentence(nb_words=3), "artist_name": fake.name(), "album_name": fake.word(),
-                "duration_ms": fake.random_int(60_000, 400_000), "played_at": fake.iso8601(), "device_type": fake.word(),
-            }  # fmt: skip
-            file.write(json.dumps(event, ensure_ascii=False) + "\n")
-    return FAKER_EVENTS
-
-
 def check(world: World, parquet: Path, ndjson: Path) -> bool:
     """What was timed is what the world tells, in both forms."""
     told = pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()).combine_chunks()
     lines = ndjson.read_bytes().splitlines()
-    ids = [json.loads(line)["event_id"] for line in lines[:: max(1, len(lines) // 1_000)]]
-    same_ids = ids == told["event_id"].to_pylist()[:: max(1, len(lines) // 1_000)]
+    step = max(1, len(lines) // 1_000)
+    same_ids = [json.loads(line)["event_id"] for line in lines[::step]] == told["event_id"].to_pylist()[::step]
     return bool(pq.read_table(parquet).combine_chunks().equals(told)) and same_ids and len(lines) == len(told)
 
 
-def summarize(rates: dict[str, list[float]]) -> dict[str, object]:
-    """Medians, and the ratios of pairs with their smallest and largest."""
+def compare(rates: list[float], others: list[float]) -> dict[str, float]:
+    """The ratio of pairs: median, smallest, largest."""
+    pairs = [a / b for a, b in zip(rates, others, strict=True)]
+    return {"median": round(statistics.median(pairs), 3), "min": round(min(pairs), 3), "max": round(max(pairs), 3)}
 
-    def compare(name: str, other: str) -> dict[str, float]:
-        pairs = [a / b for a, b in zip(rates[name], rates[other], strict=True)]
-        return {"median": round(statistics.median(pairs), 3), "min": round(min(pairs), 3), "max": round(max(pairs), 3)}
 
-    return {
-        "events_per_second": {name: round(statistics.median(values)) for name, values in rates.items()},
-        "ndjson_to_encoding_alone": compare("ndjson", "encoding_alone"),
-        "ndjson_to_plain_loop": compare("ndjson", "plain_loop"),
-        **({"ndjson_to_faker": compare("ndjson", "faker")} if "faker" in rates else {}),
+def measure_one_core(world: World, place: Path, pairs: int) -> dict[str, object]:
+    """Our two forms beside encoding alone, a plain loop and Faker."""
+    tables, music = list(make_tables(world, world.list_stretches())), Music(world.catalogue)
+    runs: dict[str, Callable[[], int]] = {
+        "parquet": lambda: write_world(world, place / "made.parquet"),
+        "ndjson": lambda: write_world(world, place / "made.ndjson"),
+        "encoding_alone": lambda: write_tables(tables, place / "encoded.ndjson"),
+        "plain_loop": lambda: write_loop(music, LOOP_LISTENERS, LOOP_EVENTS, place / "looped.ndjson"),
+        "faker": lambda: write_fakes(FAKER_EVENTS, place / "faked.ndjson"),
     }
+    rates: dict[str, list[float]] = {name: [] for name in runs}
+    for _ in range(pairs):
+        for name, run in runs.items():
+            rates[name].append(measure(run))
+    return {
+        "events": sum(map(len, tables)),
+        "events_per_second": {name: round(statistics.median(values)) for name, values in rates.items()},
+        **{f"ndjson_to_{name}": compare(rates["ndjson"], rates[name]) for name in ("encoding_alone", "plain_loop", "faker")},
+        "correct": check(world, place / "made.parquet", place / "made.ndjson"),
+    }
+
+
+def measure_processes(world: World, place: Path, pairs: int) -> dict[str, object]:
+    """Two processes to one, by the clock, over the stretches after the first few."""
+    speed: dict[str, dict[int, list[float]]] = {"ndjson": {1: [], 2: []}, "parquet": {1: [], 2: []}}
+    for _ in range(pairs):
+        for form, of_processes in speed.items():
+            for processes, rates in of_processes.items():
+                rates.append(_time_stretches(world, place / f"made.{form}", processes))
+    return {f"{form}_two_processes_to_one": compare(rates[2], rates[1]) for form, rates in speed.items()}
+
+
+def _time_stretches(world: World, target: Path, processes: int) -> float:
+    """Events per second of the clock."""
+    with EventFile(str(target)) as file:
+        counts = _write_stretches(world, file, processes)
+        for _ in islice(counts, FIRST_EVENTS):
+            pass
+        started = time.perf_counter()
+        return sum(counts) / (time.perf_counter() - started)
+
+
+def _write_stretches(world: World, file: EventFile, processes: int):  # noqa: ANN202  # a generator of how many events each stretch had
+    if file.press is not None:
+        for count in press_stretches(world, world.list_stretches(), file.press, processes):
+            yield count.by_type.total()
+        return
+    for events in make_tables(world, world.list_stretches(), processes):
+        file.write(events)
+        yield len(events)
+
+
+def measure_memory(place: Path) -> dict[str, int]:
+    """The largest resident size (MB) of whole runs of the command, by listeners."""
+    sizes = {}
+    for listeners in MEMORY_LISTENERS:
+        days = max(2, 40_000 // listeners)
+        words = f"generate --listeners {listeners} --days {days} --events {MEMORY_EVENTS} --out {place / 'made.parquet'}".split()
+        process = subprocess.Popen([sys.executable, "-m", "soundlake.cli.app", *words])
+        _, status, used = os.wait4(process.pid, 0)
+        if status:
+            raise SystemExit(f"{' '.join(words)}: ended with {status}")
+        sizes[f"{listeners}"] = used.ru_maxrss // 1_024
+    return sizes
 
 
 def main() -> None:
     """Run the benchmark."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listeners", type=int, default=1_700)
-    parser.add_argument("--days", type=int, default=8)
+    parser.add_argument("--days", type=int, default=12)
     parser.add_argument("--pairs", type=int, default=3)
     parser.add_argument("--folder", type=Path)
+    parser.add_argument("--processes", action="store_true")
+    parser.add_argument("--memory", action="store_true")
     options = parser.parse_args()
-    world = make_world(GeneratorConfig(listeners=options.listeners, days=options.days))
-    tables = [world.make_events(stretch) for stretch in world.list_stretches()]
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         place = Path(folder)
-        runs: dict[str, Callable[[], int]] = {
-            "parquet": lambda: write_world(world, place / "made.parquet"),
-            "ndjson": lambda: write_world(world, place / "made.ndjson"),
-            "encoding_alone": lambda: write_tables(tables, place / "encoded.ndjson"),
-            "plain_loop": lambda: loop_plainly(world.catalogue, place / "looped.ndjson"),
-        }
-        if importlib.util.find_spec("faker") is not None:
-            runs["faker"] = lambda: ask_faker(place / "faked.ndjson")
-        rates: dict[str, list[float]] = {name: [] for name in runs}
-        for _ in range(options.pairs):
-            for name, run in runs.items():
-                rates[name].append(measure(run))
-        correct = check(world, place / "made.parquet", place / "made.ndjson")
-    print(json.dumps({"events": sum(map(len, tables)), **summarize(rates), "targets": TARGETS, "correct": correct}))
+        if options.memory:
+            result: dict[str, object] = {"largest_resident_mb": measure_memory(place)}
+        elif options.processes:
+            result = measure_processes(make_world(GeneratorConfig(listeners=8_000, days=16)), place, options.pairs)
+        else:
+            world = make_world(GeneratorConfig(listeners=options.listeners, days=options.days))
+            result = measure_one_core(world, place, options.pairs)
+    used = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1_024
+    print(json.dumps({**result, "targets": TARGETS, "own_resident_mb": used}))
 
 
 if __name__ == "__main__":
