@@ -14,7 +14,10 @@ from soundlake.settings import load_settings
 from soundlake.streaming.models import Cluster
 from soundlake.streaming.session import make_scratch, open_session
 
-__all__ = ["spark", "spark_jars"]
+__all__ = ["QUICK_JAVA", "spark", "spark_jars"]
+
+QUICK_JAVA = "-XX:TieredStopAtLevel=1"
+"""A test's Java is over before what its second compiler does would pay off."""
 
 
 @pytest.fixture(scope="session")
@@ -30,6 +33,8 @@ def spark_jars() -> Path:
 def spark(spark_jars, tmp_path_factory) -> Iterator[SparkSession]:
     """A session on this machine with two slots."""
     with make_scratch(tmp_path_factory.mktemp("spark")) as scratch:
-        session = open_session(Cluster("local[2]", str(scratch), str(spark_jars), properties={"spark.ui.showConsoleProgress": "false"}))
+        session = open_session(
+            Cluster("local[2]", str(scratch), str(spark_jars), properties={"spark.driver.defaultJavaOptions": QUICK_JAVA})
+        )
         yield session
         session.stop()

@@ -21,6 +21,7 @@ from tests.spark import spark, spark_jars  # noqa: F401  # fixtures
 
 from soundlake import wiring
 from soundlake.broker import Broker
+from soundlake.cache.redis import open_redis_store
 from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS, Rejection, encode_events, judge_record
 from soundlake.contract.measures import NORMAL_FORMS
 from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
@@ -293,7 +294,7 @@ def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_serv
     publish(broker, move_to_now(part.events.slice(len(part.events) - 4_000)), part.broken[:50])
     wiring.build_sink(settings, broker, lake).run(until_drained=True)
     write_records(settings)
-    store = partial(wiring.open_live_store, redis_server.server.url)
+    store = partial(open_redis_store, redis_server.server.url)
     countable = choose_countable(spark.read.schema(RECORD_DDL).parquet(f"file://{tmp_path}/records"))
     for batch in range(2):  # a batch that is done again changes nothing
         LiveWriter(store).write(countable, batch)

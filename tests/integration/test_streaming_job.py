@@ -22,9 +22,10 @@ import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
 from tests.servers import kafka_jars, redis_server, run  # noqa: F401  # fixtures
-from tests.spark import spark_jars  # noqa: F401  # a fixture
+from tests.spark import QUICK_JAVA, spark_jars  # noqa: F401  # a fixture
 
 from soundlake import wiring
+from soundlake.cache.redis import open_redis_store
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import NOW_PLAYING, NOW_PLAYING_ENRICHED, PLAYS, SKIPS
 from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
@@ -33,7 +34,7 @@ from soundlake.warehouse.extensions import provide_extensions
 
 StartStream = Callable[..., subprocess.Popen[bytes]]
 RATE = 100
-STEP_SECONDS = 600.0  # a machine that runs other tests beside takes minutes to start Spark
+STEP_SECONDS = 900.0  # a machine that runs other tests beside takes minutes to start Spark
 
 
 @pytest.fixture
@@ -61,6 +62,7 @@ def start_stream(settings) -> Iterator[StartStream]:
     variables = {
         "SOUNDLAKE_HOME": str(settings.home), "SOUNDLAKE_BROKER": settings.broker, "SOUNDLAKE_CACHE": settings.cache.get_secret_value(),
         "SOUNDLAKE_DOWNLOADS": str(settings.downloads), "SOUNDLAKE_TOPIC_PARTITIONS": "2",
+        "JAVA_TOOL_OPTIONS": QUICK_JAVA,
     }  # fmt: skip
     settings.home.mkdir()
     started: list[subprocess.Popen[bytes]] = []
@@ -153,7 +155,7 @@ def wait_for_more(settings: Settings, process: subprocess.Popen[bytes], before: 
     while count_processed(settings) <= before:
         assert process.poll() is None, (settings.home.parent / "stream.log").read_text()[-4_000:]
         assert time.monotonic() < deadline, "nothing was processed"
-        time.sleep(0.5)
+        time.sleep(2)
 
 
 def kill(process: subprocess.Popen[bytes], *, is_java: bool) -> None:
@@ -183,7 +185,7 @@ def test_nothing_is_lost_or_doubled_however_the_job_is_killed(settings, start_st
             assert set(stored) == feed.ended[topic.name].keys()
         refused = tables.execute("select count(*), count(distinct (_partition, _offset)) from quarantine where reason = 'not_json'")
         assert refused.fetchone() == (feed.broken, feed.broken)
-    minutes = wiring.open_live_store(settings.cache_address.url).read(datetime.now(UTC)).minutes
+    minutes = open_redis_store(settings.cache_address.url).read(datetime.now(UTC)).minutes
     assert sum(minute.plays for minute in minutes) == feed.count_since(PLAYS.name, minutes[0].begins_at)
     assert sum(minute.skips for minute in minutes) == feed.count_since(SKIPS.name, minutes[0].begins_at)
     assert max(minute.listeners for minute in minutes) == 40

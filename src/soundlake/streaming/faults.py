@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from pyspark.sql.streaming.query import StreamingQuery
 
 from soundlake.errors import DataError, SoundlakeError, Unavailable
@@ -11,10 +13,16 @@ _AWAY = ("TimeoutException", "UnknownTopicOrPartition", "Connection refused", "D
 
 
 def explain_query(name: str, query: StreamingQuery) -> None:
-    """Raise what ended the query, if anything did."""
+    """Raise what ended the query, or what must end it."""
     error = query.exception()
     if error is not None:
         raise explain(name, str(error)) from error
+    dropped = sum(operator["numRowsDroppedByWatermark"] for operator in _list_operators(query))
+    if dropped:
+        raise DataError(
+            f"the query {name} dropped {dropped} records: the clock of this machine went back by more than repeats are known for",
+            next_step=f"set the clock right, move the checkpoint of {name} and the processed tables away, and begin anew",
+        )
 
 
 def explain(name: str, told: str) -> SoundlakeError:
@@ -32,3 +40,9 @@ def explain(name: str, told: str) -> SoundlakeError:
     return SoundlakeError(
         f"the query {name} stopped: {first}", next_step="its checkpoint is kept: start it again, or see the log for the cause"
     )
+
+
+def _list_operators(query: StreamingQuery) -> list[dict[str, Any]]:
+    """What the last batch tells of its stateful operators."""
+    progress = query.lastProgress
+    return [] if progress is None else list(progress["stateOperators"])

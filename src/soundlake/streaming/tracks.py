@@ -25,11 +25,12 @@ class TrackDimension:
         if self._frame is None or time.monotonic() - self._read_at > self._refresh_seconds:
             if self._frame is not None:
                 self._frame.unpersist()
-            self._frame, self._read_at = self._load().persist(), time.monotonic()
+            self._frame, self._read_at = self._load(), time.monotonic()
         return self._frame
 
     def _load(self) -> DataFrame:
         try:
-            return self._session.read.format("delta").load(self._uri).select(*_COLUMNS)
+            return self._session.read.format("delta").load(self._uri).select(*_COLUMNS).persist()
         except AnalysisException:  # nothing stands there, or it is of a version that names no tracks like this
-            return self._session.createDataFrame([], TRACK_DDL)
+            nothing = ", ".join(f"cast(null as {column.split()[1]}) as {column.split()[0]}" for column in TRACK_DDL.split(","))
+            return self._session.sql(f"select {nothing} where false")  # Spark leaves the join with it out
