@@ -69,9 +69,7 @@ class Settings(BaseSettings):
     kafka_port: Annotated[int, Field(ge=1, le=65533, description="local Kafka: this port and the two after it")] = 9092
     object_store_port: Annotated[int, Field(ge=1, le=55526, description="local object store: ten ports from this one on")] = 8333
     redis_port: Annotated[int, Field(ge=1, le=65535, description="local Redis")] = 6379
-    metrics_port: Annotated[
-        int | None, Field(ge=1, le=65535, description="each process offers Prometheus metrics on 127.0.0.1 at this port; `up`: from it on")
-    ] = None
+    metrics_port: Annotated[int, Field(ge=0, le=65500, description="Prometheus metrics of a process, on 127.0.0.1; 0: off")] = 0
     log_json: bool = Field(default=False, description="logs are JSON, one object a line")
     downloads: Path = Field(
         default_factory=lambda: user_cache_path("soundlake"), description="jars of Kafka and Spark, shared by all homes of this user"
@@ -81,9 +79,7 @@ class Settings(BaseSettings):
     stream_memory: str = Field("1g", description="heap of a local Spark, as Java writes it")
     stream_checkpoints: str = Field("", description="folder of the streaming queries' checkpoints; default: under home")
     stream_max_records: Annotated[int, Field(ge=1, description="a micro-batch holds at most so many records")] = 50_000
-    stream_repeat_minutes: Annotated[
-        int, Field(ge=1, description="so long a repeat of an event is known; the state grows with it")
-    ] = 10
+    stream_repeat_minutes: Annotated[int, Field(ge=1, description="so long a repeat of an event is known; the state grows with it")] = 10
 
     duckdb_memory: str = Field("8GB", description="memory limit of a warehouse build, as DuckDB writes it")
 

@@ -13,7 +13,6 @@ from soundlake.errors import SettingsError
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.broker.kafka import KafkaBroker
-    from soundlake.cache import LiveStore
     from soundlake.lake import Lake
     from soundlake.operations.checking import CheckReport
     from soundlake.operations.demo import Demo
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.streaming.job import StreamJob
+    from soundlake.telemetry import Telemetry
     from soundlake.warehouse import Warehouse
 
 _BULK_SECONDS = 15.0  # what is imported waits this long for a batch to fill: large batches make few files
@@ -91,19 +91,19 @@ def open_lake(settings: Settings) -> Lake:
     return lake
 
 
-def open_publisher(broker: Broker) -> Publisher:
+def open_publisher(broker: Broker, telemetry: Telemetry | None = None) -> Publisher:
     """The way into the event log, with the clock of this machine."""
     from soundlake.broker.publisher import Publisher
 
-    return Publisher(broker)
+    return Publisher(broker) if telemetry is None else Publisher(broker, observe=telemetry.watch_publisher().published)
 
 
-def build_sink(settings: Settings, broker: Broker, lake: Lake) -> Sink:
+def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Telemetry | None = None) -> Sink:
     """The road from the log to bronze."""
     from soundlake.sink import Sink, SinkLimits
 
     limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
-    return Sink(broker, lake, limits)
+    return Sink(broker, lake, limits, observer=None if telemetry is None else telemetry.watch_sink())
 
 
 def build_drain(settings: Settings, broker: Broker, lake: Lake) -> Drain:
@@ -131,7 +131,7 @@ def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
         broker.close()
 
 
-def open_warehouse(settings: Settings, lake: Lake) -> Warehouse:
+def open_warehouse(settings: Settings, lake: Lake, telemetry: Telemetry | None = None) -> Warehouse:
     """The warehouse that dbt builds from this lake."""
     from soundlake.warehouse import Warehouse
 
@@ -141,7 +141,8 @@ def open_warehouse(settings: Settings, lake: Lake) -> Warehouse:
             f"SOUNDLAKE_WAREHOUSE={address.scheme}://…: this version builds on duckdb:// only",
             next_step="leave it empty for the embedded warehouse",
         )
-    return Warehouse(address.path, lake, memory_limit=settings.duckdb_memory)
+    observer = None if telemetry is None else telemetry.watch_builds()
+    return Warehouse(address.path, lake, memory_limit=settings.duckdb_memory, observer=observer)
 
 
 @contextmanager
@@ -168,7 +169,7 @@ def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
 
 
 @contextmanager
-def open_feed(settings: Settings, options: DemoOptions) -> Iterator[Feed]:
+def open_feed(settings: Settings, options: DemoOptions, telemetry: Telemetry | None = None) -> Iterator[Feed]:
     """The made-up world of a full stack, new or as far as it was told. Raises UsageError if the options contradict what is there."""
     from soundlake.operations.demo_state import load_state
     from soundlake.operations.feed import Feed
@@ -179,11 +180,11 @@ def open_feed(settings: Settings, options: DemoOptions) -> Iterator[Feed]:
         state = options.begin(datetime.now(UTC).date())
     options.check(state, settings.home)
     with closing(open_broker(settings)) as broker:
-        yield Feed(settings.home, state, open_publisher(broker))
+        yield Feed(settings.home, state, open_publisher(broker, telemetry))
 
 
 @contextmanager
-def open_stream(settings: Settings, queries: Sequence[str]) -> Iterator[StreamJob]:
+def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry | None = None) -> Iterator[StreamJob]:
     """The Spark job with a session of its own, for these queries. Raises SettingsError if they cannot run on these settings."""
     from soundlake.operations.servers.jars import SPARK_JARS, install_jars
 
@@ -193,9 +194,11 @@ def open_stream(settings: Settings, queries: Sequence[str]) -> Iterator[StreamJo
         raise SettingsError("SOUNDLAKE_CACHE is not set: live metrics need Redis", next_step="name one, or leave the query live out")
     try:
         from soundlake.streaming.job import StreamJob
+        from soundlake.streaming.progress import ignore_progress
         from soundlake.streaming.session import make_scratch, open_session
     except ModuleNotFoundError as cause:
         raise SettingsError("Spark is not installed", next_step="run `make setup`") from cause
+    from soundlake.cache.redis import open_redis_store
     from soundlake.contract.topics import NOW_PLAYING_ENRICHED
     from soundlake.streaming.deployment import choose_cluster, find_limits, find_road
 
@@ -205,16 +208,11 @@ def open_stream(settings: Settings, queries: Sequence[str]) -> Iterator[StreamJo
     with make_scratch(settings.home.expanduser().absolute() / "stream" / "scratch") as scratch:
         session = open_session(choose_cluster(settings, jars, scratch, queries))
         try:
-            yield StreamJob(session, find_road(settings), find_limits(settings), partial(open_live_store, settings.cache_address.url))
+            open_store = partial(open_redis_store, settings.cache_address.url)
+            observe = telemetry.watch_queries().progressed if telemetry is not None else ignore_progress
+            yield StreamJob(session, find_road(settings), find_limits(settings), open_store, observe)
         finally:
             session.stop()
-
-
-def open_live_store(url: str) -> LiveStore:
-    """The live metrics of the Redis at this address; one client a process."""
-    from soundlake.cache.redis import open_redis_store
-
-    return open_redis_store(url)
 
 
 def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter) -> dict[str, Any]:

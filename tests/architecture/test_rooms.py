@@ -25,6 +25,7 @@ ONLY_IN = {
     "deltalake": ("src/soundlake/lake/",),
     "confluent_kafka": ("src/soundlake/broker/kafka/",),
     "pyspark": ("src/soundlake/streaming/",),
+    "prometheus_client": ("src/soundlake/telemetry/",),
     "redis": ("src/soundlake/cache/",),
     "sqlite3": ("src/soundlake/broker/",),
     "streamlit": ("src/soundlake/dashboard/",),

@@ -25,6 +25,7 @@ from soundlake.cli import (
     up,
 )
 from soundlake.errors import SoundlakeError
+from soundlake.logs import configure_logs, is_json, tell
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -41,8 +42,18 @@ debugging = False
 
 
 @app.callback()
-def configure(*, debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False) -> None:
+def configure(
+    context: typer.Context,
+    *,
+    debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
+    log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON, one object a line, on standard error.")] = False,
+) -> None:
     """Take the options that every command has."""
+    if log_json:
+        from soundlake.settings import hand_down
+
+        hand_down("SOUNDLAKE_LOG_JSON", "true")
+        configure_logs(context.invoked_subcommand or "soundlake", as_json=True)
     global debugging  # noqa: PLW0603  # the one switch that must outlive the command: its error is reported after it
     debugging = debug
 
@@ -95,7 +106,7 @@ def main() -> None:
 def _report(error: Exception, text: str, exit_code: int) -> int:
     if debugging:
         sys.excepthook(type(error), error, error.__traceback__)
-    typer.echo(f"error: {text}", err=True)
+    tell(text if is_json() else f"error: {text}", error=error)
     return exit_code
 
 

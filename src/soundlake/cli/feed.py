@@ -16,12 +16,20 @@ def run_feed(
     """Tell a made-up world into the event log: its history once, then live events, until stopped; a new start goes on."""
     from soundlake import wiring
     from soundlake.cli.terminal import show_progress
+    from soundlake.logs import tell
     from soundlake.operations.demo_live import stop_on_request
     from soundlake.operations.demo_state import DemoOptions
     from soundlake.settings import load_settings
+    from soundlake.telemetry import open_telemetry
 
     options = DemoOptions(listeners=listeners, days=days, seed=seed)
-    with stop_on_request(), wiring.open_feed(load_settings(), options) as feed:
+    settings = load_settings()
+    with (
+        stop_on_request(),
+        open_telemetry(settings, "generator") as telemetry,
+        wiring.open_feed(settings, options, telemetry) as feed,
+    ):
+        metrics = telemetry and telemetry.watch_feed()
         with show_progress() as reporter:
             feed.publish_history(reporter)
-        feed.flow(lambda line: typer.echo(line, err=True), lambda: None)
+        feed.flow(tell, lambda: metrics.told_until(feed.state.live_until) if metrics else None)

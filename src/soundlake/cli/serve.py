@@ -12,8 +12,12 @@ def serve_dashboard(
     port: Annotated[int | None, typer.Option(min=1, max=65535, help="Port to bind to; default: SOUNDLAKE_DASHBOARD_PORT.")] = None,
 ) -> None:
     """Serve the dashboard until it is stopped."""
-    from soundlake.dashboard import serve
+    from soundlake.dashboard import serve, watch
     from soundlake.settings import load_settings
+    from soundlake.telemetry import open_telemetry
 
     settings = load_settings()
-    serve(host or settings.host, port or settings.dashboard_port)
+    with open_telemetry(settings, "dashboard") as telemetry:
+        if telemetry is not None:
+            watch(telemetry.watch_pages())
+        serve(host or settings.host, port or settings.dashboard_port)

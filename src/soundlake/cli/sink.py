@@ -54,11 +54,12 @@ def _run(
     from soundlake.operations.locks import SINK_LOCK, try_lock
     from soundlake.settings import load_settings
     from soundlake.sink import Upkeep
+    from soundlake.telemetry import open_telemetry
     from soundlake.wiring import build_sink, open_broker, open_lake
 
     settings = load_settings()
     lock = settings.home.expanduser().absolute() / SINK_LOCK
-    with try_lock(lock) as is_free:
+    with try_lock(lock) as is_free, open_telemetry(settings, "sink") as telemetry:
         if not is_free:
             raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
         lake = open_lake(settings)
@@ -66,7 +67,7 @@ def _run(
         upkeep = Upkeep(lake, read_utc_now).beside(compact_seconds) if compact_seconds else nullcontext()
         try:
             with upkeep:
-                sink = build_sink(settings, broker, lake)
+                sink = build_sink(settings, broker, lake, telemetry)
                 return sink.run(
                     until_drained=until_drained,
                     stop=stop,

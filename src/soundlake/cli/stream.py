@@ -35,6 +35,7 @@ def run_stream(
     from soundlake.errors import UsageError
     from soundlake.operations.locks import STREAM_LOCK, try_lock
     from soundlake.settings import load_settings
+    from soundlake.telemetry import open_telemetry
 
     names = [query.value for query in queries or Query]
     if until_drained and Query.NOW_PLAYING in names:
@@ -43,11 +44,12 @@ def run_stream(
         )
     settings, for_seconds = load_settings(), None if run_for is None else parse_duration(run_for)
     with ExitStack() as stack, show_progress() as progress, stop_on_signal() as stop:
+        telemetry = stack.enter_context(open_telemetry(settings, "stream"))
         for name in names:
             if not stack.enter_context(try_lock(settings.home.expanduser().absolute() / STREAM_LOCK.format(name))):
                 raise UsageError(f"another {name} of this home is running", next_step="leave it running, or stop it first")
         progress.begin("log → processed")
-        with wiring.open_stream(settings, names) as job:
+        with wiring.open_stream(settings, names, telemetry) as job:
             report = job.run(names, stop=stop, until_drained=until_drained, for_seconds=for_seconds, on_progress=progress.advance)
         progress.end(f"{sum(report.records.values()):,} records")
     if as_json:

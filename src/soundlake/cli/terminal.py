@@ -12,6 +12,8 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 
+from soundlake.logs import tell
+
 
 class ProgressReporter:
     """A line a step, with a bar where the amount of work is known, on standard error."""
@@ -34,7 +36,7 @@ class ProgressReporter:
         total = task.total or max(task.completed, 1)
         self._progress.update(self._task, total=total, completed=total, detail=detail)
         if not self._progress.console.is_terminal:
-            self._progress.console.print(f"{task.description}: {detail}")
+            tell(f"{task.description}: {detail}")
 
 
 @contextmanager

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 import subprocess
 import sys
-from contextlib import nullcontext
+from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -14,6 +15,8 @@ from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
     from soundlake.warehouse import TransformReport, Warehouse
+
+log = logging.getLogger(__name__)
 
 
 def run_transform(
@@ -28,14 +31,24 @@ def run_transform(
     """Build what is new in bronze into silver and gold, and publish a snapshot of it. Exit code 3 if a test of the models fails."""
     from soundlake import wiring
     from soundlake.cli.durations import parse_duration
+    from soundlake.errors import Retryable
     from soundlake.settings import load_settings
+    from soundlake.telemetry import open_telemetry
 
     seconds = None if every is None else parse_duration(every)
     settings = load_settings()
-    with stop_on_signal() if seconds else nullcontext() as stop, wiring.open_warehouse(settings, wiring.open_lake(settings)) as warehouse:
+    with ExitStack() as stack:
+        stop = stack.enter_context(stop_on_signal()) if seconds else None
+        telemetry = stack.enter_context(open_telemetry(settings, "transform"))
+        warehouse = stack.enter_context(wiring.open_warehouse(settings, wiring.open_lake(settings), telemetry))
         _transform_once(warehouse, full_refresh=full_refresh, test=test, as_json=as_json)
         while seconds and stop is not None and not stop.wait(seconds):
-            _transform_once(warehouse, full_refresh=False, test=test, as_json=as_json)
+            try:
+                _transform_once(warehouse, full_refresh=False, test=test, as_json=as_json)
+            except Retryable as error:
+                log.warning("%s; the next round tries again", error.message)
+                if telemetry is not None:
+                    telemetry.process.error_met(error)
 
 
 def _transform_once(warehouse: Warehouse, *, full_refresh: bool, test: bool, as_json: bool) -> None:

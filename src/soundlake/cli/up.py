@@ -22,16 +22,20 @@ def run_up(
     """Start the full stack (Kafka, object store, Redis, sink, generator, transform, dashboard) and keep it up; `down` ends it."""
     from soundlake import wiring
     from soundlake.cli.terminal import show_progress
+    from soundlake.logs import tell
     from soundlake.operations.demo_live import stop_on_request
     from soundlake.operations.run_file import read_run
-    from soundlake.operations.stack import install_programs, is_up, keep_up, launch, plan_stack
+    from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, keep_up, launch, plan_stack, sample_services
     from soundlake.settings import load_settings
+    from soundlake.telemetry import open_telemetry
 
     feed = _write_options({"--listeners": listeners, "--days": days, "--seed": seed})
     stack = plan_stack(load_settings(with_home=False), feed, without or ())
     if foreground:
-        with stop_on_request():
-            keep_up(stack, lambda: wiring.prepare_stack(stack.settings), lambda line: typer.echo(line, err=True))
+        with stop_on_request(), open_telemetry(stack.settings, SUPERVISOR) as telemetry:
+            if telemetry is not None:
+                telemetry.watch_services(lambda: sample_services(stack.home))
+            keep_up(stack, lambda: wiring.prepare_stack(stack.settings), tell)
         return
     if not is_up(stack.home):
         with show_progress() as progress:

@@ -4,5 +4,6 @@
 """
 
 from soundlake.dashboard.server import serve
+from soundlake.dashboard.watching import watch
 
-__all__ = ["serve"]
+__all__ = ["serve", "watch"]

@@ -14,6 +14,7 @@ from soundlake.errors import Retryable, TopicMissing
 from soundlake.lake import Lake
 from soundlake.sink.lane import Lane
 from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport, TopicReport
+from soundlake.sink.observing import SinkObserver, Unobserved
 from soundlake.sink.patience import Patience
 from soundlake.sink.rejected import RejectedLog
 
@@ -32,9 +33,11 @@ class Sink:
         clock: Callable[[], datetime] = read_utc_now,
         topics: Sequence[Topic] = TOPICS,
         checkpoint: Checkpoint = lambda _: None,
+        observer: SinkObserver | None = None,
     ) -> None:
         self._broker, self._lake, self._limits = broker, lake, limits
         self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
+        self._observer = observer or Unobserved()
         self._has_begun = False
 
     def run(
@@ -63,6 +66,7 @@ class Sink:
             except (Retryable, TopicMissing) as error:
                 if isinstance(error, TopicMissing) and not self._has_begun:
                     raise
+                self._observer.error_met(error)
                 patience.wait(error, report.batches)
                 if not stop.is_set():
                     continue
@@ -106,6 +110,7 @@ class Sink:
             limits=self._limits,
             clock=self._clock,
             checkpoint=self._checkpoint,
+            observer=self._observer,
         )
 
     def _read_ends(self, lane: Lane) -> dict[int, int]:

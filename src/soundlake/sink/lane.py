@@ -18,6 +18,7 @@ from soundlake.lake import NO_POSITION, EventTable, Move, Refused, make_app_id
 from soundlake.sink.announcements import announce_rejected
 from soundlake.sink.batch import Batch, OpenBatch
 from soundlake.sink.models import LARGEST_BATCH_BYTES, Checkpoint, SinkLimits, TopicReport
+from soundlake.sink.observing import SinkObserver, describe_batch
 from soundlake.sink.rejected import RejectedLog, coordinates
 from soundlake.sink.rows import Origin, build_event_rows, build_rejected_rows
 
@@ -41,11 +42,12 @@ class Lane:
         limits: SinkLimits,
         clock: Callable[[], datetime],
         checkpoint: Checkpoint,
+        observer: SinkObserver,
     ) -> None:
         self.topic = topic
         self.report = report
         self._broker, self._events, self._rejected = broker, events, rejected
-        self._limits, self._clock, self._checkpoint = limits, clock, checkpoint
+        self._limits, self._clock, self._checkpoint, self._observer = limits, clock, checkpoint, observer
         self._max_bytes = min(limits.max_bytes, LARGEST_BATCH_BYTES)
         self._log_id = broker.log_id(topic.name)
         self._positions: dict[int, int] = {}
@@ -96,8 +98,9 @@ class Lane:
 
     def _store(self) -> dict[int, int]:
         """Commit what has been gathered; returns the last offset of each of its partitions."""
-        batch = self._open.close()
+        begun, batch = time.monotonic(), self._open.close()
         decoded = decode_records(self.topic, batch.values, batch.timestamps_ms)
+        decoded_at = time.monotonic()
         origin = Origin(self._log_id, self.topic.name, batch, self._clock())
         stood = self._write_rejected(batch, decoded, origin)
         self._checkpoint("rejected_committed")
@@ -109,6 +112,9 @@ class Lane:
         self._open = OpenBatch()
         self.report.events += len(rows)
         self.report.batches += 1
+        steps = (begun, decoded_at, time.monotonic())
+        told = describe_batch(self.topic.name, batch, decoded, events=len(rows), steps=steps, stored_at=self._clock())
+        self._observer.batch_stored(told)
         return batch.last_offsets
 
     def _gather(self, now: float) -> bool:
@@ -119,6 +125,7 @@ class Lane:
             self._adopt(partition, held[partition])
         for partition, offset in self._next.items():
             held[partition].check(self.topic.name, partition, offset)
+        self._observer.lag_seen(self.topic.name, {partition: self._count_waiting(partition, held[partition]) for partition in held})
         behind = [partition for partition in held if self._next[partition] < held[partition].end]
         while behind and self._room() != (0, 0):
             for index, partition in enumerate(behind):
@@ -178,6 +185,10 @@ class Lane:
         position = self._events.position(self._app_id(partition))
         self._positions[partition] = position
         self._next[partition] = held.begin if position == NO_POSITION else position + 1
+
+    def _count_waiting(self, partition: int, held: OffsetRange) -> int:
+        position = self._positions[partition]
+        return len(held) if position == NO_POSITION else held.end - 1 - position
 
     def _app_id(self, partition: int) -> str:
         return make_app_id(self._log_id, self.topic.name, partition)

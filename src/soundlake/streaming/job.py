@@ -14,6 +14,7 @@ from soundlake.contract.topics import NOW_PLAYING
 from soundlake.streaming import live, now_playing, processed
 from soundlake.streaming.faults import explain_query
 from soundlake.streaming.models import Road, StreamLimits
+from soundlake.streaming.progress import ObserveProgress, ProgressWatch, ignore_progress
 from soundlake.streaming.records import stream_records
 from soundlake.streaming.tables import ensure_tables
 from soundlake.streaming.tracks import TrackDimension
@@ -36,9 +37,15 @@ class StreamJob:
     """The queries of one Spark session over one road; `open_live_store` is needed by `live` alone."""
 
     def __init__(
-        self, session: SparkSession, road: Road, limits: StreamLimits, open_live_store: live.OpenLiveStore | None = None
-    ) -> None:  # fmt: skip
+        self,
+        session: SparkSession,
+        road: Road,
+        limits: StreamLimits,
+        open_live_store: live.OpenLiveStore | None = None,
+        observe: ObserveProgress = ignore_progress,
+    ) -> None:
         self._session, self._road, self._limits, self._open_live_store = session, road, limits, open_live_store
+        self._watch = ProgressWatch(observe)
         self._starts: dict[str, Callable[..., StreamingQuery]] = {
             processed.NAME: self._start_processed,
             live.NAME: self._start_live,
@@ -64,13 +71,12 @@ class StreamJob:
         clocks = [threading.Timer(for_seconds, stop.set)] if for_seconds is not None else []
         for clock in clocks:
             clock.start()
-        seen: dict[str, int] = {}
         try:
             while not stop.is_set() and any(query.isActive for query in queries):
                 stop.wait(_WATCH_SECONDS)
                 for name, query in zip(names, queries, strict=True):
                     explain_query(name, query)
-                    counts[name] += _count_new(query, seen)
+                    counts[name] += self._watch.look(name, query)
                 if on_progress is not None:
                     on_progress(sum(counts.values()))
         finally:
@@ -79,7 +85,7 @@ class StreamJob:
             for query in queries:
                 query.stop()
         for name, query in zip(names, queries, strict=True):
-            counts[name] += _count_new(query, seen)
+            counts[name] += self._watch.look(name, query)
         return StreamReport(counts)
 
     def _start_processed(self, *, until_drained: bool) -> StreamingQuery:
@@ -115,12 +121,3 @@ class StreamJob:
     def _start(self, stream: DataStreamWriter, name: str, seconds: float, until_drained: bool) -> StreamingQuery:  # noqa: FBT001  # ours alone
         timed = stream.trigger(availableNow=True) if until_drained else stream.trigger(processingTime=f"{seconds} seconds")
         return timed.queryName(name).option("checkpointLocation", self._road.checkpoint(name)).start()
-
-
-def _count_new(query: StreamingQuery, seen: dict[str, int]) -> int:
-    """Records of the batches since the last look; `seen` remembers the last one."""
-    newest = seen.get(query.name or "", -1)
-    fresh = [progress for progress in query.recentProgress if progress["batchId"] > newest]
-    if fresh:
-        seen[query.name or ""] = max(progress["batchId"] for progress in fresh)
-    return sum(progress["numInputRows"] for progress in fresh)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import hashlib
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
@@ -20,30 +19,13 @@ from soundlake.warehouse.extensions import provide_extensions
 from soundlake.warehouse.lake_access import describe_store
 from soundlake.warehouse.lake_copies import copy_to_lake
 from soundlake.warehouse.lock import hold_build_lock
+from soundlake.warehouse.observing import BuildObserver, TransformReport, Unobserved
 from soundlake.warehouse.publish import publish_snapshot
 from soundlake.warehouse.snapshot import current_id, open_snapshot
 
 PROJECT = Path(__file__).parents[3] / "dbt"
 BUILD = "build.duckdb"
 LAYERS = ("silver", "gold")
-
-
-@dataclass(frozen=True)
-class TransformReport:
-    """What one transform did. `rows` and `seconds_by_model` are by model; `full_refresh_reasons` is empty for an incremental build."""
-
-    snapshot: str
-    built: bool
-    full_refresh_reasons: tuple[str, ...]
-    new_batches: dict[str, int]
-    rows: dict[str, int]
-    seconds_by_model: dict[str, float]
-    seconds: float
-
-    @property
-    def is_full_refresh(self) -> bool:
-        """Everything was read anew."""
-        return bool(self.full_refresh_reasons)
 
 
 class Warehouse:
@@ -57,11 +39,13 @@ class Warehouse:
         memory_limit: str = "4GB",
         project: Path = PROJECT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
+        observer: BuildObserver | None = None,
     ) -> None:
         if not (project / "dbt_project.yml").is_file():
             raise UsageError(f"{project}: no dbt project here", next_step="run from a checkout of Soundlake")
         self.folder = folder
         self._lake, self._project, self._now, self._memory_limit = lake, project, now, memory_limit
+        self._observer = observer or Unobserved()
         self._dbt: DbtProcess | None = None
 
     def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
@@ -69,6 +53,16 @@ class Warehouse:
 
         Raises Unavailable while another build runs, Permanent if a model fails, DataError if a test does.
         """
+        begun = time.monotonic()
+        try:
+            report = self._transform(full_refresh=full_refresh, test=test, on_progress=on_progress)
+        except Exception:
+            self._observer.build_failed(time.monotonic() - begun)
+            raise
+        self._observer.build_ended(report)
+        return report
+
+    def _transform(self, *, full_refresh: bool, test: bool, on_progress: Progress | None) -> TransformReport:
         begun = time.monotonic()
         with hold_build_lock(self.folder):
             plan = self._plan(full_refresh=full_refresh)

@@ -18,6 +18,7 @@ from soundlake.dashboard.pages import discover_pages
 from soundlake.dashboard.reader import Reader, Readers
 from soundlake.dashboard.sidebar import choose_view
 from soundlake.dashboard.style import apply_style
+from soundlake.dashboard.watching import drawing
 from soundlake.errors import SettingsError, SoundlakeError
 from soundlake.settings import load_settings
 from soundlake.warehouse.snapshot import current_id, open_snapshot
@@ -72,7 +73,8 @@ def show_page(page: Page) -> None:
         if reader is None:
             wait_for_snapshot(readers)
         else:
-            _show_data(page, readers, reader)
+            with drawing(page.path, reader):
+                _show_data(page, readers, reader)
     except SoundlakeError as error:
         st.error(str(error), icon=":material/error:")
     except duckdb.Error:

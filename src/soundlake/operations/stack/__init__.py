@@ -1,6 +1,18 @@
 """The full stack on this machine: planned from the settings, brought up, kept up, looked at, brought down."""
 
+from soundlake.operations.stack.monitoring import SUPERVISOR, sample_services
 from soundlake.operations.stack.plan import Stack, install_programs, place_stack, plan_stack
 from soundlake.operations.stack.running import bring_down, is_up, keep_up, launch
 
-__all__ = ["Stack", "bring_down", "install_programs", "is_up", "keep_up", "launch", "place_stack", "plan_stack"]
+__all__ = [
+    "SUPERVISOR",
+    "Stack",
+    "bring_down",
+    "install_programs",
+    "is_up",
+    "keep_up",
+    "launch",
+    "place_stack",
+    "plan_stack",
+    "sample_services",
+]

@@ -16,6 +16,7 @@ from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_ja
 from soundlake.operations.servers.ports import check_free, is_answering
 from soundlake.operations.servers.programs import find_spark_java
 from soundlake.operations.services import Service
+from soundlake.operations.stack.monitoring import choose_metrics_port, give_metrics_ports, list_metrics_ports
 from soundlake.settings import Settings
 
 FOLDER = "stack"
@@ -33,6 +34,7 @@ class Stack:
     servers: tuple[Server, ...]
     services: tuple[Service, ...]
     local_settings: Mapping[str, str]
+    metrics_ports: Mapping[str, int]
 
     @property
     def jars(self) -> dict[Path, Path]:
@@ -56,6 +58,7 @@ class Stack:
             check_free(server.name, server.ports, server.setting)
         if self.has("dashboard"):
             check_free("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
+        check_free("metrics", self.metrics_ports, "SOUNDLAKE_METRICS_PORT")
 
 
 def place_stack(settings: Settings) -> Settings:
@@ -71,14 +74,15 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
     """
     placed = place_stack(settings)
     servers, local = _plan_servers(placed)
-    effective = placed.model_copy(update=_adopt(local))
+    effective = placed.model_copy(update={**_adopt(local), "metrics_port": choose_metrics_port(placed.metrics_port)})
     services = _list_services(effective, feed)
     unknown = set(without) - {service.name for service in services}
     if unknown:
         names = ", ".join(service.name for service in services)
         raise UsageError(f"--without {', '.join(sorted(unknown))}: no such service", next_step=f"the services are {names}")
     chosen = tuple(service for service in services if service.name not in without)
-    return Stack(placed.home, effective, servers, chosen, local)
+    ports = list_metrics_ports(effective.metrics_port, chosen)
+    return Stack(placed.home, effective, servers, give_metrics_ports(chosen, ports), local, ports)
 
 
 def install_programs(stack: Stack) -> None:

@@ -13,6 +13,7 @@ from soundlake.operations.run_file import RunRecord, end_leftovers, end_processe
 from soundlake.operations.servers.keys import write_private
 from soundlake.operations.servers.process import READY_SECONDS, read_tail
 from soundlake.operations.services import Supervisor
+from soundlake.operations.stack.monitoring import write_targets
 from soundlake.operations.stack.plan import PROGRAM, Stack, as_service
 from soundlake.settings import HOME_SETTINGS
 
@@ -44,6 +45,7 @@ def keep_up(stack: Stack, prepare: Callable[[], None], tell: Tell) -> None:
                 server.settle()
             write_private(stack.home / HOME_SETTINGS, "".join(f"{name}={value}\n" for name, value in stack.local_settings.items()))
             prepare()
+            write_targets(stack.home, stack.metrics_ports)
             supervisor.start(stack.services)
             supervisor.wait_until_ready(READY_SECONDS)
             supervisor.declare_complete()

@@ -1,0 +1,134 @@
+"""What a process says while it runs: lines for people, or one JSON object a line; on standard error, without secrets."""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import re
+import sys
+import threading
+import traceback
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+
+from soundlake.errors import SoundlakeError
+
+_OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
+_PASSWORD_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
+_HIDDEN = "***"
+
+_told = logging.getLogger("soundlake.told")
+
+
+class Veil:
+    """Replaces secrets in text: those it was told of, and any password that stands in an address."""
+
+    def __init__(self, secrets: Iterable[str] = ()) -> None:
+        self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
+
+    def hide(self, text: str) -> str:
+        """The text without secrets."""
+        for secret in self._secrets:
+            text = text.replace(secret, _HIDDEN)
+        return _PASSWORD_IN_ADDRESS.sub(rf"\1{_HIDDEN}", text)
+
+
+class PlainFormatter(logging.Formatter):
+    """`2026-11-22T22:40:01Z WARNING soundlake.sink: message`, and the traceback below it."""
+
+    def __init__(self, veil: Veil) -> None:
+        super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
+        self._veil = veil
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole record as text."""
+        return self._veil.hide(super().format(record))
+
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's own name
+        """When it happened, in UTC."""
+        return datetime.fromtimestamp(record.created, UTC).strftime(datefmt or "%Y-%m-%dT%H:%M:%SZ")
+
+
+class JsonFormatter(logging.Formatter):
+    """One JSON object a record: `time` (UTC), `level`, `service`, `logger`, `message`; `fields`: what came as `extra`; `error`."""
+
+    def __init__(self, service: str, veil: Veil) -> None:
+        super().__init__()
+        self._service, self._veil = service, veil
+
+    def format(self, record: logging.LogRecord) -> str:
+        """The whole record on one line."""
+        whole: dict[str, object] = {
+            "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
+            "level": record.levelname.lower(),
+            "service": self._service,
+            "logger": record.name,
+            "message": record.getMessage(),
+        }
+        if fields := {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}:
+            whole["fields"] = fields
+        if record.exc_info and record.exc_info[1] is not None:
+            whole["error"] = dict(_describe_error(record.exc_info[1]))
+        return json.dumps(self._cover(whole), ensure_ascii=False)
+
+    def _cover(self, value: object) -> object:
+        """The value as JSON takes it, each text of it without secrets."""
+        if isinstance(value, dict):
+            return {str(name): self._cover(inner) for name, inner in value.items()}
+        if isinstance(value, list | tuple):
+            return [self._cover(inner) for inner in value]
+        if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
+            return value
+        return self._veil.hide(str(value))
+
+
+@dataclass
+class _Manner:
+    """How this process speaks."""
+
+    as_json: bool = False
+    veil: Veil = field(default_factory=Veil)
+
+
+_manner = _Manner()
+
+
+def configure_logs(service: str, *, as_json: bool, secrets: Iterable[str] = ()) -> None:
+    """Have everything that is logged from now on go to standard error in this form; a second call replaces the first."""
+    _manner.as_json, _manner.veil = as_json, Veil(secrets)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(JsonFormatter(service, _manner.veil) if as_json else PlainFormatter(_manner.veil))
+    logging.getLogger().handlers[:] = [handler]
+    _told.setLevel(logging.INFO)
+    logging.captureWarnings(as_json)
+    threading.excepthook = _log_thread_error
+
+
+def is_json() -> bool:
+    """Whether this process logs JSON."""
+    return _manner.as_json
+
+
+def tell(line: str, *, error: BaseException | None = None) -> None:
+    """Say it to whoever watches: the line as it is, or in JSON where this process logs so, there with all that is known of `error`."""
+    if _manner.as_json:
+        _told.log(logging.INFO if error is None else logging.ERROR, line, exc_info=error)
+    else:
+        sys.stderr.write(f"{_manner.veil.hide(line)}\n")
+        sys.stderr.flush()
+
+
+def _describe_error(error: BaseException) -> Iterator[tuple[str, object]]:
+    yield "kind", type(error).__name__
+    yield "message", error.message if isinstance(error, SoundlakeError) else str(error)
+    if isinstance(error, SoundlakeError) and error.next_step is not None:
+        yield "next_step", error.next_step
+    yield "traceback", "".join(traceback.format_exception(error))
+
+
+def _log_thread_error(caught: threading.ExceptHookArgs) -> None:
+    if caught.exc_value is not None and not isinstance(caught.exc_value, SystemExit):
+        name = caught.thread.name if caught.thread is not None else "unknown"
+        logging.getLogger("soundlake").error("the thread %s ended by an error", name, exc_info=caught.exc_value)
