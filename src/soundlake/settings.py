@@ -61,7 +61,7 @@ class Settings(BaseSettings):
     ] = 168
     sink_max_events: Annotated[int, Field(ge=1, description="a batch is closed at this many events")] = 200_000
     sink_max_bytes: Annotated[int, Field(ge=1024, description="a batch is closed at this many bytes of values")] = 128 * 1024 * 1024
-    sink_max_seconds: Annotated[float, Field(gt=0, description="a batch is closed at this age, in seconds")] = 2.0
+    sink_max_seconds: Annotated[float, Field(gt=0, description="a batch is closed at this age, in seconds")] = 1.0
 
     host: str = Field("127.0.0.1", description="address that servers bind to")
     dashboard_port: Annotated[int, Field(ge=1, le=65535)] = 8501
