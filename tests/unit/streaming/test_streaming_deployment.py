@@ -1,0 +1,101 @@
+"""What the settings mean for Spark, what is left behind and removed, and what a failure is called; all without a session."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from pydantic import SecretStr
+
+from soundlake.errors import DataError, SoundlakeError, Unavailable
+from soundlake.settings import Settings
+from soundlake.streaming.addresses import describe_kafka, describe_store
+from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
+from soundlake.streaming.faults import explain
+from soundlake.streaming.places import list_zones
+from soundlake.streaming.session import make_scratch
+
+
+def make_settings(tmp_path: Path, **values: object) -> Settings:
+    return Settings(home=tmp_path, broker="kafka://127.0.0.1:9092", **values)
+
+
+def test_a_local_deployment_reads_kafka_and_writes_below_its_lake(tmp_path):
+    road = find_road(make_settings(tmp_path))
+    assert road.kafka == {"kafka.bootstrap.servers": "127.0.0.1:9092", "kafka.security.protocol": "PLAINTEXT"}
+    assert road.table("plays") == f"file://{tmp_path}/lake/processed/plays"
+    assert road.checkpoint("live") == f"file://{tmp_path}/stream/checkpoints/live"
+
+
+def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have(tmp_path):
+    settings = make_settings(
+        tmp_path, kafka_security_protocol="SASL_SSL", kafka_username="key", kafka_password=SecretStr('a"b\\c'), kafka_ca_file="/ca.pem"
+    )
+    options = describe_kafka(settings.kafka_access)
+    assert options["kafka.sasl.jaas.config"] == (
+        'org.apache.kafka.common.security.plain.PlainLoginModule required username="key" password="a\\"b\\\\c";'
+    )
+    assert (options["kafka.ssl.truststore.type"], options["kafka.ssl.truststore.location"]) == ("PEM", "/ca.pem")
+
+
+def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
+    settings = make_settings(tmp_path, lake="s3://spotify-data-lake/")
+    assert find_road(settings).table("skips") == "s3a://spotify-data-lake/processed/skips"
+    assert describe_store({}) == {}
+
+
+@pytest.mark.parametrize(("endpoint", "is_secure", "is_by_path"), [("http://127.0.0.1:8333", "false", "true"), ("", "true", "false")])
+def test_a_store_of_ones_own_is_asked_by_path_and_amazon_by_name(endpoint, is_secure, is_by_path):
+    told = describe_store({"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"})
+    assert told["spark.hadoop.fs.s3a.connection.ssl.enabled"] == is_secure
+    assert told["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
+    assert ("spark.hadoop.fs.s3a.endpoint" in told) == bool(endpoint)
+
+
+def test_a_query_in_real_time_mode_gets_a_slot_for_each_partition(tmp_path):
+    settings = make_settings(tmp_path, topic_partitions=4)
+    assert choose_cluster(settings, tmp_path, tmp_path, ["processed", "live"]).master == "local[2]"
+    assert choose_cluster(settings, tmp_path, tmp_path, ["processed", "now_playing"]).master == "local[6]"
+
+
+def test_a_submitted_job_leaves_master_and_tasks_to_whoever_submitted_it(tmp_path):
+    settings = make_settings(tmp_path, stream_master=SUBMITTED)
+    assert choose_cluster(settings, tmp_path, tmp_path, ["processed"]).master == ""
+    assert find_limits(settings).tasks == 0
+
+
+def test_what_a_killed_process_left_behind_is_removed_and_what_runs_is_left_alone(tmp_path):
+    over = subprocess.Popen([sys.executable, "-c", ""])
+    over.wait()
+    for name in (str(over.pid), str(os.getppid()), "notes"):
+        (tmp_path / name / "blockmgr").mkdir(parents=True)
+    with make_scratch(tmp_path) as scratch:
+        assert {path.name for path in tmp_path.iterdir()} == {str(os.getppid()), "notes", scratch.name}
+        assert scratch.name == str(os.getpid())
+    assert not scratch.exists()
+
+
+@pytest.mark.parametrize(
+    ("told", "error"),
+    [
+        ("[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost …", DataError),
+        ("org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment", Unavailable),
+        ("something else", SoundlakeError),
+    ],
+)
+def test_a_failure_says_which_query_stopped_and_what_to_do(told, error):
+    found = explain("processed", f"\n{told}\nat org.apache.spark")
+    assert type(found) is error
+    assert "processed" in found.message
+    assert told in found.message
+    assert found.next_step
+
+
+def test_a_country_with_one_time_is_certain_and_one_with_several_is_not():
+    zones = list_zones()
+    assert zones["DE"] == ("Europe/Berlin", True)
+    assert zones["US"] == ("America/New_York", False)
+    assert len(zones) > 200
