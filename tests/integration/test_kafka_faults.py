@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import logging
+import subprocess
 import threading
 import time
+from pathlib import Path
 
 import pytest
 from confluent_kafka import Producer
@@ -16,7 +18,8 @@ from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 from soundlake.broker.kafka import TopicPlan
 from soundlake.contract.topics import DLQ, PLAYS, SKIPS
 from soundlake.errors import DataError, OffsetGap, SettingsError, TopicMissing, Unavailable
-from soundlake.settings import KafkaAccess
+from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
+from soundlake.settings import KafkaAccess, Settings
 from soundlake.sink import Sink, SinkLimits
 
 FOREVER = {"max_records": 1_000_000, "max_bytes": 1 << 30}
@@ -54,6 +57,57 @@ def test_a_wrong_password_stops_at_once_and_names_the_setting(kafka_server, acce
         broker.create_topics([PLAYS], partitions=1)
         assert broker.append(PLAYS.name, [b"ann"], [b"{}"]).acknowledged == 1
         assert broker.fetch(PLAYS.name, 0, 0, **FOREVER).values.to_pylist() == [b"{}"]
+
+
+def make_certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate for 127.0.0.1 signed by itself: the broker's key store, and the same as an authority for clients."""
+    store, authority = folder / "broker.p12", folder / "authority.pem"
+    told = ["-storetype", "PKCS12", "-keystore", str(store), "-storepass", KAFKA_PASSWORD, "-alias", "broker"]
+    made = ["-keyalg", "RSA", "-dname", "CN=127.0.0.1", "-ext", "SAN=IP:127.0.0.1", "-ext", "BC=ca:true"]
+    subprocess.run(["keytool", "-genkeypair", *told, *made], check=True, capture_output=True)
+    subprocess.run(["keytool", "-exportcert", "-rfc", *told, "-file", str(authority)], check=True, capture_output=True)
+    return store, authority
+
+
+def serve_tls(folder: Path, jars: Path, store: Path) -> KafkaServer:
+    """A broker whose clients come by TLS with a name and a password, as Confluent Cloud's do; `port` + 2 is theirs."""
+    port = find_free_block()
+    names = f"BROKER://127.0.0.1:{port},CLOUD://127.0.0.1:{port + 2}"
+    told = {
+        "listeners": f"{names},CONTROLLER://127.0.0.1:{port + 1}",
+        "advertised.listeners": names,
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,CLOUD:SASL_SSL",
+        "listener.name.cloud.ssl.keystore.location": str(store),
+        "listener.name.cloud.ssl.keystore.password": KAFKA_PASSWORD,
+        "listener.name.cloud.ssl.keystore.type": "PKCS12",
+        "listener.name.cloud.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.cloud.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required "
+        f'user_{KAFKA_USER}="{KAFKA_PASSWORD}";',
+    }
+    return KafkaServer(folder / "kafka", port, jars, properties=told)
+
+
+def test_a_cluster_by_tls_with_a_password_is_reached_by_settings_and_an_unknown_authority_is_told(kafka_jars, tmp_path):
+    store, authority = make_certificate(tmp_path)
+    server = serve_tls(tmp_path, kafka_jars, store)
+    told = {
+        "broker": f"kafka://127.0.0.1:{server.port + 2}",
+        "kafka_security_protocol": "SASL_SSL",
+        "kafka_username": KAFKA_USER,
+        "kafka_password": KAFKA_PASSWORD,
+    }
+    with ServerProcess(server, tmp_path):
+        with open_kafka(Settings(**told, kafka_ca_file=str(authority)).kafka_access) as broker:
+            broker.create_topics([PLAYS], partitions=1)
+            assert broker.append(PLAYS.name, [b"ann"], [b"{}"]).acknowledged == 1
+            assert broker.fetch(PLAYS.name, 0, 0, **FOREVER).values.to_pylist() == [b"{}"]
+        for wrong, said in (({}, "SOUNDLAKE_KAFKA_CA_FILE"), ({"kafka_ca_file": str(authority), "kafka_password": "no"}, "KAFKA_PASSWORD")):
+            with open_kafka(Settings(**{**told, **wrong}).kafka_access) as broker, pytest.raises(SettingsError) as caught:
+                broker.log_id(PLAYS.name)
+            assert said in caught.value.next_step
+        with open_kafka(Settings(broker=told["broker"]).kafka_access, answer_seconds=3.0) as broker, pytest.raises(Unavailable) as lost:
+            broker.log_id(PLAYS.name)
+        assert "SOUNDLAKE_KAFKA_SECURITY_PROTOCOL" in lost.value.next_step
 
 
 def test_a_broker_that_is_down_is_waited_for_and_what_could_not_be_sent_is_sent_once(kafka_server, broker, caplog):

@@ -84,5 +84,8 @@ def explain(error: KafkaError, access: KafkaAccess, doing: str, last_words: str)
     if code < 0 or code in _PASSING | _MOVED or error.retriable():  # below zero: the client's own, the connection's state
         reason = f"{error.str()}; {last_words}" if last_words else error.str()
         kind = LeaderMoved if code in _MOVED else Unavailable
-        return kind(f"{where} does not answer now ({doing}: {reason})", next_step="see whether the broker runs, then go on")
+        return kind(
+            f"{where} does not answer now ({doing}: {reason})",
+            next_step=f"see whether the broker runs, and speaks {access.security_protocol} (SOUNDLAKE_KAFKA_SECURITY_PROTOCOL), then go on",
+        )
     return Permanent(f"{where}: {doing}: {error.str()} ({error.name()})", next_step="see the broker's log")
