@@ -14,6 +14,7 @@ from soundlake.generator.randomness import Floats, Ints
 DIMENSIONS = 8
 _DAY_RANGE = 1 << 20
 """More days than there are between any two releases."""
+_BUCKETS_A_ROW = 8
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ class Catalogue:
 
     def draw_artists(self, clusters: Ints, shares: Floats) -> Ints:
         """An artist of each cluster, by popularity."""
-        return _search(self.artist_reach, self.cluster_first[clusters], self.cluster_first[clusters + 1], shares)
+        return self._artist_finder.draw(self.cluster_first[clusters], self.cluster_first[clusters + 1], shares)
 
     def draw_any_artists(self, clusters: Ints, shares: Floats) -> Ints:
         """An artist of each cluster, all as likely."""
@@ -74,9 +75,8 @@ class Catalogue:
     def draw_tracks(self, artists: Ints, shares: Floats, days: Ints) -> Ints:
         """A track of each artist, by popularity, of those released by that day (or of the first album)."""
         first = self.album_first_of_artist[artists]
-        return _search(
-            self.track_reach, self.track_first_of_album[first], self.track_first_of_album[self._released_albums(artists, days)], shares
-        )
+        end = self._released_albums(artists, days)
+        return self._track_finder.draw(self.track_first_of_album[first], self.track_first_of_album[end], shares)
 
     def find_newest_albums(self, artists: Ints, days: Ints) -> Ints:
         """The last album of each artist that is out on that day."""
@@ -97,6 +97,14 @@ class Catalogue:
         return np.maximum(end, self.album_first_of_artist[artists] + 1)
 
     @cached_property
+    def _artist_finder(self) -> _Finder:
+        return _Finder(self.artist_reach)
+
+    @cached_property
+    def _track_finder(self) -> _Finder:
+        return _Finder(self.track_reach)
+
+    @cached_property
     def album_order(self) -> Ints:
         """One ascending number an album: the artist, then the day of release."""
         artists = np.repeat(np.arange(self.artists), np.diff(self.album_first_of_artist))
@@ -107,7 +115,26 @@ def _order_albums(artists: Ints, days: Ints) -> Ints:
     return artists * _DAY_RANGE + (days + _DAY_RANGE // 2)
 
 
-def _search(reach: Floats, first: Ints, end: Ints, shares: Floats) -> Ints:
-    low, high = reach[first], reach[end]
-    found = np.searchsorted(reach, low + shares * (high - low), side="right") - 1
-    return np.clip(found, first, end - 1)
+class _Finder:
+    """Draws from any contiguous part of what cumulates in `reach`: a table by evenly wide buckets answers most, a search the others."""
+
+    def __init__(self, reach: Floats) -> None:
+        self._reach = reach
+        buckets = _BUCKETS_A_ROW * len(reach)
+        self._scale = buckets / reach[-1]
+        bucket = self._find_buckets(reach)
+        self._below = np.searchsorted(bucket, np.arange(buckets + 1), side="left").astype(np.int32)
+        self._upto = np.searchsorted(bucket, np.arange(buckets + 1), side="right").astype(np.int32)
+
+    def draw(self, first: Ints, end: Ints, shares: Floats) -> Ints:
+        """For each share, from 0 to 1, the row of its part that it falls into."""
+        low, high = self._reach[first], self._reach[end]
+        sought = low + shares * (high - low)
+        bucket = self._find_buckets(sought)
+        found = self._below[bucket].astype(np.int64)
+        is_open = found != self._upto[bucket]
+        found[is_open] = np.searchsorted(self._reach, sought[is_open], side="right")
+        return np.clip(found - 1, first, end - 1)
+
+    def _find_buckets(self, sought: Floats) -> Ints:
+        return np.asarray((sought * self._scale).astype(np.int64))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 
 from soundlake.generator.listeners import Listeners, Scene
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, find_distinct
 from soundlake.generator.tastes import DRIFT_STEPS
 
 _SHORTEST_LIFE_DAYS, _LIFE_SPREAD_DAYS = 25.0, 400.0
@@ -17,7 +17,9 @@ def find_artists(scene: Scene, rows: Ints, slots: Ints, days: Ints) -> Ints:
     phase, life = draw_pair(place, "life")
     length = _SHORTEST_LIFE_DAYS + _LIFE_SPREAD_DAYS * life
     number = np.floor(days / length + phase)
-    return discover_artists(scene, rows, child_keys(place, "tenant", number.astype(np.int64)), (number - phase) * length)
+    tenant = child_keys(place, "tenant", number.astype(np.int64))
+    first, which = find_distinct(tenant)  # places are turned to again and again: each is looked up once
+    return discover_artists(scene, rows[first], tenant[first], ((number - phase) * length)[first])[which]
 
 
 def discover_artists(scene: Scene, rows: Ints, keys: Keys, days: Ints | Floats) -> Ints:
@@ -30,8 +32,8 @@ def discover_artists(scene: Scene, rows: Ints, keys: Keys, days: Ints | Floats) 
     first, second = (
         np.where(is_obscure, scene.catalogue.draw_any_artists(clusters, share), star) for share, star in zip(shares, popular, strict=True)
     )
-    affinities = [measure_affinity(scene, rows, candidate, drift) for candidate in (first, second)]
-    nearer = np.where(affinities[0] >= affinities[1], first, second)
+    places = find_places(scene, rows, drift)
+    nearer = np.where(compare_places(scene, places, first) >= compare_places(scene, places, second), first, second)
     return np.where(draw(keys, "devotion") < scene.listeners.devotion[rows], scene.listeners.idol[rows], nearer)
 
 
@@ -48,8 +50,17 @@ def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats | int) -
 
 def measure_affinity(scene: Scene, rows: Ints, artists: Ints, drift: Floats) -> Floats:
     """Cosine of listener and artist in the taste space, with the listener so far on the way."""
-    step = np.rint(drift * DRIFT_STEPS).astype(np.int64)
-    return np.asarray(np.einsum("ij,ij->i", scene.listeners.path[rows, step], scene.catalogue.artist_position[artists]))
+    return compare_places(scene, find_places(scene, rows, drift), artists)
+
+
+def find_places(scene: Scene, rows: Ints, drift: Floats) -> Floats:
+    """Where each row's listener stands in the taste space, so far on the way."""
+    return np.asarray(scene.listeners.path[rows, np.rint(drift * DRIFT_STEPS).astype(np.int64)])
+
+
+def compare_places(scene: Scene, places: Floats, artists: Ints) -> Floats:
+    """Cosine of each place and artist."""
+    return np.asarray(np.einsum("ij,ij->i", places, scene.catalogue.artist_position[artists]))
 
 
 def choose_interest(scene: Scene, rows: Ints, shares: Floats, drift: Floats) -> Ints:

@@ -106,3 +106,13 @@ def combine(weights: Floats, parts: Sequence[Floats]) -> Floats:
     for column, part in zip(columns[1:], parts[1:], strict=True):
         total = total + column * part
     return np.asarray(total)
+
+
+def find_distinct(keys: Keys) -> tuple[Ints, Ints]:
+    """A row of each distinct key, and for each row which of them is its own."""
+    order = np.argsort(keys)
+    sorted_keys = keys[order]
+    begins = np.append(np.ones(min(1, len(keys)), bool), sorted_keys[1:] != sorted_keys[:-1])
+    which = np.empty(len(keys), np.int64)
+    which[order] = np.cumsum(begins) - 1
+    return order[begins], which
