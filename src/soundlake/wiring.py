@@ -199,18 +199,19 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     except ModuleNotFoundError as cause:
         raise SettingsError("Spark is not installed", next_step="run `make setup`") from cause
     from soundlake.cache.redis import open_redis_store
-    from soundlake.contract.topics import NOW_PLAYING_ENRICHED
+    from soundlake.contract.topics import NOW_PLAYING_ENRICHED, TOPICS
     from soundlake.streaming.deployment import choose_cluster, find_limits, find_road
 
     with closing(open_kafka(settings)) as broker:
         broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topic_partitions)
+        log_ids = {topic.name: broker.log_id(topic.name) for topic in TOPICS}
     jars = install_jars(SPARK_JARS, settings.downloads.expanduser().absolute() / "spark")
     with make_scratch(settings.home.expanduser().absolute() / "stream" / "scratch") as scratch:
         session = open_session(choose_cluster(settings, jars, scratch, queries))
         try:
             open_store = partial(open_redis_store, settings.cache_address.url)
             observe = telemetry.watch_queries().progressed if telemetry is not None else ignore_progress
-            yield StreamJob(session, find_road(settings), find_limits(settings), open_store, observe)
+            yield StreamJob(session, find_road(settings, log_ids), find_limits(settings), open_store, observe)
         finally:
             session.stop()
 

@@ -26,12 +26,14 @@ from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS, Rejection, encode_eve
 from soundlake.contract.measures import NORMAL_FORMS
 from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
 from soundlake.dashboard.live import BronzeLiveSource
+from soundlake.errors import DataError
 from soundlake.generator import GeneratorConfig, make_world
 from soundlake.generator.faults import Faults, disturb
 from soundlake.settings import Settings
 from soundlake.streaming.decoding import decode
 from soundlake.streaming.enriching import TRACK_DDL, enrich
 from soundlake.streaming.live import LiveWriter, choose_countable
+from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road
 from soundlake.streaming.now_playing import decode_natively, enrich_now_playing
 from soundlake.streaming.processed import ProcessedWriter, process
@@ -84,6 +86,15 @@ def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(sp
     assert america["session_key"] == f"ana/{int(datetime(2026, 11, 22, 15, 30, tzinfo=UTC).timestamp()) // 1800}"
     assert japan["ended_at"].minute == 31
     assert japan["played_date"] == date(2026, 11, 22)
+
+
+def test_a_topic_made_anew_is_refused_and_a_new_topic_is_not(spark, tmp_path):  # noqa: F811
+    noted = f"file://{tmp_path}/processed-logs"
+    check_logs(spark, "processed", noted, {"user_plays": "a"})
+    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
+    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
+    with pytest.raises(DataError, match="user_skips: not the log"):
+        check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
 
 
 HOSTILE = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 from soundlake.settings import Settings
@@ -24,12 +24,12 @@ def choose_cluster(settings: Settings, jars: Path, scratch: Path, queries: Seque
     return Cluster(master, str(scratch), str(jars), memory=settings.stream_memory, properties=store)
 
 
-def find_road(settings: Settings) -> Road:
-    """From where to where the queries of this deployment lead."""
+def find_road(settings: Settings, log_ids: Mapping[str, str]) -> Road:
+    """From where to where the queries of this deployment lead; `log_ids` by topic."""
     lake = write_folder(settings.lake_address)
     home = settings.home.expanduser().absolute()
     checkpoints = settings.stream_checkpoints or (home / "stream" / "checkpoints").as_uri()
-    return Road(describe_kafka(settings.kafka_access), f"{lake}/processed", f"{lake}/silver", checkpoints)
+    return Road(describe_kafka(settings.kafka_access), f"{lake}/processed", f"{lake}/silver", checkpoints, log_ids)
 
 
 def find_limits(settings: Settings) -> StreamLimits:

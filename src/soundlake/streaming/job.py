@@ -13,6 +13,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from soundlake.contract.topics import NOW_PLAYING
 from soundlake.streaming import live, now_playing, processed
 from soundlake.streaming.faults import explain_query
+from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road, StreamLimits
 from soundlake.streaming.progress import ObserveProgress, ProgressWatch, ignore_progress
 from soundlake.streaming.records import stream_records
@@ -63,9 +64,11 @@ class StreamJob:
     ) -> StreamReport:
         """Run these queries until told to stop, until the time is over, or until all is done that the log held at the beginning.
 
-        `on_progress` hears how many records were read so far. Raises DataError if the log no longer holds what comes next, Unavailable if
-        a server does not answer; a new run goes on where the checkpoints end.
+        `on_progress` hears how many records were read so far. Raises DataError if a log was made anew or no longer holds what comes next,
+        Unavailable if a server does not answer; a new run goes on where the checkpoints end.
         """
+        for name in names:
+            check_logs(self._session, name, f"{self._road.checkpoint(name)}-logs", self._road.log_ids)
         counts = dict.fromkeys(names, 0)
         queries = [self._starts[name](until_drained=until_drained) for name in names]
         clocks = [threading.Timer(for_seconds, stop.set)] if for_seconds is not None else []

@@ -23,12 +23,16 @@ class Cluster:
 
 @dataclass(frozen=True)
 class Road:
-    """From where to where: Kafka's client properties (`kafka.…`); where processed tables, silver, checkpoints are, as Spark writes it."""
+    """From where to where: Kafka's client properties (`kafka.…`), the tables' and checkpoints' folders as Spark writes them.
+
+    `log_ids` names the log behind each topic, which is another one once the topic is made anew.
+    """
 
     kafka: Mapping[str, str] = field(repr=False)
     processed: str
     silver: str
     checkpoints: str
+    log_ids: Mapping[str, str] = field(default_factory=dict)
 
     def table(self, name: str) -> str:
         """Where a processed table stands."""

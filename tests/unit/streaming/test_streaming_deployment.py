@@ -24,7 +24,7 @@ def make_settings(tmp_path: Path, **values: object) -> Settings:
 
 
 def test_a_local_deployment_reads_kafka_and_writes_below_its_lake(tmp_path):
-    road = find_road(make_settings(tmp_path))
+    road = find_road(make_settings(tmp_path), {})
     assert road.kafka == {"kafka.bootstrap.servers": "127.0.0.1:9092", "kafka.security.protocol": "PLAINTEXT"}
     assert road.table("plays") == f"file://{tmp_path}/lake/processed/plays"
     assert road.checkpoint("live") == f"file://{tmp_path}/stream/checkpoints/live"
@@ -43,7 +43,7 @@ def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have
 
 def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
     settings = make_settings(tmp_path, lake="s3://spotify-data-lake/")
-    assert find_road(settings).table("skips") == "s3a://spotify-data-lake/processed/skips"
+    assert find_road(settings, {}).table("skips") == "s3a://spotify-data-lake/processed/skips"
     assert describe_store({}) == {}
 
 
