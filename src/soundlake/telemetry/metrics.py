@@ -37,7 +37,7 @@ class ProcessMetrics:
     """Of every process."""
 
     def __init__(self, registry: CollectorRegistry, service: str, version: str) -> None:
-        info = Gauge("soundlake_process_info", "1; which program this is", ["service", "version"], registry=registry)
+        info = Gauge("soundlake_process_info", "1; which program this is", ["program", "version"], registry=registry)
         info.labels(service, version).set(1)
         self._errors = Counter(
             "soundlake_errors_total", "Errors met and survived, by kind; what ends a process is in its log", ["kind"], registry=registry

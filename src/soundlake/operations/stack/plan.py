@@ -16,7 +16,7 @@ from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_ja
 from soundlake.operations.servers.ports import check_free, is_answering
 from soundlake.operations.servers.programs import find_spark_java
 from soundlake.operations.services import Service
-from soundlake.operations.stack.monitoring import choose_metrics_port, give_metrics_ports, list_metrics_ports
+from soundlake.operations.stack.monitoring import SUPERVISOR, choose_metrics_port, give_metrics_ports, list_metrics_ports
 from soundlake.settings import Settings
 
 FOLDER = "stack"
@@ -58,7 +58,8 @@ class Stack:
             check_free(server.name, server.ports, server.setting)
         if self.has("dashboard"):
             check_free("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
-        check_free("metrics", self.metrics_ports, "SOUNDLAKE_METRICS_PORT")
+        services = {name: port for name, port in self.metrics_ports.items() if name != SUPERVISOR}  # whose own is open by then
+        check_free("metrics", services, "SOUNDLAKE_METRICS_PORT")
 
 
 def place_stack(settings: Settings) -> Settings:

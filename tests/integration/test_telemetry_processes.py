@@ -1,0 +1,61 @@
+"""A process as those see it who watch it: its metrics while it works, and every line that it says as JSON."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+import urllib.request
+
+from soundlake.operations.servers import find_free_block
+
+PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
+PATIENCE_SECONDS = 60
+
+
+def scrape(port: int) -> str:
+    try:
+        with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+            return answer.read().decode()
+    except OSError:
+        return ""
+
+
+def read_lines(told: str) -> list[dict]:
+    return [json.loads(line) for line in told.splitlines()]
+
+
+def test_a_sink_shows_what_it_stores_while_it_stores_and_speaks_json_alone(tmp_path):
+    port = find_free_block()
+    environment = {**os.environ, "SOUNDLAKE_HOME": str(tmp_path), "AWS_SECRET_ACCESS_KEY": "not-to-be-seen"}
+    generate = [*PROGRAM, "generate", "--listeners", "20", "--days", "1"]
+    subprocess.run(generate, env=environment, check=True, capture_output=True)
+    sink = subprocess.Popen(
+        [*PROGRAM, "--log-json", "sink", "--for", f"{PATIENCE_SECONDS}s"], env={**environment, "SOUNDLAKE_METRICS_PORT": str(port)},
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    try:
+        subprocess.run([*generate, "--seed", "2"], env=environment, check=True, capture_output=True)
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while 'soundlake_sink_committed_events_total{topic="user_plays"}' not in scrape(port) and time.monotonic() < deadline:
+            time.sleep(0.1)
+        assert 'soundlake_process_info{program="sink"' in scrape(port)
+    finally:
+        sink.terminate()
+        _, told = sink.communicate(timeout=PATIENCE_SECONDS)
+    assert sink.returncode == 0
+    lines = read_lines(told)
+    assert {line["service"] for line in lines} == {"sink"}
+    assert "batches" in lines[-1]["message"]
+
+
+def test_an_error_that_ends_a_command_is_json_too_and_without_secrets(tmp_path):
+    environment = {**os.environ, "SOUNDLAKE_HOME": str(tmp_path), "SOUNDLAKE_CACHE": "redis-cluster://u:not-to-be-seen@h:1"}
+    done = subprocess.run([*PROGRAM, "--log-json", "check"], env=environment, capture_output=True, text=True, check=False)
+    line = read_lines(done.stderr)[-1]
+    assert done.returncode == 1
+    assert (line["level"], line["service"], line["error"]["kind"]) == ("error", "check", "Unavailable")
+    assert line["error"]["next_step"]
+    assert "not-to-be-seen" not in done.stderr

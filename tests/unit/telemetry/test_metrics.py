@@ -1,0 +1,251 @@
+"""Metrics tell what happened: those of the real sink, publisher and builds, not of stand-ins."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import socket
+import urllib.request
+import uuid
+from datetime import UTC, datetime, timedelta
+
+import numpy as np
+import pyarrow as pa
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from prometheus_client import CollectorRegistry, Histogram, generate_latest
+
+from soundlake.broker.memory import MemoryBroker
+from soundlake.broker.publisher import Publisher
+from soundlake.contract import TOPICS
+from soundlake.contract.refusal import wrap_refused
+from soundlake.errors import Unavailable
+from soundlake.lake import Lake
+from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
+from soundlake.operations.services import Service
+from soundlake.operations.stack.monitoring import give_metrics_ports, list_metrics_ports, sample_services
+from soundlake.settings import Address, Settings
+from soundlake.sink import Sink, SinkLimits
+from soundlake.streaming.progress import ProgressWatch
+from soundlake.telemetry import Telemetry, open_telemetry, serve_telemetry
+from soundlake.telemetry.bulk import BulkHistogram
+from soundlake.warehouse import TransformReport
+
+NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
+
+
+@pytest.fixture
+def telemetry() -> Telemetry:
+    return Telemetry("test")
+
+
+@pytest.fixture
+def free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def read(telemetry: Telemetry, metric: str, **labels: str) -> float | None:
+    return telemetry.registry.get_sample_value(metric, labels)
+
+
+def scrape(port: int) -> str:
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+        return answer.read().decode()
+
+
+def make_log(at: datetime = NOW) -> MemoryBroker:
+    broker = MemoryBroker(clock=lambda: at)
+    broker.create_topics(TOPICS, partitions=2)
+    return broker
+
+
+def make_lake(folder) -> Lake:
+    lake = Lake(Address(f"file://{folder}", "file", path=folder))
+    lake.ensure_tables()
+    return lake
+
+
+def event() -> bytes:
+    return json.dumps({"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ann", "played_at": "2026-11-22T16:00:00Z"}).encode()
+
+
+def test_the_sink_tells_what_it_took_stored_and_refused_and_how_old_it_was(telemetry, tmp_path):
+    broker = make_log()
+    refused = wrap_refused("odd_row_of_somebody", "spotify_export", "ann", {"a": 1})
+    broker.append("user_plays", [b"ann"] * 5, [event(), event(), b"nonsense", None, refused])
+    later = NOW + timedelta(seconds=4)
+    sink = Sink(broker, make_lake(tmp_path), SinkLimits(), clock=lambda: later, observer=telemetry.watch_sink())
+    sink.run(until_drained=True)
+    assert read(telemetry, "soundlake_sink_consumed_records_total", topic="user_plays") == 5
+    assert read(telemetry, "soundlake_sink_committed_events_total", topic="user_plays") == 2
+    reasons = ("not_json", "null_value", "refused_by_import")
+    assert [read(telemetry, "soundlake_sink_rejected_records_total", topic="user_plays", reason=reason) for reason in reasons] == [1, 1, 1]
+    assert read(telemetry, "soundlake_sink_commit_seconds_count", topic="user_plays") == 1
+    assert read(telemetry, "soundlake_sink_batch_records_sum", topic="user_plays") == 5
+    assert read(telemetry, "soundlake_sink_delay_seconds_count", topic="user_plays") == 5
+    assert read(telemetry, "soundlake_sink_delay_seconds_sum", topic="user_plays") == pytest.approx(20)
+    assert read(telemetry, "soundlake_sink_delay_seconds_bucket", topic="user_plays", le="3.0") == 0
+    assert read(telemetry, "soundlake_sink_delay_seconds_bucket", topic="user_plays", le="5.0") == 5
+
+
+def test_lag_is_what_the_lake_does_not_hold_yet(telemetry, tmp_path):
+    broker, lake = make_log(), make_lake(tmp_path)
+    broker.append("user_plays", [b"ann"] * 3, [event() for _ in range(3)])
+
+    watched = telemetry.watch_sink()
+
+    def look() -> float:
+        Sink(broker, lake, SinkLimits(), observer=watched).run(until_drained=True)  # it looks first, and then stores
+        return sum(read(telemetry, "soundlake_sink_lag_records", topic="user_plays", partition=str(number)) for number in (0, 1))
+
+    assert [look(), look()] == [3, 0]
+    broker.append("user_plays", [b"ann"] * 2, [event() for _ in range(2)])
+    assert [look(), look()] == [2, 0]
+
+
+def test_what_the_sink_waits_out_is_counted_by_kind(telemetry, tmp_path):
+    class Away(MemoryBroker):
+        def offsets(self, topic):
+            raise Unavailable("no answer", next_step="wait")
+
+    broker = Away(clock=lambda: NOW)
+    broker.create_topics(TOPICS, partitions=1)
+    sink = Sink(broker, make_lake(tmp_path), SinkLimits(), observer=telemetry.watch_sink())
+    with pytest.raises(Unavailable):
+        sink.run(until_drained=True)
+    assert read(telemetry, "soundlake_errors_total", kind="Unavailable") == 1
+
+
+def test_every_published_event_has_a_fate(telemetry):
+    events = pa.table(
+        {"event_id": [str(uuid.uuid4()) for _ in range(3)], "event_type": ["play", "skip", "unheard_of"], "user_id": ["a"] * 3}
+    )
+    Publisher(make_log(), observe=telemetry.watch_publisher().published).publish(events)
+    fates = {fate: read(telemetry, "soundlake_published_events_total", fate=fate) for fate in ("acknowledged", "failed", "unsure")}
+    assert fates == {"acknowledged": 2, "failed": 1, "unsure": 0}
+    assert read(telemetry, "soundlake_publish_seconds_count") == 1
+
+
+def test_builds_are_counted_by_their_result(telemetry):
+    builds = telemetry.watch_builds()
+    built = TransformReport("id", True, (), {"plays": 1}, {"silver_plays": 7}, {"silver_plays": 0.5}, 3.0)
+    builds.build_ended(built)
+    builds.build_ended(TransformReport("id", False, (), {}, {"silver_plays": 7}, {}, 0.1))
+    builds.build_failed(2.0)
+    results = [read(telemetry, "soundlake_transform_runs_total", result=result) for result in ("built", "nothing_new", "failed")]
+    assert results == [1, 1, 1]
+    assert read(telemetry, "soundlake_transform_rows", model="silver_plays") == 7
+    assert read(telemetry, "soundlake_transform_model_seconds", model="silver_plays") == 0.5
+
+
+def tell_progress(batch: int, rows: int, read_to: int, seen: int) -> str:
+    source = {"endOffset": {"user_plays": {"0": read_to, "1": 5}}, "latestOffset": {"user_plays": {"0": seen, "1": 5}}}
+    return json.dumps({
+        "batchId": batch, "timestamp": "2026-11-22T16:30:00.000Z", "numInputRows": rows, "durationMs": {"triggerExecution": 1500},
+        "stateOperators": [{"numRowsTotal": 40}, {"numRowsTotal": 2}], "sources": [source],
+    })  # fmt: skip
+
+
+def test_a_query_tells_of_each_micro_batch_once(telemetry):
+    watch = ProgressWatch(telemetry.watch_queries().progressed)
+    assert [watch.hear("processed", tell_progress(0, 10, 10, 30)), watch.hear("processed", tell_progress(1, 15, 25, 30))] == [10, 15]
+    assert read(telemetry, "soundlake_stream_input_rows_total", query="processed") == 25
+    assert read(telemetry, "soundlake_stream_batches_total", query="processed") == 2
+    assert read(telemetry, "soundlake_stream_batch_seconds_sum", query="processed") == 3
+    assert read(telemetry, "soundlake_stream_lag_records", query="processed", topic="user_plays") == 5
+    assert read(telemetry, "soundlake_stream_state_rows", query="processed") == 42
+    assert read(telemetry, "soundlake_stream_progress_timestamp_seconds", query="processed") == NOW.timestamp()
+
+
+@pytest.mark.parametrize("offsets", [{}, {"endOffset": None, "latestOffset": None}, {"endOffset": "17", "latestOffset": "18"}], ids=str)
+def test_a_source_without_offsets_of_topics_has_no_lag(offsets):
+    heard = []
+    told = json.loads(tell_progress(0, 1, 1, 1)) | {"sources": [offsets]}
+    ProgressWatch(heard.append).hear("now_playing", json.dumps(told))
+    assert heard[0].behind == {}
+
+
+def test_a_page_that_fails_is_counted_and_its_error_goes_on(telemetry):
+    pages = telemetry.watch_pages()
+    with pages.drawing("overview"):
+        pass
+    with pytest.raises(LookupError), pages.drawing("overview"):
+        raise LookupError
+    assert [read(telemetry, "soundlake_dashboard_pages_total", page="overview", result=result) for result in ("drawn", "failed")] == [1, 1]
+    assert read(telemetry, "soundlake_dashboard_page_seconds_count", page="overview") == 1
+
+
+@given(st.lists(st.lists(st.one_of(st.sampled_from([0.0, 0.1, 1.0, 5.0]), st.floats(0, 100)))))
+def test_columns_are_counted_like_single_values(columns):
+    bulk_registry, plain_registry = CollectorRegistry(), CollectorRegistry()
+    bulk = BulkHistogram("seconds", "of something", "topic", buckets=(0.1, 1, 5), registry=bulk_registry)
+    plain = Histogram("seconds", "of something", ["topic"], buckets=(0.1, 1, 5), registry=plain_registry)
+    for values in columns:
+        bulk.observe("a", np.array(values, float))
+        series = plain.labels("a")
+        for value in values:
+            series.observe(value)
+
+    def counts(registry: CollectorRegistry) -> list[str]:
+        lines = generate_latest(registry).decode().splitlines()
+        return sorted(line for line in lines if "_sum" not in line and "_created" not in line)
+
+    assert counts(bulk_registry) == counts(plain_registry)
+    assert bulk_registry.get_sample_value("seconds_sum", {"topic": "a"}) == pytest.approx(
+        plain_registry.get_sample_value("seconds_sum", {"topic": "a"})
+    )
+
+
+def test_a_process_serves_its_metrics_to_this_machine_and_stops(free_port):
+    with serve_telemetry("test", free_port) as telemetry:
+        logging.getLogger("soundlake.any").warning("something")
+        told = scrape(free_port)
+        assert 'soundlake_process_info{program="test",' in told
+        assert 'soundlake_log_lines_total{level="warning"} 1.0' in told
+        assert "process_cpu_seconds_total" in told
+        assert read(telemetry, "soundlake_log_lines_total", level="warning") == 1
+    with pytest.raises(OSError, match="refused"):
+        scrape(free_port)
+
+
+def test_a_port_that_is_taken_costs_the_metrics_and_not_the_work(free_port, caplog):
+    with serve_telemetry("first", free_port), serve_telemetry("second", free_port):
+        assert 'program="first"' in scrape(free_port)
+    assert [record.levelname for record in caplog.records if str(free_port) in record.getMessage()] == ["WARNING"]
+
+
+def test_without_a_port_nothing_is_served(tmp_path):
+    with open_telemetry(Settings(_env_file=None, home=tmp_path), "test") as telemetry:
+        assert telemetry is None
+
+
+def test_each_service_has_a_port_of_its_own_and_the_same_place_in_every_stack():
+    services = [Service(name, ("true",), environment={"KEPT": "1"}) for name in ("sink", "dashboard", "unknown")]
+    ports = list_metrics_ports(9470, services)
+    assert ports == {"supervisor": 9470, "sink": 9471, "dashboard": 9475}
+    told = give_metrics_ports(services, ports)
+    assert [service.environment for service in told] == [
+        {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "9471"},
+        {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "9475"},
+        {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "0"},
+    ]
+
+
+def test_the_supervisor_tells_how_its_services_are(telemetry, tmp_path):
+    own = ProcessId.of(os.getpid())
+    services = (
+        ServiceRecord(name="sink", state=State.RUNNING, process=own, since=NOW, restarts=2, log=tmp_path / "sink.log"),
+        ServiceRecord(name="stream", state=State.WAITING, process=None, since=NOW, restarts=9, log=tmp_path / "stream.log"),
+    )
+    write_run(tmp_path, RunRecord(supervisor=own, services=services))
+    telemetry.watch_services(lambda: sample_services(tmp_path))
+    assert [read(telemetry, "soundlake_service_up", name=name) for name in ("sink", "stream")] == [1, 0]
+    assert [read(telemetry, "soundlake_service_restarts", name=name) for name in ("sink", "stream")] == [2, 9]
+    assert read(telemetry, "soundlake_service_start_timestamp_seconds", name="sink") == NOW.timestamp()
+    assert read(telemetry, "soundlake_service_memory_bytes", name="sink") > 2**20
+    assert read(telemetry, "soundlake_service_cpu_seconds_total", name="sink") > 0
+    assert read(telemetry, "soundlake_service_memory_bytes", name="stream") is None
