@@ -2,8 +2,9 @@
 
 from hypothesis import settings
 from tests.servers import kafka_jars, kafka_server, object_store, redis_server
+from tests.spark import spark, spark_jars
 
-__all__ = ["kafka_jars", "kafka_server", "object_store", "redis_server"]
+__all__ = ["kafka_jars", "kafka_server", "object_store", "redis_server", "spark", "spark_jars"]
 
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("hunting", deadline=None, derandomize=False, print_blob=True)

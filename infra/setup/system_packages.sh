@@ -9,6 +9,7 @@ wanted=()
 browser >/dev/null || wanted+=(chromium)
 fonts || wanted+=(fontconfig fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
 command -v dot >/dev/null || wanted+=(graphviz)
+command -v java >/dev/null || wanted+=(openjdk-17-jre-headless)
 [ ${#wanted[@]} -eq 0 ] && exit 0
 
 if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
@@ -21,4 +22,5 @@ fi
 browser >/dev/null || echo "NOT INSTALLED: chromium. Cost: the tests that open the dashboard in a browser are skipped. (apt-get install chromium)" >&2
 fonts || echo "NOT INSTALLED: Noto fonts. Cost: titles in some scripts show as boxes in screenshots. (apt-get install fonts-noto-cjk fonts-noto-color-emoji)" >&2
 command -v dot >/dev/null || echo "NOT INSTALLED: graphviz. Cost: the architecture picture cannot be drawn anew; its test is skipped. (apt-get install graphviz)" >&2
+command -v java >/dev/null || echo "NOT INSTALLED: Java 17. Cost: the tests of the Spark job are skipped. (apt-get install openjdk-17-jre-headless)" >&2
 exit 0

@@ -187,6 +187,7 @@ def open_feed(settings: Settings, options: DemoOptions, telemetry: Telemetry | N
 def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry | None = None) -> Iterator[StreamJob]:
     """The Spark job with a session of its own, for these queries. Raises SettingsError if they cannot run on these settings."""
     from soundlake.operations.servers.jars import SPARK_JARS, install_jars
+    from soundlake.operations.servers.programs import find_spark_java
 
     if settings.broker_address.scheme != "kafka":
         raise SettingsError("SOUNDLAKE_BROKER: Spark reads from Kafka only", next_step="name one: kafka://127.0.0.1:9092")
@@ -200,12 +201,15 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
         raise SettingsError("Spark is not installed", next_step="run `make setup`") from cause
     from soundlake.cache.redis import open_redis_store
     from soundlake.contract.topics import NOW_PLAYING_ENRICHED, TOPICS
-    from soundlake.streaming.deployment import choose_cluster, find_limits, find_road
+    from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
 
     with closing(open_kafka(settings)) as broker:
         broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topic_partitions)
         log_ids = {topic.name: broker.log_id(topic.name) for topic in TOPICS}
-    jars = install_jars(SPARK_JARS, settings.downloads.expanduser().absolute() / "spark")
+    jars = settings.downloads.expanduser().absolute() / "spark"
+    if settings.stream_master != SUBMITTED:
+        find_spark_java()
+        install_jars(SPARK_JARS, jars)
     with make_scratch(settings.home.expanduser().absolute() / "stream" / "scratch") as scratch:
         session = open_session(choose_cluster(settings, jars, scratch, queries))
         try:

@@ -16,8 +16,6 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
-from tests.servers import redis_server  # noqa: F401  # a fixture
-from tests.spark import spark, spark_jars  # noqa: F401  # fixtures
 
 from soundlake import wiring
 from soundlake.broker import Broker
@@ -59,12 +57,12 @@ def make_value(**fields: object) -> bytes:
     return json.dumps({name: value for name, value in (event | fields).items() if value is not None}).encode()
 
 
-def make_records(spark: SparkSession, values: Iterable[bytes | None], topic: str = PLAYS.name) -> DataFrame:  # noqa: F811
+def make_records(spark: SparkSession, values: Iterable[bytes | None], topic: str = PLAYS.name) -> DataFrame:
     rows = [(topic, 0, offset, NOW.replace(tzinfo=None), None, value) for offset, value in enumerate(values)]
     return spark.createDataFrame(rows, RECORD_DDL).coalesce(1)
 
 
-def test_an_event_is_judged_as_it_came_and_then_normalized(spark):  # noqa: F811
+def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
     values = [make_value(device_type=" Smartphone ", track_name="  نور  "), make_value(user_id=" ", duration_ms=0), b"{", None]
     good, rejected, *broken = normalize(judge(decode(make_records(spark, values)))).orderBy("_offset").collect()
     assert (good["reason"], good["device_type"], good["track_name"], good["quality_flags"]) == (None, "mobile", "نور", "device_known")
@@ -72,7 +70,7 @@ def test_an_event_is_judged_as_it_came_and_then_normalized(spark):  # noqa: F811
     assert [(row["reason"], row["is_decoded"]) for row in broken] == [("not_json", False), ("null_value", False)]
 
 
-def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(spark):  # noqa: F811
+def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(spark):
     values = [
         make_value(country="JP", session_id="s"),
         make_value(country="US", duration_ms=None),
@@ -88,7 +86,7 @@ def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(sp
     assert japan["played_date"] == date(2026, 11, 22)
 
 
-def test_a_topic_made_anew_is_refused_and_a_new_topic_is_not(spark, tmp_path):  # noqa: F811
+def test_a_topic_made_anew_is_refused_and_a_new_topic_is_not(spark, tmp_path):
     noted = f"file://{tmp_path}/processed-logs"
     check_logs(spark, "processed", noted, {"user_plays": "a"})
     check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
@@ -140,7 +138,7 @@ HOSTILE = {
 }
 
 
-def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):  # noqa: F811
+def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):
     values = {name: value.replace(b'"play"', b'"now_playing"') for name, value in HOSTILE.items()}
     records = make_records(spark, [value + b" " * place for place, value in enumerate(values.values())], NOW_PLAYING.name)
     timed = records.withColumn("timestamp", expr("timestampadd(millisecond, offset, timestamp)"))
@@ -151,7 +149,7 @@ def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):  # noqa: 
     }
 
 
-def test_now_playing_goes_out_normalized_with_where_in_the_track_the_listener_is(spark):  # noqa: F811
+def test_now_playing_goes_out_normalized_with_where_in_the_track_the_listener_is(spark):
     value = make_value(event_type="now_playing", position_ms=50_000, device_type="Computer", track_name=" Ääni ", country="DE")
     (row,) = enrich_now_playing(make_records(spark, [value, b"{"], NOW_PLAYING.name)).collect()
     told = json.loads(row["value"])
@@ -217,7 +215,7 @@ def write_records(settings: Settings) -> None:
 
 
 @pytest.fixture(scope="module")
-def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:  # noqa: F811
+def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:
     """What Spark and dbt made of the same log: `processed_<name>` and silver side by side, and what the sink rejected."""
     home: Path = hostile_log.home
     road = Road({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
@@ -296,7 +294,7 @@ def move_to_now(events: pa.Table) -> pa.Table:
     return events
 
 
-def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_server, tmp_path):  # noqa: F811
+def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_server, tmp_path):
     settings = Settings(home=tmp_path, topic_partitions=2)
     broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
     world = make_world(GeneratorConfig(listeners=3_000, days=1, seed=5, tracks=300).ending(date(2026, 11, 20)))

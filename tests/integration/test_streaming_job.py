@@ -21,8 +21,8 @@ import psutil
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
-from tests.servers import kafka_jars, redis_server, run  # noqa: F401  # fixtures
-from tests.spark import QUICK_JAVA, spark_jars  # noqa: F401  # a fixture
+from tests.servers import run
+from tests.spark import QUICK_JAVA
 
 from soundlake import wiring
 from soundlake.cache.redis import open_redis_store
@@ -38,13 +38,13 @@ STEP_SECONDS = 900.0  # a machine that runs other tests beside takes minutes to 
 
 
 @pytest.fixture
-def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:  # noqa: F811
+def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:
     """A broker of this test alone: a job reads all topics."""
     yield from run(KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars), tmp_path)
 
 
 @pytest.fixture
-def settings(kafka, redis_server, spark_jars, tmp_path) -> Settings:  # noqa: F811
+def settings(kafka, redis_server, spark_jars, tmp_path) -> Settings:
     """A deployment of these servers, with its topics made and its Redis empty."""
     found = Settings(
         home=tmp_path / "home", broker=f"kafka://{kafka.server.address}", cache=redis_server.server.url, downloads=spark_jars.parent,
