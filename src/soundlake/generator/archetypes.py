@@ -12,18 +12,18 @@ _MOMENT_WIDTHS = np.array([1.3, 3.2, 1.6, 2.6, 2.0])
 """Hours after 4 o'clock in the morning, and how wide (a standard deviation)."""
 
 ARCHETYPES = ("loyal", "explorer", "background", "commuter", "party", "child", "occasional")
-_PRIOR = np.array([0.2, 0.0, 0.0, 0.0, -0.3, -0.5, 1.3])
+_PRIOR = np.array([0.2, 0.0, 0.0, 0.0, -0.3, -0.5, 1.7])
 _SPREAD = 1.9
 """How pure mixtures are: the standard deviation of the logarithm of the shares."""
 
 TRAITS: dict[str, tuple[tuple[float, ...], float]] = {
     # trait: what it is for each archetype, and how far single listeners stray from their mixture (a standard deviation)
-    "sittings a day, log": ((2.27, 2.37, 1.97, 2.47, 1.47, 2.07, 0.42), 0.75),
+    "sittings a day, log": ((1.9, 2.0, 1.7, 2.1, 1.3, 1.7, 0.3), 0.75),
     "plays a sitting, log": ((1.95, 1.95, 2.5, 1.7, 2.4, 1.6, -0.9), 0.35),
     "plays a sitting, spread": ((1.2, 1.15, 1.1, 1.0, 1.15, 1.2, 0.8), 0.15),
     "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 0.9),
     "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.7),
-    "concentration, log": ((0.5, -2.4, -1.3, -0.8, -1.2, 0.0, -2.4), 0.8),
+    "concentration, log": ((0.5, -2.4, -1.3, -0.8, -1.2, 0.0, -2.8), 0.8),
     "library, log": ((4.4, 7.4, 6.0, 5.5, 5.8, 4.6, 7.0), 0.7),
     "switching, logit": ((-3.2, -2.4, -3.6, -2.7, -2.0, -2.2, -2.2), 0.6),
     "pauses, logit": ((-2.3, -2.2, -2.8, -2.1, -2.4, -1.9, 1.4), 0.7),
@@ -106,7 +106,7 @@ def reach_hours(key: Keys, mixture: Floats) -> Floats:
     distance = hours[None, None, :] - _MOMENT_HOURS[None, :, None] - shift[:, None, None]
     width = (0.65 + 0.6 * draw(key, "regularity"))[:, None, None] * _MOMENT_WIDTHS[None, :, None]
     bumps = np.exp(-0.5 * (distance / width) ** 2)
-    own = np.exp(0.7 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
+    own = np.exp(0.55 * draw_normals(key, "moments", 2 * len(MOMENTS))).reshape(len(key), 2, len(MOMENTS))
     weights = own * combine(mixture, list(_MOMENT_WEIGHTS))[:, None, :]
     parts = list(bumps.transpose(1, 0, 2))
     floor = np.exp(-3.8 + 1.0 * draw_normal(key, "wakefulness"))[:, None, None]

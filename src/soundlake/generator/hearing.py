@@ -99,11 +99,12 @@ def _reckon_skips(scene: Scene, sittings: Sittings, queue: Queue) -> tuple[Float
     drift = measure_drift(listeners, who, sittings.day)[queue.sitting]
     strangeness = 0.75 - measure_affinity(scene, queue.listener, scene.catalogue.track_artist[queue.track], drift)
     of_sitting = listeners.skip_bias[who] + listeners.skip_mood[who] * draw_normal(sittings.key, "skip mood")
+    burst = _draw_bursts(listeners, queue)
     leaning = (
-        of_sitting[queue.sitting] + _draw_bursts(listeners, queue) + 0.9 * strangeness - 0.8 * queue.familiarity
+        of_sitting[queue.sitting] + burst + 0.9 * strangeness - 0.8 * queue.familiarity
         + 0.5 * (queue.position < _FIRST_PLAYS) + 0.4 * queue.is_shuffle + 0.5 * (queue.context == RADIO) - 1.5 * (queue.context == REPEAT)
     )  # fmt: skip
-    impatience = 0.6 + 0.6 * queue.familiarity + 0.4 * strangeness + 0.2 * (queue.position < _FIRST_PLAYS)
+    impatience = 0.6 + 0.6 * queue.familiarity + 0.4 * strangeness + 0.2 * (queue.position < _FIRST_PLAYS) + 0.3 * burst.clip(-2, 4)
     return np.asarray(1.0 / (1.0 + np.exp(-leaning))), impatience
 
 
@@ -135,10 +136,11 @@ def _end_plays(scene: Scene, queue: Queue, turns: _Turns, stopped: _Stops) -> tu
 def _choose_skip_moment(listeners: Listeners, queue: Queue, impatience: Floats, part: Floats, duration: Ints) -> Floats:
     """When a skip comes: at once, soon, or later on."""
     at_once = (_AT_ONCE * listeners.haste[queue.listener] * impatience).clip(0.001, 0.6)
+    soon = (_SOON * impatience.clip(0.4, 2.5)).clip(0, 0.97 - at_once)
     return np.select(
-        [part < at_once, part < at_once + _SOON],
-        [1_800 * (part / at_once) ** 2, 1_800 + 28_000 * ((part - at_once).clip(0) / _SOON) ** 1.5],
-        30_000 + (duration - 31_000) * (part - at_once - _SOON) / (1 - at_once - _SOON),
+        [part < at_once, part < at_once + soon],
+        [1_800 * (part / at_once) ** 2, 1_800 + 28_000 * ((part - at_once).clip(0) / soon) ** 1.5],
+        30_000 + (duration - 31_000) * (part - at_once - soon) / (1 - at_once - soon),
     )
 
 

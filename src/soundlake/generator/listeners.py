@@ -110,7 +110,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
     path = draw_paths(catalogue, key)
     clusters, reach = draw_interests(catalogue, key, path)
     is_free = draw(key, "plan") < _FREE_SHARE
-    skip_mood, skip_burst = 0.4 + 1.0 * draw(key, "skip mood"), 1.5 + 3.0 * draw(key, "skip burst")
+    skip_mood, skip_burst = 0.5 + 0.7 * draw(key, "skip mood"), 2.0 + 2.0 * draw(key, "skip burst")
 
     def trait(name: str) -> Floats:
         return draw_trait(key, mixture, name)
@@ -134,7 +134,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         obscure_share=0.9 * draw(key, "obscure"),
         away_share=0.02 + 0.5 * draw(key, "away") ** 3.5,
         wander_share=0.7 * draw(key, "wander") ** 1.5,
-        theme_share=0.8 * draw(key, "themes") ** 2,
+        theme_share=0.9 * draw(key, "themes") ** 1.5,
         sittings_per_day=np.exp(trait("sittings a day, log")).clip(0.05, 7),
         mood_spread=0.3 + 0.7 * draw(key, "mood spread"),
         phase_spread=0.7 * draw(key, "phase spread"),
@@ -154,10 +154,10 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         skip_burst=skip_burst,
         haste=_squash(trait("haste, logit")),
         pause_share=_squash(trait("pauses, logit")),
-        pause_mood=0.2 + 1.4 * draw(key, "pause mood"),
-        dipping=2.0 * draw(key, "dipping"),
+        pause_mood=0.4 + 0.9 * draw(key, "pause mood"),
+        dipping=0.7 + 1.2 * draw(key, "dipping"),
         pause_mu=trait("pause, log seconds"),
-        pause_sigma=0.9 + 1.6 * draw(key, "pause spread"),
+        pause_sigma=1.1 + 1.2 * draw(key, "pause spread"),
         change_ms=np.exp(6.1 + 0.35 * draw_normal(key, "change")),
         crossfade_ms=np.where(draw(key, "crossfade") < _CROSSFADE_SHARE, 1_000 + 9_000 * draw(key, "crossfade length"), 0.0),
         shuffle_share=_squash(trait("shuffle, logit") + 1.0 * is_free),

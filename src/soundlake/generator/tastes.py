@@ -12,7 +12,7 @@ DRIFT_STEPS = 16
 """Steps of a taste on the way from one end to the other."""
 _FOCUS = 7.0
 """How strongly a listener keeps to the clusters near their place in the taste space."""
-_DEVOTED_SHARE = 0.13
+_DEVOTED_SHARE = 0.18
 
 
 def draw_paths(catalogue: Catalogue, key: Keys) -> Floats:
@@ -52,7 +52,7 @@ def draw_idols(catalogue: Catalogue, key: Keys, clusters: Ints) -> Ints:
 
 
 def draw_devotion(key: Keys) -> Floats:
-    """How much of the library is the idol's: next to nothing for most, nearly everything for one in eight."""
+    """How much of the library is the idol's: next to nothing for most, nearly everything for one in six."""
     devoted, share = draw_pair(key, "devotion")
     return np.where(devoted < _DEVOTED_SHARE, 0.75 + 0.245 * np.sqrt(share), 0.25 * share**4)
 
