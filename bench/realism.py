@@ -1,128 +1,46 @@
-"""How real the made-up listeners are, held against real people's Spotify exports; prints one JSON line.
+"""How real the made-up listeners are, held against real people's Spotify exports; prints one JSON line, and writes a page with plots.
 
-    python bench/realism.py FOLDER... [--listeners 300] [--days 250] [--pairs 200] [--candidates 500]
+    python bench/realism.py FOLDER... [--durations tracks.parquet...] [--artists user_artists.dat.gz] [--page docs]
 
 Each FOLDER holds the extended export files of one real listener. First, measure by measure: does the real listener lie between the 5th
-and the 95th percentile of the generated ones (with 200 plays or more)? Then listener against listener (needs lightgbm, skipped without
-it): how well can sittings of two be told apart, by AUC of LightGBM with default settings over five shuffled folds, equal numbers, from
-plays, duration, share of short plays, share of repeats, artists a play, mean and spread of gaps, hour and weekday of the start, mean and
-spread of ms_played? Six real people, measured elsewhere: 0.83 to 0.99, median 0.95. `pairs` are generated ones among themselves; `double`
-is the smallest AUC between a real listener and any generated one, with the 90 % interval of a bootstrap over its predictions.
+and the 95th percentile of the generated ones (with 200 plays or more)? Then listener against listener: how well can sittings of two be
+told apart, by AUC of LightGBM with default settings over five shuffled folds, equal numbers, from plays, duration, share of short plays,
+share of repeats, artists a play, mean and spread of gaps, hour and weekday of the start, mean and spread of ms_played? Six real people,
+measured elsewhere: 0.83 to 0.99, median 0.95. `pairs` are generated ones among themselves; `double` is the smallest AUC between a real
+listener and any generated one, with the 90 % interval of a bootstrap over its predictions.
 """
 
 from __future__ import annotations
 
 import argparse
-import importlib.util
 import json
-import warnings
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import lightgbm
 import numpy as np
 import polars as pl
 
-from soundlake.generator import GeneratorConfig, make_world
+from realism_measures import (
+    FEATURES,
+    count_artist_listeners,
+    describe,
+    fit_slope,
+    list_features,
+    make_listeners,
+    read_artist_listeners,
+    read_durations,
+    read_real,
+)
+from realism_page import write_page
 
-SITTING_GAP_SECONDS = 1_800
 FEWEST_PLAYS, FEWEST_SITTINGS, MOST_SITTINGS = 200, 200, 400
-FEATURES = ("plays", "seconds", "short", "repeats", "artists", "gap_mean", "gap_spread", "hour", "weekday", "ms_mean", "ms_spread")
-ENDS = ("trackdone", "fwdbtn", "endplay", "logout", "backbtn", "unknown")
+QUANTILES = (0.05, 0.25, 0.5, 0.75, 0.95)
 
 
-def read_real(folder: Path) -> pl.DataFrame:
-    """The track plays of an extended export, as `describe` wants them."""
-    rows = [
-        row
-        for file in sorted(folder.glob("*.json"))
-        for row in json.loads(file.read_text(encoding="utf-8"))
-        if row.get("spotify_track_uri")
-    ]
-    return pl.DataFrame(
-        {
-            "end": pl.Series([row["ts"] for row in rows]).str.to_datetime("%Y-%m-%dT%H:%M:%SZ").dt.epoch("ms"),
-            "ms": [row["ms_played"] for row in rows],
-            "track": [row["spotify_track_uri"] for row in rows],
-            "artist": [row["master_metadata_album_artist_name"] for row in rows],
-            "reason_end": [row["reason_end"] for row in rows],
-        }
-    )
-
-
-def make_listeners(listeners: int, days: int, seed: int) -> list[pl.DataFrame]:
-    """The plays of generated listeners, in the same shape: ends to the second, as Spotify's exports have them."""
-    world = make_world(GeneratorConfig(listeners=listeners, days=days, seed=seed))
-    plays = pl.concat(
-        pl.from_arrow(world.make_events(stretch))
-        .filter(pl.col("event_type") == "play")
-        .select("user_id", "played_at", "reason_end", ms="ms_played", track="track_id", artist="artist_id")
-        for stretch in world.list_stretches()
-    )
-    ends = plays.with_columns(end=(pl.col("played_at").dt.epoch("ms") + pl.col("ms")) // 1_000 * 1_000).drop("played_at")
-    return [part for _, part in ends.group_by("user_id", maintain_order=True)]
-
-
-def cut_sittings(plays: pl.DataFrame) -> pl.DataFrame:
-    """The plays in time: the gap before each in seconds (null where a sitting begins), the sitting, and whether it is a repeat."""
-    ordered = plays.with_columns(start=pl.col("end") - pl.col("ms")).sort("end", "start")
-    gap = ordered.select((pl.col("start") - pl.col("end").shift(1)) / 1_000).to_series()
-    begins = (gap > SITTING_GAP_SECONDS).fill_null(value=True)
-    return ordered.with_columns(
-        between=gap,
-        gap=pl.when(begins).then(None).otherwise(gap),
-        begins=begins,
-        sitting=begins.cum_sum(),
-        repeat=~pl.col("track").is_first_distinct(),
-    )
-
-
-def describe(plays: pl.DataFrame) -> dict[str, float]:
-    """The measures of one listener."""
-    cut = cut_sittings(plays)
-    sizes = cut.group_by("sitting").len()["len"]
-    within, between = cut["gap"].drop_nulls(), cut.filter("begins")["between"].drop_nulls() / 3_600
-    artists = cut["artist"].value_counts()["count"]
-    hours = np.bincount((cut["start"] // 3_600_000 % 24).to_numpy(), minlength=24) / cut.height
-    days = np.bincount(((cut["start"] // 86_400_000 + 3) % 7).to_numpy(), minlength=7) / cut.height
-    return {
-        "share_under_30s": float((cut["ms"] < 30_000).mean()),
-        **{f"end_{reason}": float((cut["reason_end"] == reason).mean()) for reason in ENDS},
-        "plays_a_sitting_mean": float(sizes.mean()),
-        **{f"plays_a_sitting_q{share}": float(sizes.quantile(share / 100)) for share in (50, 75, 90)},
-        **{f"gap_within_q{share}_s": float(within.quantile(share / 100)) for share in (25, 50, 75, 90)},
-        **{f"gap_between_q{share}_h": float(between.quantile(share / 100)) for share in (25, 50, 75, 90)},
-        "busiest_hour": float(hours.max()),
-        "quietest_six_hours": float(np.sort(hours)[:6].sum()),
-        "busiest_weekday": float(days.max()),
-        "share_of_repeats": float(cut["repeat"].mean()),
-        "plays_a_track": cut.height / cut["track"].n_unique(),
-        "plays_an_artist": cut.height / len(artists),
-        "top_artist": float(artists.max()) / cut.height,
-    }
-
-
-def list_features(plays: pl.DataFrame) -> np.ndarray:
-    """One row a sitting of two plays or more: FEATURES."""
-    cut = cut_sittings(plays)
-    sittings = cut.group_by("sitting", maintain_order=True).agg(
-        plays=pl.len(),
-        seconds=(pl.col("end").max() - pl.col("start").min()) / 1_000,
-        short=(pl.col("ms") < 30_000).mean(),
-        repeats=pl.col("repeat").mean(),
-        artists=pl.col("artist").n_unique() / pl.len(),
-        gap_mean=pl.col("gap").mean(),
-        gap_spread=pl.col("gap").std(ddof=0),
-        hour=pl.col("start").first() // 3_600_000 % 24,
-        weekday=(pl.col("start").first() // 86_400_000 + 3) % 7,
-        ms_mean=pl.col("ms").mean(),
-        ms_spread=pl.col("ms").std(ddof=0),
-    )
-    return sittings.filter(pl.col("plays") > 1).select(FEATURES).to_numpy().astype(float)
-
-
-def tell_apart(first: np.ndarray, second: np.ndarray, random: np.random.Generator) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
+def tell_apart(first: np.ndarray, second: np.ndarray, seed: int) -> tuple[float, np.ndarray, np.ndarray, np.ndarray]:
     """AUC, the gain of each feature, truth and prediction of each sitting, out of fold."""
-    lightgbm = importlib.import_module("lightgbm")
-    count = min(len(first), len(second), MOST_SITTINGS)
+    count, random = min(len(first), len(second), MOST_SITTINGS), np.random.default_rng(seed)
     rows = np.concatenate(
         [first[random.choice(len(first), count, replace=False)], second[random.choice(len(second), count, replace=False)]]
     )
@@ -152,55 +70,81 @@ def bootstrap(truth: np.ndarray, guess: np.ndarray, random: np.random.Generator)
 
 
 def compare_measures(real: dict[str, pl.DataFrame], made: list[pl.DataFrame]) -> dict[str, object]:
-    """Where each real listener stands among the generated ones, measure by measure; only what is outside is spelled out."""
+    """The generated population measure by measure, and what each real listener has, inside or not."""
     described = [describe(plays) for plays in made if plays.height >= FEWEST_PLAYS]
-    report: dict[str, object] = {"generated": len(described)}
-    for name, plays in real.items():
-        outside = {}
-        for measure, value in describe(plays).items():
-            low, high = np.quantile([one[measure] for one in described], [0.05, 0.95])
-            if not low <= value <= high:
-                outside[measure] = [round(float(part), 3) for part in (value, low, high)]
-        report[name] = {"measures": len(described[0]), "inside": len(described[0]) - len(outside), "outside [value, p5, p95]": outside}
-    return report
+    theirs = {name: describe(plays) for name, plays in real.items()}
+    table, outside = {}, {name: [] for name in real}
+    for measure in described[0]:
+        population = np.quantile([one[measure] for one in described], QUANTILES)
+        table[measure] = {"generated": round_all(population), **{name: round(one[measure], 3) for name, one in theirs.items()}}
+        for name, one in theirs.items():
+            if not population[0] <= one[measure] <= population[-1]:
+                outside[name].append(measure)
+    return {"generated": len(described), "measures": len(table), "outside": outside, "table": table}
 
 
-def compare_listeners(real: dict[str, pl.DataFrame], made: list[pl.DataFrame], pairs: int, candidates: int) -> dict[str, object]:
-    """AUC among generated listeners, and between each real one and the nearest generated one."""
+def compare_pairs(features: list[np.ndarray], pairs: int) -> dict[str, object]:
+    """How well generated listeners are told from each other."""
     random = np.random.default_rng(1)
-    features = [rows for plays in made if len(rows := list_features(plays)) >= FEWEST_SITTINGS][:candidates]
-    among = [tell_apart(*(features[place] for place in random.choice(len(features), 2, replace=False)), random)[0] for _ in range(pairs)]
-    report: dict[str, object] = {
-        "generated": len(features),
-        "pairs": {f"q{share}": round(float(np.quantile(among, share / 100)), 3) for share in (5, 25, 50, 75, 95)},
+    chosen = [random.choice(len(features), 2, replace=False) for _ in range(pairs)]
+    with ThreadPoolExecutor() as pool:
+        results = pool.map(lambda seed: tell_apart(*(features[place] for place in chosen[seed]), seed), range(pairs))
+        areas = np.array([result[0] for result in results])
+    return {"pairs": pairs, "quantiles": round_all(np.quantile(areas, QUANTILES)), "areas": round_all(np.sort(areas))}
+
+
+def compare_with_all(rows: np.ndarray, features: list[np.ndarray]) -> dict[str, object]:
+    """A real listener against every generated one: the nearest, and by what the tenth that is farthest away is told."""
+    with ThreadPoolExecutor() as pool:
+        results = sorted(pool.map(lambda seed: tell_apart(rows, features[seed], seed), range(len(features))), key=lambda result: result[0])
+    gain = np.mean([result[1] for result in results[-max(1, len(results) // 10) :]], axis=0)
+    return {
+        "sittings": len(rows),
+        "double": round(results[0][0], 3),
+        "interval": bootstrap(results[0][2], results[0][3], np.random.default_rng(1)),
+        "nearest_ten": round_all(np.array([result[0] for result in results[:10]])),
+        "at_most_0.80": sum(result[0] <= 0.8 for result in results),
+        "quantiles": round_all(np.quantile([result[0] for result in results], QUANTILES)),
+        "farthest_told_by": dict(sorted(zip(FEATURES, round_all(gain), strict=True), key=lambda pair: -pair[1])),
     }
-    for name, plays in real.items():
-        rows = list_features(plays)
-        results = [tell_apart(rows, other, random) for other in features]
-        nearest, farthest = min(results, key=lambda result: result[0]), max(results, key=lambda result: result[0])
-        told_by = sorted(zip(farthest[1].round(2).tolist(), FEATURES, strict=True), reverse=True)[:3]
-        interval = bootstrap(nearest[2], nearest[3], random)
-        report[name] = {"sittings": len(rows), "double": round(nearest[0], 3), "interval": interval, "farthest_told_by": told_by}
-    return report
+
+
+def round_all(values: np.ndarray) -> list[float]:
+    """Three digits are enough."""
+    return [round(float(value), 3) for value in values]
 
 
 def main() -> None:
     """Run the comparison."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("folders", nargs="+", type=Path)
-    parser.add_argument("--listeners", type=int, default=300)
+    parser.add_argument("folders", nargs="*", type=Path)
+    parser.add_argument("--durations", nargs="*", type=Path, default=[], help="Parquet files with track_id and duration_ms of real tracks")
+    parser.add_argument("--artists", type=Path, help="real listening: tab-separated userID, artistID, weight")
+    parser.add_argument("--page", type=Path, help="folder to write realism.md and its plots into")
+    parser.add_argument("--listeners", type=int, default=680)
     parser.add_argument("--days", type=int, default=250)
     parser.add_argument("--seed", type=int, default=11)
     parser.add_argument("--pairs", type=int, default=200)
     parser.add_argument("--candidates", type=int, default=500)
     options = parser.parse_args()
-    warnings.filterwarnings("ignore", message="X does not have valid feature names")
-    real = {folder.name: read_real(folder) for folder in options.folders}
+    durations = read_durations(options.durations)
+    real = {folder.name: read_real(folder, durations) for folder in options.folders}
     made = make_listeners(options.listeners, options.days, options.seed)
-    report = {"measures": compare_measures(real, made)}
-    if importlib.util.find_spec("lightgbm") is not None:
-        report["listener_against_listener"] = compare_listeners(real, made, options.pairs, options.candidates)
+    features = [rows for plays in made if len(rows := list_features(plays)) >= FEWEST_SITTINGS][: options.candidates]
+    slopes = {"generated": round(fit_slope(count_artist_listeners(made)), 3)}
+    if options.artists is not None:
+        slopes["real"] = round(fit_slope(read_artist_listeners(options.artists)), 3)
+    report = {
+        "world": {name: getattr(options, name) for name in ("listeners", "days", "seed")},
+        "popularity_slope": slopes,
+        "measures": compare_measures(real, made),
+        "candidates": len(features),
+        "among_generated": compare_pairs(features, options.pairs),
+        "real": {name: compare_with_all(list_features(plays), features) for name, plays in real.items()},
+    }
     print(json.dumps(report))
+    if options.page is not None:
+        write_page(options.page, report)
 
 
 if __name__ == "__main__":
