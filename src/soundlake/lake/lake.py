@@ -54,10 +54,10 @@ class Lake:
         """The number of the last batch of a bronze table, 0 when there is none."""
         return self.table(name).last_batch
 
-    def last_written(self, name: str) -> datetime | None:
-        """When rows, or positions, were last committed to a bronze table (UTC); None if not lately."""
-        with explain_faults(self.uri(name)):
-            commits = self._open(name).history(limit=_COMMITS_LOOKED_AT)
+    def last_written(self, name: str, layer: str = "bronze") -> datetime | None:
+        """When rows, or positions, were last committed to a table (UTC); None if not lately. Raises Unavailable if there is none."""
+        with explain_faults(self.uri(name, layer)):
+            commits = self._open(name, layer).history(limit=_COMMITS_LOOKED_AT)
         written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE"]
         return datetime.fromtimestamp(written[0] / 1_000, UTC) if written else None
 
@@ -81,13 +81,15 @@ class Lake:
         deleted = 0 if retention_hours is None else vacuum_table(self._open(layout.name), retention_hours)
         return Compaction(done.table, done.files_before, done.files_after, deleted)
 
-    def _open(self, name: str) -> DeltaTable:
+    def _open(self, name: str, layer: str = "bronze") -> DeltaTable:
+        uri = self.uri(name, layer)
         try:
-            with explain_faults(self.uri(name)):
-                return DeltaTable(self.uri(name), storage_options=self.storage_options)
+            with explain_faults(uri):
+                return DeltaTable(uri, storage_options=self.storage_options)
         except Unavailable as cause:
             if isinstance(cause.__cause__, TableNotFoundError):
-                raise Unavailable(f"{self.uri(name)}: there is no such table yet", next_step="run `soundlake sink` first") from cause
+                writer = "sink" if layer == "bronze" else "stream"
+                raise Unavailable(f"{uri}: there is no such table yet", next_step=f"run `soundlake {writer}` first") from cause
             raise
 
     def _ensure_table(self, layout: TableLayout) -> None:

@@ -2,23 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from datetime import UTC, datetime
 from pathlib import Path
 
 from soundlake.broker import Broker
-from soundlake.contract import TOPICS
+from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS
 from soundlake.lake import Lake
 from soundlake.operations.checking.log import count_waiting
 from soundlake.operations.demo_state import load_state
 from soundlake.operations.stack.status import Probe, Signs
 from soundlake.warehouse import current_time
 
+_PROCESSED = tuple(topic.table for topic in LIVE_TOPIC_OF_TYPE.values())
+
 
 def make_probes(home: Path, open_broker: Callable[[], Broker], open_lake: Callable[[], Lake], warehouse: Path) -> dict[str, Probe]:
     """By service; what a probe needs is opened when it is asked."""
     return {
         "sink": lambda: _probe_sink(open_broker(), open_lake()),
+        "stream": lambda: Signs(fresh_seconds=_measure_age(_find_newest(open_lake(), _PROCESSED, "processed"))),
         "generator": lambda: _probe_generator(home),
         "transform": lambda: Signs(fresh_seconds=_measure_age(current_time(warehouse))),
     }
@@ -26,10 +29,15 @@ def make_probes(home: Path, open_broker: Callable[[], Broker], open_lake: Callab
 
 def _probe_sink(broker: Broker, lake: Lake) -> Signs:
     try:
-        written = [moment for topic in TOPICS if (moment := lake.last_written(topic.table)) is not None]
-        return Signs(count_waiting(broker, lake), _measure_age(max(written, default=None)))
+        newest = _find_newest(lake, [topic.table for topic in TOPICS], "bronze")
+        return Signs(count_waiting(broker, lake), _measure_age(newest))
     finally:
         broker.close()
+
+
+def _find_newest(lake: Lake, names: Iterable[str], layer: str) -> datetime | None:
+    written = (lake.last_written(name, layer) for name in names)
+    return max((moment for moment in written if moment is not None), default=None)
 
 
 def _probe_generator(home: Path) -> Signs:
