@@ -21,13 +21,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
 from deltalake import DeltaTable
 from tests.integration.campaign_truth import TABLES
 
+from soundlake.errors import DataError
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, ServerProcess, find_free_block, install_jars
 from soundlake.settings import extend_environment, load_settings
 
@@ -35,6 +36,7 @@ ROOT = Path(__file__).resolve().parents[2]
 LAKE_CHECK = ROOT.parent / "shared" / "tools" / "lake_check.py"
 LAKE = "s3://spotify-data-lake"
 HELD_SECONDS = 4.0
+STORING_SHARE = 0.8  # of the blows fall on a sink that is at work, the others at any moment of its start
 BLOWS = {
     "kill sink": 8, "kill broker": 3, "kill store": 3, "kill producer": 3, "race": 2, "hold sink": 2, "hold broker": 1, "hold store": 1,
 }  # fmt: skip
@@ -63,6 +65,16 @@ class Stack:
             "SOUNDLAKE_SINK_MAX_SECONDS": "0.3",
             **self.store.server.storage_options,
         })  # fmt: skip
+
+    def is_storing(self) -> Callable[[], bool]:
+        """Whether anything has been committed to the plays since this call; a store that does not answer tells nothing."""
+        options, uri = self.store.server.storage_options, f"{LAKE}/bronze/plays"
+
+        def read_version() -> int:
+            return DeltaTable(uri, storage_options=options).version() if DeltaTable.is_deltatable(uri, options) else -1
+
+        before = read_version()
+        return lambda: read_version() not in (-1, 0, before)
 
     def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
         """Start a process with a home of its own; what it says goes to a log."""
@@ -101,6 +113,13 @@ class Stack:
         self.producer.wait(180)
 
 
+def await_until(condition: Callable[[], bool]) -> None:
+    """Wait for it, half a minute at most."""
+    deadline = time.monotonic() + 30
+    while not condition() and time.monotonic() < deadline:
+        time.sleep(0.1)
+
+
 def strike(stack: Stack, blow: str, chance: random.Random) -> None:
     """One blow, and what heals it."""
     match blow:
@@ -116,15 +135,17 @@ def strike(stack: Stack, blow: str, chance: random.Random) -> None:
             stack.start_producer()
         case "race":
             stack.start_sink("b")
-            time.sleep(chance.uniform(1, 4))
+            await_until(lambda: any(sink.poll() is not None for sink in stack.sinks.values()))  # one of the two gives way
             stack.end_sink("b", chance.choice((signal.SIGKILL, signal.SIGTERM)))
         case "hold sink":
             sleeper = stack.sinks["a"]
             sleeper.send_signal(signal.SIGSTOP)
+            has_taken_over = stack.is_storing()
             stack.start_sink("b")
             time.sleep(HELD_SECONDS)
+            await_until(has_taken_over)
             sleeper.send_signal(signal.SIGCONT)
-            time.sleep(1)
+            await_until(lambda: sleeper.poll() is not None)
             stack.end_sink("b", signal.SIGKILL)
         case _:
             server = stack.broker if blow == "hold broker" else stack.store
@@ -144,8 +165,11 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> dict[str, object]:
         stack.start_producer()
         try:
             for blow in chance.choices(list(BLOWS), weights=list(BLOWS.values()), k=kills):
+                is_storing = stack.is_storing()
                 stack.start_sink("a")
-                time.sleep(chance.uniform(0.3, 2.5))
+                if chance.random() < STORING_SHARE:
+                    await_until(is_storing)
+                time.sleep(chance.uniform(0, 1.5))
                 strike(stack, blow, chance)
                 blows[blow] += 1
             stack.end_producer(signal.SIGTERM)
@@ -159,6 +183,7 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> dict[str, object]:
     found["unexpected"] = said.count("unexpected ") + said.count("Traceback")
     found["ok"] = bool(found["ok"]) and not found["unexpected"]
     ends = {str(code): count for code, count in sorted(stack.ends.items())}
+    found["gave_way"] = stack.ends[DataError.exit_code]
     return {"kills": kills, "seed": seed, "seconds": round(time.monotonic() - begun), "blows": dict(blows), "sink_exits": ends, **found}
 
 
