@@ -13,7 +13,7 @@ from soundlake.contract.moments import write_moments
 from soundlake.contract.pieces import join_members
 from soundlake.contract.record import FIELD_BY_NAME
 
-_ROWS_AT_ONCE = 65_536  # enough for what comes again to be written once, and far below the 2 GiB of one Arrow array
+_ROWS_AT_ONCE = 32_768  # enough for what comes again to be written once, and far below the 2 GiB of one Arrow array
 
 
 def encode_events(events: pa.Table) -> list[bytes]:

@@ -57,9 +57,7 @@ def _press_alone(world: World, stretches: Sequence[Stretch], press: Press) -> It
     offset = 0
     for number, stretch in enumerate(stretches):
         events = world.make_events(stretch, is_coded=True)
-        blocks = press.prepare(number, events)
-        press.place(blocks, offset)
-        offset += measure(blocks)
+        offset += press.place(press.prepare(number, events), offset)
         yield Count.of(events)
 
 
@@ -157,7 +155,7 @@ def _work(connection: Connection, world: World, press: Press | None) -> None:
             if press is None:
                 _send_table(connection, events)
             else:
-                blocks = press.prepare(number, events)
+                blocks = list(press.prepare(number, events))
                 connection.send(Count.of(events))
                 connection.send(measure(blocks))
                 press.place(blocks, connection.recv())

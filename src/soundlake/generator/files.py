@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
-from soundlake.generator.presses import PART_SUFFIX, LinesPress, PartsPress, Press, measure, open_parquet
+from soundlake.generator.presses import PART_SUFFIX, Blocks, LinesPress, PartsPress, Press, open_parquet
 
 FORMS = (".parquet", ".ndjson", ".ndjson.gz")
 STANDARD_OUTPUT = "-"
@@ -84,10 +84,9 @@ class EventFile:
             self._complete_empty()
         self._part.replace(self._path)
 
-    def _place(self, blocks: Sequence[pa.Buffer | bytes]) -> None:
+    def _place(self, blocks: Blocks) -> None:
         if self.press is not None:
-            self.press.place(blocks, self._offset)
-            self._offset += measure(blocks)
+            self._offset += self.press.place(blocks, self._offset)
 
     def _complete_empty(self) -> None:
         """No event at all is a file all the same."""

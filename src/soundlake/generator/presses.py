@@ -18,7 +18,7 @@ from soundlake.contract.encode import encode_blocks
 PART_SUFFIX = ".part"
 _GZIP_LEVEL, _GZIP = 4, 31
 _HARDLY_REPEATED = ("event_id", "source_ref", "played_at", "produced_at", "ms_played")
-Blocks = Sequence[pa.Buffer | bytes]
+Blocks = Iterable[pa.Buffer | bytes]
 
 
 class Press(Protocol):
@@ -31,8 +31,8 @@ class Press(Protocol):
     def prepare(self, number: int, events: pa.Table) -> Blocks:
         """The bytes of a stretch (texts may come coded)."""
 
-    def place(self, blocks: Blocks, offset: int) -> None:
-        """Put them where they belong."""
+    def place(self, blocks: Blocks, offset: int) -> int:
+        """Put them where they belong; how many bytes they were."""
 
 
 @dataclass(frozen=True)
@@ -52,21 +52,23 @@ class LinesPress:
         del number
         return self.pack(encode_blocks(events))
 
-    def pack(self, blocks: Iterable[pa.Buffer | bytes]) -> Blocks:
-        """The same bytes, or their gzip member."""
+    def pack(self, blocks: Blocks) -> Blocks:
+        """The same bytes, or their gzip member, made while they are taken."""
         if not self.is_packed:
-            return list(blocks)
+            yield from blocks
+            return
         packer = zlib.compressobj(_GZIP_LEVEL, zlib.DEFLATED, _GZIP)
-        return [*(packer.compress(block) for block in blocks), packer.flush()]
+        for block in blocks:
+            yield packer.compress(block)
+        yield packer.flush()
 
-    def place(self, blocks: Blocks, offset: int) -> None:
+    def place(self, blocks: Blocks, offset: int) -> int:
         """Write them there."""
         if self.path is None:
-            _write_all(sys.stdout.buffer, blocks)
-            return
+            return _write_all(sys.stdout.buffer, blocks)
         with self.path.open("r+b", buffering=0) as file:
             file.seek(offset)
-            _write_all(file, blocks)
+            return _write_all(file, blocks)
 
 
 @dataclass(frozen=True)
@@ -94,8 +96,10 @@ class PartsPress:
             part.unlink(missing_ok=True)
         return []
 
-    def place(self, blocks: Blocks, offset: int) -> None:
+    def place(self, blocks: Blocks, offset: int) -> int:
         """Nothing: the file is in its place."""
+        del blocks, offset
+        return 0
 
 
 def open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
@@ -106,14 +110,17 @@ def open_parquet(path: Path, schema: pa.Schema) -> pq.ParquetWriter:
     )  # fmt: skip
 
 
-def measure(blocks: Blocks) -> int:
+def measure(blocks: Sequence[pa.Buffer | bytes]) -> int:
     """How many bytes they are."""
     return sum(len(memoryview(block)) for block in blocks)
 
 
-def _write_all(file: BinaryIO, blocks: Blocks) -> None:
+def _write_all(file: BinaryIO, blocks: Blocks) -> int:
+    written = 0
     for block in blocks:
         rest = memoryview(block)
+        written += len(rest)
         while rest:
             rest = rest[file.write(rest) :]
     file.flush()
+    return written
