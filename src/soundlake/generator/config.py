@@ -52,5 +52,5 @@ class GeneratorConfig:
         return replace(self, start=day - timedelta(days=self.days))
 
 
-DEMO_CONFIG = GeneratorConfig(listeners=1_460, days=20, seed=42)
+DEMO_CONFIG = GeneratorConfig(listeners=2_090, days=20, seed=42)
 """About a million events."""
