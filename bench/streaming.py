@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -39,6 +40,7 @@ from soundlake.warehouse.extensions import provide_extensions
 PARTITIONS = 4
 PROBES_A_SECOND = 5
 NOW_PLAYING_A_SECOND = 50
+LONGEST_DRAIN_SECONDS = 600
 
 
 @dataclass
@@ -118,6 +120,22 @@ def read_enriched(address: str) -> dict[str, float]:
     return written
 
 
+def wait_until_drained(settings: Settings, job: subprocess.Popen[bytes], plays: int) -> None:
+    """Patience until all plays stand in their table, and a little for the queries beside it; fails if the job ends or never gets there."""
+    deadline = time.monotonic() + LONGEST_DRAIN_SECONDS
+    while count_plays(settings) < plays:
+        assert job.poll() is None, (settings.home.parent / "stream.log").read_text()[-3_000:]
+        assert time.monotonic() < deadline, f"{count_plays(settings)} of {plays} plays after {LONGEST_DRAIN_SECONDS} s"
+        time.sleep(2)
+    time.sleep(5)
+
+
+def count_plays(settings: Settings) -> int:
+    """How many plays the processed table holds, by its log."""
+    actions = DeltaTable(f"{settings.home}/lake/processed/plays").get_add_actions(flatten=True)
+    return int(np.sum(actions.column("num_records").to_pylist()))
+
+
 def read_commits(settings: Settings) -> dict[str, float]:
     """When each play was committed to its processed table; fails if one stands there twice."""
     uri = f"{settings.home}/lake/processed/plays"
@@ -174,11 +192,10 @@ def measure(rate: int, warm_up: float, seconds: float) -> dict[str, object]:
         end, processor = time.time(), sum_processor_seconds(job.pid) - processor_before
         memory = sum_memory(job.pid)
         feed.stopped.set()
-        time.sleep(30)
+        threads[0].join()
+        wait_until_drained(settings, job, len(feed.plays))
         stopped.set()
-        for thread in threads:
-            thread.join()
-        assert job.poll() is None, (Path(folder) / "stream.log").read_text()[-3_000:]
+        threads[1].join()
         job.send_signal(signal.SIGTERM)
         job.wait(120)
         committed, enriched = read_commits(settings), read_enriched(address)
@@ -189,6 +206,7 @@ def measure(rate: int, warm_up: float, seconds: float) -> dict[str, object]:
             "event_to_redis": describe(feed.probes, seen, begin, end), "event_to_processed": describe(feed.plays, committed, begin, end),
             "now_playing_topic_to_topic": describe(feed.now_playing, enriched, begin, end),
             "job_cores": round(processor / (end - begin), 2), "job_memory_mb": memory,
+            "load_average": os.getloadavg()[0],
         }  # fmt: skip
 
 

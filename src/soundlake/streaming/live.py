@@ -66,4 +66,4 @@ class LiveWriter:
                 count += part.num_rows
             yield pa.RecordBatch.from_pydict({"events": [count]})
 
-        batch.mapInArrow(record, "events BIGINT").agg(f.sum("events")).collect()
+        batch.mapInArrow(record, "events BIGINT").collect()  # a number a task: no shuffle to add them up

@@ -49,6 +49,6 @@ class StreamLimits:
 
     max_records: int = 50_000
     tasks: int = 2
-    trigger_seconds: float = 4.0
-    live_trigger_seconds: float = 0.5
+    trigger_seconds: float = 5.0
+    live_trigger_seconds: float = 1.0
     repeat_minutes: int = 10

@@ -9,7 +9,7 @@ from pyspark.sql import SparkSession
 from soundlake.streaming.models import Road
 
 FILES_AT_ONCE = 60
-"""A table is compacted after so many commits: at one every four seconds each four minutes, so that no batch waits long for it."""
+"""A table is compacted after so many commits: at one every five seconds each five minutes, so that no batch waits long for it."""
 VACUUM_SECONDS = 6 * 3_600.0
 
 
