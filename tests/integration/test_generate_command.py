@@ -60,11 +60,31 @@ def test_standard_output_and_a_file_hold_the_same_bytes(soundlake, tmp_path):
         (("--out", "x.parquet", "--live"), "--live"),
         (("--speed", "3"), "--speed"),
         (("--out", "nowhere/x.parquet"), "--out nowhere/x.parquet"),
+        (("--processes", "0"), "--processes 0"),
+        (("--out", "x.parquet", "--faults", "harsh"), "--malformed 0.003"),
     ],
-    ids=["range", "share", "no folder", "contradiction", "not live", "unwritable"],
+    ids=["range", "share", "no folder", "contradiction", "not live", "unwritable", "processes", "broken in Parquet"],
 )
 def test_impossible_options_are_refused_by_name(soundlake, words, message):
     assert message in soundlake("generate", *words, code=2).stderr.decode()
+
+
+def test_a_reader_that_has_enough_ends_the_run_without_a_traceback(tmp_path):
+    words = [sys.executable, "-m", "soundlake.cli.app", "generate", *SMALL, "--out", "-"]
+    run = subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+    assert json.loads(run.stdout.readline())["event_id"]
+    run.stdout.close()
+    assert run.wait(timeout=120) == 1
+    assert b"Traceback" not in run.stderr.read()
+
+
+def test_an_export_of_one_listener_is_imported_whole(soundlake, tmp_path):
+    export = tmp_path / "export"
+    one = ("--listeners", "1", "--days", "60", "--tracks", "600", "--start", "2026-03-01", "--as", "spotify-export")
+    plays = json.loads(soundlake("generate", *one, "--out", str(export), "--json").stdout)["events_play"]
+    report = json.loads(soundlake("import", "spotify-export", str(export), "--json").stdout)
+    assert (report["rows_read"], report["rows_stored"]) == (plays, plays)
+    assert plays > 0
 
 
 def test_a_live_run_goes_on_where_the_last_one_stopped(tmp_path):
