@@ -37,6 +37,8 @@ _SELECT_BATCHES = """
 class EmbeddedBroker:
     """Broker on one SQLite file (WAL, synchronous full), shared by processes; one object may serve several threads, not a fork."""
 
+    records_at_once = MAX_TRANSACTION_RECORDS  # one transaction, so that a retry is all or nothing
+
     def __init__(self, path: Path, clock: Clock = read_utc_now) -> None:
         self._file = LogFile(path)
         self._clock = clock

@@ -31,6 +31,8 @@ class _Partition:
 class MemoryBroker:
     """Broker that keeps its records in lists; not for several threads."""
 
+    records_at_once = 10_000
+
     def __init__(self, clock: Clock = read_utc_now) -> None:
         self._clock = clock
         self._id = str(uuid.uuid4())

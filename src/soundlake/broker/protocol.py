@@ -91,6 +91,10 @@ class Broker(Protocol):
     Every method may raise Unavailable, TopicMissing for an unknown topic, and UsageError for an unknown partition.
     """
 
+    @property
+    def records_at_once(self) -> int:
+        """How many records an append brings at best: enough that waiting for its end costs little, few enough for memory."""
+
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
         """Make the topics that do not exist; leave the others as they are."""
 

@@ -16,9 +16,6 @@ from soundlake.contract import EVENT_SCHEMA, LIVE_TOPIC_OF_TYPE, Topic
 from soundlake.contract.encode import encode_events
 from soundlake.errors import SoundlakeError
 
-_CHUNK_ROWS = 10_000  # encoded at a time, so that memory is flat; one transaction of the embedded log, so that a retry is all or nothing
-
-
 Observe = Callable[[PublishAccount, float], None]
 """Hears the account of each table that was published, and the seconds that it took."""
 
@@ -57,10 +54,10 @@ class Publisher:
             return refuse_all(values, _describe(error))
 
     def _publish(self, events: pa.Table, topic: Topic | None) -> PublishAccount:
-        book = AccountBook(len(events))
+        book, chunk_rows = AccountBook(len(events)), self._broker.records_at_once  # encoded at a time, so that memory is flat
         try:
-            for start in range(0, len(events), _CHUNK_ROWS):
-                self._publish_chunk(events.slice(start, _CHUNK_ROWS), start, topic, book)
+            for start in range(0, len(events), chunk_rows):
+                self._publish_chunk(events.slice(start, chunk_rows), start, topic, book)
         except SoundlakeError as error:
             return book.close(reason=_describe(error))
         return book.close()

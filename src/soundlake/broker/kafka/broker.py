@@ -37,6 +37,8 @@ class KafkaBroker:
     of the topic, asked for again after every read: what is handed out as of one log was read while it was there.
     """
 
+    records_at_once = 100_000  # at its end an append waits for the last answers, some ten milliseconds
+
     def __init__(
         self,
         access: KafkaAccess,

@@ -1,0 +1,54 @@
+"""What is said of Kafka's errors, and how often."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+from confluent_kafka import KafkaError
+from pydantic import SecretStr
+
+from soundlake.broker.kafka.faults import explain
+from soundlake.broker.kafka.quiet import Sparing
+from soundlake.errors import Permanent, SettingsError, Unavailable, UsageError
+from soundlake.settings import KafkaAccess, Settings
+
+ACCESS = KafkaAccess("broker:9092", "SASL_SSL", "PLAIN", "ann", SecretStr("secret"))
+
+
+@pytest.mark.parametrize(
+    ("code", "kind", "said"),
+    [
+        (KafkaError._AUTHENTICATION, SettingsError, "SOUNDLAKE_KAFKA_PASSWORD"),
+        (KafkaError._SSL, SettingsError, "SOUNDLAKE_KAFKA_CA_FILE"),
+        (KafkaError.TOPIC_AUTHORIZATION_FAILED, UsageError, "ACL"),
+        (KafkaError.UNKNOWN_TOPIC_OR_PART, UsageError, "soundlake topics create"),
+        (KafkaError._TRANSPORT, Unavailable, "SASL_SSL"),
+        (KafkaError.NOT_LEADER_FOR_PARTITION, Unavailable, "broker runs"),
+        (KafkaError.INVALID_CONFIG, Permanent, "log"),
+    ],
+    ids=["password", "authority", "not allowed", "no topic", "connection", "no leader", "anything else"],
+)
+def test_each_error_has_its_end_and_what_to_do(code, kind, said):
+    error = explain(KafkaError(code), ACCESS, "reading user_plays", "")
+    assert isinstance(error, kind)
+    assert said in error.next_step
+    assert "broker:9092" in error.message
+    assert "secret" not in str(error)
+
+
+def test_a_line_that_comes_again_is_said_once_whichever_client_says_it():
+    lines = [f"FAIL [soundlake#producer-{n}] [thrd:b/{n}]: b: Connection refused (after {n}ms in state CONNECT)" for n in range(3)]
+    sparing = Sparing(repeat_seconds=60)
+    passed = [line for line in [*lines, "something else"] if sparing.filter(logging.makeLogRecord({"msg": line}))]
+    assert passed == [lines[0], "something else"]
+    assert Sparing(repeat_seconds=0).filter(logging.makeLogRecord({"msg": lines[0]}))
+
+
+def test_several_servers_make_one_cluster_and_a_password_in_the_address_is_refused():
+    settings = Settings(broker="kafka://one:9092,two:9093", kafka_password="secret")
+    assert (settings.broker_address.host, settings.broker_address.port) == ("one", 9092)
+    assert settings.kafka_access.servers == "one:9092,two:9093"
+    assert "secret" not in repr(settings.kafka_access)
+    with pytest.raises(SettingsError, match=r"\*\*\*"):
+        assert Settings(broker="kafka://ann:secret@one:9092").broker_address
