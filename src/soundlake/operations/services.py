@@ -15,7 +15,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import IO, Self
 
-from soundlake.errors import Unavailable
+from soundlake.errors import SoundlakeError, Unavailable
 from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, end_leftovers, write_run
 from soundlake.operations.servers.process import read_tail, spawn
 
@@ -122,7 +122,10 @@ class Supervisor:
         before = self._describe()
         told = [line for running in self._running for line in self._look_at(running)]
         if self._describe() != before:
-            self._write_down()
+            try:
+                self._write_down()
+            except OSError as error:
+                told.append(f"what runs cannot be written down: {error}")
         return told
 
     def stop(self) -> None:
@@ -150,13 +153,17 @@ class Supervisor:
             return []
         if running.restart_at is None:
             running.failures = 0 if now - running.started_at > HEALTHY_AFTER_SECONDS else running.failures
-            wait = min(LONGEST_BACKOFF_SECONDS, 2.0**running.failures)
-            running.failures += 1
-            running.restart_at, running.is_ready = now + wait, False
-            return [f"{running.service.name} ended with code {code}: starting it again in {wait:.0f} s; see {running.log.name}"]
-        if now >= running.restart_at:
-            running.process, running.started_at, running.restart_at = self._spawn(running.service, running.log), now, None
-            running.since, running.restarts = datetime.now(UTC), running.restarts + 1
+            return [f"{running.service.name} ended with code {code}: {_postpone(running, now)}"]
+        return self._start_again(running, now) if now >= running.restart_at else []
+
+    def _start_again(self, running: _Running, now: float) -> list[str]:
+        """What cannot be started now (a full disk, a program that is gone) is tried again later: the others need their supervisor."""
+        try:
+            running.process = self._spawn(running.service, running.log)
+        except (SoundlakeError, OSError) as error:
+            return [f"{running.service.name} cannot be started ({error}): {_postpone(running, now)}"]
+        running.started_at, running.restart_at = now, None
+        running.since, running.restarts = datetime.now(UTC), running.restarts + 1
         return []
 
     def _look_for_readiness(self, running: _Running) -> bool:
@@ -176,6 +183,13 @@ class Supervisor:
         supervisor = ProcessId.of(os.getpid())
         assert supervisor is not None
         write_run(self._home, RunRecord(supervisor=supervisor, services=self._describe(), is_complete=self._is_complete))
+
+
+def _postpone(running: _Running, now: float) -> str:
+    wait = min(LONGEST_BACKOFF_SECONDS, 2.0**running.failures)
+    running.failures += 1
+    running.restart_at, running.is_ready = now + wait, False
+    return f"starting it again in {wait:.0f} s; see {running.log.name}"
 
 
 def _wait(process: subprocess.Popen[bytes], seconds: float) -> None:

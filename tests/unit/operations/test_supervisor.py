@@ -139,6 +139,23 @@ def test_a_service_that_ends_before_it_is_ready_is_named_with_the_end_of_its_log
             supervisor.wait_until_ready(PATIENCE_SECONDS)
 
 
+def test_what_cannot_be_started_again_now_is_tried_later_and_the_others_go_on(tmp_path, make_service):
+    steady, notes = make_service("steady", "note('up'); time.sleep(60)")
+    failing, tries = make_service("failing", "note('up'); sys.exit(3)")
+
+    def prepare() -> None:
+        if lines_of(tries) and not (tmp_path / "room").exists():
+            raise OSError(28, "No space left on device")
+
+    told: list[str] = []
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([steady, replace(failing, prepare=prepare)])
+        assert wait_for(lambda: told.extend(supervisor.watch()) or "No space left on device" in "".join(told))
+        assert lines_of(notes) == ["up"]
+        (tmp_path / "room").touch()
+        assert wait_for(lambda: told.extend(supervisor.watch()) or len(lines_of(tries)) == 2)
+
+
 def record_of(home: Path, *, supervisor: ProcessId, service: ProcessId) -> RunRecord:
     now = datetime.now(UTC)
     left = ServiceRecord(name="left", state=State.RUNNING, process=service, since=now, restarts=0, log=home / "left.log")
