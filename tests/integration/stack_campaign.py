@@ -26,6 +26,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from deltalake import DeltaTable
+from deltalake.exceptions import DeltaError
 from tests.integration.campaign_truth import TABLES
 
 from soundlake.errors import DataError
@@ -71,7 +72,10 @@ class Stack:
         options, uri = self.store.server.storage_options, f"{LAKE}/bronze/plays"
 
         def read_version() -> int:
-            return DeltaTable(uri, storage_options=options).version() if DeltaTable.is_deltatable(uri, options) else -1
+            try:
+                return DeltaTable(uri, storage_options=options).version() if DeltaTable.is_deltatable(uri, options) else -1
+            except (OSError, DeltaError):  # a store that has just come back
+                return -1
 
         before = read_version()
         return lambda: read_version() not in (-1, 0, before)
