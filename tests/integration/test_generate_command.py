@@ -71,11 +71,11 @@ def test_impossible_options_are_refused_by_name(soundlake, words, message):
 
 def test_a_reader_that_has_enough_ends_the_run_without_a_traceback(tmp_path):
     words = [sys.executable, "-m", "soundlake.cli.app", "generate", *SMALL, "--out", "-"]
-    run = subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE)
-    assert json.loads(run.stdout.readline())["event_id"]
-    run.stdout.close()
-    assert run.wait(timeout=120) == 1
-    assert b"Traceback" not in run.stderr.read()
+    with subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+        assert json.loads(run.stdout.readline())["event_id"]
+        run.stdout.close()
+        assert run.wait(timeout=120) == 1
+        assert b"Traceback" not in run.stderr.read()
 
 
 def test_an_export_of_one_listener_is_imported_whole(soundlake, tmp_path):
