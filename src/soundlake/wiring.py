@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import closing, contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -172,12 +173,12 @@ def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
 def open_feed(settings: Settings, options: DemoOptions, telemetry: Telemetry | None = None) -> Iterator[Feed]:
     """The made-up world of a full stack, new or as far as it was told. Raises UsageError if the options contradict what is there."""
     from soundlake.operations.demo_state import load_state
-    from soundlake.operations.feed import Feed
+    from soundlake.operations.feed import FIRST_DAYS, Feed
 
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
     if state is None:
-        state = options.begin(datetime.now(UTC).date())
+        state = replace(options, days=FIRST_DAYS if options.days is None else options.days).begin(datetime.now(UTC).date())
     options.check(state, settings.home)
     with closing(open_broker(settings)) as broker:
         yield Feed(settings.home, state, open_publisher(broker, telemetry))

@@ -10,6 +10,7 @@ import stat
 import subprocess
 import sys
 import time
+import urllib.request
 from pathlib import Path
 
 import duckdb
@@ -17,8 +18,9 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 
-from soundlake.operations.run_file import read_run
+from soundlake.operations.run_file import ProcessId, read_run
 from soundlake.operations.servers import find_free_block
+from soundlake.operations.stack.monitoring import TARGETS_FILE
 from soundlake.settings import HOME_SETTINGS, load_settings
 from soundlake.warehouse import current_id
 
@@ -51,10 +53,12 @@ class Deployment:
     def pid(self, name: str) -> int:
         return next(service.process.pid if service.process else 0 for service in read_run(self.stack).services if service.name == name)
 
-    def processes(self) -> list[psutil.Process]:
+    def ids(self) -> list[ProcessId]:
         record = read_run(self.stack)
-        ids = (record.supervisor, *(service.process for service in record.services))
-        return [found for one in ids if one is not None and (found := one.find()) is not None]
+        return [one for one in (record.supervisor, *(service.process for service in record.services)) if one is not None]
+
+    def processes(self) -> list[psutil.Process]:
+        return [found for one in self.ids() if (found := one.find()) is not None]
 
     def state_of(self, *names: str) -> set[str]:
         return {service.state.value for service in read_run(self.stack).services if service.name in names}
@@ -91,6 +95,11 @@ def wait_for(condition, seconds: float = PATIENCE_SECONDS) -> bool:
     return False
 
 
+def scrape(address: str) -> str:
+    with urllib.request.urlopen(f"http://{address}/metrics", timeout=10) as answer:
+        return answer.read().decode()
+
+
 def test_one_command_brings_listening_onto_the_dashboard(deployment):
     record = json.loads(deployment.run("up", *WORLD, "--json"))
     assert [service["name"] for service in record["services"]] == [
@@ -118,6 +127,18 @@ def test_status_tells_how_each_service_is(deployment):
     assert status["notes"] == []
 
 
+def test_each_process_offers_its_metrics_where_prometheus_is_told(deployment):
+    targets = json.loads((deployment.stack / TARGETS_FILE).read_text())
+    addresses = {target["labels"]["service"]: target["targets"][0] for target in targets}
+    assert addresses.keys() == {"supervisor", "sink", "generator", "transform", "dashboard"}
+    for name, address in addresses.items():
+        assert f'soundlake_process_info{{program="{name}"' in scrape(address)
+    assert wait_for(lambda: "soundlake_sink_delay_seconds_count" in scrape(addresses["sink"]))
+    assert 'soundlake_published_events_total{fate="acknowledged"}' in scrape(addresses["generator"])
+    assert 'soundlake_transform_runs_total{result="built"}' in scrape(addresses["transform"])
+    assert 'soundlake_service_up{name="kafka"} 1.0' in scrape(addresses["supervisor"])
+
+
 def test_secrets_stand_in_private_files_and_on_no_command_line(deployment):
     secrets = [
         line.split("=", 1)[1] for line in (deployment.stack / HOME_SETTINGS).read_text().splitlines() if "SECRET" in line or "CACHE" in line
@@ -140,10 +161,9 @@ def test_what_is_killed_is_started_again_and_goes_on(deployment):
 
 
 def test_nothing_outlives_a_supervisor_that_is_killed_and_the_next_up_goes_on(deployment):
-    left = deployment.processes()
     plays = deployment.count_plays()
-    left[0].kill()
-    assert psutil.wait_procs(left, timeout=60)[1] == []
+    deployment.processes()[0].kill()
+    assert wait_for(lambda: deployment.processes() == [])
     assert "does not run" in deployment.run("status", code=1, read="stdout")
     deployment.run("up", *WORLD)
     assert wait_for(lambda: deployment.count_plays() > plays)
@@ -153,9 +173,9 @@ def test_down_ends_everything_keeps_the_data_and_it_all_adds_up(deployment):
     os.kill(deployment.pid("generator"), signal.SIGSTOP)
     assert wait_for(lambda: json.loads(deployment.run("status", "--json"))["services"][3]["lag_records"] == 0)
     assert json.loads(deployment.run("check", "--json", SOUNDLAKE_HOME=str(deployment.stack)))["ok"]
-    left = deployment.processes()
+    left = deployment.ids()
     assert json.loads(deployment.run("down", "--json"))["ended"][:2] == ["kafka", "object-store"]
-    assert [process for process in left if process.is_running()] == []
+    assert [one for one in left if one.find()] == []
     assert "nothing runs" in deployment.run("down")
     assert deployment.count_plays() > 0
 
