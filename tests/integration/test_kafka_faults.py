@@ -6,6 +6,7 @@ import logging
 import subprocess
 import threading
 import time
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -193,8 +194,8 @@ def test_a_topic_made_anew_under_the_sink_is_read_from_its_beginning(access, bro
         sink.await_ids(read_ids(values[:500]))
         remake_topic(access)
         with open_kafka(access) as another:
+            await_another_log(another, before)
             assert another.append(PLAYS.name, keys[500:], values[500:]).acknowledged == length
-            assert another.log_id(PLAYS.name) != before
         sink.await_ids(read_ids(values))
     assert sink.error is None
     assert len(set(lake.read("plays", ["_broker"])["_broker"].to_pylist())) == 2
@@ -205,6 +206,16 @@ def remake_topic(access: KafkaAccess) -> None:
     admin = AdminClient({"bootstrap.servers": access.servers})
     admin.delete_topics([PLAYS.name])[PLAYS.name].result(30)
     admin.create_topics([NewTopic(PLAYS.name, 3, config=TopicPlan(3).configs)])[PLAYS.name].result(30)
+
+
+def await_another_log(broker, before: str) -> None:
+    """The broker hears of deletions and new topics a moment after the controller."""
+    for _ in range(600):
+        with suppress(TopicMissing):
+            if broker.log_id(PLAYS.name) != before:
+                return
+        time.sleep(0.05)
+    raise AssertionError(before)
 
 
 def test_records_that_are_gone_stop_the_sink_with_the_gap(access, broker, tmp_path):

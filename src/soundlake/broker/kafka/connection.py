@@ -49,7 +49,8 @@ class ErrorWatch:
 
     def __call__(self, error: KafkaError) -> None:
         """Take down what a client reports."""
-        self.last_words = strip_passing(error.str())
+        if error.code() != KafkaError._ALL_BROKERS_DOWN:  # that says less than what came before it
+            self.last_words = strip_passing(error.str())
         self.is_broken |= error.fatal()
         if error.code() in STOPPING:
             self._stopping = error
