@@ -21,7 +21,7 @@ TRACKS_FILE = "neighbourhood.parquet"
 CATCH_UP_SPEED = 3_600.0
 """Simulated seconds a second, until the events of the hours since the last run are told."""
 RETRY_SECONDS = 2.0
-FIRST_DAYS = 5
+FIRST_DAYS = 2
 """History of a full stack that is not told otherwise: on the dashboard soon, and Spark reads it too."""
 
 ReadTracks = Callable[[str], pa.Table]
