@@ -118,8 +118,8 @@ class Stack:
 
 
 def await_until(condition: Callable[[], bool]) -> None:
-    """Wait for it, half a minute at most."""
-    deadline = time.monotonic() + 30
+    """Wait for it, a minute at most."""
+    deadline = time.monotonic() + 60
     while not condition() and time.monotonic() < deadline:
         time.sleep(0.1)
 

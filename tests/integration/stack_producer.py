@@ -42,7 +42,7 @@ def main() -> int:
     signal.signal(signal.SIGTERM, lambda *_: stop.set())
     chance, broker, number = random.Random(seed), open_broker(load_settings()), 0
     with (folder / f"sent-{seed}.ndjson").open("a") as sent, (folder / f"account-{seed}.ndjson").open("a") as account:
-        while not stop.wait(0.03):
+        while not stop.wait(0.1):
             number += 1
             topic = chance.choice(list(TABLES))
             batch = make_batch(chance, topic)
