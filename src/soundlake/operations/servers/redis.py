@@ -18,7 +18,7 @@ class RedisServer:
 
     folder: Path
     port: int
-    memory: str = "128mb"
+    memory: str = "512mb"
     name: str = "redis"
     setting: str = "SOUNDLAKE_REDIS_PORT"
 
