@@ -44,7 +44,7 @@ def press_stretches(world: World, stretches: Sequence[Stretch], press: Press, pr
         for number in range(len(stretches)):
             worker = crew.ask(number, stretches)
             count, size = worker.receive_pressed()
-            worker.connection.send(offset)
+            worker.send(offset)
             crew.hand_out(number + processes, stretches)
             offset += size
             if press.is_stream:
@@ -71,7 +71,14 @@ class _Worker:
     def receive_table(self) -> pa.Table:
         """The next table. Raises what the process met, and Unavailable if it is gone; so do the others."""
         self._read()
-        return pa.ipc.open_stream(pa.py_buffer(self.connection.recv_bytes())).read_all()
+        with self._noticing_its_end():
+            table = self.connection.recv_bytes()
+        return pa.ipc.open_stream(pa.py_buffer(table)).read_all()
+
+    def send(self, message: object) -> None:
+        """Tell it something. Raises Unavailable if it is gone."""
+        with self._noticing_its_end():
+            self.connection.send(message)
 
     def receive_pressed(self) -> tuple[Count, int]:
         """How many events wait for their place, and how many bytes they are."""
@@ -87,16 +94,21 @@ class _Worker:
             self._read()
 
     def _read(self) -> object:
-        try:
+        with self._noticing_its_end():
             answer = self.connection.recv()
-        except (EOFError, ConnectionError) as cause:
+        if isinstance(answer, BaseException):
+            raise answer
+        return answer
+
+    @contextmanager
+    def _noticing_its_end(self) -> Iterator[None]:
+        try:
+            yield
+        except (EOFError, OSError) as cause:  # between two messages, within one, or when told something
             self.process.join(_STOPPING_SECONDS)
             raise Unavailable(
                 f"a process that made events is gone (exit code {self.process.exitcode})", next_step="run again with fewer --processes"
             ) from cause
-        if isinstance(answer, BaseException):
-            raise answer
-        return answer
 
 
 class _Crew:
@@ -115,7 +127,7 @@ class _Crew:
     def hand_out(self, number: int, stretches: Sequence[Stretch]) -> None:
         """Give the stretch to its worker, if there is such a stretch."""
         if number < len(stretches):
-            self._workers[number % len(self._workers)].connection.send((number, stretches[number]))
+            self._workers[number % len(self._workers)].send((number, stretches[number]))
 
     def await_placing(self) -> None:
         """Wait for all."""
