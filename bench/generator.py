@@ -22,7 +22,7 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from itertools import islice
 from pathlib import Path
 
@@ -128,7 +128,8 @@ def _time_stretches(world: World, target: Path, processes: int) -> float:
         return sum(counts) / (time.perf_counter() - started)
 
 
-def _write_stretches(world: World, file: EventFile, processes: int):  # noqa: ANN202  # a generator of how many events each stretch had
+def _write_stretches(world: World, file: EventFile, processes: int) -> Iterator[int]:
+    """How many events each stretch had, as it is written."""
     if file.press is not None:
         for count in press_stretches(world, world.list_stretches(), file.press, processes):
             yield count.by_type.total()

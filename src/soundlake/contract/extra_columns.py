@@ -16,7 +16,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 _MOST_NAMES = 3
-"""A pattern costs a pass over the bytes; for more unknown fields the way record by record is as fast."""
+"""A pattern costs a pass over the bytes for each name."""
 
 _is_word = re.compile(r"\w+", re.ASCII).fullmatch
 _find_loose_colon = re.compile(rb'" +:').search

@@ -11,7 +11,7 @@ from soundlake.contract.topics import DAILY
 
 TABLE_PROPERTIES = {
     "delta.checkpointInterval": "100",
-    # A commit lists the log's folder three times (1.4 µs a file), and commits every two seconds make 1,800 files an hour. What is older
+    # A commit lists the log's folder three times, file by file, and commits every two seconds make 1,800 files an hour. What is older
     # stands in a checkpoint; a handle from before it is refused by delta-rs and renewed by us.
     "delta.logRetentionDuration": "interval 2 minutes",
     "delta.deletedFileRetentionDuration": "interval 24 hours",
