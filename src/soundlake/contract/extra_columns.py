@@ -52,6 +52,5 @@ def _find_order(texts: pa.StringArray, names: list[str]) -> list[str] | None:
 
 def _write_objects(columns: dict[str, pa.StringArray]) -> pa.StringArray:
     members = [pc.binary_join_element_wise(f'"{name}":', column, "") for name, column in columns.items()]
-    joined = pc.binary_join_element_wise(*members, ",", null_handling="skip") if len(members) > 1 else members[0]
-    is_empty = joined.is_null() if len(members) == 1 else pc.equal(joined, "")
-    return pc.if_else(is_empty, pa.scalar(None, pa.string()), pc.binary_join_element_wise("{", joined, "}", ""))
+    joined = pc.binary_join_element_wise(*members, ",", null_handling="skip")
+    return pc.if_else(pc.equal(joined, ""), pa.scalar(None, pa.string()), pc.binary_join_element_wise("{", joined, "}", ""))
