@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import socket
 import stat
+import time
 
 import obstore
 import psutil
@@ -82,6 +83,14 @@ def test_the_object_store_refuses_other_keys(object_store):
     stranger = open_bucket(object_store.server.storage_options, AWS_SECRET_ACCESS_KEY="wrong")
     with pytest.raises(PermissionDeniedError, match="SignatureDoesNotMatch"):
         obstore.put(stranger, "refused", b"")
+
+
+def test_an_object_store_that_nobody_asks_leaves_the_processor_alone(object_store):
+    process = psutil.Process(object_store.pid)
+    time.sleep(3)
+    before = sum(process.cpu_times()[:2])
+    time.sleep(10)
+    assert sum(process.cpu_times()[:2]) - before < 0.4
 
 
 def test_redis_wants_its_password_and_comes_back(redis_server):
