@@ -23,8 +23,8 @@ $(UV):
 setup-demo: $(UV)
 	@$(UV) sync --quiet --frozen --inexact --no-dev --extra transform --extra dashboard --python "$(PYTHON)"
 
-# What a machine has itself is not brought a second time.
-NOT_NEEDED = $(if $(shell command -v java),--no-extra java) $(if $(shell command -v redis-server),--no-extra redis-server)
+# What a machine has itself is not brought a second time; a Java that is too old counts as none.
+NOT_NEEDED = $(if $(shell java -version 2>&1 | grep -E 'version "(1[7-9]|[2-9][0-9])'),--no-extra java) $(if $(shell command -v redis-server),--no-extra redis-server)
 
 server-packages:
 	@infra/setup/server_packages.sh

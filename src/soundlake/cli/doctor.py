@@ -12,6 +12,7 @@ if TYPE_CHECKING:
 
 def run_doctor(
     *,
+    without: Annotated[list[str] | None, typer.Option("--without", metavar="NAME", help="For a stack without it; may be repeated.")] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Print only what is missing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
@@ -21,7 +22,7 @@ def run_doctor(
     from soundlake.operations.stack.doctor import examine
     from soundlake.settings import load_settings
 
-    stack = plan_stack(load_settings(with_home=False), ())
+    stack = plan_stack(load_settings(with_home=False), (), without or ())
     diagnosis = examine(stack, is_up=is_up(stack.home))
     if as_json:
         print_json(diagnosis.as_json())

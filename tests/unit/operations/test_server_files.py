@@ -49,6 +49,12 @@ def test_a_file_that_others_could_read_is_replaced_by_a_private_one(tmp_path):
     assert (path.read_text(), stat.S_IMODE(path.stat().st_mode)) == ("new", 0o600)
 
 
+def test_a_home_that_cannot_be_written_is_named(tmp_path):
+    (tmp_path / "home").write_text("a file stands where the folder should be")
+    with pytest.raises(Unavailable, match=r"home/stack/keys\.json cannot be written: Not a directory\n→ .* SOUNDLAKE_HOME"):
+        write_private(tmp_path / "home" / "stack" / "keys.json", "secret")
+
+
 def test_the_keys_of_a_store_outlive_its_object_and_differ_between_stores(tmp_path):
     keys = ObjectStore(tmp_path / "one", 20_000).keys
     assert ObjectStore(tmp_path / "one", 21_000).keys == keys

