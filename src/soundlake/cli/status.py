@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+import sys
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
     from soundlake.operations.stack.status import ServiceStatus, Status
+
+_WIDTH_OF_FILES = 120
 
 
 def run_status(*, as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False) -> None:
@@ -33,17 +36,18 @@ def _print_status(status: Status) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    console = Console()
+    console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
     if not status.services:
-        console.print(f"nothing runs in {status.home}")
+        console.print(f"nothing runs in {status.home}: `soundlake up` starts the full stack there, SOUNDLAKE_HOME names another home")
         return
     table = Table(box=None, pad_edge=False)
-    for title in ("service", "state", "up for", "memory", "restarts", "lag, records", "newest", "address"):
-        table.add_column(title, justify="right" if title in ("up for", "memory", "restarts", "lag, records", "newest") else "left")
+    for title in ("service", "state", "up for", "memory", "restarts", "lag", "newest", "address"):
+        is_number = title in ("up for", "memory", "restarts", "lag", "newest")
+        table.add_column(title, justify="right" if is_number else "left", no_wrap=title != "address", overflow="fold")
     for service in status.services:
         table.add_row(*_write_row(service))
     console.print(table)
-    console.print(f"snapshot {status.snapshot or 'none yet'}; {status.home}", style="dim")
+    console.print(f"lag in records; snapshot {status.snapshot or 'none yet'}; {status.home}", style="dim")
     if not status.is_up:
         console.print("their supervisor does not run: `soundlake up` starts it, `soundlake down` ends what is left")
     for note in status.notes:

@@ -9,6 +9,7 @@ import pytest
 
 from soundlake.errors import Unavailable
 from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
+from soundlake.operations.stack.probes import read_positions
 from soundlake.operations.stack.status import Signs, look
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
@@ -78,3 +79,16 @@ def test_servers_of_a_supervisor_that_is_gone_are_not_asked(tmp_path, write):
 def test_a_home_in_which_nothing_ever_ran_has_no_services(tmp_path):
     status = look(tmp_path, None, {})
     assert (status.is_up, status.services, status.is_well) == (False, (), False)
+
+
+def test_how_far_a_streaming_query_has_read_stands_in_its_checkpoint(tmp_path):
+    assert read_positions(tmp_path) == {}
+    for folder in ("offsets", "commits"):
+        (tmp_path / folder).mkdir()
+    for batch, offset in ((9, 100), (10, 250), (11, 400)):
+        (tmp_path / "offsets" / str(batch)).write_text(f'v1\n{{"batchWatermarkMs":0}}\n{{"user_plays":{{"0":{offset},"1":7}}}}')
+    (tmp_path / "commits" / ".10.crc").touch()
+    assert read_positions(tmp_path) == {}
+    for batch in (9, 10):
+        (tmp_path / "commits" / str(batch)).write_text("v1\n{}")
+    assert read_positions(tmp_path) == {"user_plays": {0: 250, 1: 7}}
