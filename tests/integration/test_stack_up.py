@@ -105,7 +105,8 @@ def test_one_command_brings_listening_onto_the_dashboard(deployment):
     assert [service["name"] for service in record["services"]] == [
         "kafka", "object-store", "redis", "sink", "generator", "transform", "dashboard",
     ]  # fmt: skip
-    assert wait_for(lambda: deployment.count_plays() > 0)
+    assert wait_for(lambda: deployment.snapshot_id() is not None)
+    assert deployment.count_plays() > 0, "the first build did not wait for the first rows"
 
 
 def test_a_second_up_changes_nothing_of_what_is_up(deployment):

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
+import time
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -14,7 +15,12 @@ from soundlake.cli.stopping import stop_on_signal
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
+    from threading import Event
+
     from soundlake.warehouse import TransformReport, Warehouse
+
+_PATIENCE_SECONDS = 60.0
+_LOOK_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
@@ -41,6 +47,8 @@ def run_transform(
         stop = stack.enter_context(stop_on_signal()) if seconds else None
         telemetry = stack.enter_context(open_telemetry(settings, "transform"))
         warehouse = stack.enter_context(wiring.open_warehouse(settings, wiring.open_lake(settings), telemetry))
+        if stop is not None:
+            _wait_for_rows(warehouse, stop)
         _transform_once(warehouse, full_refresh=full_refresh, test=test, as_json=as_json)
         while seconds and stop is not None and not stop.wait(seconds):
             try:
@@ -49,6 +57,13 @@ def run_transform(
                 log.warning("%s; the next round tries again", error.message)
                 if telemetry is not None:
                     telemetry.process.error_met(error)
+
+
+def _wait_for_rows(warehouse: Warehouse, stop: Event) -> None:
+    """Give an empty lake a minute: to build nothing takes as long as to build a first day, and readers would wait for both."""
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not warehouse.has_bronze and time.monotonic() < deadline and not stop.wait(_LOOK_SECONDS):
+        pass
 
 
 def _transform_once(warehouse: Warehouse, *, full_refresh: bool, test: bool, as_json: bool) -> None:

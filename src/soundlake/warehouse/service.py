@@ -13,7 +13,16 @@ from typing import Self
 import duckdb
 
 from soundlake.errors import DataError, Permanent, UsageError
-from soundlake.warehouse.build_state import BronzeLake, Plan, begin_build, finish_build, last_finished, open_build, plan_build
+from soundlake.warehouse.build_state import (
+    BRONZE_TABLES,
+    BronzeLake,
+    Plan,
+    begin_build,
+    finish_build,
+    last_finished,
+    open_build,
+    plan_build,
+)
 from soundlake.warehouse.dbt_process import DbtProcess, DbtResult, Progress
 from soundlake.warehouse.extensions import provide_extensions
 from soundlake.warehouse.lake_access import describe_store
@@ -47,6 +56,11 @@ class Warehouse:
         self._lake, self._project, self._now, self._memory_limit = lake, project, now, memory_limit
         self._observer = observer or Unobserved()
         self._dbt: DbtProcess | None = None
+
+    @property
+    def has_bronze(self) -> bool:
+        """Whether anything was ever stored in bronze."""
+        return any(self._lake.last_batch(name) for name in BRONZE_TABLES)
 
     def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
         """Build what is new and publish it; with `test`, only if the models' tests pass.
