@@ -19,6 +19,7 @@ _HEIGHT = 280
 _MOST_BARS = 200
 _MOST_DAYS_NAMED = 300
 _GAP = 0.12
+_LEAST_PLAYS = 5  # a quiet minute keeps its axis
 
 Row = dict[str, object]
 
@@ -80,11 +81,12 @@ def draw_live(windows: Sequence[LiveWindow], palette: Palette) -> alt.Chart:
         }
         for window in windows
     ]
+    most = max(_LEAST_PLAYS, *(window.plays for window in windows))
     time_axis = alt.Axis(format="%H:%M", grid=False, tickCount=5)
     channels = [
         alt.X("begin:T", title=None, scale=alt.Scale(type="utc"), axis=time_axis),
         alt.X2("end"),
-        alt.Y("plays:Q", title="Plays", axis=alt.Axis(tickCount=5, tickMinStep=1)),
+        alt.Y("plays:Q", title="Plays", axis=alt.Axis(tickCount=5, tickMinStep=1, format=",d"), scale=alt.Scale(domain=[0, most])),
         alt.Y2("base"),
     ]
     told = {"When": "when", "Plays": "plays", "Active listeners": "listeners"}

@@ -30,3 +30,11 @@ def wait_for_snapshot(readers: Readers) -> None:
     st.code("make demo", language="bash")
     st.markdown("or bring your own Spotify export:")
     st.code("soundlake import spotify-export ~/my_spotify_data --user me\nsoundlake transform", language="bash")
+
+
+@st.fragment(run_every=WATCH_SECONDS)
+def expect_snapshot(readers: Readers) -> None:
+    """Says on a page that does not need the first snapshot what the others wait for, and draws it anew once that is there."""
+    if readers.find_newest_id() is not None:
+        st.rerun()
+    st.caption("The other pages fill by themselves as soon as a first snapshot is published.")

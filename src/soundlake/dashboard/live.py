@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Protocol
 
 import duckdb
@@ -15,6 +16,7 @@ from soundlake.contract.measures import IS_LISTEN, NORMAL_FORMS, PASSED_MS
 from soundlake.contract.record import FIELD_NAMES
 from soundlake.contract.rules import DAY_MS, RULES
 from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
+from soundlake.errors import Unavailable
 from soundlake.lake import Lake
 from soundlake.settings import Settings
 
@@ -30,7 +32,7 @@ def open_live_source(settings: Settings) -> LiveSource:
     """The source of this deployment."""
     address = settings.cache_address
     if address.scheme == "memory":
-        return BronzeLiveSource(Lake(settings.lake_address, settings.storage_options).read)
+        return BronzeLiveSource(partial(_read_bronze, Lake(settings.lake_address, settings.storage_options)))
     from soundlake.cache.redis import open_redis_store  # noqa: PLC0415  # its client is no dependency of the embedded mode
 
     return open_redis_store(address.url)
@@ -38,6 +40,13 @@ def open_live_source(settings: Settings) -> LiveSource:
 
 ReadBronze = Callable[[str, list[str], pc.Expression], pa.Table]
 """Reads columns of a bronze table, of the rows that a filter lets pass."""
+
+
+def _read_bronze(lake: Lake, name: str, columns: list[str], chosen: pc.Expression) -> pa.Table:
+    folder = lake.address.path
+    if folder is not None and not folder.exists():
+        raise Unavailable(f"There is no lake in {folder} yet", next_step="`make demo` begins one, or `soundlake sink`")
+    return lake.read(name, columns, chosen)
 
 
 class BronzeLiveSource:

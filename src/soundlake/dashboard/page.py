@@ -36,6 +36,7 @@ class Page:
     """One entry of the navigation; a module in `pages/` offers it as PAGE and is found by that.
 
     `order` sorts the navigation, the lowest is the start page. A page that is not about a period has its date and device filters disabled.
+    A page that has more to show than the snapshot draws that by `render_early` while there is no snapshot, or no play in it.
     """
 
     order: int
@@ -44,3 +45,4 @@ class Page:
     icon: str
     render: Callable[[View], None]
     has_period: bool = True
+    render_early: Callable[[Palette], None] | None = None

@@ -17,10 +17,11 @@ def watch(metrics: DashboardMetrics) -> None:
 
 
 @contextmanager
-def drawing(page: str, reader: Reader) -> Iterator[None]:
-    """While the block draws that page from this snapshot; its error counts as a page that failed, and goes on its way."""
+def drawing(page: str, reader: Reader | None) -> Iterator[None]:
+    """While the block draws that page from this snapshot, if there is one; its error counts as a page that failed, and goes on its way."""
     for metrics in _watchers:
-        metrics.snapshot_shown(page, reader.published_at)
+        if reader is not None:
+            metrics.snapshot_shown(page, reader.published_at)
         with metrics.drawing(page):
             yield
         return

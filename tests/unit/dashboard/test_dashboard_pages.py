@@ -12,9 +12,12 @@ from streamlit.testing.v1 import AppTest
 from tests.unit.dashboard.conftest import Visit
 from tests.unit.dashboard.snapshot_builder import EMOJI_TITLE, LONG_TITLE, RTL_TITLE, publish_snapshot
 
+from soundlake import wiring
 from soundlake.dashboard.pages import discover_pages
+from soundlake.settings import Settings
 
 PATHS = [page.path for page in discover_pages()]
+OF_THE_SNAPSHOT = [path for path in PATHS if path != "real-time"]
 
 
 def read_metrics(app: AppTest) -> dict[str, str]:
@@ -45,20 +48,32 @@ def test_a_page_draws_without_an_exception_or_an_error(visit: Visit, path: str) 
     assert app.title[0].value
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", OF_THE_SNAPSHOT)
 def test_before_the_first_snapshot_a_page_says_what_to_run(visit: Visit, path: str, tmp_path: Path) -> None:
     app = visit(path, home=tmp_path)
     assert not app.exception
     assert "make demo" in app.code[0].value
 
 
-@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize("path", OF_THE_SNAPSHOT)
 def test_a_snapshot_without_plays_is_no_error(visit: Visit, path: str, tmp_path: Path) -> None:
     publish_snapshot(tmp_path / "warehouse", "empty", plays=0)
     app = visit(path, home=tmp_path)
     assert not app.exception
     assert not app.error
     assert "no plays yet" in app.info[0].value
+
+
+def test_the_real_time_page_needs_a_lake_and_no_snapshot(visit: Visit, tmp_path: Path) -> None:
+    before = visit("real-time", home=tmp_path)
+    assert "There is no lake in" in before.info[0].value
+    assert "make demo" in before.info[0].value
+    wiring.open_lake(Settings(_env_file=None, home=tmp_path, lake=""))
+    app = visit("real-time", home=tmp_path)
+    assert not app.exception
+    assert not app.info
+    assert read_metrics(app)["Plays"] == "0"
+    assert "The other pages fill by themselves as soon as a first snapshot is published." in [caption.value for caption in app.caption]
 
 
 def test_the_overview_counts_what_was_heard(visit: Visit, cursor: duckdb.DuckDBPyConnection) -> None:

@@ -12,12 +12,13 @@ import streamlit as st
 from soundlake.dashboard import choices
 from soundlake.dashboard.filters import Filters
 from soundlake.dashboard.formats import escape_markdown, format_days, format_device
-from soundlake.dashboard.freshness import wait_for_snapshot, watch_snapshots
+from soundlake.dashboard.freshness import expect_snapshot, wait_for_snapshot, watch_snapshots
 from soundlake.dashboard.page import Page
 from soundlake.dashboard.pages import discover_pages
 from soundlake.dashboard.reader import Reader, Readers
 from soundlake.dashboard.sidebar import choose_view
 from soundlake.dashboard.style import apply_style
+from soundlake.dashboard.theme import choose_palette
 from soundlake.dashboard.watching import drawing
 from soundlake.errors import SettingsError, SoundlakeError
 from soundlake.settings import load_settings
@@ -46,7 +47,9 @@ def _follow_snapshots(folder: Path) -> Readers:
 
 def _show_data(page: Page, readers: Readers, reader: Reader) -> None:
     whole = reader.ask(choices.find_extent, None)
-    if whole is None:
+    if whole is None and page.render_early:
+        page.render_early(choose_palette(st.context.theme.type))
+    elif whole is None:
         st.info("The snapshot holds no plays yet. They appear here by themselves once there are some.", icon=":material/hourglass_empty:")
     elif view := choose_view(reader, page, whole):
         if page.has_period:
@@ -70,11 +73,14 @@ def show_page(page: Page) -> None:
     try:
         readers = _follow_snapshots(_find_folder())
         reader = readers.open_newest()
-        if reader is None:
-            wait_for_snapshot(readers)
-        else:
-            with drawing(page.path, reader):
+        with drawing(page.path, reader):
+            if reader is not None:
                 _show_data(page, readers, reader)
+            elif page.render_early:
+                page.render_early(choose_palette(st.context.theme.type))
+                expect_snapshot(readers)
+            else:
+                wait_for_snapshot(readers)
     except SoundlakeError as error:
         st.error(str(error), icon=":material/error:")
     except duckdb.Error:

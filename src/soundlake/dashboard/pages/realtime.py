@@ -15,7 +15,7 @@ from soundlake.dashboard.live import LiveSource, open_live_source
 from soundlake.dashboard.page import Page, View
 from soundlake.dashboard.ranking import Place, show_ranking
 from soundlake.dashboard.theme import Palette
-from soundlake.errors import Unavailable
+from soundlake.errors import SoundlakeError
 from soundlake.settings import Settings, load_settings
 
 REFRESH_SECONDS = 3
@@ -35,7 +35,12 @@ _FIGURES: tuple[tuple[str, Callable[[LiveWindow], int], str], ...] = (
 
 def render(view: View) -> None:
     """Draws the page."""
-    _show_live(_open_source(load_settings()), view.palette)
+    render_early(view.palette)
+
+
+def render_early(palette: Palette) -> None:
+    """Draws all of it: nothing on this page comes from the snapshot."""
+    _show_live(_open_source(load_settings()), palette)
 
 
 @st.cache_resource(show_spinner=False, hash_funcs={Settings: lambda settings: settings.model_dump_json()})
@@ -47,8 +52,8 @@ def _open_source(settings: Settings) -> LiveSource:
 def _show_live(source: LiveSource, palette: Palette) -> None:
     try:
         metrics = source.read(datetime.now(UTC))
-    except Unavailable as error:
-        st.info(f"Nothing is known of this minute yet. {error}", icon=":material/hourglass_empty:")
+    except SoundlakeError as error:
+        st.info(f"Nothing is known of this minute yet.\n\n{error}", icon=":material/hourglass_empty:")
         return
     _show_figures(metrics)
     st.subheader("Plays, every ten seconds", anchor=False)
@@ -113,4 +118,6 @@ def _add_up(minutes: Iterable[Mapping[str, int]]) -> Counter[str]:
     return together
 
 
-PAGE = Page(order=50, title="Real-time", path="real-time", icon=":material/bolt:", render=render, has_period=False)
+PAGE = Page(
+    order=50, title="Real-time", path="real-time", icon=":material/bolt:", render=render, has_period=False, render_early=render_early
+)
