@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-stack demo up down test check bench soak lint format picture system-packages server-packages clean
+.PHONY: help setup setup-demo setup-stack demo up status doctor down test check bench soak lint format picture system-packages server-packages clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -43,6 +43,12 @@ demo: setup-demo  ## listening history → lake → gold → recommendations →
 
 up: setup-stack  ## the full stack, supervised: Kafka, object store, Redis, sink, live events, transform, dashboard (ARGS="--without generator")
 	@$(RUN)/soundlake up $(ARGS)
+
+status:  ## how each service of the full stack is: state, uptime, memory, lag, freshness
+	@$(RUN)/soundlake status $(ARGS)
+
+doctor: setup-demo  ## what this machine lacks for the full stack, and the command that mends it
+	@$(RUN)/soundlake doctor $(ARGS)
 
 down:  ## end what `make up` started; the data stays
 	@$(RUN)/soundlake down $(ARGS)
