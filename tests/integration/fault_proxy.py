@@ -20,6 +20,8 @@ from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 SLOW_DOWN = (503, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
 SKEWED = (403, "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>")
+FORBIDDEN = (403, "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
+OTHER_REGION = (400, "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>")
 NOT_PASSED_ON = ("connection", "transfer-encoding", "content-length")
 
 

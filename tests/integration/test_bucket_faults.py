@@ -2,14 +2,21 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import json
+import os
+import subprocess
+import sys
+import time
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.integration.fault_proxy import SKEWED, Faults, open_proxy
+from tests.integration.fault_proxy import FORBIDDEN, OTHER_REGION, SKEWED, SLOW_DOWN, Faults, open_proxy
+from tests.integration.kill_campaign import assert_exactly_once, prepare, publish_backlog
 
 from soundlake.contract import BRONZE_SCHEMA
-from soundlake.errors import Unavailable
+from soundlake.errors import SettingsError, Unavailable
 from soundlake.lake import Lake, Move, make_app_id
 from soundlake.settings import Address
 
@@ -67,9 +74,102 @@ def test_nothing_is_lost_and_nothing_doubled(open_behind, object_store, faults, 
     assert straight.table("plays").position(APP_ID) == BATCHES - 1
 
 
-def test_a_clock_that_is_wrong_is_named(open_behind, object_store):
-    with (
-        open_proxy(object_store.server.port, Faults(refused=1.0, refusal=SKEWED)) as proxy,
-        pytest.raises(Unavailable, match=r"this machine's clock is not the store's\n→ set the clock"),
-    ):
+@pytest.mark.parametrize(
+    ("refusal", "kind", "said"),
+    [
+        (SKEWED, Unavailable, "this machine's clock is not the store's\n→ set the clock"),
+        (SLOW_DOWN, Unavailable, "the store asks to slow down\n→ nothing is lost"),
+        (FORBIDDEN, SettingsError, "these keys may not do that there\n→ allow reading, writing"),
+        (OTHER_REGION, SettingsError, "the bucket is in another region\n→ correct AWS_REGION"),
+    ],
+    ids=["clock", "slow down for ever", "forbidden", "region"],
+)
+def test_a_store_that_refuses_everything_is_said_with_what_to_do(open_behind, object_store, refusal, kind, said):
+    with open_proxy(object_store.server.port, Faults(refused=1.0, refusal=refusal)) as proxy, pytest.raises(kind, match=said):
         open_behind(proxy.endpoint).ensure_tables()
+
+
+@pytest.fixture
+def run_sink(object_store, tmp_path):
+    """`soundlake sink` on the log and the lake of a campaign, as a user starts it, by an endpoint or with other settings."""
+
+    def start(*options: str, **changes: str) -> subprocess.Popen[str]:
+        settings = {
+            **object_store.server.storage_options, "SOUNDLAKE_HOME": str(tmp_path / "home"), "SOUNDLAKE_SINK_MAX_SECONDS": "0.1",
+            "SOUNDLAKE_SINK_MAX_EVENTS": "100", "SOUNDLAKE_BROKER": f"sqlite://{tmp_path / 'broker.db'}",
+            "SOUNDLAKE_LAKE": f"s3://spotify-data-lake/{tmp_path.name}", **changes,
+        }  # fmt: skip
+        command = [sys.executable, "-m", "soundlake.cli.app", "sink", "--compact-every", "0", *options]
+        with (tmp_path / "sink.log").open("w") as said:
+            return subprocess.Popen(command, env={**os.environ, **settings}, stdin=subprocess.DEVNULL, stdout=said, stderr=said, text=True)
+
+    return start
+
+
+@pytest.fixture
+def campaign(object_store, tmp_path) -> Path:
+    uri = f"s3://spotify-data-lake/{tmp_path.name}"
+    (tmp_path / "bucket.json").write_text(json.dumps({"uri": uri, "storage_options": object_store.server.storage_options}))
+    return tmp_path
+
+
+def wait_for_words(log: Path, words: str) -> str:
+    deadline = time.monotonic() + 60
+    while words not in (said := log.read_text()) and time.monotonic() < deadline:
+        time.sleep(0.2)
+    return said
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses these keys\n→ correct AWS_SECRET_ACCESS_KEY\n"),
+        ({"AWS_ACCESS_KEY_ID": "stranger"}, "the store does not know this access key\n→ correct AWS_ACCESS_KEY_ID\n"),
+        ({"SOUNDLAKE_LAKE": "s3://no-such-bucket"}, "there is no such bucket\n→ make the bucket, or correct SOUNDLAKE_LAKE\n"),
+    ],
+    ids=["wrong secret", "unknown key", "missing bucket"],
+)
+def test_a_sink_without_an_end_stops_at_once_where_only_a_setting_helps(run_sink, tmp_path, changes, said):
+    assert run_sink(**changes).wait(60) == 2
+    assert said in (tmp_path / "sink.log").read_text()
+
+
+def test_a_sink_waits_for_a_store_that_is_down_from_its_start_on(run_sink, campaign, object_store):
+    truth = prepare(campaign)
+    publish_backlog(campaign, truth, seed=5, count=60)
+    object_store.kill()
+    try:
+        sink = run_sink("--until-drained")
+        assert "the store does not answer; trying again" in wait_for_words(campaign / "sink.log", "trying again")
+    finally:
+        object_store.start()
+    assert sink.wait(120) == 0
+    assert_exactly_once(campaign, truth)
+
+
+@pytest.mark.parametrize(
+    ("refusal", "said"),
+    [(SKEWED, "this machine's clock is not the store's; trying again"), (SLOW_DOWN, "the store asks to slow down; trying again")],
+    ids=["clock", "slow down"],
+)
+def test_a_sink_waits_out_what_may_pass_and_says_what_it_waits_for(run_sink, campaign, object_store, refusal, said):
+    with open_proxy(object_store.server.port, Faults(refused=1.0, refusal=refusal)) as proxy:
+        sink = run_sink(AWS_ENDPOINT_URL=proxy.endpoint)
+        assert said in wait_for_words(campaign / "sink.log", "trying again")
+        assert sink.poll() is None
+        sink.terminate()
+        sink.wait(60)
+
+
+def test_a_sink_behind_a_bad_connection_loses_and_doubles_nothing_and_so_does_compaction(run_sink, campaign, object_store):
+    truth = prepare(campaign)
+    publish_backlog(campaign, truth, seed=6, count=150)
+    faults = Faults(lost_answers=0.07, lost_requests=0.07, refused=0.07)
+    with open_proxy(object_store.server.port, faults) as proxy:
+        assert run_sink("--until-drained", AWS_ENDPOINT_URL=proxy.endpoint).wait(300) == 0, (campaign / "sink.log").read_text()
+        options = object_store.server.storage_options | {"AWS_ENDPOINT_URL": proxy.endpoint}
+        behind = Lake(Address(f"s3://spotify-data-lake/{campaign.name}", "s3"), options)
+        joined = sum(done.files_before for done in behind.compact(datetime.now(UTC) + timedelta(days=2)))
+    assert joined > 0
+    assert {fault for fault in ("PUT lost_answer", "PUT lost_request", "PUT refused") if not proxy.met[fault]} == set()
+    assert_exactly_once(campaign, truth)

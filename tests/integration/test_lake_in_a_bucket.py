@@ -23,7 +23,7 @@ from tests.warehouse_cases import Listening
 from tests.warehouse_tables import digest_tables
 
 from soundlake.contract import BRONZE_SCHEMA
-from soundlake.errors import Unavailable
+from soundlake.errors import SettingsError, Unavailable
 from soundlake.lake import NO_POSITION, Lake, Move, make_app_id
 from soundlake.lake.store import open_store
 from soundlake.settings import Address
@@ -32,6 +32,7 @@ from soundlake.warehouse import Warehouse
 APP_ID = make_app_id("log", "user_plays", 0)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 HOUR = datetime(2026, 2, 28, 23, tzinfo=UTC)
+BUCKET = "s3://spotify-data-lake"
 
 
 @pytest.fixture
@@ -88,19 +89,20 @@ def test_two_writers_of_two_partitions_lose_nothing_to_each_other(lake):
 
 
 @pytest.mark.parametrize(
-    ("root_of", "changes", "said"),
+    ("root_of", "changes", "kind", "said"),
     [
-        ("s3://no-such-bucket", {}, "there is no such bucket"),
-        ("s3://spotify-data-lake", {"AWS_SECRET_ACCESS_KEY": "wrong"}, "the store refuses these keys"),
-        ("s3://spotify-data-lake", {"AWS_ACCESS_KEY_ID": "stranger"}, "the store refuses these keys"),
-        ("s3://spotify-data-lake", {"AWS_ALLOW_HTTP": "false"}, "its endpoint is http://"),
-        ("s3://spotify-data-lake", {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, "the store does not answer"),
+        ("s3://no-such-bucket", {}, SettingsError, "there is no such bucket\n→ .*SOUNDLAKE_LAKE"),
+        (BUCKET, {"AWS_SECRET_ACCESS_KEY": "wrong"}, SettingsError, "the store refuses these keys\n→ correct AWS_SECRET_ACCESS_KEY"),
+        (BUCKET, {"AWS_ACCESS_KEY_ID": "stranger"}, SettingsError, "does not know this access key\n→ correct AWS_ACCESS_KEY_ID"),
+        (BUCKET, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, SettingsError, "there are no keys.*\n→ set AWS_ACCESS_KEY_ID and"),
+        (BUCKET, {"AWS_ALLOW_HTTP": "false"}, SettingsError, "its endpoint is http://\n→ set AWS_ALLOW_HTTP=true"),
+        (BUCKET, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, Unavailable, "the store does not answer\n→ start it"),
     ],
-    ids=["missing bucket", "wrong secret", "unknown key", "http not allowed", "nobody there"],
+    ids=["missing bucket", "wrong secret", "unknown key", "no keys", "http not allowed", "nobody there"],
 )
-def test_what_is_wrong_with_a_bucket_is_said_with_what_to_do(object_store, root_of, changes, said):
-    options = {**object_store.server.storage_options, **changes}
-    with pytest.raises(Unavailable, match=f"{root_of}.*{said}\n→ "):
+def test_what_is_wrong_with_a_bucket_is_said_with_what_to_do(object_store, root_of, changes, kind, said):
+    options = {name: value for name, value in {**object_store.server.storage_options, **changes}.items() if value}
+    with pytest.raises(kind, match=f"{root_of}.*{said}"):
         Lake(Address(root_of, "s3"), options).ensure_tables()
 
 

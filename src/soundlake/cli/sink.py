@@ -14,6 +14,8 @@ import typer
 from soundlake.cli.stopping import stop_on_signal
 
 if TYPE_CHECKING:
+    from soundlake.lake import Lake
+    from soundlake.settings import Settings
     from soundlake.sink import SinkReport
 
 
@@ -55,14 +57,15 @@ def _run(
     from soundlake.settings import load_settings
     from soundlake.sink import Upkeep
     from soundlake.telemetry import open_telemetry
-    from soundlake.wiring import build_sink, open_broker, open_lake
+    from soundlake.wiring import build_sink, open_broker
 
     settings = load_settings()
+    patience_seconds = _PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf
     lock = settings.home.expanduser().absolute() / SINK_LOCK
     with try_lock(lock) as is_free, open_telemetry(settings, "sink") as telemetry:
         if not is_free:
             raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
-        lake = open_lake(settings)
+        lake = _open_lake(settings, patience_seconds, stop)
         broker = open_broker(settings)
         upkeep = Upkeep(lake, read_utc_now).beside(compact_seconds) if compact_seconds else nullcontext()
         try:
@@ -73,7 +76,23 @@ def _run(
                     stop=stop,
                     for_seconds=for_seconds,
                     on_progress=on_progress,
-                    patience_seconds=_PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf,
+                    patience_seconds=patience_seconds,
                 )
         finally:
             broker.close()
+
+
+def _open_lake(settings: Settings, patience_seconds: float, stop: threading.Event) -> Lake:
+    """The lake, waited for if its store does not answer; what is wrong with the settings is said at once."""
+    from soundlake.errors import Retryable
+    from soundlake.sink.patience import Patience
+    from soundlake.wiring import open_lake
+
+    patience = Patience(patience_seconds, stop)
+    while True:
+        try:
+            return open_lake(settings)
+        except Retryable as error:
+            patience.wait(error, stored=0)
+            if stop.is_set():
+                raise

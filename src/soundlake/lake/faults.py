@@ -9,7 +9,7 @@ from contextlib import contextmanager
 from deltalake.exceptions import CommitFailedError, DeltaError
 from obstore.exceptions import BaseError as StoreError
 
-from soundlake.errors import Retryable, Unavailable
+from soundlake.errors import Retryable, SettingsError, Unavailable
 
 
 class Refused(Retryable):
@@ -22,27 +22,42 @@ _LOG_IS_GONE = re.compile(r"^Invalid table version|not found.*/_delta_log/\d{20}
 _ARROWS = re.compile("\x1b\\[\\d*m|↳")
 """How delta-rs draws a chain of causes."""
 
-_NEXT_STEPS = (
+_KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
+
+_PASSING = (
     ("no space left", "the disk is full", "free some space and start again: nothing is lost, it goes on where it stopped"),
     ("file too large", "a file may not grow further", "raise the file-size limit (ulimit -f) and start again: nothing is lost"),
     ("quota", "the quota is used up", "free some space and start again: nothing is lost, it goes on where it stopped"),
     ("permission denied", "writing there is not allowed", "give this user write access to it and start again"),
     ("read-only file system", "it is mounted read-only", "mount it for writing and start again"),
     ("not a directory", "a file stands where a folder should be", "move that file away, or choose another place with SOUNDLAKE_LAKE"),
-    ("nosuchbucket", "there is no such bucket", "make the bucket, or correct SOUNDLAKE_LAKE"),
-    ("accessdenied", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-    ("signaturedoesnotmatch", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-    ("invalidaccesskeyid", "the store refuses these keys", "check AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"),
-    ("requesttimetooskewed", "this machine's clock is not the store's", "set the clock and start again: nothing is lost"),
+    ("requesttimetooskewed", "this machine's clock is not the store's", "set the clock: nothing is lost, it goes on once the two agree"),
     ("slowdown", "the store asks to slow down", "nothing is lost: try again later, with fewer writers at once"),
-    ("url scheme is not allowed", "its endpoint is http://", "set AWS_ALLOW_HTTP=true, or name an endpoint that begins with https://"),
+    ("failed to lookup address", "the store's name is not known", "see that the network is there, or correct AWS_ENDPOINT_URL"),
     ("connection refused", "the store does not answer", "start it (see `soundlake status`), or correct AWS_ENDPOINT_URL"),
 )
+"""What a store or a disk says, what it means and what helps; the same call may work later."""
+
+_LASTING = (
+    ("nosuchbucket", "there is no such bucket", "make the bucket, or correct SOUNDLAKE_LAKE"),
+    ("invalidaccesskeyid", "the store does not know this access key", "correct AWS_ACCESS_KEY_ID"),
+    ("signaturedoesnotmatch", "the store refuses these keys", "correct AWS_SECRET_ACCESS_KEY"),
+    ("expiredtoken", "the store says that these keys have run out", f"renew {_KEYS}"),
+    ("accessdenied", "these keys may not do that there", f"allow reading, writing, listing and deleting there, or correct {_KEYS}"),
+    ("169.254.169.254", "there are no keys, and this machine has none of its own", f"set {_KEYS}"),
+    ("authorizationheadermalformed", "the bucket is in another region", "correct AWS_REGION"),
+    ("permanentredirect", "the bucket is in another region", "correct AWS_REGION"),
+    ("redirect without location", "the bucket is in another region", "correct AWS_REGION"),
+    ("url scheme is not allowed", "its endpoint is http://", "set AWS_ALLOW_HTTP=true, or name an endpoint that begins with https://"),
+    ("invalidcontenttype", "its endpoint does not speak TLS", "begin AWS_ENDPOINT_URL with http:// and set AWS_ALLOW_HTTP=true"),
+    ("invalid peer certificate", "its certificate is not trusted", "name the file of its authority in SSL_CERT_FILE"),
+)
+"""The same, where only another setting helps."""
 
 
 @contextmanager
 def explain_faults(uri: str) -> Iterator[None]:
-    """Turn errors of the store or of delta-rs into `Unavailable` naming `uri`, and a lost commit race into `Refused`."""
+    """Turn errors of the store or of delta-rs into `Unavailable` or `SettingsError` naming `uri`, a lost commit race into `Refused`."""
     try:
         yield
     except CommitFailedError as cause:
@@ -55,10 +70,13 @@ def explain_faults(uri: str) -> Iterator[None]:
         raise describe_fault(uri, cause) from cause
 
 
-def describe_fault(uri: str, cause: Exception) -> Unavailable:
-    """The error for `cause` at `uri`, with what is known to help."""
+def describe_fault(uri: str, cause: Exception) -> Unavailable | SettingsError:
+    """The error for `cause` at `uri`, with what is known to help: a SettingsError where no waiting mends it."""
     said = str(cause)
-    for sign, meaning, next_step in _NEXT_STEPS:
+    for sign, meaning, next_step in _LASTING:
+        if sign in said.lower():
+            return SettingsError(f"{uri}: {meaning}", next_step=next_step)
+    for sign, meaning, next_step in _PASSING:
         if sign in said.lower():
             return Unavailable(f"{uri}: {meaning}", next_step=next_step)
     return Unavailable(
