@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from contextlib import closing, contextmanager
+from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from soundlake.broker.kafka import KafkaBroker
     from soundlake.lake import Lake
     from soundlake.operations.checking import CheckReport
+    from soundlake.operations.dead_letters import Replayer
     from soundlake.operations.demo import Demo
     from soundlake.operations.demo_state import DemoOptions
     from soundlake.operations.draining import Drain
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from soundlake.operations.importing import Importer
     from soundlake.operations.progress import Reporter
     from soundlake.operations.stack.status import Status
+    from soundlake.operations.upkeep import Upkeep
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.streaming.job import StreamJob
@@ -130,6 +132,35 @@ def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
         yield Importer(lake, open_publisher(broker), build_drain(settings, broker, lake), reporter=reporter, lock=lock)
     finally:
         broker.close()
+
+
+@contextmanager
+def open_replayer(settings: Settings, reporter: Reporter) -> Iterator[Replayer]:
+    """The way back into the log for rejected records."""
+    from soundlake.operations.dead_letters.replaying import ARRIVAL_SECONDS, Replayer
+
+    grace_seconds = ARRIVAL_SECONDS if settings.broker_address.scheme == "kafka" else 0.0
+    with closing(open_broker(settings)) as broker:
+        yield Replayer(broker, open_lake(settings), settings.home.expanduser().absolute(), reporter, grace_seconds=grace_seconds)
+
+
+@contextmanager
+def open_upkeep(settings: Settings, *, vacuum_hours: int = 24) -> Iterator[Upkeep]:
+    """What has to be done beside the sink; only the embedded log is trimmed by us."""
+    from soundlake.broker.protocol import read_utc_now
+    from soundlake.operations.upkeep import Upkeep
+
+    days, hours = settings.bronze_retention_days, settings.topic_retention_hours
+    with ExitStack() as stack:
+        log = stack.enter_context(closing(open_broker(settings))) if settings.broker_address.scheme == "sqlite" else None
+        yield Upkeep(
+            open_lake(settings),
+            read_utc_now,
+            log=log,
+            log_retention=timedelta(hours=hours),
+            row_retention=timedelta(days=days) if days else None,
+            vacuum_hours=vacuum_hours,
+        )
 
 
 def open_warehouse(settings: Settings, lake: Lake, telemetry: Telemetry | None = None) -> Warehouse:

@@ -11,6 +11,7 @@ from soundlake.cli import (
     check,
     compact,
     demo,
+    dlq,
     doctor,
     feed,
     generate,
@@ -75,6 +76,11 @@ app.command("check")(check.run_check)
 topics_app = typer.Typer(help="The topics of the event log.", no_args_is_help=True)
 topics_app.command("create")(topics.run_topics_create)
 app.add_typer(topics_app, name="topics")
+
+dlq_app = typer.Typer(help="Records that were rejected: why, and their way back.", no_args_is_help=True)
+dlq_app.command("list")(dlq.run_dlq_list)
+dlq_app.command("replay")(dlq.run_dlq_replay)
+app.add_typer(dlq_app, name="dlq")
 
 imports_app = typer.Typer(help="Bring in listening history from files.", no_args_is_help=True)
 imports_app.command("spotify-export")(imports.run_import_spotify_export)

@@ -1,4 +1,4 @@
-"""How bronze lies in the lake: one Delta table a topic and one for what was rejected, each partitioned by time."""
+"""How bronze lies in the lake: a Delta table for each topic, for what was rejected and for its replays, all partitioned by time."""
 
 from __future__ import annotations
 
@@ -6,8 +6,9 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
-from soundlake.contract import BRONZE_SCHEMA, REJECTED_SCHEMA, REJECTED_TABLE, TOPICS
-from soundlake.contract.topics import DAILY
+from soundlake.contract import BRONZE_FIELDS, BRONZE_SCHEMA, REJECTED_SCHEMA, REJECTED_TABLE, TOPICS
+from soundlake.contract.schemas import build_arrow_schema
+from soundlake.contract.topics import DAILY, MONTHLY
 
 TABLE_PROPERTIES = {
     "delta.checkpointInterval": "100",
@@ -39,9 +40,27 @@ class TableLayout:
         return tuple(name for name in ("_batch", "_partition", "_offset", "played_at") if name in self.schema.names)
 
 
+REPLAYS_SCHEMA = pa.schema([
+    pa.field("replay", pa.string()),
+    pa.field("step", pa.string()),
+    pa.field("acted_at", pa.timestamp("us", tz="UTC")),
+    pa.field("owner", pa.string()),
+    pa.field("target", pa.string()),
+    pa.field("target_log", pa.string()),
+    pa.field("marks", pa.string()),
+    pa.field("digest", pa.binary()),
+    *build_arrow_schema(tuple(field for field in BRONZE_FIELDS if field.name != "_ingested_at")),
+])  # fmt: skip
+"""One row of bronze/replays: a step (see operations.dead_letters) in the publishing anew of the rejected record at these coordinates.
+
+`marks` is where the partitions of `target` ended before it, as JSON; `digest` the SHA-256 of key and value as they were published.
+"""
+
+REPLAYS_TABLE = "replays"
 REJECTED = TableLayout(REJECTED_TABLE, REJECTED_SCHEMA, DAILY, "_ingested_at")
 LAYOUTS: dict[str, TableLayout] = {
     **{topic.table: TableLayout(topic.table, BRONZE_SCHEMA, topic.partition_by, "played_at") for topic in TOPICS},
     REJECTED_TABLE: REJECTED,
+    REPLAYS_TABLE: TableLayout(REPLAYS_TABLE, REPLAYS_SCHEMA, MONTHLY, "acted_at"),
 }
 """Every bronze table by name."""

@@ -11,6 +11,8 @@ SINK_LOCK = "sink.lock"
 """Held by the process that moves the log of this home into bronze."""
 IMPORT_LOCK = "import.lock"
 """Held by an import from its first look at bronze to its last record."""
+DLQ_LOCK = "dlq.lock"
+"""Held by a replay of rejected records."""
 STREAM_LOCK = "stream-{}.lock"
 """Held by the process that runs the streaming query of that name."""
 

@@ -1,0 +1,49 @@
+"""One replay of rejected records that kills itself where it is told to; the deployment is that of its settings.
+
+dlq_driver.py TO [--kill-at POINT N] [--kill-after SECONDS]
+Prints the report as JSON at its end.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import threading
+from collections import Counter
+from contextlib import closing
+
+from soundlake.operations.dead_letters import Replayer, Wanted
+from soundlake.operations.progress import StepList
+from soundlake.settings import load_settings
+from soundlake.wiring import open_broker, open_lake
+
+GRACE_SECONDS = {"kafka": 1.0}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser()
+    parser.add_argument("to")
+    parser.add_argument("--kill-at", nargs=2)
+    parser.add_argument("--kill-after", type=float)
+    options = parser.parse_args()
+    settings, passed = load_settings(), Counter[str]()
+
+    def checkpoint(point: str) -> None:
+        passed[point] += 1
+        if options.kill_at == [point, str(passed[point])]:
+            os.kill(os.getpid(), signal.SIGKILL)
+
+    with closing(open_broker(settings)) as broker:
+        grace = GRACE_SECONDS.get(settings.broker_address.scheme, 0.0)
+        replayer = Replayer(broker, open_lake(settings), settings.home, StepList(), grace_seconds=grace, checkpoint=checkpoint)
+        if options.kill_after is not None:
+            timer = threading.Timer(options.kill_after, os.kill, (os.getpid(), signal.SIGKILL))
+            timer.daemon = True
+            timer.start()
+        print(json.dumps(replayer.replay(Wanted(), target=options.to).as_json()), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,108 @@
+"""A replay of rejected records that is killed again and again publishes each of them once, on the embedded log and on Kafka."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import closing
+from datetime import UTC, datetime
+from pathlib import Path
+
+import pytest
+from tests.integration.campaign_truth import make_event
+
+from soundlake.contract import TOPICS
+from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
+from soundlake.settings import load_settings
+from soundlake.wiring import open_broker
+
+DRIVER = Path(__file__).with_name("dlq_driver.py")
+RECORDS = 9_000
+PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
+
+
+class Deployment:
+    """A home with a log of its own, and commands in it."""
+
+    def __init__(self, home: Path, broker: str) -> None:
+        self.environment = {
+            **os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_BROKER": broker, "SOUNDLAKE_LAKE": f"file://{home}/lake",
+            "SOUNDLAKE_TOPIC_PARTITIONS": "3",
+        }  # fmt: skip
+        self._settings = load_settings(home=home, broker=broker, topic_partitions=3)
+
+    def run(self, *command: str) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+
+    def soundlake(self, *arguments: str) -> dict[str, object]:
+        done = self.run(*PROGRAM, *arguments, "--json")
+        assert done.returncode == 0, done.stderr
+        return json.loads(done.stdout)
+
+    def publish_likes_among_plays(self) -> Counter[bytes]:
+        """Records that will be rejected, some of them with equal bytes."""
+        chance = random.Random(20261126)
+        events = [make_event(chance, "like", datetime.now(UTC)) for _ in range(RECORDS)]
+        values = [json.dumps(event, ensure_ascii=False).encode() for event in events]
+        values += chance.choices(values, k=RECORDS // 50)
+        with closing(open_broker(self._settings)) as broker:
+            broker.create_topics(TOPICS, partitions=3)
+            keys = [str(json.loads(value)["user_id"]).encode() for value in values]
+            assert broker.append("user_plays", keys, values).acknowledged == len(values)
+        return Counter(values)
+
+    def read_likes(self) -> Counter[bytes]:
+        """What the log holds of the topic to which they are replayed."""
+        found: Counter[bytes] = Counter()
+        with closing(open_broker(self._settings)) as broker:
+            for partition, held in broker.offsets("user_likes").items():
+                offset = held.begin
+                while offset < held.end:
+                    records = broker.fetch("user_likes", partition, offset, max_records=10_000, max_bytes=2**25)
+                    found.update(records.values.to_pylist())
+                    offset += len(records)
+        return found
+
+
+@pytest.fixture(params=["embedded", "kafka"])
+def deployment(request, tmp_path) -> Iterator[Deployment]:
+    if request.param == "embedded":
+        yield Deployment(tmp_path, f"sqlite://{tmp_path}/broker.db")
+        return
+    server = KafkaServer(tmp_path / "kafka", find_free_block(), request.getfixturevalue("kafka_jars"))
+    with ServerProcess(server, tmp_path):
+        yield Deployment(tmp_path, f"kafka://{server.address}")
+
+
+def kill_replays(deployment: Deployment, choose: Callable[[int], tuple[str, ...]], rounds: int) -> int:
+    """Run replays that are killed; how many really were."""
+    killed = 0
+    for number in range(rounds):
+        done = deployment.run(sys.executable, str(DRIVER), "user_likes", *choose(number))
+        assert done.returncode in (0, -signal.SIGKILL), done.stderr
+        killed += done.returncode == -signal.SIGKILL
+    return killed
+
+
+def test_a_replay_killed_at_each_point_and_at_random_publishes_each_record_once(deployment):
+    sent = deployment.publish_likes_among_plays()
+    deployment.soundlake("sink", "--until-drained")
+    points = [("begun", "1"), ("published", "1"), ("marked", "1"), ("published", "2"), ("begun", "2")]
+    assert kill_replays(deployment, lambda number: ("--kill-at", *points[number]), len(points)) == len(points)
+    chance = random.Random(1)
+    kill_replays(deployment, lambda _: ("--kill-after", f"{chance.uniform(0, 0.6):.2f}"), 6)
+    last = deployment.soundlake("dlq", "replay", "--to", "user_likes", "--reason", "wrong_topic")
+    assert (last["unsure"], last["unknown_of_an_earlier_run"]) == (0, 0)
+    assert deployment.read_likes() == sent
+    again = deployment.soundlake("dlq", "replay", "--to", "user_likes")
+    assert (again["replayed"], again["replayed_before"]) == (0, sent.total())
+    stored = deployment.soundlake("sink", "--until-drained")
+    assert stored["topics"]["user_likes"] == {"events": sent.total(), "rejected": 0, "batches": stored["topics"]["user_likes"]["batches"]}
+    listed = deployment.soundlake("dlq", "list", "--limit", "1")
+    assert (listed["total"], listed["replayed"], listed["by_reason"]) == (sent.total(), sent.total(), {"wrong_topic": sent.total()})
