@@ -57,8 +57,11 @@ class Settings(BaseSettings):
 
     topic_partitions: Annotated[int, Field(ge=1, le=1024, description="partitions of a topic that the project makes")] = 4
     topic_retention_hours: Annotated[
-        int, Field(ge=1, description="how long Kafka keeps what was published; the lake keeps it for good")
+        int, Field(ge=1, description="how long the log keeps what was published, once the lake holds it; Kafka also before")
     ] = 168
+    bronze_retention_days: Annotated[
+        int, Field(ge=0, description="bronze lets go of what happened and came so many days ago; 0 keeps it for good")
+    ] = 0
     sink_max_events: Annotated[int, Field(ge=1, description="a batch is closed at this many events")] = 200_000
     sink_max_bytes: Annotated[int, Field(ge=1024, description="a batch is closed at this many bytes of values")] = 128 * 1024 * 1024
     sink_max_seconds: Annotated[float, Field(gt=0, description="a batch is closed at this age, in seconds")] = 1.0

@@ -103,7 +103,7 @@ def scrape(address: str) -> str:
 def test_one_command_brings_listening_onto_the_dashboard(deployment):
     record = json.loads(deployment.run("up", *WORLD, "--json"))
     assert [service["name"] for service in record["services"]] == [
-        "kafka", "object-store", "redis", "sink", "generator", "transform", "dashboard",
+        "kafka", "object-store", "redis", "sink", "upkeep", "generator", "transform", "dashboard",
     ]  # fmt: skip
     assert wait_for(lambda: deployment.snapshot_id() is not None)
     assert deployment.count_plays() > 0, "the first build did not wait for the first rows"
@@ -131,7 +131,7 @@ def test_status_tells_how_each_service_is(deployment):
 def test_each_process_offers_its_metrics_where_prometheus_is_told(deployment):
     targets = json.loads((deployment.stack / TARGETS_FILE).read_text())
     addresses = {target["labels"]["service"]: target["targets"][0] for target in targets}
-    assert addresses.keys() == {"supervisor", "sink", "generator", "transform", "dashboard"}
+    assert addresses.keys() == {"supervisor", "sink", "upkeep", "generator", "transform", "dashboard"}
     for name, address in addresses.items():
         assert f'soundlake_process_info{{program="{name}"' in scrape(address)
     assert wait_for(lambda: "soundlake_sink_delay_seconds_count" in scrape(addresses["sink"]))

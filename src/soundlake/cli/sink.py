@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import ExitStack
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 120.0
 def run_sink(
     run_for: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after this time: 90s, 5m, 2h.")] = None,
     until_drained: Annotated[bool, typer.Option("--until-drained", help="End when all is stored that the log holds now.")] = False,
-    compact_every: Annotated[str, typer.Option(metavar="TIME", help="Compact past hours this often beside it; 0 is never.")] = "10m",
+    compact_every: Annotated[str, typer.Option(metavar="TIME", help="Upkeep beside it (see compact) this often; 0 is never.")] = "10m",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Move events from the log into bronze, each exactly once; Ctrl-C ends it after the batch in hand."""
@@ -51,13 +51,11 @@ def run_sink(
 def _run(
     stop: threading.Event, on_progress: Callable[[int], None], *, until_drained: bool, for_seconds: float | None, compact_seconds: float
 ) -> SinkReport:
-    from soundlake.broker.protocol import read_utc_now
     from soundlake.errors import UsageError
     from soundlake.operations.locks import SINK_LOCK, try_lock
     from soundlake.settings import load_settings
-    from soundlake.sink import Upkeep
     from soundlake.telemetry import open_telemetry
-    from soundlake.wiring import build_sink, open_broker
+    from soundlake.wiring import build_sink, open_broker, open_upkeep
 
     settings = load_settings()
     patience_seconds = _PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf
@@ -67,9 +65,10 @@ def _run(
             raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
         lake = _open_lake(settings, patience_seconds, stop)
         broker = open_broker(settings)
-        upkeep = Upkeep(lake, read_utc_now).beside(compact_seconds) if compact_seconds else nullcontext()
         try:
-            with upkeep:
+            with ExitStack() as upkeep:
+                if compact_seconds:
+                    upkeep.enter_context(upkeep.enter_context(open_upkeep(settings)).beside(compact_seconds))
                 sink = build_sink(settings, broker, lake, telemetry)
                 return sink.run(
                     until_drained=until_drained,

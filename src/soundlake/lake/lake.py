@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
 
 import pyarrow as pa
@@ -14,6 +15,7 @@ from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
 from soundlake.lake.faults import Refused, explain_faults
 from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
+from soundlake.lake.retention import drop_old_rows
 from soundlake.lake.store import open_store
 from soundlake.lake.table import EventTable
 from soundlake.settings import Address
@@ -71,6 +73,18 @@ class Lake:
         A table that another process compacts at the same time is left to that one.
         """
         return [self._compact(layout, now, vacuum_retention_hours) for layout in LAYOUTS.values()]
+
+    def drop_before(self, before: datetime) -> dict[str, int]:
+        """Let go of all rows of bronze that happened and came before that moment, whole hours (months, days) at once; how many by table.
+
+        A table that another process changes in the same places is left to the next round.
+        """
+        dropped = {}
+        for layout in LAYOUTS.values():
+            with suppress(Refused):
+                if count := drop_old_rows(self._open(layout.name), layout, self.storage_options, before):
+                    dropped[layout.name] = count
+        return dropped
 
     def _compact(self, layout: TableLayout, now: datetime, retention_hours: int | None) -> Compaction:
         table = self._open(layout.name)

@@ -38,7 +38,8 @@ def list_services(settings: Settings) -> list[Service]:
     """What runs beside the live events, in the order of the road."""
     program = (sys.executable, "-m", "soundlake.cli.app")
     return [
-        Service("sink", (*program, "sink")),
+        Service("sink", (*program, "sink", "--compact-every", "0")),
+        Service("upkeep", (*program, "compact", "--every", "10m")),
         Service("transform", (*program, "transform", "--every", f"{settings.transform_every_seconds:g}s")),
         Service("dashboard", (*program, "serve", "dashboard"), f"http://{settings.host}:{settings.dashboard_port}"),
     ]

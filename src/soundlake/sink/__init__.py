@@ -3,6 +3,5 @@
 from soundlake.sink.job import Sink
 from soundlake.sink.models import CHECKPOINTS, SinkLimits, SinkReport, TopicReport
 from soundlake.sink.observing import SinkObserver, StoredBatch
-from soundlake.sink.upkeep import Upkeep
 
-__all__ = ["CHECKPOINTS", "Sink", "SinkLimits", "SinkObserver", "SinkReport", "StoredBatch", "TopicReport", "Upkeep"]
+__all__ = ["CHECKPOINTS", "Sink", "SinkLimits", "SinkObserver", "SinkReport", "StoredBatch", "TopicReport"]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
-from soundlake.lake import Lake, make_app_id
+from soundlake.lake import NO_POSITION, EventTable, Lake, make_app_id
+from soundlake.lake.retention import make_dropped_app_id, make_first_app_id
 from soundlake.operations.checking.models import Check
 
 _PLACE = ["_broker", "_topic", "_partition", "_offset"]
@@ -51,19 +52,30 @@ def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> Check:
     begins = {partition: held.begin for partition, held in broker.offsets(topic.name).items()}
     table = lake.table(topic.table)
     events = table.read(_PLACE)
-    stored = _count(events)
+    stored, rejected_table = _count(events), lake.table(REJECTED_TABLE)
     positions = {place: table.position(make_app_id(*place)) for place in {*stored, *((log_id, topic.name, p) for p in begins)}}
     rejected = _read_rejected(lake, topic, positions)
     together = _count(pa.concat_tables([events, rejected]))
-    expected = sum(_count_expected(place, position, begins, together.get(place), log_id) for place, position in positions.items())
+    gone = {place: _read_gone(place, table, rejected_table) for place in positions}
+    known = {place: [found for found in (together.get(place), gone[place]) if found] for place in positions}
+    expected = sum(_count_expected(place, position, begins, known[place], log_id) for place, position in positions.items())
+    dropped = sum(found.rows for found in gone.values() if found)
     doubled = sum(found.rows - found.offsets for found in together.values())
-    parts = Counter({"bronze": len(events), "rejected": len(rejected), "twice": doubled})
-    return Check(f"{topic.name}: log = bronze + rejected", expected, len(events) + len(rejected) + doubled, dict(parts))
+    parts = {"bronze": len(events), "rejected": len(rejected), "twice": doubled, **({"kept no longer": dropped} if dropped else {})}
+    return Check(f"{topic.name}: log = bronze + rejected", expected, sum(parts.values()), parts)
 
 
-def _count_expected(place: Partition, position: int, begins: dict[int, int], found: _Stored | None, log_id: str) -> int:
-    """Offsets from the first that was ever there up to the position; of a log that is gone, from the first that is stored."""
-    first = found.first if found else position + 1
+def _read_gone(place: Partition, *tables: EventTable) -> _Stored | None:
+    """What retention has let go of, as the tables remember it."""
+    rows = [table.position(make_dropped_app_id(*place)) for table in tables]
+    firsts = [table.position(make_first_app_id(*place)) for table in tables]
+    counts = [count for count in rows if count != NO_POSITION]
+    return _Stored(sum(counts), sum(counts), min(one for one in firsts if one != NO_POSITION), NO_POSITION) if counts else None
+
+
+def _count_expected(place: Partition, position: int, begins: dict[int, int], known: Sequence[_Stored], log_id: str) -> int:
+    """Offsets from the first that was ever there up to the position; of a log that is gone, from the first that is or was stored."""
+    first = min((one.first for one in known), default=position + 1)
     if place[0] == log_id and begins.get(place[2]) == 0:
         first = 0
     return position + 1 - first

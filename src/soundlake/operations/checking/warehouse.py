@@ -9,6 +9,7 @@ import pyarrow as pa
 
 from soundlake.contract import TOPICS
 from soundlake.lake import Lake
+from soundlake.lake.retention import LET_GO_APP_ID
 from soundlake.operations.checking.models import Check
 
 _EVENT_TYPES = "('play', 'skip', 'like', 'playlist')"
@@ -27,6 +28,21 @@ select
     (select count(*) from silver.silver_observations where status = 'superseded') as superseded,
     (select count(distinct event_id) from silver.silver_rejected) as rejected,
     (select count(*) from raw.currently_playing) as now_playing
+"""
+_EXPLAINED = """
+select event_id, 'silver' as by from (
+    select event_id from silver.silver_plays union all select event_id from silver.silver_skips
+    union all select event_id from silver.silver_likes union all select event_id from silver.silver_playlists)
+union all select event_id, 'superseded' from silver.silver_observations where status = 'superseded'
+union all select distinct event_id, 'rejected' from silver.silver_rejected
+union all select event_id, 'now_playing' from raw.currently_playing
+"""
+"""What silver made of each event_id."""
+
+_STILL_THERE = """
+select coalesce(count(*) filter (by = 'silver'), 0), coalesce(count(*) filter (by = 'superseded'), 0),
+    coalesce(count(*) filter (by = 'rejected'), 0), coalesce(count(*) filter (by = 'now_playing'), 0)
+from explained semi join bronze using (event_id)
 """
 _GOLD = {
     "user_daily_listening = recomputed from silver": (
@@ -59,7 +75,11 @@ def check_silver(db: duckdb.DuckDBPyConnection, lake: Lake) -> list[Check]:
         counts.register("bronze", _read_bronze(lake))
         counts.register("watermarks", db.execute("select table_name, low_batch from raw.bronze_windows").to_arrow_table())
         events, distinct, now_playing, distinct_now_playing = _fetch_numbers(counts, _BRONZE)
-    silver, superseded, rejected, playing = _fetch_numbers(db, _SILVER)
+        if any(lake.table(topic.table).position(LET_GO_APP_ID) > 0 for topic in TOPICS):  # silver keeps what retention took from bronze
+            counts.register("explained", db.execute(_EXPLAINED).to_arrow_table())
+            silver, superseded, rejected, playing = _fetch_numbers(counts, _STILL_THERE)
+        else:
+            silver, superseded, rejected, playing = _fetch_numbers(db, _SILVER)
     parts = {"silver": silver, "repeats": events - distinct, "superseded": superseded, "rejected": rejected}
     playing_parts = {"model": playing, "repeats": now_playing - distinct_now_playing}
     return [

@@ -20,7 +20,7 @@ SUPERVISOR = "supervisor"
 TARGETS_FILE = "metrics-targets.json"
 """In the home of a stack: where each process offers its metrics, as Prometheus reads it (file_sd_configs)."""
 
-_PLACES = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard")
+_PLACES = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard", "upkeep")
 
 
 def choose_metrics_port(named: int) -> int:

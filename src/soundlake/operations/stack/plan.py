@@ -137,7 +137,8 @@ def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, 
     port = settings.dashboard_port
     every = f"{settings.transform_every_seconds:g}s"
     return (
-        Service("sink", (*PROGRAM, "sink")),
+        Service("sink", (*PROGRAM, "sink", "--compact-every", "0")),
+        Service("upkeep", (*PROGRAM, "compact", "--every", "10m")),
         Service("stream", (*PROGRAM, "stream")),
         Service("generator", (*PROGRAM, "feed", *feed)),
         Service("transform", (*PROGRAM, "transform", "--every", every)),

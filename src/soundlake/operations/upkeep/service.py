@@ -1,0 +1,92 @@
+"""Rounds of upkeep, in a process or on a thread of their own."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+
+from soundlake.broker import Broker
+from soundlake.errors import Retryable, SoundlakeError
+from soundlake.lake import VACUUM_RETENTION_HOURS, Compaction, Lake
+from soundlake.operations.upkeep.log_retention import trim_log
+
+log = logging.getLogger(__name__)
+
+_VACUUM_EVERY = timedelta(hours=6)
+
+
+@dataclass(frozen=True)
+class UpkeepReport:
+    """What a round did: to each table, the rows that retention let go of by table, and the records it trimmed from the log by topic."""
+
+    tables: list[Compaction] = field(default_factory=list)
+    rows_dropped: dict[str, int] = field(default_factory=dict)
+    records_trimmed: dict[str, int] = field(default_factory=dict)
+
+
+class Upkeep:
+    """Compacts what is over, lets go of what is kept no longer and, every few hours, deletes old files that no commit names.
+
+    `log` is the embedded log, trimmed to `log_retention`; Kafka trims itself. Without `row_retention` bronze keeps every row.
+    """
+
+    def __init__(
+        self,
+        lake: Lake,
+        clock: Callable[[], datetime],
+        *,
+        log: Broker | None = None,
+        log_retention: timedelta | None = None,
+        row_retention: timedelta | None = None,
+        vacuum_hours: int = VACUUM_RETENTION_HOURS,
+    ) -> None:
+        self._lake, self._clock, self._log = lake, clock, log
+        self._log_retention, self._row_retention, self._vacuum_hours = log_retention, row_retention, vacuum_hours
+        self._next_vacuum = clock() + _VACUUM_EVERY
+
+    def run_once(self, *, vacuum: bool | None = None, retain: bool = True) -> UpkeepReport:
+        """One round over all tables and topics; with a vacuum if it is wanted, or, where nothing is said, due."""
+        now = self._clock()
+        is_due = now >= self._next_vacuum if vacuum is None else vacuum
+        dropped = self._lake.drop_before(now - self._row_retention) if retain and self._row_retention is not None else {}
+        tables = self._lake.compact(now, vacuum_retention_hours=self._vacuum_hours if is_due else None)
+        if is_due:
+            self._next_vacuum = now + _VACUUM_EVERY
+        return UpkeepReport(tables, dropped, self._trim(now) if retain else {})
+
+    def _trim(self, now: datetime) -> dict[str, int]:
+        if self._log is None or self._log_retention is None:
+            return {}
+        return trim_log(self._log, self._lake, self._log_retention, now)
+
+    def run_every(self, seconds: float, stop: threading.Event, on_round: Callable[[UpkeepReport], None] = lambda _: None) -> None:
+        """A round now and then until `stop` is set; what a round cannot do, the next one tries again. Raises what no waiting mends."""
+        while not stop.is_set():
+            try:
+                on_round(self.run_once())
+            except Retryable as error:
+                log.warning("%s; the next round tries again", error.message)
+            stop.wait(seconds)
+
+    @contextmanager
+    def beside(self, every_seconds: float) -> Iterator[None]:
+        """Run a round every so often on a thread while the block runs; the first after that time."""
+        ended = threading.Event()
+        thread = threading.Thread(target=self._run_rounds, args=(ended, every_seconds), name="upkeep")
+        thread.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            thread.join()
+
+    def _run_rounds(self, ended: threading.Event, every_seconds: float) -> None:
+        while not ended.wait(every_seconds):
+            try:
+                self.run_once()
+            except SoundlakeError:
+                log.warning("upkeep did not finish; the next round tries again", exc_info=True)
