@@ -96,7 +96,7 @@ def test_a_replay_killed_at_each_point_and_at_random_publishes_each_record_once(
     points = [("begun", "1"), ("published", "1"), ("marked", "1"), ("published", "2"), ("begun", "2")]
     assert kill_replays(deployment, lambda number: ("--kill-at", *points[number]), len(points)) == len(points)
     chance = random.Random(1)
-    kill_replays(deployment, lambda _: ("--kill-after", f"{chance.uniform(0, 0.6):.2f}"), 6)
+    kill_replays(deployment, lambda _: ("--kill-after", f"{chance.uniform(0, 0.6):.2f}"), 4)
     last = deployment.soundlake("dlq", "replay", "--to", "user_likes", "--reason", "wrong_topic")
     assert (last["unsure"], last["unknown_of_an_earlier_run"]) == (0, 0)
     assert deployment.read_likes() == sent
