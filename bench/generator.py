@@ -5,7 +5,8 @@
 All fields, full behaviour, written to a file. On one core, in pairs A B A B, as events per second of processor time (`taskset -c 0`):
 `parquet` (zstd), `ndjson`, and beside them `encoding_alone`: the same rows, already made, written as NDJSON; `plain_loop` (usual/loop.py):
 the same steps in a plain Python event loop, a dictionary an event; `faker` (usual/fake.py): each field from Faker. What was timed is read
-back and compared with what was made.
+back and compared with what was made. A first round is not counted: a page of memory that a virtual machine has never used before costs
+its kernel many times what the next use of it does.
 
 `--processes`: seconds of the clock of one process and of two, in pairs, once they run (needs two cores).
 `--memory`: the largest resident size of a run of three million events for a thousand to ten million listeners.
@@ -41,7 +42,8 @@ pa.set_cpu_count(1)
 TARGETS = {"parquet": 400_000, "ndjson": 200_000, "ndjson_to_encoding_alone": 0.4, "two_processes": 1.6, "memory_mb": 2_048}
 LOOP_LISTENERS, LOOP_EVENTS, FAKER_EVENTS = 500, 60_000, 3_000
 MEMORY_LISTENERS, MEMORY_EVENTS = (1_000, 100_000, 10_000_000), 3_000_000
-FIRST_EVENTS = 5  # stretches that a pair of processes makes before the clock is read: starting them is not what is compared
+FIRST_STRETCHES, TIMED_STRETCHES = 5, 16
+"""Stretches (a day of 8,000 listeners each) before the clock is read, as starting processes is not what is compared; and after."""
 
 
 def measure(run: Callable[[], int]) -> float:
@@ -97,9 +99,11 @@ def measure_one_core(world: World, place: Path, pairs: int) -> dict[str, object]
         "faker": lambda: write_fakes(FAKER_EVENTS, place / "faked.ndjson"),
     }
     rates: dict[str, list[float]] = {name: [] for name in runs}
-    for _ in range(pairs):
+    for number in range(1 + pairs):
         for name, run in runs.items():
-            rates[name].append(measure(run))
+            rate = measure(run)
+            if number:
+                rates[name].append(rate)
     return {
         "events": sum(map(len, tables)),
         "events_per_second": {name: round(statistics.median(values)) for name, values in rates.items()},
@@ -122,7 +126,7 @@ def _time_stretches(world: World, target: Path, processes: int) -> float:
     """Events per second of the clock."""
     with EventFile(str(target)) as file:
         counts = _write_stretches(world, file, processes)
-        for _ in islice(counts, FIRST_EVENTS):
+        for _ in islice(counts, FIRST_STRETCHES):
             pass
         started = time.perf_counter()
         return sum(counts) / (time.perf_counter() - started)
@@ -168,7 +172,9 @@ def main() -> None:
         if options.memory:
             result: dict[str, object] = {"largest_resident_mb": measure_memory(place)}
         elif options.processes:
-            result = measure_processes(make_world(GeneratorConfig(listeners=8_000, days=16)), place, options.pairs)
+            result = measure_processes(
+                make_world(GeneratorConfig(listeners=8_000, days=FIRST_STRETCHES + TIMED_STRETCHES)), place, options.pairs
+            )
         else:
             world = make_world(GeneratorConfig(listeners=options.listeners, days=options.days))
             result = measure_one_core(world, place, options.pairs)

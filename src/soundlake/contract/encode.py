@@ -13,7 +13,8 @@ from soundlake.contract.moments import write_moments
 from soundlake.contract.pieces import join_members
 from soundlake.contract.record import FIELD_BY_NAME
 
-_ROWS_AT_ONCE = 32_768  # enough for what comes again to be written once, and far below the 2 GiB of one Arrow array
+_ROWS_AT_ONCE = 262_144  # enough for what comes again to be written once
+_BYTES_AT_ONCE = 1 << 29  # far below the 2 GiB of one Arrow array
 
 
 def encode_events(events: pa.Table) -> list[bytes]:
@@ -26,25 +27,34 @@ def encode_events(events: pa.Table) -> list[bytes]:
 
 
 def encode_blocks(events: pa.Table) -> Iterator[pa.Buffer]:
-    """The same lines, some ten thousand at a time, each with a newline at its end: NDJSON as a file takes it."""
+    """The same lines, some thousand at a time, each with a newline at its end: NDJSON as a file takes it."""
     unknown = [name for name in events.column_names if name not in FIELD_BY_NAME]
     if unknown:
         raise ValueError(f"not fields of an event: {', '.join(unknown)}")
     fields = _write_moment_columns(events.select([name for name in events.column_names if events[name].null_count < len(events)]))
-    for start in range(0, len(events), _ROWS_AT_ONCE):
-        part = fields.slice(start, _ROWS_AT_ONCE)
-        own = part.drop_columns("extra") if "extra" in part.column_names else part
-        lines = join_members(list_members(own), min(_ROWS_AT_ONCE, len(events) - start))
-        yield _merge_extras(lines, part["extra"].combine_chunks()) if "extra" in part.column_names else lines
+    rows = max(1, min(_ROWS_AT_ONCE, _BYTES_AT_ONCE * len(events) // max(events.nbytes, 1)))
+    for start in range(0, len(events), rows):
+        part = fields.slice(start, rows)
+        yield from _encode_part(part, min(rows, len(events) - start))
 
 
-def _merge_extras(lines: pa.Buffer, extra: pa.Array) -> pa.Buffer:
-    """The lines with the unknown fields of those rows that have some."""
-    rows = np.flatnonzero(extra.is_valid()).tolist()
-    split = lines.to_pybytes().split(b"\n")
-    for row in rows:
-        split[row] = merge_extra(split[row], extra[row].as_py())
-    return pa.py_buffer(b"\n".join(split))
+def _encode_part(events: pa.Table, rows: int) -> Iterator[pa.Buffer]:
+    """The lines of so many rows; columns of nulls are left out already."""
+    if "extra" not in events.column_names:
+        yield from join_members(list_members(events), rows)
+        return
+    extra, first = events["extra"].combine_chunks(), 0
+    for lines in join_members(list_members(events.drop_columns("extra")), rows):
+        split = lines.to_pybytes().split(b"\n")
+        _merge_extras(split, extra.slice(first, len(split) - 1))
+        first += len(split) - 1
+        yield pa.py_buffer(b"\n".join(split))
+
+
+def _merge_extras(lines: list[bytes], extra: pa.Array) -> None:
+    """Put the unknown fields of those rows that have some into their lines."""
+    for row in np.flatnonzero(extra.is_valid()).tolist():
+        lines[row] = merge_extra(lines[row], extra[row].as_py())
 
 
 def _write_moment_columns(events: pa.Table) -> pa.Table:

@@ -2,11 +2,14 @@
 
 Columns that come as codes are taken together, neighbour by neighbour, while they have few combinations, or while the next one follows from
 those before it (title, artist and album from the track): each combination is written once, and its text is one piece of every line.
+Pieces are made for all rows at once, lines a few at a time: what a few lines are put together from stays in the processor's cache.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import TypeAlias, TypeVar
 
 import numpy as np
 import pyarrow as pa
@@ -15,44 +18,70 @@ import pyarrow.compute as pc
 from soundlake.contract.members import CodedMember, Member, Piece, PlainMember, Rows
 
 _MOST_COMBINATIONS = 1 << 16
+_LINES_AT_ONCE = 4_096
 
 
-def join_members(members: Sequence[CodedMember | PlainMember], rows: int) -> pa.Buffer:
-    """The lines of all rows, each a JSON object with a newline at its end."""
-    pieces = _merge_constants([piece for group in _group(members) for piece in group])
-    if pieces and isinstance(pieces[0], str):
-        return _join(["{" + pieces[0][1:], *pieces[1:]], rows)
-    lines = _join(pieces, rows).to_pybytes().split(b"\n")[:-1]
-    return pa.py_buffer(b"".join([b"{%b\n" % line.removeprefix(b",") for line in lines]))
+@dataclass(frozen=True)
+class _CodedPiece:
+    """Texts, and for each row the number of its own."""
+
+    texts: pa.Array
+    codes: pa.Array
+
+
+_Part: TypeAlias = Piece | _CodedPiece
+_Varying = TypeVar("_Varying")
+
+
+def join_members(members: Sequence[CodedMember | PlainMember], rows: int) -> Iterator[pa.Buffer]:
+    """The lines of all rows, each a JSON object with a newline at its end, some thousand lines at a time."""
+    parts = _merge_constants([part for group in _group(members) for part in group])
+    opens = bool(parts) and isinstance(parts[0], str)
+    closed = _merge_constants(["{" + str(parts[0])[1:], *parts[1:], "}\n"] if opens else [*parts, "}\n"])
+    for first in range(0, rows, _LINES_AT_ONCE):
+        count = min(_LINES_AT_ONCE, rows - first)
+        lines = _join([_cut(part, first, count) for part in closed], count)
+        yield lines if opens else _open(lines)
+
+
+def _cut(part: _Part, first: int, count: int) -> Piece:
+    """The part of those rows."""
+    if isinstance(part, str):
+        return part
+    return part.texts.take(part.codes.slice(first, count)) if isinstance(part, _CodedPiece) else part.slice(first, count)
 
 
 def _join(pieces: Sequence[Piece], rows: int) -> pa.Buffer:
-    """The lines, closed and one after another."""
-    closed = _merge_constants([*pieces, "}\n"])
-    if len(closed) == 1:
-        return pa.py_buffer(str(closed[0]).encode() * rows)
-    lines = _join_texts(closed)
+    """The lines one after another."""
+    if len(pieces) == 1:
+        return pa.py_buffer(str(pieces[0]).encode() * rows)
+    lines = _join_texts(pieces)
     _, offsets, data = lines.buffers()
     return data.slice(0, int(np.frombuffer(offsets, np.int32)[rows]))
+
+
+def _open(lines: pa.Buffer) -> pa.Buffer:
+    """Lines that begin with a member that not every row has: the brace takes the place of the first comma."""
+    return pa.py_buffer(b"".join([b"{%b\n" % line.removeprefix(b",") for line in lines.to_pybytes().split(b"\n")[:-1]]))
 
 
 def _join_texts(pieces: Sequence[Piece]) -> pa.Array:
     return pc.binary_join_element_wise(*pieces, "", null_handling="replace", null_replacement="")
 
 
-def _merge_constants(pieces: Sequence[Piece]) -> list[Piece]:
-    """Constant pieces beside each other made one."""
-    merged: list[Piece] = []
-    for piece in pieces:
-        if isinstance(piece, str) and merged and isinstance(merged[-1], str):
-            merged[-1] += piece
+def _merge_constants(parts: Sequence[str | _Varying]) -> list[str | _Varying]:
+    """Constant parts beside each other made one."""
+    merged: list[str | _Varying] = []
+    for part in parts:
+        if isinstance(part, str) and merged and isinstance(merged[-1], str):
+            merged[-1] += part
         else:
-            merged.append(piece)
+            merged.append(part)
     return merged
 
 
-def _group(members: Sequence[CodedMember | PlainMember]) -> Iterator[Sequence[Piece]]:
-    """The pieces of each run of members that are written together."""
+def _group(members: Sequence[CodedMember | PlainMember]) -> Iterator[Sequence[_Part]]:
+    """The parts of each run of members that are written together."""
     group: _Combinations | None = None
     for member in members:
         if group is not None and group.take_in(member):
@@ -76,6 +105,9 @@ class _Combinations:
 
     def take_in(self, member: CodedMember | PlainMember) -> bool:
         """Whether the member goes together with those that are here; then it is one of them."""
+        if isinstance(member, CodedMember) and member.is_constant:
+            self._members.append(member)
+            return True
         values = member.codes if isinstance(member, CodedMember) else member.numbers
         if values is None:
             return False
@@ -86,16 +118,16 @@ class _Combinations:
         self._members.append(member)
         return True
 
-    def write(self) -> Piece:
+    def write(self) -> _Part:
         """The text of all members of each row."""
         self._number(self._codes, self._size)
         example = np.empty(self._size, np.intp)
         example[self._codes] = np.arange(len(self._codes))
-        texts = _merge_constants([piece for member in self._members for piece in member.write(example)])
+        texts: list[Piece] = _merge_constants([piece for member in self._members for piece in member.write(example)])
         written = texts[0] if len(texts) == 1 else _join_texts(texts)
         if isinstance(written, str):
             return written
-        return written[0].as_py() if len(written) == 1 else written.take(pa.array(self._codes.astype(np.int32)))
+        return written[0].as_py() if len(written) == 1 else _CodedPiece(written, pa.array(self._codes.astype(np.int32)))
 
     def _number(self, codes: Rows, size: int) -> None:
         """Take these codes, numbered anew so that each is in use."""

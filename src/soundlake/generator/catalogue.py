@@ -2,19 +2,32 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from soundlake.generator.codes import Texts
 from soundlake.generator.randomness import Floats, Ints
 
 DIMENSIONS = 8
 _DAY_RANGE = 1 << 20
 """More days than there are between any two releases."""
 _BUCKETS_A_ROW = 8
+
+
+@dataclass(frozen=True)
+class CatalogueTexts:
+    """The ids and names of a catalogue, ready to be picked from."""
+
+    track_id: Texts
+    track_name: Texts
+    artist_id: Texts
+    artist_name: Texts
+    album_id: Texts
+    album_name: Texts
 
 
 @dataclass(frozen=True)
@@ -103,6 +116,11 @@ class Catalogue:
     @cached_property
     def _track_finder(self) -> _Finder:
         return _Finder(self.track_reach)
+
+    @cached_property
+    def texts(self) -> CatalogueTexts:
+        """Its ids and names, each distinct one once."""
+        return CatalogueTexts(**{field.name: Texts.of(getattr(self, field.name)) for field in fields(CatalogueTexts)})
 
     @cached_property
     def album_order(self) -> Ints:

@@ -16,6 +16,7 @@ from soundlake.generator import places
 from soundlake.generator.acts import ADD, CREATE, REMOVE, SKIP, Acts, draw_titles
 from soundlake.generator.archetypes import CONTEXTS, DEVICES
 from soundlake.generator.choices import PLAYLIST, Queue
+from soundlake.generator.codes import EVERYWHERE, Presence, Texts, name_rows, pick_some, repeat
 from soundlake.generator.hearing import END_REASONS, START_REASONS, Hearing
 from soundlake.generator.listeners import Scene
 from soundlake.generator.randomness import Ints, Keys, child_keys, draw, draw_bits
@@ -28,6 +29,7 @@ _PLAY = 0
 _KEY_BITS = np.uint64(24)  # of the key, below the moment: events sent in the same millisecond have an order of their own
 """Kinds of rows: 0 is the play, the acts follow from 1 on."""
 
+DEVICE_TYPES, PLATFORMS = (tuple(device[place] for device in DEVICES) for place in (0, 1))
 CONTEXT_KINDS = tuple("album" if context == "repeat" else context for context in CONTEXTS)
 _PLAYLISTS_A_LISTENER = 10_000
 
@@ -91,11 +93,12 @@ class _Rows:
         delivered = story.sittings.delivered_ms[queue.sitting[hearing.kept[play]]]
         sent = np.maximum(np.concatenate([hearing.end_ms, acts.at_ms]), delivered) + latency
         order = np.argsort((sent - sent.min(initial=0)).astype(np.uint64) << _KEY_BITS | key >> (64 - _KEY_BITS))
-        self.play, self.kind, self.happened_ms, self.sent_ms, self.key = play[order], kind[order], happened[order], sent[order], key[order]
+        self.play, self.kind = play.take(order), kind.take(order)
+        self.happened_ms, self.sent_ms, self.key = happened.take(order), sent.take(order), key.take(order)
         self.act = np.where(order >= plays, order - plays, 0)
-        self.queued = hearing.kept[self.play]
-        self.sitting = queue.sitting[self.queued]
-        self.listener = story.sittings.listener[self.sitting]
+        self.queued = hearing.kept.take(self.play)
+        self.sitting = queue.sitting.take(self.queued)
+        self.listener = story.sittings.listener.take(self.sitting)
         self.is_play: NDArray[np.bool_] = self.kind == _PLAY
 
 
@@ -111,9 +114,10 @@ class _Columns:
         )
         self._hearing, self._acts, self._rows, self._name_listener = story.hearing, story.acts, rows, name_listener
         self._is_list_act = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
-        self._has_no_track = rows.kind - 1 == CREATE
-        self._track = story.queue.track[rows.queued]
-        self._device = story.sittings.device[rows.sitting]
+        self._of_track, self._of_play = Presence.of(rows.kind - 1 != CREATE), Presence.of(rows.is_play)
+        self._track = story.queue.track.take(rows.queued)
+        self._device = story.sittings.device.take(rows.sitting)
+        self._played_ms = story.hearing.played_ms.take(rows.play)
         self._makers = self._list_makers()
 
     def make(self, field: pa.Field) -> pa.Array:
@@ -122,77 +126,66 @@ class _Columns:
         return pa.nulls(len(self._rows.play), field.type) if maker is None else maker()
 
     def _list_makers(self) -> dict[str, Callable[[], pa.Array]]:
-        catalogue, rows, hearing = self._catalogue, self._rows, self._hearing
-        track, album = self._track, self._catalogue.track_album[self._track]
-        artist = catalogue.track_artist[track]
+        catalogue, rows, hearing, sittings = self._catalogue, self._rows, self._hearing, self._sittings
+        count, track, album = len(rows.play), self._track, catalogue.track_album.take(self._track)
+        artist = catalogue.track_artist.take(track)
         return {
             "event_id": lambda: _make_uuids(rows.key),
-            "event_type": lambda: _name(EVENT_TYPES, rows.kind),
-            "schema_version": lambda: pa.repeat(pa.scalar(SCHEMA_VERSION), len(track)),
-            "user_id": lambda: _take(self._name_listeners(), rows.listener),
+            "event_type": lambda: name_rows(EVENT_TYPES, rows.kind),
+            "schema_version": lambda: pa.repeat(pa.scalar(SCHEMA_VERSION), count),
+            "user_id": lambda: Texts(self._name_listeners()).pick(rows.listener),
             "played_at": lambda: _write_times(rows.happened_ms),
-            "played_at_basis": lambda: self._repeat("measured"),
-            "session_id": lambda: _point_at(self._name_sittings(), rows.sitting, np.zeros(len(track), bool)),
-            "content_type": lambda: _name(("track",), np.zeros(len(track), np.int64), self._has_no_track),
-            "track_id": lambda: _take(catalogue.track_id, track, self._has_no_track),
-            "track_name": lambda: _take(catalogue.track_name, track, self._has_no_track),
-            "artist_id": lambda: _take(catalogue.artist_id, artist, self._has_no_track),
-            "artist_name": lambda: _take(catalogue.artist_name, artist, self._has_no_track),
-            "album_id": lambda: _take(catalogue.album_id, album, self._has_no_track),
-            "album_name": lambda: _take(catalogue.album_name, album, self._has_no_track),
-            "duration_ms": lambda: pa.array(catalogue.track_duration_ms[track], mask=self._has_no_track),
-            "ms_played": lambda: pa.array(hearing.played_ms[rows.play], mask=~rows.is_play),
-            "position_ms": lambda: pa.array(hearing.played_ms[rows.play], mask=rows.kind - 1 != SKIP),
-            "action": lambda: _name(ACTIONS, rows.kind),
-            "playlist_id": lambda: _take(*self._name_playlists()),
+            "played_at_basis": lambda: repeat("measured", count),
+            "session_id": lambda: Texts(_make_uuids(sittings.key)).pick(rows.sitting),
+            "content_type": lambda: name_rows(("track",), np.zeros(count, np.int32), self._of_track),
+            "track_id": lambda: catalogue.texts.track_id.pick(track, self._of_track),
+            "track_name": lambda: catalogue.texts.track_name.pick(track, self._of_track),
+            "artist_id": lambda: catalogue.texts.artist_id.pick(artist, self._of_track),
+            "artist_name": lambda: catalogue.texts.artist_name.pick(artist, self._of_track),
+            "album_id": lambda: catalogue.texts.album_id.pick(album, self._of_track),
+            "album_name": lambda: catalogue.texts.album_name.pick(album, self._of_track),
+            "duration_ms": lambda: self._of_track.write_numbers(catalogue.track_duration_ms.take(track), pa.int64()),
+            "ms_played": lambda: self._of_play.write_numbers(self._played_ms, pa.int64()),
+            "position_ms": lambda: Presence.of(rows.kind - 1 == SKIP).write_numbers(self._played_ms, pa.int64()),
+            "action": lambda: name_rows(ACTIONS, rows.kind),
+            "playlist_id": self._name_playlists,
             "playlist_name": self._title_playlists,
-            "reason_start": lambda: _name(START_REASONS, hearing.reason_start[rows.play], ~rows.is_play),
-            "reason_end": lambda: _name(END_REASONS, hearing.reason_end[rows.play], ~rows.is_play),
-            "is_skipped": lambda: pa.array(hearing.is_skipped[rows.play], mask=~rows.is_play),
-            "is_shuffle": lambda: pa.array(self._queue.is_shuffle[rows.queued], mask=~rows.is_play),
-            "is_offline": lambda: pa.array(self._sittings.is_offline[rows.sitting], mask=~rows.is_play),
-            "is_private": lambda: pa.array(self._sittings.is_private[rows.sitting], mask=~rows.is_play),
+            "reason_start": lambda: name_rows(START_REASONS, hearing.reason_start.take(rows.play), self._of_play),
+            "reason_end": lambda: name_rows(END_REASONS, hearing.reason_end.take(rows.play), self._of_play),
+            "is_skipped": lambda: self._of_play.write_flags(hearing.is_skipped.take(rows.play)),
+            "is_shuffle": lambda: self._of_play.write_flags(self._queue.is_shuffle.take(rows.queued)),
+            "is_offline": lambda: self._of_play.write_flags(sittings.is_offline.take(rows.sitting)),
+            "is_private": lambda: self._of_play.write_flags(sittings.is_private.take(rows.sitting)),
             "context_uri": self._name_contexts,
-            "device_type": lambda: _name(tuple(kind for kind, _ in DEVICES), self._device),
-            "platform": lambda: _name(tuple(platform for _, platform in DEVICES), self._device),
-            "country": lambda: _name(places.COUNTRIES, self._listeners.place[rows.listener]),
-            "source": lambda: self._repeat("generator"),
+            "device_type": lambda: name_rows(DEVICE_TYPES, self._device),
+            "platform": lambda: name_rows(PLATFORMS, self._device),
+            "country": lambda: name_rows(places.COUNTRIES, self._listeners.place.take(rows.listener)),
+            "source": lambda: repeat("generator", count),
             "source_ref": self._name_plays,
             "produced_at": lambda: _write_times(rows.sent_ms),
         }
 
-    def _repeat(self, value: object) -> pa.Array:
-        codes = np.zeros(len(self._rows.play), np.int32)
-        return pa.DictionaryArray.from_arrays(codes, pa.array([value]))
-
     def _name_listeners(self) -> pa.Array:
         return pa.array([self._name_listener(number) for number in self._listeners.number.tolist()])
-
-    def _name_sittings(self) -> pa.Array:
-        return _make_uuids(self._sittings.key)
 
     def _name_plays(self) -> pa.Array:
         """A skip names its play."""
         at = np.flatnonzero(self._rows.kind - 1 == SKIP)
         play = child_keys(self._queue.key[self._rows.queued[at]], "event", np.full(len(at), _PLAY))
-        placed = _place(at, len(self._rows.play))
-        return _point_at(_make_uuids(play), placed, placed < 0)
+        return pick_some(_make_uuids(play), at, len(self._rows.play))
 
-    def _name_playlists(self) -> tuple[pa.Array, Ints]:
+    def _name_playlists(self) -> pa.Array:
         at = np.flatnonzero(self._is_list_act)
         numbers = self._listeners.number[self._rows.listener[at]]
         lists = self._acts.playlist[self._rows.act[at]]
-        names = pa.array(
-            [f"{INVENTED_ID_PREFIX}playlist_{n:06d}_{p}" for n, p in zip(numbers.tolist(), lists.tolist(), strict=True)], pa.string()
-        )
-        return names, _place(at, len(self._rows.play))
+        names = [f"{INVENTED_ID_PREFIX}playlist_{n:06d}_{p}" for n, p in zip(numbers.tolist(), lists.tolist(), strict=True)]
+        return pick_some(pa.array(names, pa.string()), at, len(self._rows.play))
 
     def _title_playlists(self) -> pa.Array:
         at = np.flatnonzero(self._is_list_act)
         share = draw_titles(self._listeners.key[self._rows.listener[at]], self._acts.playlist[self._rows.act[at]])
         titles = load_words().playlists
-        texts = _name(titles, (share * len(titles)).astype(np.int64))
-        return _take(texts.dictionary_decode(), _place(at, len(self._rows.play)))
+        return pick_some(pa.array(titles).take(pa.array((share * len(titles)).astype(np.int64))), at, len(self._rows.play))
 
     def _name_contexts(self) -> pa.Array:
         """`sl:<kind>:<number>`: made up like the ids, so never a link."""
@@ -201,47 +194,13 @@ class _Columns:
         context, number = queue.context[first], queue.context_number[first]
         number = np.where(context == PLAYLIST, self._listeners.number[queue.listener[first]] * _PLAYLISTS_A_LISTENER + number, number)
         names = pc.binary_join_element_wise("sl", pa.array(CONTEXT_KINDS).take(pa.array(context)), pa.array(number).cast(pa.string()), ":")
-        run = (np.cumsum(queue.starts_run) - 1)[self._rows.queued]
-        return _take(names, run, ~self._rows.is_play)
+        run = (np.cumsum(queue.starts_run) - 1).take(self._rows.queued)
+        return Texts.of(names).pick(run, self._of_play)
 
 
 def _make_uuids(keys: Keys) -> pa.Array:
     return write_uuids(draw_bits(keys, "id high"), draw_bits(keys, "id low"))
 
 
-def _place(at: Ints, rows: int) -> Ints:
-    """For each row the position among `at`, or -1."""
-    placed = np.full(rows, -1)
-    placed[at] = np.arange(len(at))
-    return placed
-
-
-def _take(values: pa.Array, indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
-    """The values at the indices, as codes; null where missing or the index is negative.
-
-    Each value stands once in the dictionary: Parquet's writer would silently take the wrong one of two that are equal.
-    """
-    mask = indices < 0 if missing is None else missing
-    if len(values) > len(indices):  # most are not in use: Parquet would write them all the same
-        used, indices = np.unique(indices, return_inverse=True)
-        values = values.take(pa.array(np.maximum(used, 0)))
-    distinct = values.dictionary_encode()
-    return _point_at(distinct.dictionary, distinct.indices.to_numpy()[indices] if len(values) else indices, mask)
-
-
-def _point_at(distinct: pa.Array, indices: Ints, missing: NDArray[np.bool_]) -> pa.DictionaryArray:
-    """The same for values of which no two are equal."""
-    codes = pa.array(indices.astype(np.int32), mask=missing if missing.any() else None)
-    return pa.DictionaryArray.from_arrays(codes, distinct)
-
-
-def _name(names: tuple[str | None, ...], indices: Ints, missing: NDArray[np.bool_] | None = None) -> pa.DictionaryArray:
-    """The names at the indices; null where missing or the name is."""
-    nameless = np.array([name is None for name in names])
-    if nameless.any():
-        missing = nameless[indices] if missing is None else missing | nameless[indices]
-    return _take(pa.array([name or "" for name in names]), indices, missing)
-
-
 def _write_times(epoch_ms: Ints) -> pa.Array:
-    return pa.array(epoch_ms * 1_000).cast(pa.timestamp("us", tz="UTC"))
+    return EVERYWHERE.write_numbers(epoch_ms * 1_000, pa.timestamp("us", tz="UTC"))

@@ -8,9 +8,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.choices import RADIO, REPEAT, Queue
-from soundlake.generator.library import measure_affinity, measure_drift
+from soundlake.generator.library import compare_places, find_places, measure_drift
 from soundlake.generator.listeners import Listeners, Scene
-from soundlake.generator.randomness import Floats, Ints, draw, draw_normal, draw_pair
+from soundlake.generator.randomness import Floats, Ints, Keys, draw, draw_normal, draw_pair
 from soundlake.generator.sittings import Sittings
 
 START_REASONS = ("clickrow", "trackdone", "fwdbtn", "backbtn", "appload", "playbtn", "remote")
@@ -96,8 +96,8 @@ def _cut_short(sittings: Sittings, queue: Queue, start_ms: Ints, played_ms: Ints
 def _reckon_skips(scene: Scene, sittings: Sittings, queue: Queue) -> tuple[Floats, Floats]:
     """The chance of a skip, and how early it would come: habit, mood, taste, how well the track is known, how far into the sitting."""
     listeners, who = scene.listeners, sittings.listener
-    drift = measure_drift(listeners, who, sittings.day)[queue.sitting]
-    strangeness = 0.75 - measure_affinity(scene, queue.listener, scene.catalogue.track_artist[queue.track], drift)
+    place = find_places(scene, who, measure_drift(listeners, who, sittings.day))
+    strangeness = 0.75 - compare_places(scene, place.take(queue.sitting, axis=0), scene.catalogue.track_artist[queue.track])
     of_sitting = listeners.skip_bias[who] + listeners.skip_mood[who] * draw_normal(sittings.key, "skip mood")
     burst = _draw_bursts(listeners, queue)
     leaning = (
@@ -117,38 +117,41 @@ def _draw_bursts(listeners: Listeners, queue: Queue) -> Floats:
 
 
 def _end_plays(scene: Scene, queue: Queue, turns: _Turns, stopped: _Stops) -> tuple[Ints, Ints]:
-    """Milliseconds heard, and why each play ended."""
-    duration = scene.catalogue.track_duration_ms[queue.track]
+    """Milliseconds heard, and why each play ended: by itself, unless skipped or stopped."""
+    listeners, is_skipped = scene.listeners, stopped.is_skipped
+    played_ms = scene.catalogue.track_duration_ms.take(queue.track)
     part, why = draw_pair(queue.key, "end")
-    is_skipped, leaving = stopped.is_skipped, turns.ends_sitting | stopped.breaks_off
-    stops = turns.ends_sitting & (why < scene.listeners.stop_share[queue.listener])
-    stops = (stops | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)) | stopped.breaks_off) & ~is_skipped
-    leaves = _choose_leaving(scene.listeners, queue)
-    skips = np.where(turns.ends_run, _END_ENDPLAY, np.where(why < _FORWARD_SHARE, _END_FORWARD, _END_BACK))
-    runs_on = np.where(draw(queue.key, "unknown") < scene.listeners.unknown_share[queue.listener], _END_UNKNOWN, _END_TRACKDONE)
-    reason = np.select([is_skipped, stops & leaving, stops], [skips, leaves, _END_ENDPLAY], runs_on)
-    far, barely = draw_pair(queue.key, "stopped at")
-    stopped_ms = np.where(barely < scene.listeners.barely_share[queue.listener], 900 * far, far * duration)
-    skipped_ms = np.minimum(_choose_skip_moment(scene.listeners, queue, stopped.impatience, part, duration), duration - _SHORTEST_REST_MS)
-    return np.select([is_skipped, stops], [skipped_ms, stopped_ms], duration).astype(np.int64), reason
+    skip = np.flatnonzero(is_skipped)
+    stops = turns.ends_sitting & (why < listeners.stop_share.take(queue.listener))
+    stop = np.flatnonzero((stops | (turns.ends_run & (why < _STOPPED_BY_TURN_SHARE)) | stopped.breaks_off) & ~is_skipped)
+    reason = np.where(draw(queue.key, "unknown") < listeners.unknown_share.take(queue.listener), _END_UNKNOWN, _END_TRACKDONE)
+    reason[skip] = np.where(turns.ends_run[skip], _END_ENDPLAY, np.where(why[skip] < _FORWARD_SHARE, _END_FORWARD, _END_BACK))
+    is_left = (turns.ends_sitting | stopped.breaks_off)[stop]
+    reason[stop] = np.where(is_left, _choose_leaving(listeners, queue.key[stop], queue.listener[stop]), _END_ENDPLAY)
+    far, barely = draw_pair(queue.key[stop], "stopped at")
+    played_ms[stop] = np.where(barely < listeners.barely_share[queue.listener[stop]], 900 * far, far * played_ms[stop])
+    haste = listeners.haste[queue.listener[skip]]
+    played_ms[skip] = _choose_skip_moments(haste, stopped.impatience[skip], part[skip], played_ms[skip])
+    return played_ms, reason
 
 
-def _choose_skip_moment(listeners: Listeners, queue: Queue, impatience: Floats, part: Floats, duration: Ints) -> Floats:
-    """When a skip comes: at once, soon, or later on."""
-    at_once = (_AT_ONCE * listeners.haste[queue.listener] * impatience).clip(0.001, 0.6)
+def _choose_skip_moments(haste: Floats, impatience: Floats, part: Floats, duration_ms: Ints) -> Floats:
+    """When skips come (ms into the track): at once, soon, or later on."""
+    at_once = (_AT_ONCE * haste * impatience).clip(0.001, 0.6)
     soon = (_SOON * impatience.clip(0.4, 2.5)).clip(0, 0.97 - at_once)
-    return np.select(
+    moment = np.select(
         [part < at_once, part < at_once + soon],
         [1_800 * (part / at_once) ** 2, 1_800 + 28_000 * ((part - at_once).clip(0) / soon) ** 1.5],
-        30_000 + (duration - 31_000) * (part - at_once - soon) / (1 - at_once - soon),
+        30_000 + (duration_ms - 31_000) * (part - at_once - soon) / (1 - at_once - soon),
     )
+    return np.asarray(np.minimum(moment, duration_ms - _SHORTEST_REST_MS))
 
 
-def _choose_leaving(listeners: Listeners, queue: Queue) -> Ints:
+def _choose_leaving(listeners: Listeners, keys: Keys, rows: Ints) -> Ints:
     """How a sitting is left in the middle of a track."""
-    how = draw(queue.key, "leaving")
+    how = draw(keys, "leaving")
     is_odd, is_remote = how > 1 - _UNEXPECTED_SHARE, how > 1 - _UNEXPECTED_SHARE - _REMOTE_SHARE
-    ways = [how < listeners.logout_share[queue.listener], is_odd, is_remote]
+    ways = [how < listeners.logout_share[rows], is_odd, is_remote]
     return np.select(ways, [_END_LOGOUT, _END_UNEXPECTED, _END_REMOTE], _END_ENDPLAY)
 
 
@@ -186,7 +189,8 @@ def _run_clock(sittings: Sittings, queue: Queue, taken_ms: Ints) -> Ints:
 
 def _begin_plays(queue: Queue, kept: Ints, reason_end: Ints) -> Ints:
     """Why each play began: after another one as that one ended, else by a click."""
-    follows = np.roll(_START_AFTER[reason_end], 1) if len(kept) else reason_end
-    opening = np.searchsorted(_OPENING_REACH, draw(queue.key[kept], "begin"), side="right")
-    chosen = np.where(queue.starts_run[kept], 0, follows)
-    return np.where(queue.position[kept] == 0, _OPENINGS[opening], chosen)
+    begin = np.roll(_START_AFTER[reason_end], 1) if len(kept) else reason_end
+    begin[queue.starts_run[kept]] = 0
+    first = np.flatnonzero(queue.position[kept] == 0)
+    begin[first] = _OPENINGS[np.searchsorted(_OPENING_REACH, draw(queue.key[kept[first]], "begin"), side="right")]
+    return begin

@@ -48,19 +48,16 @@ def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats | int) -
     return np.asarray(np.abs((days / listeners.drift_days[rows] + listeners.drift_phase[rows]) % 2.0 - 1.0))
 
 
-def measure_affinity(scene: Scene, rows: Ints, artists: Ints, drift: Floats) -> Floats:
-    """Cosine of listener and artist in the taste space, with the listener so far on the way."""
-    return compare_places(scene, find_places(scene, rows, drift), artists)
-
-
 def find_places(scene: Scene, rows: Ints, drift: Floats) -> Floats:
     """Where each row's listener stands in the taste space, so far on the way."""
-    return np.asarray(scene.listeners.path[rows, np.rint(drift * DRIFT_STEPS).astype(np.int64)])
+    path = scene.listeners.path
+    steps = rows * path.shape[1] + np.rint(drift * DRIFT_STEPS).astype(np.int64)
+    return np.asarray(path.reshape(-1, path.shape[-1]).take(steps, axis=0))
 
 
 def compare_places(scene: Scene, places: Floats, artists: Ints) -> Floats:
     """Cosine of each place and artist."""
-    return np.asarray(np.einsum("ij,ij->i", places, scene.catalogue.artist_position[artists]))
+    return np.asarray(np.einsum("ij,ij->i", places, scene.catalogue.artist_position.take(artists, axis=0)))
 
 
 def choose_interest(scene: Scene, rows: Ints, shares: Floats, drift: Floats) -> Ints:

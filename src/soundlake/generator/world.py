@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
 from datetime import date
 from typing import overload
 
@@ -19,11 +19,12 @@ from soundlake.generator.columns import Story, read_sent_ms, write_events
 from soundlake.generator.config import GeneratorConfig
 from soundlake.generator.hearing import hear
 from soundlake.generator.invention import invent_music
-from soundlake.generator.listeners import set_scene
+from soundlake.generator.listeners import Scene, set_scene
 from soundlake.generator.sittings import DAY_MS, plan_sittings
 
 BLOCK_LISTENERS = 8_192
 _LISTENER_DAYS = 8_192
+_SCENES_KEPT = 8  # of 15 MB at most
 _EPOCH = date(1970, 1, 1)
 
 
@@ -37,6 +38,22 @@ class Stretch:
     listeners: int
 
 
+class _Scenes(dict[tuple[int, int], Scene]):
+    """The scenes made last, by first listener and number: the next day of the same listeners needs the same one."""
+
+    def recall(self, block: tuple[int, int], make: Callable[[], Scene]) -> Scene:
+        """The scene of the block, made if it is not here."""
+        scene = self.pop(block, None) or make()
+        while len(self) >= _SCENES_KEPT:
+            del self[next(iter(self))]
+        self[block] = scene
+        return scene
+
+    def __reduce__(self) -> tuple[type[_Scenes], tuple[()]]:
+        """Another process begins without any: they are quickly made."""
+        return _Scenes, ()
+
+
 @dataclass(frozen=True)
 class World:
     """What a configuration stands for."""
@@ -44,6 +61,7 @@ class World:
     config: GeneratorConfig
     catalogue: Catalogue
     user_prefix: str = "listener"
+    _scenes: _Scenes = field(init=False, repr=False, compare=False, default_factory=_Scenes)
 
     def name_listener(self, number: int) -> str:
         """The `user_id` of a listener."""
@@ -79,7 +97,8 @@ class World:
 
     def make_listeners_span(self, first_listener: int, count: int, from_ms: int, until_ms: int, *, is_coded: bool = False) -> pa.Table:
         """The events of all sittings of some listeners that begin in the span, ordered by the moment they are sent (EVENT_SCHEMA)."""
-        scene = set_scene(self.catalogue, self.config.seed, np.arange(first_listener, first_listener + count))
+        numbers = np.arange(first_listener, first_listener + count)
+        scene = self._scenes.recall((first_listener, count), lambda: set_scene(self.catalogue, self.config.seed, numbers))
         sittings = plan_sittings(scene.listeners, from_ms, until_ms, self._era)
         queue = fill_queue(scene, sittings)
         hearing = hear(scene, sittings, queue)
