@@ -7,16 +7,16 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from soundlake.generator.choices import PLAYLIST, Queue
+from soundlake.generator import playlists
+from soundlake.generator.choices import Queue
 from soundlake.generator.hearing import Hearing
 from soundlake.generator.listeners import Listeners
-from soundlake.generator.playlists import choose_playlists
 from soundlake.generator.randomness import Floats, Ints, child_keys, draw, draw_pair
 
 _FOND_SHARE = 0.25
 """Tracks that a listener may come to like."""
-_UNLIKE_FACTOR, _ADD_FACTOR, _REMOVE_FACTOR = 0.4, 0.7, 1.6
-"""How often a skip takes a like back, and a track is added to a playlist or removed from one, beside a like."""
+_UNLIKE_FACTOR = 0.4
+"""How often a skip takes a like back, beside a like."""
 SKIP, LIKE, UNLIKE, CREATE, ADD, REMOVE = range(6)
 
 
@@ -33,23 +33,20 @@ class Acts:
 
 def act(listeners: Listeners, queue: Queue, hearing: Hearing) -> Acts:
     """All acts on the plays that were heard, grouped by kind."""
-    key, rows = queue.key[hearing.kept], queue.listener[hearing.kept]
-    like_share, newest = listeners.like_share[rows], queue.newest_list[hearing.kept]
-    liking, moment = draw_pair(key, "like")
-    listing, choice = draw_pair(key, "playlist act")
+    liking, moment = draw_pair(queue.key[hearing.kept], "like")
     liked, unliked = _choose_likes(listeners, queue, hearing, liking)
-    added = ~hearing.is_skipped & (listing < _ADD_FACTOR * like_share)
-    is_listed = queue.context[hearing.kept] == PLAYLIST
-    removed = hearing.is_skipped & is_listed & (listing < _REMOVE_FACTOR * like_share)
-    number = np.where(removed, queue.context_number[hearing.kept], choose_playlists(listeners, rows, newest, choice))
     at_ms = hearing.start_ms + (moment * hearing.played_ms).astype(np.int64)
+    changes, changed = queue.changes, np.searchsorted(hearing.kept, queue.changes.at)  # first plays, which are always heard
+    made = np.flatnonzero(queue.makes_list[hearing.kept])
     parts = [
-        _collect(hearing.is_skipped, SKIP, hearing.end_ms, hearing.played_ms, number),
-        _collect(liked, LIKE, at_ms, hearing.played_ms, number),
-        _collect(unliked, UNLIKE, at_ms, hearing.played_ms, number),
-        _collect(queue.makes_list[hearing.kept], CREATE, hearing.start_ms, hearing.played_ms, newest),
-        _collect(added, ADD, at_ms, hearing.played_ms, number),
-        _collect(removed, REMOVE, at_ms, hearing.played_ms, number),
+        _collect(np.flatnonzero(hearing.is_skipped), SKIP, hearing.end_ms, hearing.played_ms),
+        _collect(np.flatnonzero(liked), LIKE, at_ms, hearing.played_ms),
+        _collect(np.flatnonzero(unliked), UNLIKE, at_ms, hearing.played_ms),
+        _collect(made, CREATE, hearing.start_ms, hearing.played_ms, queue.newest_list[hearing.kept[made]]),
+        *(
+            _collect(changed[changes.kind == change], kind, at_ms, hearing.played_ms, changes.number[changes.kind == change])
+            for change, kind in ((playlists.ADD, ADD), (playlists.REMOVE, REMOVE))
+        ),
     ]
     return Acts(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
@@ -65,9 +62,8 @@ def _choose_likes(listeners: Listeners, queue: Queue, hearing: Hearing, liking: 
     return likes & ~hearing.is_skipped, likes & hearing.is_skipped
 
 
-def _collect(which: np.ndarray, kind: int, at_ms: Ints, position_ms: Ints, playlist: Ints) -> tuple[Ints, ...]:
-    play = np.flatnonzero(which)
-    return play, np.full(len(play), kind), at_ms[play], position_ms[play], playlist[play]
+def _collect(play: Ints, kind: int, at_ms: Ints, position_ms: Ints, playlist: Ints | None = None) -> tuple[Ints, ...]:
+    return play, np.full(len(play), kind), at_ms[play], position_ms[play], np.zeros_like(play) if playlist is None else playlist
 
 
 def draw_titles(listener_keys: np.ndarray, playlists: Ints) -> Floats:

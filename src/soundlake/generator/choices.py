@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.archetypes import CONTEXTS
-from soundlake.generator.library import choose_interest, discover_artists, find_artists, find_favourites, measure_drift
+from soundlake.generator.library import Known, choose_interest, discover_artists, measure_drift, pick_favourites
 from soundlake.generator.listeners import Listeners, Scene
-from soundlake.generator.playlists import choose_playlists, find_days_made, find_newest
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, draw_rank, root_key
+from soundlake.generator.playlist_tracks import Wanted, pick_entries, pick_present
+from soundlake.generator.playlists import ADD, REMOVE, Changes, Playlists, choose_playlists, find_changes, find_days_made, find_newest
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, root_key
 from soundlake.generator.sittings import Sittings, draw_lengths
 
 COLLECTION, ALBUM, PLAYLIST, RADIO, SEARCH, REPEAT, EDITORIAL = range(len(CONTEXTS))
@@ -28,7 +29,7 @@ _WEEK = 7
 class Queue:
     """Columns of the plays that are queued in sittings; `listener` and `position` are the row in the block and the place in the sitting.
 
-    `newest_list` is the number of the listener's newest playlist; where `makes_list`, it is made just then.
+    `newest_list` is the number of the listener's newest playlist; where `makes_list`, it is made just then. `changes` are sparse.
     """
 
     sitting: Ints
@@ -43,17 +44,23 @@ class Queue:
     familiarity: Floats
     newest_list: Ints
     makes_list: NDArray[np.bool_]
+    changes: Changes
 
 
 @dataclass(frozen=True)
 class _Runs:
-    """Columns beside the plays: of the stretch from one context that each belongs to, the key, the context, and how far the play is in."""
+    """Columns beside the plays: of the stretch from one context that each belongs to, the key, the context, and how far the play is in.
+
+    `changes` are those of playlists, whose plays begin a stretch; `change` is the row there, or -1.
+    """
 
     starts: NDArray[np.bool_]
     key: Keys
     context: Ints
     is_shuffle: NDArray[np.bool_]
     step: Ints
+    changes: Changes
+    change: Ints
 
 
 def fill_queue(scene: Scene, sittings: Sittings) -> Queue:
@@ -61,13 +68,16 @@ def fill_queue(scene: Scene, sittings: Sittings) -> Queue:
     sitting, position = _count_plays(scene.listeners, sittings)
     rows = sittings.listener[sitting]
     key = child_keys(sittings.key[sitting], "play", position)
-    runs = _cut_runs(scene.listeners, rows, position, key)
-    track, number, familiarity = _Chooser(scene, rows, sittings.day[sitting], key, runs).choose_tracks()
+    changes = find_changes(scene.listeners, sittings)
+    changes = replace(changes, at=np.flatnonzero(position == 0)[changes.at])
+    runs = _cut_runs(scene.listeners, rows, position, key, changes)
+    chooser = _Chooser(scene, rows, sittings.day[sitting], key, runs)
+    track, number, familiarity = chooser.choose_tracks()
     newest = find_newest(scene.listeners, sittings.listener, sittings.day)
     makes = sittings.opens_day & (find_days_made(scene.listeners, sittings.listener, newest) == sittings.day)
     return Queue(
         sitting, rows, position, key, runs.starts, runs.context, number, runs.is_shuffle, track, familiarity, newest[sitting],
-        makes[sitting] & (position == 0),
+        makes[sitting] & (position == 0), chooser.list_changes(),
     )  # fmt: skip
 
 
@@ -79,29 +89,19 @@ def _count_plays(listeners: Listeners, sittings: Sittings) -> tuple[Ints, Ints]:
     return sitting, np.arange(len(sitting)) - np.repeat(np.cumsum(count) - count, count)
 
 
-def _cut_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys) -> _Runs:
-    """Where the listeners turn to another context, and to which."""
+def _cut_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys, changes: Changes) -> _Runs:
+    """Where the listeners turn to another context, and to which: for a change of a playlist to a search, or to that playlist."""
     starts = (position == 0) | (draw(key, "switch") < listeners.switch_share[rows])
     first, run = np.flatnonzero(starts), np.cumsum(starts) - 1
     opener, who = key[first], rows[first]
     context = choose(listeners.context_reach[who], draw(opener, "context"))
     stays = draw(opener, "devotion") < listeners.devotion[who]
     context = np.where(stays & np.isin(context, (RADIO, EDITORIAL)), ALBUM, context)
+    change = np.full(len(first), -1)
+    change[run[changes.at]] = np.arange(len(changes.at))
+    context[run[changes.at]] = np.where(changes.kind == REMOVE, PLAYLIST, SEARCH)
     is_shuffle = (draw(opener, "shuffle") < listeners.shuffle_share[who]) & (context != ALBUM) & (context != REPEAT)
-    return _Runs(starts, opener[run], context[run], is_shuffle[run], position - position[first][run])
-
-
-@dataclass(frozen=True)
-class _Known:
-    """Columns of favourites out of the libraries."""
-
-    track: Ints
-    artist: Ints
-    familiarity: Floats
-
-    def take(self, rows: Ints) -> _Known:
-        """Those rows."""
-        return _Known(self.track[rows], self.artist[rows], self.familiarity[rows])
+    return _Runs(starts, opener[run], context[run], is_shuffle[run], position - position[first][run], changes, change[run])
 
 
 class _Chooser:
@@ -110,6 +110,11 @@ class _Chooser:
     def __init__(self, scene: Scene, rows: Ints, days: Ints, key: Keys, runs: _Runs) -> None:
         self._scene, self._catalogue, self._listeners = scene, scene.catalogue, scene.listeners
         self._rows, self._days, self._key, self._runs = rows, days, key, runs
+        self._is_void = np.zeros(len(rows), bool)
+
+    def list_changes(self) -> Changes:
+        """The changes that came about."""
+        return self._runs.changes.take(~self._is_void[self._runs.changes.at])
 
     def choose_tracks(self) -> tuple[Ints, Ints, Floats]:
         """Track, number of the context (artist, album, playlist …) and familiarity (0 new … 1 known by heart) of each play."""
@@ -122,28 +127,26 @@ class _Chooser:
         for kind, way in ways.items():
             at = np.flatnonzero(context == kind)
             track[at], number[at], familiarity[at] = way(at)
+        added = self._runs.changes.take(self._runs.changes.kind == ADD)
+        lists = Playlists.of(self._listeners, self._rows[added.at], added.number)
+        track[added.at] = pick_entries(self._scene, lists, added.entry).track
         return track, number, familiarity
 
-    def _pick_known(self, at: Ints, key: Keys, days: Ints, artist_key: Keys | None = None) -> _Known:
+    def _pick_known(self, at: Ints, key: Keys, artist_key: Keys | None = None) -> Known:
         """A favourite out of the library for each key; whose it is may have a key of its own."""
-        rows, listeners = self._rows[at], self._listeners
-        slot = draw_rank(key if artist_key is None else artist_key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
-        artist = find_artists(self._scene, rows, slot, days)
-        rank = np.floor(-np.log(1 - draw(key, "favourite")) * listeners.favourites_reach[rows]).astype(np.int64)
-        track = find_favourites(self._scene, rows, artist, rank, days)
-        return _Known(track, artist, 1.0 / (1.0 + 0.04 * slot + 0.03 * rank))
+        return pick_favourites(self._scene, self._rows[at], key, self._days[at], artist_key)
 
-    def _pick_once_a_run(self, at: Ints) -> _Known:
+    def _pick_once_a_run(self, at: Ints) -> Known:
         """The favourite that each play's run is about."""
         run = np.cumsum(self._runs.starts[at]) - 1  # the plays of a run have one context, so its first one is among them
         opener = at[self._runs.starts[at]]
-        return self._pick_known(opener, self._runs.key[opener], self._days[opener]).take(run)
+        return self._pick_known(opener, self._runs.key[opener]).take(run)
 
     def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """Their own songs as they come, or for a while one artist's."""
         rows, key, run_key = self._rows[at], self._key[at], self._runs.key[at]
         has_theme = draw(run_key, "theme") < self._listeners.theme_share[rows]
-        known = self._pick_known(at, key, self._days[at], np.where(has_theme, run_key, key))
+        known = self._pick_known(at, key, np.where(has_theme, run_key, key))
         return known.track, self._listeners.number[rows], known.familiarity
 
     def _from_one(self, at: Ints) -> tuple[Ints, Ints, Floats]:
@@ -161,7 +164,7 @@ class _Chooser:
         track[over] = catalogue.draw_tracks(known.artist[over], draw(self._key[at[over]], "after album"), self._days[at[over]])
         return track, album, known.familiarity
 
-    def _turn_to_the_new(self, at: Ints, known: _Known) -> Ints:
+    def _turn_to_the_new(self, at: Ints, known: Known) -> Ints:
         """The first track of the artist's new album where one has just come out, often; else the known track."""
         catalogue, days = self._catalogue, self._days[at]
         newest = catalogue.find_newest_albums(known.artist, days)
@@ -170,18 +173,23 @@ class _Chooser:
         return np.where(turns, catalogue.track_first_of_album[newest], known.track)
 
     def _from_playlist(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        """One of the listener's own playlists, walked in order or shuffled; each entry was chosen once, when the list was made."""
-        rows, run_key = self._rows[at], self._runs.key[at]
-        which, start = draw_pair(run_key, "playlist")
-        number = choose_playlists(self._listeners, rows, find_newest(self._listeners, rows, self._days[at]), which)
-        playlist = child_keys(self._listeners.key[rows], "playlist", number)
-        length = np.floor(12 + 80 * draw(playlist, "length") ** 2).astype(np.int64)
-        shuffled = np.floor(draw(self._key[at], "entry") * length).astype(np.int64)
-        entry = np.where(
-            self._runs.is_shuffle[at], shuffled, (np.floor(start**1.3 * length).astype(np.int64) + self._runs.step[at]) % length
-        )
-        known = self._pick_known(at, child_keys(playlist, "entry", entry), find_days_made(self._listeners, rows, number))
-        return known.track, number, 0.2 + 0.8 * known.familiarity
+        """One of the listener's own playlists, walked in order or shuffled; what it holds is chosen once for each entry."""
+        runs, listeners, days = self._runs, self._listeners, self._days[at]
+        opener, run = at[runs.starts[at]], np.cumsum(runs.starts[at]) - 1
+        which, start = draw_pair(runs.key[opener], "playlist")
+        newest = find_newest(listeners, self._rows[opener], self._days[opener])
+        number = choose_playlists(listeners, self._rows[opener], newest, which)
+        removal = np.flatnonzero(runs.change[opener] >= 0)
+        number[removal] = runs.changes.number[runs.change[opener[removal]]]
+        lists = Playlists.of(listeners, self._rows[opener], number)
+        length = lists.first_entries + lists.count_occasions(self._days[opener] - 1)
+        begin = np.floor(start**1.3 * length).astype(np.int64)
+        shuffled = np.floor(draw(self._key[at], "entry") * length[run]).astype(np.int64)
+        wanted = np.where(runs.is_shuffle[at], shuffled, (begin[run] + runs.step[at]) % length[run])
+        removed = (runs.change[at] >= 0) & runs.starts[at]
+        wanted[removed] = runs.changes.entry[runs.change[at[removed]]]
+        known, self._is_void[at] = pick_present(self._scene, lists, Wanted(run, days, wanted, removed))
+        return known.track, number[run], 0.2 + 0.8 * known.familiarity
 
     def _from_radio(self, at: Ints) -> tuple[Ints, Ints, Floats]:
         """Around an artist of the library: every fourth track theirs, the others from their cluster, mostly unheard."""

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from soundlake.generator.choices import RADIO, REPEAT, Queue
 from soundlake.generator.library import compare_places, find_places, measure_drift
 from soundlake.generator.listeners import Listeners, Scene
+from soundlake.generator.playlists import REMOVE
 from soundlake.generator.randomness import Floats, Ints, Keys, draw, draw_normal, draw_pair
 from soundlake.generator.sittings import Sittings
 
@@ -75,6 +76,7 @@ def hear(scene: Scene, sittings: Sittings, queue: Queue) -> Hearing:
     turns = _Turns(ends_sitting, np.append(queue.starts_run[1:], ends_sitting[-1:]) & ~ends_sitting)
     leaning, impatience = _reckon_skips(scene, sittings, queue)
     is_skipped = draw(queue.key, "skip") < leaning
+    is_skipped[queue.changes.at] = queue.changes.kind == REMOVE  # what is added is not skipped, what is removed is
     pause_ms, breaks_off = _draw_pauses(scene.listeners, sittings, queue)
     played_ms, reason_end = _end_plays(scene, queue, turns, _Stops(is_skipped, impatience, breaks_off & ~is_skipped))
     start_ms = _run_clock(sittings, queue, np.maximum(played_ms + pause_ms, _SHORTEST_STEP_MS))

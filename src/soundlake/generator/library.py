@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
+
 import numpy as np
 
 from soundlake.generator.listeners import Listeners, Scene
-from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, find_distinct
+from soundlake.generator.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, draw_rank, find_distinct
 from soundlake.generator.tastes import DRIFT_STEPS
 
 _SHORTEST_LIFE_DAYS, _LIFE_SPREAD_DAYS = 25.0, 400.0
@@ -41,6 +43,28 @@ def find_favourites(scene: Scene, rows: Ints, artists: Ints, ranks: Ints, days: 
     """The listener's favourite tracks of the artists, by rank."""
     key = child_keys(child_keys(scene.listeners.key[rows], "artist", artists), "favourite", ranks)
     return scene.catalogue.draw_tracks(artists, draw(key, "track"), days)
+
+
+@dataclass(frozen=True)
+class Known:
+    """Columns of favourites out of the libraries: track, its artist, and how well it is known (0 new … 1 by heart)."""
+
+    track: Ints
+    artist: Ints
+    familiarity: Floats
+
+    def take(self, rows: Ints) -> Known:
+        """Those rows."""
+        return Known(self.track[rows], self.artist[rows], self.familiarity[rows])
+
+
+def pick_favourites(scene: Scene, rows: Ints, key: Keys, days: Ints, artist_key: Keys | None = None) -> Known:
+    """A favourite of the listener for each key; whose it is may have a key of its own."""
+    listeners, artist_key = scene.listeners, key if artist_key is None else artist_key
+    slot = draw_rank(artist_key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
+    artist = find_artists(scene, rows, slot, days)
+    rank = np.floor(-np.log(1 - draw(key, "favourite")) * listeners.favourites_reach[rows]).astype(np.int64)
+    return Known(find_favourites(scene, rows, artist, rank, days), artist, 1.0 / (1.0 + 0.04 * slot + 0.03 * rank))
 
 
 def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats | int) -> Floats:

@@ -93,6 +93,11 @@ def draw_lengths(listeners: Listeners, rows: Ints, keys: Keys) -> Ints:
     return np.asarray(np.ceil(wanted).clip(1, _LONGEST_SITTING).astype(np.int64))
 
 
+def is_listening(listeners: Listeners, rows: Ints, days: Ints) -> NDArray[np.bool_]:
+    """Whether the listeners have a sitting on those local days, as long as they are there at all."""
+    return _count_sittings(listeners, rows, days, child_keys(listeners.key[rows], "day", days)) > 0
+
+
 def _end_before(of_day: Ints, start_ms: Ints, latest_ms: Ints, overlaps: NDArray[np.bool_]) -> tuple[NDArray[np.bool_], Ints]:
     """Whether another sitting follows on the same day, and when each has to end: before the next one, or before the one after that."""
     followed = [np.append(of_day[ahead:] == of_day[: len(of_day) - ahead], np.zeros(min(ahead, len(of_day)), bool)) for ahead in (1, 2)]

@@ -35,6 +35,18 @@ def plays(season) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
+def list_life() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """What is added and removed, and what is heard from playlists, by the playlist's id: of some listeners, for long."""
+    world = make_world(replace(SEASON, listeners=60, days=240))
+    events = pl.from_arrow(pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()))
+    acts = events.filter(event_type="playlist").select("action", "track_id", list="playlist_id", at="played_at")
+    from_lists = events.filter(pl.col("context_uri").str.starts_with("sl:playlist:"))
+    number = pl.col("context_uri").str.extract(r"(\d+)$").cast(pl.Int64)
+    name = pl.format("sl_playlist_{}_{}", (number // 10_000).cast(pl.String).str.zfill(6), number % 10_000)
+    return acts, from_lists.select("track_id", list=name, heard_at="played_at")
+
+
+@pytest.fixture(scope="module")
 def best_ten(world):
     scene = set_scene(world.catalogue, SEASON.seed, np.arange(60))
 
@@ -125,6 +137,24 @@ def test_a_track_is_removed_from_the_playlist_it_was_heard_from(season, plays):
     from_lists = plays.filter(pl.col("context_uri").str.starts_with("sl:playlist:"))
     assert removed.height > 5
     assert removed.join(from_lists, on=["session_id", "track_id"], how="anti").height == 0
+
+
+def test_a_track_that_is_added_to_a_playlist_is_heard_from_it_and_one_that_is_removed_no_more(list_life):
+    acts, heard = list_life
+    added, removed = (acts.filter(action=action).join(heard, on=["list", "track_id"]) for action in ("add", "remove"))
+    assert added.filter(pl.col("heard_at") > pl.col("at")).select("list", "track_id").unique().height > 20
+    assert removed.filter(pl.col("heard_at") < pl.col("at")).select("list", "track_id").unique().height > 20
+    after = removed.filter(pl.col("heard_at") > pl.col("at"))
+    again = after.join(acts.filter(action="add").select("list", "track_id", again="at"), on=["list", "track_id"])
+    again = again.filter((pl.col("again") > pl.col("at")) & (pl.col("again") <= pl.col("heard_at")))
+    assert after.join(again, on=["list", "track_id", "heard_at"], how="anti").height == 0
+
+
+def test_what_is_added_is_heard_just_then_and_what_is_removed_is_skipped(season, plays):
+    acts = season.filter(pl.col("action").is_in(["add", "remove"])).select("session_id", "track_id", "action", at="played_at")
+    met = acts.join(plays, on=["session_id", "track_id"]).filter((pl.col("played_at") <= pl.col("at")) & (pl.col("at") <= pl.col("end")))
+    assert met.select("session_id", "track_id", "action").unique().height == acts.unique().height
+    assert dict(met.group_by("action").agg(pl.col("is_skipped").mean()).iter_rows()) == {"add": 0.0, "remove": 1.0}
 
 
 def test_likes_are_taken_back_now_and_then(season):
