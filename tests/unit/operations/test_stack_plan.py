@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from soundlake.errors import SettingsError, UsageError
+from soundlake.operations.demo_live import list_services
 from soundlake.operations.stack import place_stack, plan_stack
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
 
@@ -91,3 +92,11 @@ def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):
 def test_an_address_that_makes_no_sense_is_named_before_anything_is_started(make_settings, chosen, said):
     with pytest.raises(SettingsError, match=said):
         plan_stack(make_settings(**chosen), ())
+
+
+def test_compaction_and_retention_are_a_service_wherever_a_sink_runs_and_the_sink_leaves_them_to_it(make_settings):
+    settings = make_settings()
+    for services in (plan_stack(settings, ()).services, list_services(settings)):
+        commands = {service.name: service.command for service in services}
+        assert commands["upkeep"][-3:] == ("compact", "--every", "10m")
+        assert commands["sink"][-3:] == ("sink", "--compact-every", "0")
