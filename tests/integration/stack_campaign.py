@@ -1,6 +1,6 @@
 """The real stack under fire: Kafka, the object store, the sink and the producer are killed and held at random, then all is counted.
 
-    python -m tests.integration.stack_campaign [--kills 300] [--seed 1] [--folder DIR]
+    python -m tests.integration.stack_campaign [--kills 300] [--seed 1] [--folder DIR] [--at-most SECONDS]
 
 Each blow is one of: SIGKILL of the sink, the broker, the store or the producer; SIGSTOP of the sink, the broker or the store, longer
 than the broker's session (3 s), another sink taking over meanwhile; a second sink on the same partitions. Sinks are `soundlake sink`
@@ -13,6 +13,7 @@ import argparse
 import base64
 import hashlib
 import json
+import math
 import os
 import random
 import signal
@@ -158,8 +159,8 @@ def strike(stack: Stack, blow: str, chance: random.Random) -> None:
             server.resume()
 
 
-def run_campaign(folder: Path, *, kills: int, seed: int) -> dict[str, object]:
-    """Strike `kills` times while events come in, let the sink finish, and count; the report says `ok` and why not."""
+def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float = math.inf) -> dict[str, object]:
+    """Strike `kills` times while events come in, or until the time is over, let the sink finish, and count; `ok`: all is well."""
     chance, begun = random.Random(seed), time.monotonic()
     jars = install_jars(KAFKA_JARS, load_settings().downloads / "kafka")
     kafka, objects = KafkaServer(folder / "kafka", find_free_block(), jars), ObjectStore(folder / "store", find_free_block())
@@ -169,6 +170,8 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> dict[str, object]:
         stack.start_producer()
         try:
             for blow in chance.choices(list(BLOWS), weights=list(BLOWS.values()), k=kills):
+                if time.monotonic() - begun > at_most_seconds:
+                    break
                 is_storing = stack.is_storing()
                 stack.start_sink("a")
                 if chance.random() < STORING_SHARE:
@@ -188,7 +191,14 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> dict[str, object]:
     found["ok"] = bool(found["ok"]) and not found["unexpected"]
     ends = {str(code): count for code, count in sorted(stack.ends.items())}
     found["gave_way"] = stack.ends[DataError.exit_code]
-    return {"kills": kills, "seed": seed, "seconds": round(time.monotonic() - begun), "blows": dict(blows), "sink_exits": ends, **found}
+    return {
+        "kills": blows.total(),
+        "seed": seed,
+        "seconds": round(time.monotonic() - begun),
+        "blows": dict(blows),
+        "sink_exits": ends,
+        **found,
+    }
 
 
 def read_fates(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
@@ -249,12 +259,13 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--at-most", type=float, default=math.inf, help="seconds after which no further blow falls")
     parser.add_argument("--folder", type=Path, help="where its data goes, and stays; default: a folder that is deleted at the end")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soundlake-campaign-") as temporary:
         folder = options.folder or Path(temporary)
         folder.mkdir(parents=True, exist_ok=True)
-        report = run_campaign(folder, kills=options.kills, seed=options.seed)
+        report = run_campaign(folder, kills=options.kills, seed=options.seed, at_most_seconds=options.at_most)
     print(json.dumps(report))
     return 0 if report["ok"] else 1
 
