@@ -111,17 +111,19 @@ def test_sink_compaction_retention_and_readers_at_once(campaign):
 def test_the_service_goes_on_round_after_round_until_it_is_ended(tmp_path):
     environment = extend_environment({"SOUNDLAKE_HOME": str(tmp_path), "SOUNDLAKE_BROKER": "", "SOUNDLAKE_LAKE": ""})
     command = [sys.executable, "-m", "soundlake.cli.app", "compact", "--every", "0.2s", "--json"]
-    service = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True)
-    rounds = [json.loads(service.stdout.readline()) for _ in range(2)]
-    service.terminate()
-    assert service.wait(30) == 0
+    with subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) as service:
+        rounds = [json.loads(service.stdout.readline()) for _ in range(2)]
+        service.terminate()
+        service.communicate(timeout=60)
+    assert service.returncode == 0
     assert {table["table"] for table in rounds[1]["tables"]} >= {"plays", "history", "rejected", "replays"}
 
 
 def test_silver_still_adds_up_once_bronze_has_let_go_of_what_is_old(tmp_path):
     bronze = BronzeBuilder(tmp_path / "lake")
-    for table, event in Listening(5).split(1)[0]:
-        bronze.append(table, [event])
+    placed = Listening(5).split(1)[0]
+    for table in sorted({table for table, _ in placed}):
+        bronze.append(table, [event for to, event in placed if to == table])
     with Warehouse(tmp_path / "warehouse", bronze, memory_limit="1GB") as warehouse:
         warehouse.transform()
     lake = Lake(Address(f"file://{tmp_path}/lake", "file", path=tmp_path / "lake"))

@@ -30,7 +30,7 @@ select
     (select count(*) from raw.currently_playing) as now_playing
 """
 _EXPLAINED = """
-select event_id, 'silver' as by from (
+select event_id, 'silver' as fate from (
     select event_id from silver.silver_plays union all select event_id from silver.silver_skips
     union all select event_id from silver.silver_likes union all select event_id from silver.silver_playlists)
 union all select event_id, 'superseded' from silver.silver_observations where status = 'superseded'
@@ -40,8 +40,8 @@ union all select event_id, 'now_playing' from raw.currently_playing
 """What silver made of each event_id."""
 
 _STILL_THERE = """
-select coalesce(count(*) filter (by = 'silver'), 0), coalesce(count(*) filter (by = 'superseded'), 0),
-    coalesce(count(*) filter (by = 'rejected'), 0), coalesce(count(*) filter (by = 'now_playing'), 0)
+select coalesce(count(*) filter (fate = 'silver'), 0), coalesce(count(*) filter (fate = 'superseded'), 0),
+    coalesce(count(*) filter (fate = 'rejected'), 0), coalesce(count(*) filter (fate = 'now_playing'), 0)
 from explained semi join bronze using (event_id)
 """
 _GOLD = {
