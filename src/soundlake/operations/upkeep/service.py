@@ -64,13 +64,15 @@ class Upkeep:
         return trim_log(self._log, self._lake, self._log_retention, now)
 
     def run_every(self, seconds: float, stop: threading.Event, on_round: Callable[[UpkeepReport], None] = lambda _: None) -> None:
-        """A round now and then until `stop` is set; what a round cannot do, the next one tries again. Raises what no waiting mends."""
-        while not stop.is_set():
+        """A round every so often until `stop` is set, the first after that time: whoever starts a stack waits for other things.
+
+        What a round cannot do, the next one tries again. Raises what no waiting mends.
+        """
+        while not stop.wait(seconds):
             try:
                 on_round(self.run_once())
             except Retryable as error:
                 log.warning("%s; the next round tries again", error.message)
-            stop.wait(seconds)
 
     @contextmanager
     def beside(self, every_seconds: float) -> Iterator[None]:
