@@ -82,6 +82,7 @@ def _show_figures(metrics: LiveMetrics) -> None:
             format_change(measure(minute), measure(before)),
             help=meaning,
             border=True,
+            height="stretch",
             delta_color="primary",
             chart_data=course,
             chart_type="area",
