@@ -185,7 +185,7 @@ def test_a_missing_topic_is_named_and_stops_the_sink_one_that_vanishes_is_waited
     assert "soundlake topics create" in sink.error.next_step
 
 
-@pytest.mark.parametrize("length", [50, 2_000], ids=["shorter", "longer"])
+@pytest.mark.parametrize("length", [50, 500, 2_000], ids=["shorter", "as long", "longer"])
 def test_a_topic_made_anew_under_the_sink_is_read_from_its_beginning(access, broker, tmp_path, length):
     lake, (keys, values) = open_lake(tmp_path), make_plays(500 + length)
     before = broker.log_id(PLAYS.name)
@@ -199,6 +199,23 @@ def test_a_topic_made_anew_under_the_sink_is_read_from_its_beginning(access, bro
         sink.await_ids(read_ids(values))
     assert sink.error is None
     assert len(set(lake.read("plays", ["_broker"])["_broker"].to_pylist())) == 2
+
+
+def test_records_of_a_topic_made_anew_are_handed_out_under_its_own_id(access, broker):
+    keys, values = make_plays(2_500)
+    broker.append(PLAYS.name, keys[:500], values[:500])
+    before, ends = broker.log_id(PLAYS.name), {number: held.end for number, held in broker.offsets(PLAYS.name).items()}
+    assert broker.poll(PLAYS.name, ends, **FOREVER) == []
+    remake_topic(access)
+    with open_kafka(access) as another:
+        await_another_log(another, before)
+        another.append(PLAYS.name, keys[500:], values[500:])
+        runs, deadline = [], time.monotonic() + 60
+        while not runs and time.monotonic() < deadline:
+            with suppress(TopicMissing, Unavailable):
+                runs = broker.poll(PLAYS.name, ends, **FOREVER)
+            time.sleep(0.02)
+        assert {run.log_id for run in runs} == {another.log_id(PLAYS.name)} != {before}
 
 
 def remake_topic(access: KafkaAccess) -> None:

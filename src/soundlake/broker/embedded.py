@@ -16,6 +16,7 @@ from soundlake.broker.checks import MAX_RECORD_BYTES, check_known, check_pairs, 
 from soundlake.broker.log_errors import CommitUnsure
 from soundlake.broker.log_file import LogFile
 from soundlake.broker.partitioner import assign_partitions
+from soundlake.broker.polling import poll_by_fetching
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
 from soundlake.contract import Topic
 from soundlake.errors import SoundlakeError
@@ -103,6 +104,10 @@ class EmbeddedBroker:
             rows = db.execute(_SELECT_BATCHES, {"id": partition_id, "offset": offset})
             batches = _take_batches(rows, offset, max_records, max_bytes)
         return unpack(topic, partition, self._file.log_id, batches, offset, max_records=max_records, max_bytes=max_bytes)
+
+    def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
+        """What there is of these partitions."""
+        return poll_by_fetching(self, topic, offsets, max_records=max_records, max_bytes=max_bytes)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition; their room in the file is used again, the file does not shrink."""

@@ -12,6 +12,7 @@ import pyarrow as pa
 
 from soundlake.broker.checks import check_known, check_pairs, check_partition_count, find_too_large
 from soundlake.broker.partitioner import assign_partitions
+from soundlake.broker.polling import poll_by_fetching
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
 from soundlake.contract import Topic
 
@@ -29,7 +30,7 @@ class _Partition:
 
 
 class MemoryBroker:
-    """Broker that keeps its records in lists; not for several threads."""
+    """Broker that keeps its records in lists; one thread may append while another one reads."""
 
     records_at_once = 10_000
 
@@ -86,6 +87,10 @@ class MemoryBroker:
         offsets = pa.array(range(offset, offset + len(rows)), pa.int64())
         columns = (offsets, pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
         return Records(topic, partition, self._id, *columns)
+
+    def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
+        """What there is of these partitions."""
+        return poll_by_fetching(self, topic, offsets, max_records=max_records, max_bytes=max_bytes)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition."""

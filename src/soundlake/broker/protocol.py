@@ -120,6 +120,14 @@ class Broker(Protocol):
         Raises OffsetGap if `offset` is below what the log still holds, LogReplaced if it is beyond its end.
         """
 
+    def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
+        """What has arrived of these partitions, each from its offset on: a run for each that has something, without waiting.
+
+        At most `max_records` in all; of values about `max_bytes` in all, a run holds at least one record whatever its size. From a log
+        at a distance records arrive a moment after their append: who wants to know how far it reaches asks `offsets`.
+        Raises as `fetch` does, for a log at a distance once it is heard of.
+        """
+
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition; offsets never begin anew, an end is never passed."""
 

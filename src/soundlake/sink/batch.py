@@ -8,6 +8,7 @@ import numpy as np
 import pyarrow as pa
 
 from soundlake.broker.protocol import Records
+from soundlake.contract.decode import Decoded
 
 
 @dataclass(frozen=True)
@@ -35,6 +36,17 @@ class Batch:
         if not len(offsets):  # nearly always, and sorting the batch for nothing costs a twentieth of the road
             return np.zeros(0, np.bool_)
         return np.isin(_join(partitions, offsets), _join(self.partitions, self.offsets))
+
+
+@dataclass(frozen=True)
+class JudgedBatch:
+    """A closed batch of a topic and what its records hold; `is_left`: the log that it came from is gone, no offset can follow it."""
+
+    topic: str
+    batch: Batch
+    decoded: Decoded
+    decode_seconds: float
+    is_left: bool
 
 
 @dataclass

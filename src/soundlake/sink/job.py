@@ -12,13 +12,13 @@ from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.contract.topics import DLQ
 from soundlake.errors import Retryable, TopicMissing
 from soundlake.lake import Lake
+from soundlake.sink.intake import Intake
 from soundlake.sink.lane import Lane
 from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport, TopicReport
 from soundlake.sink.observing import SinkObserver, Unobserved
 from soundlake.sink.patience import Patience
+from soundlake.sink.reading import Reading
 from soundlake.sink.rejected import RejectedLog
-
-_LONGEST_NAP_SECONDS = 0.1
 
 
 class Sink:
@@ -83,35 +83,35 @@ class Sink:
     ) -> None:
         lanes = self._open_lanes(report)
         self._has_begun = True
-        ends = {lane: self._read_ends(lane) for lane in lanes} if until_drained else {}
-        while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
-            busy = [lane.step(time.monotonic(), hurry=until_drained) for lane in lanes]
-            if any(busy) and on_progress is not None:
-                on_progress(report.events + report.rejected)
-            if until_drained and all(lane.is_past(ends[lane]) for lane in lanes):
-                break
-            if not any(busy):
-                stop.wait(min(_LONGEST_NAP_SECONDS, self._limits.max_seconds / 4))
-        for lane in lanes:
-            lane.write()
+        nap = self._limits.max_seconds / 4
+        reading = Reading([lane.intake for lane in lanes.values()], stop, deadline, until_drained=until_drained, nap=nap)
+        with reading.ahead() as batches:
+            for judged in batches:
+                lanes[judged.topic].store(judged)
+                if on_progress is not None:
+                    on_progress(report.events + report.rejected)
 
-    def _open_lanes(self, report: SinkReport) -> list[Lane]:
+    def _open_lanes(self, report: SinkReport) -> dict[str, Lane]:
         self._broker.create_topics([DLQ], partitions=1)
         rejected = RejectedLog(self._lake.table(REJECTED_TABLE, self._checkpoint))
-        return [self._open_lane(topic, rejected, report.topics[topic.name]) for topic in self._topics]
+        lanes = [self._open_lane(topic, rejected, report.topics[topic.name]) for topic in self._topics]
+        return {lane.intake.topic.name: lane for lane in lanes}
 
     def _open_lane(self, topic: Topic, rejected: RejectedLog, report: TopicReport) -> Lane:
-        return Lane(
+        intake = Intake(
             topic,
+            broker=self._broker,
+            open_table=lambda: self._lake.table(topic.table),
+            limits=self._limits,
+            observer=self._observer,
+        )
+        return Lane(
+            intake,
             report,
             broker=self._broker,
             events=self._lake.table(topic.table, self._checkpoint),
             rejected=rejected,
-            limits=self._limits,
             clock=self._clock,
             checkpoint=self._checkpoint,
             observer=self._observer,
         )
-
-    def _read_ends(self, lane: Lane) -> dict[int, int]:
-        return {partition: held.end for partition, held in self._broker.offsets(lane.topic.name).items()}

@@ -9,8 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from soundlake.contract.decode import Decoded
-from soundlake.sink.batch import Batch
+from soundlake.sink.batch import JudgedBatch
 
 
 @dataclass(frozen=True)
@@ -53,18 +52,15 @@ class Unobserved:
         """Nothing."""
 
 
-def describe_batch(
-    topic: str, batch: Batch, decoded: Decoded, *, events: int, steps: tuple[float, float, float], stored_at: datetime
-) -> StoredBatch:
-    """A batch that was stored at that moment; `steps`: when its decoding began, when it ended and when all was committed, in seconds."""
-    begun, decoded_at, committed_at = steps
+def describe_batch(judged: JudgedBatch, *, events: int, commit_seconds: float, stored_at: datetime) -> StoredBatch:
+    """A batch that was stored at that moment."""
     return StoredBatch(
-        topic=topic,
-        records=len(batch),
-        bytes=batch.values.nbytes,
+        topic=judged.topic,
+        records=len(judged.batch),
+        bytes=judged.batch.values.nbytes,
         events=events,
-        rejected={found["values"]: found["counts"] for found in decoded.rejected["reason"].value_counts().to_pylist()},
-        decode_seconds=decoded_at - begun,
-        commit_seconds=committed_at - decoded_at,
-        delays_seconds=stored_at.timestamp() - batch.timestamps_ms.to_numpy() / 1_000,
+        rejected={found["values"]: found["counts"] for found in judged.decoded.rejected["reason"].value_counts().to_pylist()},
+        decode_seconds=judged.decode_seconds,
+        commit_seconds=commit_seconds,
+        delays_seconds=stored_at.timestamp() - judged.batch.timestamps_ms.to_numpy() / 1_000,
     )

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+import time
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
-from soundlake.broker import Broker, OffsetRange
+from soundlake.broker import Broker, OffsetRange, Records
 from soundlake.broker.checks import MAX_RECORD_BYTES
 from soundlake.contract.topics import LIKES, PLAYS, SKIPS
 from soundlake.errors import LogReplaced, OffsetGap, UsageError
@@ -37,6 +38,31 @@ def read_all(broker: Broker, topic: str, **limits: int) -> dict[int, list[tuple[
             rows += zip(records.offsets.to_pylist(), records.keys.to_pylist(), records.values.to_pylist(), strict=True)
         found[partition] = rows
     return found
+
+
+def poll_all(broker: Broker, topic: str, **limits: int) -> dict[int, list[tuple[int, bytes | None, bytes | None]]]:
+    """The same by polls of all partitions; what was appended arrives within seconds."""
+    held = broker.offsets(topic)
+    found: dict[int, list[tuple[int, bytes | None, bytes | None]]] = {partition: [] for partition in held}
+    deadline = time.monotonic() + 20
+    while any(held[partition].begin + len(found[partition]) < held[partition].end for partition in held):
+        assert time.monotonic() < deadline, "what was appended does not arrive"
+        places = {partition: held[partition].begin + len(found[partition]) for partition in held}
+        for records in broker.poll(topic, places, **{**FOREVER, **limits}):
+            assert len(records) > 0
+            assert records.log_id == broker.log_id(topic)
+            rows = zip(records.offsets.to_pylist(), records.keys.to_pylist(), records.values.to_pylist(), strict=True)
+            found[records.partition] += rows
+    return found
+
+
+def poll_until(broker: Broker, places: dict[int, int], **limits: int) -> list[Records]:
+    """The first poll of the plays that brings something."""
+    for _ in range(1_000):
+        if found := broker.poll(PLAYS.name, places, **{**FOREVER, **limits}):
+            return found
+        time.sleep(0.01)
+    raise AssertionError(places)
 
 
 class BrokerContract:
@@ -146,6 +172,45 @@ class BrokerContract:
         assert len(broker.fetch(PLAYS.name, partition, 20, max_records=100, max_bytes=49)) == 4
         assert len(broker.fetch(PLAYS.name, partition, 20, max_records=100, max_bytes=3)) == 1
 
+    @pytest.mark.parametrize("limits", [{}, {"max_records": 1}, {"max_records": 7}, {"max_bytes": 1}, {"max_bytes": 40}], ids=str)
+    def test_polling_all_partitions_finds_what_fetching_finds(self, broker, limits):
+        for start in range(0, 60, 20):
+            broker.append(PLAYS.name, [b"user-%d" % n for n in range(20)], [b"value-%d" % n for n in range(start, start + 20)])
+        assert all(len(held) for held in broker.offsets(PLAYS.name).values())
+        assert poll_all(broker, PLAYS.name, **limits) == read_all(broker, PLAYS.name)
+
+    def test_a_poll_stays_within_its_limits_and_goes_on_where_it_is_told(self, broker):
+        broker.append(PLAYS.name, [b"user-%d" % n for n in range(300)], [b"0123456789"] * 300)
+        places = dict.fromkeys(broker.partitions(PLAYS.name), 0)
+        runs = poll_until(broker, places, max_records=30)
+        assert 1 <= sum(map(len, runs)) <= 30
+        assert len(poll_until(broker, {0: 5}, max_bytes=3)[0]) == 1
+        (again,) = poll_until(broker, {0: 5}, max_records=2)
+        assert again.offsets.to_pylist() == [5, 6]
+        (before,) = poll_until(broker, {0: 2}, max_records=3)
+        assert (before.partition, before.offsets.to_pylist()) == (0, [2, 3, 4])
+
+    def test_a_poll_at_the_end_of_the_log_finds_nothing_and_what_comes_then_is_found(self, broker):
+        broker.append(PLAYS.name, [b"ann"], [b"1"])
+        ends = {partition: held.end for partition, held in broker.offsets(PLAYS.name).items()}
+        for _ in range(3):
+            assert broker.poll(PLAYS.name, ends, **FOREVER) == []
+        broker.append(PLAYS.name, [b"ann"], [None])
+        (run,) = poll_until(broker, ends)
+        assert (run.offsets.to_pylist(), run.keys.to_pylist(), run.values.to_pylist()) == ([1], [b"ann"], [None])
+
+    def test_a_poll_below_the_beginning_or_beyond_the_end_says_so(self, broker):
+        broker.append(PLAYS.name, [b"ann"] * 10, [b"x"] * 10)
+        (partition,) = [number for number, held in broker.offsets(PLAYS.name).items() if len(held)]
+        broker.trim(PLAYS.name, {partition: 4})
+        with pytest.raises(OffsetGap) as gap:
+            poll_until(broker, {partition: 3})
+        assert (gap.value.expected, gap.value.first_available) == (3, 4)
+        with pytest.raises(LogReplaced) as replaced:
+            poll_until(broker, {partition: 11})
+        assert (replaced.value.position, replaced.value.end_offset) == (10, 10)
+        assert len(poll_until(broker, {partition: 4})[0]) == 6
+
     def test_a_record_too_large_is_refused_and_the_others_are_taken(self, broker):
         delivery = broker.append(PLAYS.name, [b"ann"] * 3, [b"1", b"x" * MAX_RECORD_BYTES, b"3"])
         assert delivery.acknowledged == 2
@@ -206,5 +271,9 @@ class BrokerContract:
                 ask(LIKES.name)
         with pytest.raises(UsageError, match="no partition 3"):
             broker.fetch(PLAYS.name, 3, 0, **FOREVER)
+        with pytest.raises(UsageError, match="no partition 3"):
+            broker.poll(PLAYS.name, {0: 0, 3: 0}, **FOREVER)
+        with pytest.raises(UsageError, match="user_likes"):
+            broker.poll(LIKES.name, {0: 0}, **FOREVER)
         with pytest.raises(UsageError, match="no partition -1"):
             broker.commit("sink", PLAYS.name, {-1: 1})

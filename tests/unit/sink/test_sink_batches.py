@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 import uuid
 from datetime import UTC, datetime
 
@@ -123,24 +124,21 @@ def test_several_partitions_share_a_commit(broker, lake):
 
 def test_live_records_wait_for_company_until_they_are_old_enough(broker, lake):
     publish(broker, "user_plays", event())
-    stop, seen = threading.Event(), []
-
-    def more(done: int) -> None:
-        seen.append(done)
-        if len(seen) == 1:
-            publish(broker, "user_plays", event(), event())
-        if done == 3:
-            stop.set()
-
-    report = make_sink(broker, lake, max_seconds=0.2).run(stop=stop, on_progress=more, for_seconds=30)
+    more = threading.Timer(0.3, publish, (broker, "user_plays", event(), event()))
+    more.start()
+    stop = threading.Event()
+    report = make_sink(broker, lake, max_seconds=1.0).run(stop=stop, on_progress=lambda _: stop.set(), for_seconds=30)
     assert (report.events, report.batches) == (3, 1)
 
 
 def test_a_sink_that_is_told_to_stop_writes_the_batch_in_hand(broker, lake):
     publish(broker, "user_plays", event(), event())
     stop = threading.Event()
-    report = make_sink(broker, lake, max_seconds=60).run(stop=stop, on_progress=lambda _: stop.set())
-    assert report.events == 2
+    threading.Timer(0.3, stop.set).start()
+    begun = time.monotonic()
+    report = make_sink(broker, lake, max_seconds=60).run(stop=stop)
+    assert (report.events, report.batches) == (2, 1)
+    assert time.monotonic() - begun < 10
 
 
 def test_the_time_given_ends_it(broker, lake):

@@ -22,22 +22,22 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class ChangingBroker:
-    """Stands before logs in memory: fails as often as told, and goes over to the next log after so many fetches."""
+    """Stands before logs in memory: fails as often as told, and goes over to the next log after so many polls."""
 
-    def __init__(self, *logs: MemoryBroker, failures: int = 0, fetches: int = 1_000) -> None:
-        self._logs, self.failures, self._fetches = list(logs), failures, fetches
+    def __init__(self, *logs: MemoryBroker, failures: int = 0, polls: int = 1_000) -> None:
+        self._logs, self.failures, self._polls = list(logs), failures, polls
 
     def __getattr__(self, name):
         return getattr(self._logs[0], name)
 
-    def fetch(self, *place, **limits):
+    def poll(self, *place, **limits):
         if self.failures:
             self.failures -= 1
             raise Unavailable("the log is away")
-        if self._fetches == 0 and len(self._logs) > 1:
+        if self._polls == 0 and len(self._logs) > 1:
             self._logs.pop(0)
-        self._fetches -= 1
-        return self._logs[0].fetch(*place, **limits)
+        self._polls -= 1
+        return self._logs[0].poll(*place, **limits)
 
 
 def make_log(*names: str) -> MemoryBroker:
@@ -74,7 +74,7 @@ def test_without_patience_it_is_told_at_once(lake):
 
 
 def test_when_the_log_becomes_another_one_what_was_read_is_kept_and_the_new_one_is_read_from_its_beginning(lake):
-    changing = ChangingBroker(make_log("a", "b", "c"), make_log("d", "e", "f", "g"), fetches=1)
+    changing = ChangingBroker(make_log("a", "b", "c"), make_log("d", "e", "f", "g"), polls=1)
     sink = Sink(changing, lake, SinkLimits(max_events=2), topics=[PLAYS])
     assert sink.run(until_drained=True, patience_seconds=30).events == 6
     assert stored(lake) == ["a", "b", "d", "e", "f", "g"]

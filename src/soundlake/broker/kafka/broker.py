@@ -7,12 +7,13 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
+import numpy as np
 import pyarrow as pa
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
 from soundlake.broker.checks import check_known, check_pairs
 from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorWatch
-from soundlake.broker.kafka.faults import LeaderMoved
+from soundlake.broker.kafka.faults import LeaderMoved, explain_silence
 from soundlake.broker.kafka.producer import RecordProducer
 from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
 from soundlake.broker.kafka.topics import TopicCheck, TopicKeeper, TopicPlan
@@ -24,9 +25,9 @@ from soundlake.settings import KafkaAccess
 DELIVERY_SECONDS = 120.0
 """How long an append goes on trying before the fate of what is left counts as unsure."""
 
-_MAX_FETCH_BYTES = 512 * 1024 * 1024  # Arrow counts the bytes of a binary column in 31 bits
+_MAX_POLL_BYTES = 512 * 1024 * 1024  # Arrow counts the bytes of a binary column in 31 bits
 _FRESH_SECONDS = 5.0  # how long what was heard of a topic counts, where a mistake would be noticed anyway
-_WAIT_SECONDS = 0.05
+_WAIT_SECONDS = 0.02
 _NO_RECORDS = Chunk(0, pa.array([], pa.int64()), pa.array([], pa.binary()), pa.array([], pa.binary()))
 
 
@@ -89,11 +90,11 @@ class KafkaBroker:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(_WAIT_SECONDS)
-            with self._asking(f"asking who leads {topic}", topic):
+            with self._connection.explained(f"asking who leads {topic}", topic=topic):
                 self._asker.list_topics(topic, self._connection.answer_seconds)
 
     def _ask_offsets(self, topic: str, numbers: list[int]) -> dict[int, OffsetRange]:
-        with self._asking(f"asking for the offsets of {topic}", topic):
+        with self._connection.explained(f"asking for the offsets of {topic}", topic=topic):
             begins, ends = (
                 self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], self._connection.answer_seconds)
                 for edge in (OFFSET_BEGINNING, OFFSET_END)
@@ -111,16 +112,25 @@ class KafkaBroker:
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
         """The records from `offset` on."""
-        check_known(topic, self._count(topic), [partition])
-        with self._lock:
-            reader = self._readers.get(topic)
-            if reader is None or not reader.holds(partition, offset):
-                reader = self._read(topic, partition, offset)
-            held = reader.holds(partition, offset)
-            chunks = reader.take(partition, max_records, min(max_bytes, _MAX_FETCH_BYTES)) if held else [_NO_RECORDS]
-        columns = [pa.concat_arrays(column) for column in list(zip(*chunks, strict=True))[1:]]
-        offsets = pa.array(range(offset, offset + len(columns[0])), pa.int64())
-        return Records(topic, partition, self._connection.name_log(reader.topic_id), offsets, *columns)
+        while not (runs := self.poll(topic, {partition: offset}, max_records=max_records, max_bytes=max_bytes)):
+            held = self.offsets(topic)[partition]
+            held.check(topic, partition, offset)
+            if offset == held.end:
+                return _build_records(topic, partition, offset, self.log_id(topic), [_NO_RECORDS])
+            time.sleep(_WAIT_SECONDS)  # a poll says when that has been too long
+        return runs[0]
+
+    def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
+        """What has arrived of these partitions; all of it is of the log that it names."""
+        check_known(topic, self._count(topic), offsets)
+        limits = {"max_records": max_records, "max_bytes": min(max_bytes, _MAX_POLL_BYTES)}
+        with self._lock, self._reading(topic):
+            reader = self._pull(topic, offsets, **limits)
+            if not reader.has_waiting:
+                self._check_silence(reader, topic, offsets)
+            taken = reader.take(**limits)
+            log_id = self._connection.name_log(reader.topic_id) if taken else ""
+        return [_build_records(topic, partition, chunks[0].first, log_id, chunks) for partition, chunks in taken.items()]
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition."""
@@ -181,39 +191,30 @@ class KafkaBroker:
             self._known[topic] = (time.monotonic(), count)
         return count
 
-    def _read(self, topic: str, partition: int, offset: int) -> TopicReader:
-        """A reader that holds the record at the offset, or stands at the end of the log there."""
-        deadline, wait_seconds = time.monotonic() + self._connection.answer_seconds, 0.0
-        try:
-            while True:
-                reader = self._pull(topic, partition, offset, wait_seconds)
-                if reader.holds(partition, offset):
-                    return reader
-                held = self.offsets(topic)[partition]
-                held.check(topic, partition, offset)
-                if offset == held.end:
-                    return reader
-                reader.check_no_hole(partition, offset)
-                if time.monotonic() > deadline:
-                    raise Unavailable(
-                        f"{topic}[{partition}]: Kafka has not handed out offset {offset} in {self._connection.answer_seconds:.0f} s",
-                        next_step="see whether the broker keeps up, then go on",
-                    )
-                wait_seconds = _WAIT_SECONDS
-        except SoundlakeError:
-            self._drop_reader(topic)
-            raise
-
-    def _pull(self, topic: str, partition: int, offset: int, wait_seconds: float) -> TopicReader:
+    def _pull(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> TopicReader:
         """Take over what has arrived of the topic, and see that it is still the topic that it was when the reading began."""
-        with self._asking(f"reading {topic}", topic):
-            reader = self._readers.get(topic) or self._open_reader(topic)
-            reader.seek(partition, offset)
-            found = reader.pull(partition, wait_seconds)
+        reader = self._readers.get(topic) or self._open_reader(topic)
+        reader.seek(offsets)
+        found = not reader.has_waiting and reader.pull(max_records, max_bytes)
         if found and self._connection.describe(topic).topic_id != reader.topic_id:
             self._drop_reader(topic)
-            return self._pull(topic, partition, offset, wait_seconds)
+            return self._pull(topic, offsets, max_records=max_records, max_bytes=max_bytes)
         return reader
+
+    def _check_silence(self, reader: TopicReader, topic: str, offsets: Mapping[int, int]) -> None:
+        """Where nothing has arrived: raise what is wrong with the offsets, if it is time to ask."""
+        reader.check_no_hole(offsets)
+        is_long = reader.silent_seconds > self._connection.answer_seconds
+        if not reader.is_lost and not is_long:
+            return
+        held = self.offsets(topic)
+        for partition, offset in offsets.items():
+            held[partition].check(topic, partition, offset)
+        behind = {partition: offset for partition, offset in offsets.items() if offset < held[partition].end}
+        if behind and is_long:
+            raise explain_silence(topic, behind, self._connection.answer_seconds)
+        if not behind:
+            reader.listen()
 
     def _open_reader(self, topic: str) -> TopicReader:
         consumer = Consumer(self._connection.configure(self._watch, **SETTINGS))
@@ -225,7 +226,16 @@ class KafkaBroker:
             reader.close()
 
     @contextmanager
-    def _asking(self, doing: str, topic: str) -> Iterator[None]:
-        """Explain what goes wrong on the consumers' connections."""
-        with self._connection.explained(doing, topic=topic):
-            yield
+    def _reading(self, topic: str) -> Iterator[None]:
+        """Explain what goes wrong on the reader's connection; after any error it is opened anew."""
+        try:
+            with self._connection.explained(f"reading {topic}", topic=topic):
+                yield
+        except SoundlakeError:
+            self._drop_reader(topic)
+            raise
+
+
+def _build_records(topic: str, partition: int, offset: int, log_id: str, chunks: list[Chunk]) -> Records:
+    columns = [pa.concat_arrays(column) for column in list(zip(*chunks, strict=True))[1:]]
+    return Records(topic, partition, log_id, pa.array(np.arange(offset, offset + len(columns[0]), dtype=np.int64)), *columns)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from confluent_kafka import KafkaError
 
 from soundlake.errors import Permanent, SettingsError, SoundlakeError, Unavailable, UsageError
@@ -89,3 +91,9 @@ def explain(error: KafkaError, access: KafkaAccess, doing: str, last_words: str)
             next_step=f"see whether the broker runs, and speaks {access.security_protocol} (SOUNDLAKE_KAFKA_SECURITY_PROTOCOL), then go on",
         )
     return Permanent(f"{where}: {doing}: {error.str()} ({error.name()})", next_step="see the broker's log")
+
+
+def explain_silence(topic: str, behind: Mapping[int, int], seconds: float) -> Unavailable:
+    """Records that are in the log, by partition and offset, and do not come."""
+    places = ", ".join(f"{topic}[{partition}] offset {offset}" for partition, offset in behind.items())
+    return Unavailable(f"Kafka has not handed out {places} in {seconds:.0f} s", next_step="see whether the broker keeps up, then go on")

@@ -1,0 +1,81 @@
+"""The reading half of the sink: batches of all topics in the order in which they close, read while the one before is stored."""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+
+from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, TopicMissing
+from soundlake.sink.batch import JudgedBatch
+from soundlake.sink.intake import Intake
+
+_LONGEST_NAP_SECONDS = 0.1
+_DRAINING_NAP_SECONDS = 0.005
+
+
+class Reading:
+    """Reads until it is stopped, until the deadline (of `time.monotonic`), or, to drain, past what the log holds at the beginning."""
+
+    def __init__(
+        self, intakes: Sequence[Intake], stop: threading.Event, deadline: float | None, *, until_drained: bool, nap: float
+    ) -> None:
+        self._intakes, self._stop, self._deadline = intakes, stop, deadline
+        self._ends = {intake: intake.read_ends() for intake in intakes} if until_drained else {}
+        self._nap_seconds = _DRAINING_NAP_SECONDS if until_drained else min(nap, _LONGEST_NAP_SECONDS)
+        self._left = threading.Event()
+
+    @contextmanager
+    def ahead(self) -> Iterator[Iterator[JudgedBatch]]:
+        """The batches, each read and judged on a thread of its own while the one before it is in use: two are in memory, no more.
+
+        What ends the reading is raised when all that was read before has been handed out; to leave the block ends the reading.
+        """
+        with ThreadPoolExecutor(1, "reading") as thread:
+            try:
+                yield _hand_out(self._read(), thread)
+            finally:
+                self._left.set()
+
+    def _read(self) -> Iterator[JudgedBatch]:
+        while not self._is_over():
+            came = False
+            for intake in self._intakes:
+                try:
+                    came |= intake.gather(time.monotonic())
+                except (LogRemade, LogReplaced, OffsetGap, TopicMissing) as error:
+                    yield from _leave(intake, error)
+                if intake.is_full(time.monotonic()) or (intake.has_records and self._is_drained(intake)):
+                    yield intake.close()
+            if all(map(self._is_drained, self._intakes)):
+                return
+            if not came:
+                self._stop.wait(self._nap_seconds)
+        for intake in self._intakes:
+            if intake.has_records:
+                yield intake.close()
+
+    def _is_over(self) -> bool:
+        return self._stop.is_set() or self._left.is_set() or (self._deadline is not None and time.monotonic() >= self._deadline)
+
+    def _is_drained(self, intake: Intake) -> bool:
+        return intake in self._ends and intake.is_past(self._ends[intake])
+
+
+def _hand_out(batches: Iterator[JudgedBatch], thread: ThreadPoolExecutor) -> Iterator[JudgedBatch]:
+    coming = thread.submit(next, batches, None)
+    while (found := coming.result()) is not None:
+        coming = thread.submit(next, batches, None)
+        yield found
+
+
+def _leave(intake: Intake, error: SoundlakeError) -> Iterator[JudgedBatch]:
+    """Raise LogRemade if that is why the offsets do not fit; what came from the log that is gone is handed out before."""
+    found = intake.find_log()
+    if found != intake.log_id and intake.has_records:
+        yield intake.close(is_left=True)
+    if found not in ("", intake.log_id):
+        raise LogRemade(intake.topic.name, intake.log_id, found) from error
+    raise error
