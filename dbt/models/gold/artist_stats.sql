@@ -23,6 +23,7 @@ artist_tracks as (
         track_popularity.play_count,
         track_popularity.started_count,
         track_popularity.skip_count,
+        track_popularity.skip_known_count,
         track_popularity.heard_ms,
         track_popularity.last_played_at,
         dense_rank() over (order by silver_tracks.artist_key) as artist,
@@ -64,6 +65,7 @@ artists as (
         cast(sum(play_count) as bigint) as play_count,
         cast(sum(started_count) as bigint) as started_count,
         cast(sum(skip_count) as bigint) as skip_count,
+        cast(sum(skip_known_count) as bigint) as skip_known_count,
         cast(sum(heard_ms) as bigint) as heard_ms,
         max(last_played_at) as last_played_at
     from artist_tracks
@@ -80,6 +82,7 @@ select
     round(artists.heard_ms / 60000, 2) as minutes_listened,
     artists.started_count,
     artists.skip_count,
+    artists.skip_known_count,
     artists.heard_ms,
     artists.top_track_id,
     artists.top_track_name,

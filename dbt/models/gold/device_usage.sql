@@ -24,6 +24,7 @@ device_days as (
         count(case when is_listen then 1 end) as plays,
         count(*) as plays_started,
         count(case when is_skipped then 1 end) as skips,
+        count(is_skipped) as skip_known,
         count(distinct case when is_listen then user_id end) as unique_listeners,
         count(distinct case when is_listen then track_id end) as unique_tracks,
         cast(coalesce(sum(case when is_listen then heard_ms end), 0) as bigint) as heard_ms
@@ -37,6 +38,7 @@ select
     plays,
     plays_started,
     skips,
+    skip_known,
     unique_listeners,
     unique_tracks,
     heard_ms,

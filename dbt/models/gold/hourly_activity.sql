@@ -31,6 +31,7 @@ select
     count(case when is_listen then 1 end) as plays,
     count(*) as plays_started,
     count(case when is_skipped then 1 end) as skips,
+    count(is_skipped) as skip_known,
     count(distinct case when is_listen then user_id end) as listeners,
     cast(coalesce(sum(case when is_listen then heard_ms end), 0) as bigint) as heard_ms
 from touched_plays

@@ -20,7 +20,8 @@ subjects as (
         track_id as subject_id,
         track_name as subject_name,
         started_count as plays_started,
-        skip_count as skips
+        skip_count as skips,
+        skip_known_count as skip_known
     from track_popularity
     union all
     select
@@ -28,7 +29,8 @@ subjects as (
         artist_key as subject_id,
         artist_name as subject_name,
         started_count as plays_started,
-        skip_count as skips
+        skip_count as skips,
+        skip_known_count as skip_known
     from artist_stats
     union all
     select
@@ -36,7 +38,8 @@ subjects as (
         device_type as subject_id,
         device_type as subject_name,
         cast(sum(plays_started) as bigint) as plays_started,
-        cast(sum(skips) as bigint) as skips
+        cast(sum(skips) as bigint) as skips,
+        cast(sum(skip_known) as bigint) as skip_known
     from device_usage
     group by device_type
     union all
@@ -45,7 +48,8 @@ subjects as (
         cast(hour as {{ dbt.type_string() }}) as subject_id,
         cast(hour as {{ dbt.type_string() }}) as subject_name,
         cast(sum(plays_started) as bigint) as plays_started,
-        cast(sum(skips) as bigint) as skips
+        cast(sum(skips) as bigint) as skips,
+        cast(sum(skip_known) as bigint) as skip_known
     from hourly_activity
     group by hour
 )
@@ -56,5 +60,6 @@ select
     subject_name,
     plays_started,
     skips,
-    round(skips / nullif(plays_started, 0), 6) as skip_rate
+    skip_known,
+    round(skips / nullif(skip_known, 0), 6) as skip_rate
 from subjects

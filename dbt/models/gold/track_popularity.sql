@@ -15,6 +15,7 @@ tallies as (
         count(case when plays > 0 then 1 end) as unique_listeners,
         cast(sum(started) as bigint) as started_count,
         cast(sum(skipped) as bigint) as skip_count,
+        cast(sum(skip_known) as bigint) as skip_known_count,
         cast(coalesce(sum(heard_ms), 0) as bigint) as heard_ms,
         min(first_played_at) as first_played_at,
         max(last_played_at) as last_played_at
@@ -31,6 +32,7 @@ select
     cast(round(tallies.heard_ms / nullif(tallies.play_count, 0), 0) as bigint) as avg_listen_duration,
     tallies.started_count,
     tallies.skip_count,
+    tallies.skip_known_count,
     tallies.heard_ms,
     silver_tracks.album_name,
     silver_tracks.duration_ms,

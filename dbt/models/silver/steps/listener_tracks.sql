@@ -8,6 +8,7 @@ select
     count(case when is_listen then 1 end) as plays,
     sum(case when is_listen then heard_ms end) as heard_ms,
     count(case when is_skipped then 1 end) as skipped,
+    count(is_skipped) as skip_known,
     min(played_at) as first_played_at,
     max(played_at) as last_played_at
 from {{ ref('silver_plays') }} as plays
