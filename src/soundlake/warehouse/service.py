@@ -30,7 +30,7 @@ from soundlake.warehouse.lake_copies import copy_to_lake
 from soundlake.warehouse.lock import hold_build_lock
 from soundlake.warehouse.observing import BuildObserver, TransformReport, Unobserved
 from soundlake.warehouse.publish import publish_snapshot
-from soundlake.warehouse.snapshot import current_id, open_snapshot
+from soundlake.warehouse.snapshot import is_published, open_snapshot
 
 PROJECT = Path(__file__).parents[3] / "dbt"
 BUILD = "build.duckdb"
@@ -157,7 +157,7 @@ class Warehouse:
             connection.execute("checkpoint")
             build = last_finished(connection)
         snapshot_id = f"{build.finished_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build.number:06d}"
-        if current_id(self.folder) != snapshot_id:
+        if not is_published(self.folder, snapshot_id):
             publish_snapshot(self.folder / BUILD, self.folder, snapshot_id)
         with open_snapshot(self.folder) as snapshot:
             copy_to_lake(snapshot.connection, self._lake, build.number, build.previous, whole=build.is_full_refresh)

@@ -10,10 +10,11 @@ from typing import Self
 
 import duckdb
 
-from soundlake.errors import Unavailable
+from soundlake.errors import DataError, Unavailable
 
 SNAPSHOTS = "snapshots"
 CURRENT = "current.duckdb"
+_PUBLISH_AGAIN = "run `soundlake transform`: it publishes the last build again"
 
 
 @dataclass(frozen=True)
@@ -51,8 +52,19 @@ def current_time(folder: Path) -> datetime | None:
         return None
 
 
+def is_published(folder: Path, snapshot_id: str) -> bool:
+    """Whether that build is the current snapshot, and can be opened."""
+    if current_id(folder) != snapshot_id:
+        return False
+    try:
+        open_snapshot(folder).close()
+    except (DataError, Unavailable):
+        return False
+    return True
+
+
 def open_snapshot(folder: Path) -> Snapshot:
-    """Open the newest published build. Raises Unavailable if there is none yet."""
+    """Open the newest published build. Raises Unavailable if there is none yet, DataError if its file is damaged."""
     for _ in range(3):  # the one that was newest may be cleared away between reading the link and opening it
         snapshot_id = current_id(folder)
         if snapshot_id is None:
@@ -60,10 +72,10 @@ def open_snapshot(folder: Path) -> Snapshot:
         path = folder / SNAPSHOTS / f"{snapshot_id}.duckdb"
         try:
             connection = duckdb.connect(str(path), read_only=True)
-        except duckdb.IOException:
+        except duckdb.IOException as cause:
             if path.exists():
-                raise
+                raise DataError(f"{path}: the snapshot is damaged: {cause}", next_step=_PUBLISH_AGAIN) from cause
             continue
         connection.execute("set TimeZone = 'UTC'")
         return Snapshot(snapshot_id, path, connection)
-    raise Unavailable(f"{folder}: snapshot {snapshot_id} is named as current but is not there", next_step="run `soundlake transform`")
+    raise Unavailable(f"{folder}: snapshot {snapshot_id} is named as current but is not there", next_step=_PUBLISH_AGAIN)

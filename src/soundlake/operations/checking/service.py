@@ -10,9 +10,10 @@ import pyarrow.compute as pc
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS
 from soundlake.lake import Lake
+from soundlake.operations.checking.gold import check_gold
 from soundlake.operations.checking.log import check_log, count_waiting
 from soundlake.operations.checking.models import CheckReport, Freshness
-from soundlake.operations.checking.warehouse import check_gold, check_silver, count_rules, count_unread, read_built_at
+from soundlake.operations.checking.warehouse import check_silver, count_rules, count_unread, read_built_at
 from soundlake.operations.progress import Reporter
 from soundlake.warehouse import open_snapshot
 

@@ -1,0 +1,120 @@
+"""`soundlake check` on a deployment that somebody damaged: it says so in words, by exit code 3; and what can be mended by a command is."""
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import duckdb
+import pytest
+from deltalake import DeltaTable, write_deltalake
+
+from soundlake.operations.checking.gold import check_gold
+
+SOUNDLAKE = Path(sys.executable).with_name("soundlake")
+
+
+def run(home, *arguments):
+    environment = os.environ | {"SOUNDLAKE_HOME": str(home)}
+    return subprocess.run([SOUNDLAKE, *arguments], env=environment, capture_output=True, text=True, check=False)
+
+
+@pytest.fixture(scope="module")
+def whole(tmp_path_factory):
+    home = tmp_path_factory.mktemp("whole")
+    done = run(home, "demo", "--once", "--json", "--listeners", "40", "--days", "3")
+    assert done.returncode == 0, done.stdout + done.stderr
+    return home
+
+
+@pytest.fixture
+def home(whole, tmp_path):
+    return shutil.copytree(whole, tmp_path / "home", symlinks=True)
+
+
+@pytest.fixture(scope="module")
+def gold(whole, tmp_path_factory):
+    copy = shutil.copy(snapshot_of(whole), tmp_path_factory.mktemp("gold") / "copy.duckdb")
+    with duckdb.connect(str(copy)) as connection:
+        connection.execute("set TimeZone = 'UTC'")
+        yield connection
+
+
+def snapshot_of(home):
+    path = (home / "warehouse" / "snapshots" / "current.duckdb").resolve()
+    assert path.is_relative_to(home)
+    return path
+
+
+def failed_checks(home):
+    done = run(home, "check", "--json")
+    report = json.loads(done.stdout)
+    assert done.returncode == (0 if report["ok"] else 3), done.stderr
+    return {check["name"] for check in report["checks"] if not check["ok"]}
+
+
+def test_what_is_whole_adds_up(home):
+    assert failed_checks(home) == set()
+
+
+def test_rows_deleted_from_bronze_are_missed_by_the_log_and_by_silver(home):
+    DeltaTable(str(home / "lake" / "bronze" / "plays")).delete("_offset % 7 = 3")
+    assert failed_checks(home) == {"user_plays: log = bronze + rejected", "bronze = silver + repeats + superseded + rejected"}
+
+
+def test_as_many_rows_doubled_as_lost_do_not_hide_each_other(home):
+    table = DeltaTable(str(home / "lake" / "bronze" / "plays"))
+    plays = table.to_pyarrow_table()
+    offsets = plays["_offset"].to_pylist()
+    table.delete(f"_partition = {plays['_partition'][0].as_py()} and _offset = {offsets[0]}")
+    survivors = table.to_pyarrow_table()
+    write_deltalake(table, survivors.slice(0, 1), mode="append", partition_by=table.metadata().partition_columns)
+    assert failed_checks(home) >= {"user_plays: log = bronze + rejected", "no record is stored twice"}
+
+
+@pytest.mark.parametrize(
+    ("damage", "named"),
+    [
+        ("update gold.user_daily_listening set heard_ms = heard_ms + 1 where total_plays > 0", "user_daily_listening"),
+        ("delete from gold.track_popularity where play_count = 1", "track_popularity"),
+        ("update gold.artist_stats set play_count = play_count * 2", "artist_stats"),
+        ("update gold.device_usage set plays = 0", "device_usage"),
+        ("insert into gold.hourly_activity select * from gold.hourly_activity limit 1", "hourly_activity"),
+        ("delete from gold.listening_sessions where plays_started = 1", "listening_sessions"),
+        ("update gold.skip_rates set skip_rate = 0.123", "skip_rates"),
+        ("update gold.user_recommendations set rank = 1", "ranked from 1 to 10"),
+        (
+            """insert into gold.user_recommendations by name
+               select user_id, min(track_id) as track_id, 11 as rank from silver.silver_plays where is_listen group by all""",
+            "never listened to",
+        ),
+    ],
+    ids=lambda value: value if " " not in value else "",
+)
+def test_gold_that_silver_does_not_give_is_named(gold, damage, named):
+    gold.execute("begin")
+    gold.execute(damage)
+    failed = [check.name for check in check_gold(gold) if not check.ok]
+    gold.execute("rollback")
+    assert any(named in name for name in failed)
+    assert all(check.ok for check in check_gold(gold))
+
+
+def test_damaged_gold_ends_the_command_with_3_and_words(home):
+    with duckdb.connect(str(snapshot_of(home))) as connection:
+        connection.execute("update gold.device_usage set plays = 0")
+    assert failed_checks(home) == {"device_usage = recomputed from silver"}
+    assert "DOES NOT ADD UP" in run(home, "check").stdout
+
+
+@pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no database"), Path.unlink], ids=["overwritten", "deleted"])
+def test_a_damaged_snapshot_is_named_and_transform_publishes_it_again(home, damage):
+    damage(snapshot_of(home))
+    told = run(home, "check")
+    assert told.returncode in {1, 3}
+    assert "snapshot" in told.stderr
+    assert "soundlake transform" in told.stderr
+    assert run(home, "transform").returncode == 0
+    assert failed_checks(home) == set()
