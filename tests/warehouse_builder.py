@@ -12,9 +12,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from soundlake.contract import BRONZE_SCHEMA, TOPICS, Topic
+from soundlake.contract import BRONZE_SCHEMA, HISTORY, REJECTED_SCHEMA, REJECTED_TABLE, TOPICS, Topic, wrap_refused
 
 TOPIC_OF_TABLE: dict[str, Topic] = {topic.table: topic for topic in TOPICS}
+PARTS_OF_TABLE = {topic.table: topic.partition_by for topic in TOPICS} | {REJECTED_TABLE: ("year", "month", "day")}
 FIRST_INGEST = datetime(2026, 1, 1, tzinfo=UTC)
 PARTS = {"year": "%Y", "month": "%m", "day": "%d", "hour": "%H"}
 
@@ -25,10 +26,10 @@ class BronzeBuilder:
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.storage_options: dict[str, str] = {}
-        self.batches = dict.fromkeys(TOPIC_OF_TABLE, 0)
-        self.offsets = dict.fromkeys(TOPIC_OF_TABLE, 0)
+        self.batches = dict.fromkeys(PARTS_OF_TABLE, 0)
+        self.offsets = dict.fromkeys(PARTS_OF_TABLE, 0)
         self._seconds = 0
-        for table in TOPIC_OF_TABLE:
+        for table in PARTS_OF_TABLE:
             self.make_anew(table)
 
     def uri(self, name: str, layer: str = "bronze") -> str:
@@ -41,16 +42,24 @@ class BronzeBuilder:
         return str(DeltaTable(self.uri(name)).metadata().id)
 
     def make_anew(self, table: str) -> None:
-        parts = [pa.field(part, pa.string()) for part in TOPIC_OF_TABLE[table].partition_by]
-        partition_by = list(TOPIC_OF_TABLE[table].partition_by)
-        DeltaTable.create(self.uri(table), pa.schema([*BRONZE_SCHEMA, *parts]), mode="overwrite", partition_by=partition_by)
+        partition_by = list(PARTS_OF_TABLE[table])
+        schema = pa.schema([*schema_of(table), *(pa.field(part, pa.string()) for part in partition_by)])
+        DeltaTable.create(self.uri(table), schema, mode="overwrite", partition_by=partition_by)
         self.batches[table] = self.offsets[table] = 0
 
     def append(self, table: str, events: Iterable[Mapping[str, Any]]) -> None:
         self.append_table(table, pa.Table.from_pylist([complete(event) for event in events], BRONZE_SCHEMA))
 
+    def append_refused(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Rows of exports that an import refused, each with its listener, as the sink puts them into bronze/rejected."""
+        values = [wrap_refused("names_nothing", "spotify_export", user_id, row) for user_id, row in rows]
+        columns = {"value": pa.array(values, pa.binary()), "reason": pa.repeat("names_nothing", len(values))}
+        arrays = [columns.get(field.name, pa.nulls(len(values), field.type)) for field in REJECTED_SCHEMA]
+        self.append_table(REJECTED_TABLE, pa.Table.from_arrays(arrays, schema=REJECTED_SCHEMA))
+
     def append_table(self, table: str, rows: pa.Table) -> None:
-        topic = TOPIC_OF_TABLE[table]
+        topic = TOPIC_OF_TABLE.get(table, HISTORY)
+        schema, partition_by = schema_of(table), list(PARTS_OF_TABLE[table])
         self._seconds += 1
         batch, offset = self.batches[table] + 1, self.offsets[table]
         stamps = {
@@ -62,12 +71,18 @@ class BronzeBuilder:
             "_batch": pa.repeat(pa.scalar(batch, pa.int64()), len(rows)),
         }
         for name, values in stamps.items():
-            rows = rows.set_column(rows.schema.get_field_index(name), BRONZE_SCHEMA.field(name), values)
-        for part in topic.partition_by:
-            rows = rows.append_column(part, pc.strftime(rows["played_at"], format=PARTS[part]))
+            rows = rows.set_column(rows.schema.get_field_index(name), schema.field(name), values)
+        for part in partition_by:
+            rows = rows.append_column(
+                part, pc.strftime(rows["_ingested_at" if table == REJECTED_TABLE else "played_at"], format=PARTS[part])
+            )
         commit = CommitProperties(app_transactions=[Transaction("sink/batch", batch)])
-        write_deltalake(self.uri(table), rows, mode="append", partition_by=list(topic.partition_by), commit_properties=commit)
+        write_deltalake(self.uri(table), rows, mode="append", partition_by=partition_by, commit_properties=commit)
         self.batches[table], self.offsets[table] = batch, offset + len(rows)
+
+
+def schema_of(table: str) -> pa.Schema:
+    return REJECTED_SCHEMA if table == REJECTED_TABLE else BRONZE_SCHEMA
 
 
 def complete(event: Mapping[str, Any]) -> dict[str, Any]:

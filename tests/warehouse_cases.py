@@ -7,7 +7,7 @@ import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from soundlake.contract import LIVE_TOPIC_OF_TYPE
+from soundlake.contract import LIVE_TOPIC_OF_TYPE, REJECTED_TABLE
 
 Event = dict[str, Any]
 START = datetime(2026, 2, 27, 20, tzinfo=UTC)
@@ -28,6 +28,8 @@ class Listening:
         """The events in any order, in so many batches, each with the bronze table it belongs to."""
         shuffled = self.random.sample(self.events, len(self.events))
         placed = [(self.choose_table(event), event) for event in shuffled]
+        placed += [(REJECTED_TABLE, self.refuse_row(f"listener {n}")) for n in range(10)]
+        self.random.shuffle(placed)
         return [placed[number::batches] for number in range(batches)]
 
     def make_uuid(self) -> str:
@@ -85,9 +87,18 @@ class Listening:
             {"content_type": "video"},
             {"played_at": event["played_at"] + timedelta(days=1)}, {"user_id": "listener 0"}, {"user_id": None}, {"duration_ms": 0},
             {"event_type": "like"}, {"artist_name": "Artist 3"}, {"track_name": None}, {"track_name": "  título  1"}, {"track_id": "id000"},
+            {"extra": '{"podcastName":"Artist 2"}'}, {"extra": '{"episode_show_name":"Artist 0"}', "source": "api"},
             {"event_id": self.make_uuid(), "user_id": None}, {"ms_played": 2**62}, {"produced_at": START + timedelta(days=3)},
         ])  # fmt: skip
         return event | change
+
+    def refuse_row(self, user: str) -> Event:
+        """A row that names a show, perhaps, and nothing to play."""
+        show = self.random.choice(["Artist 1", "Artist 3", "", None, 7])
+        return {
+            "user_id": user,
+            "row": {self.random.choice(["episode_show_name", "podcastName"]): show, "ms_played": float("nan") if show == 7 else 1},
+        }
 
     def make_other(self, kind: str) -> Event:
         song = self.random.choice(self.songs)

@@ -46,6 +46,11 @@
     rows between unbounded preceding and unbounded following
 {%- endmacro %}
 
+{# The show that a row of an export names, in either of its forms; the row, or what was kept of it, is JSON. #}
+{% macro show_of_export_row(export_row) -%}
+    coalesce({{ json_text(export_row, ['episode_show_name']) }}, {{ json_text(export_row, ['podcastName']) }})
+{%- endmacro %}
+
 {# Whether the source says what kind of content it was, in a word that we know. #}
 {% macro says_content_type() -%}
     content_type in ('track', 'episode', 'chapter')

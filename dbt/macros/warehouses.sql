@@ -27,6 +27,20 @@
     to_json(object_construct_keep_null({% for c in columns %}'{{ c }}', {{ c }}{% if not loop.last %}, {% endif %}{% endfor %}))
 {%- endmacro %}
 
+{# One text out of a JSON document by the names on the way to it; null where it is missing, empty or no JSON. #}
+{% macro json_text(document, names) %}{{ adapter.dispatch('json_text')(document, names) }}{% endmacro %}
+{% macro duckdb__json_text(document, names) -%}
+    case when json_valid({{ document }}) then nullif(json_extract_string({{ document }}, '$.{{ names | join(".") }}'), '') end
+{%- endmacro %}
+{% macro snowflake__json_text(document, names) -%}
+    nullif(cast(get_path(try_parse_json({{ document }}), '{{ names | join(".") }}') as varchar), '')
+{%- endmacro %}
+
+{# The text that bytes in UTF-8 are. #}
+{% macro text_of_bytes(bytes) %}{{ adapter.dispatch('text_of_bytes')(bytes) }}{% endmacro %}
+{% macro duckdb__text_of_bytes(bytes) -%}decode({{ bytes }}){%- endmacro %}
+{% macro snowflake__text_of_bytes(bytes) -%}to_varchar({{ bytes }}, 'utf-8'){%- endmacro %}
+
 {# The day of a moment, in UTC whatever the session's zone. #}
 {% macro utc_date(moment) %}{{ adapter.dispatch('utc_date')(moment) }}{% endmacro %}
 {% macro duckdb__utc_date(moment) -%}cast({{ moment }} at time zone 'UTC' as date){%- endmacro %}

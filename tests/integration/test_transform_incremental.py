@@ -8,6 +8,7 @@ from tests.warehouse_builder import BronzeBuilder
 from tests.warehouse_cases import Listening
 from tests.warehouse_tables import compared_columns, lasting_tables
 
+from soundlake.contract import REJECTED_TABLE
 from soundlake.errors import Unavailable
 from soundlake.warehouse import Warehouse
 
@@ -24,8 +25,9 @@ def warehouse(tmp_path, bronze):
 
 
 def append(bronze, placed):
-    for table in sorted({table for table, _ in placed}):
+    for table in sorted({table for table, _ in placed} - {REJECTED_TABLE}):
         bronze.append(table, [event for to, event in placed if to == table])
+    bronze.append_refused((refused["user_id"], refused["row"]) for to, refused in placed if to == REJECTED_TABLE)
 
 
 def read_tables(folder):
@@ -62,6 +64,7 @@ def test_any_batches_in_any_order_build_what_a_full_refresh_builds(bronze, wareh
     full = check_seed(bronze, warehouse, seed, batches=4)
     assert full["silver_rejected"]
     assert full["superseded_plays"]
+    assert full["refused_shows"]
     assert len({row[0] for row in full["silver_observations"]}) == len(full["silver_observations"])
 
 

@@ -72,9 +72,9 @@ kept as (
 ),
 
 shows as (
-    select distinct user_id, artist_name
-    from {{ ref('open_plays') }}
-    where content_type = 'episode' and artist_name is not null
+    select user_id, named_show as artist_name from {{ ref('open_plays') }} where named_show is not null
+    union
+    select user_id, artist_name from {{ ref('refused_shows') }}
 ),
 
 known_ids as (

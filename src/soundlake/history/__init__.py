@@ -3,7 +3,8 @@
 Pure readers: they take bytes, a listener and the time, and give columns; they publish and store nothing.
 
 Of a Spotify export every row becomes a `play` with `source = 'spotify_export'`. The file gives the end of a play, so
-`played_at` is that end less `ms_played` (`played_at_basis = 'derived_from_end'`), and `source_ref` keeps form and end:
+`played_at` is that end less `ms_played` (`played_at_basis = 'derived_from_end'`; where that would lie before the year 2000, the length
+is absurd and the end stands as it is, `reported`), and `source_ref` keeps form and end:
 
 - `extended:2022-06-08T23:46:30Z`   the row's `ts` (a fraction of a second only where the row has one)
 - `short:2021-08-03T22:14:00Z`      the row's `endTime`, known to the minute: the seconds are always 00

@@ -64,9 +64,15 @@ def _parse_time(text: str | None, layout: str | None) -> np.datetime64:
 
 
 def start_times(ends: Times, ms_played: npt.NDArray[np.int64]) -> Times:
-    """When plays began that ended then."""
+    """When plays began that ended then; a length that would reach back before all events tells no start, and the end must do."""
     started: Times = ends - np.minimum(ms_played, _LONGEST_MS).astype("timedelta64[ms]")
-    return started
+    return np.where(started < _EARLIEST, ends, started)
+
+
+def name_bases(ends: Times, started: Times, ms_played: npt.NDArray[np.int64]) -> list[str]:
+    """The contract's played_at_basis of plays whose starts are such."""
+    bases: list[str] = np.where((started == ends) & (ms_played > 0), "reported", "derived_from_end").tolist()
+    return bases
 
 
 def judge_plays(

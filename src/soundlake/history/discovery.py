@@ -16,6 +16,8 @@ MAX_FILE_BYTES = 512 * 1024 * 1024
 """A file is read as a whole; Spotify's own have 13 MB at most."""
 
 _BEGINNINGS = ("endsong", "streaming_history", "streaminghistory")
+_SPOTIFYS_FOLDERS = frozenset({"my_spotify_data", "mydata", "spotify account data", "spotify extended streaming history"})
+"""Folders of a download as Spotify names them: they say nothing of whose it is."""
 _DAMAGES = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError)
 
 
@@ -66,7 +68,7 @@ class _Entry:
     name: str
     path: Path
     member: str | None
-    folder: str | None  # the first folder below the given path; None: it lies there itself
+    folder: str | None  # the first folder below the given path that can be a listener's; None: it lies there itself
     size_bytes: int
 
     @property
@@ -79,7 +81,8 @@ def find_exports(paths: Sequence[Path], user: str | None) -> Exports:
     """Find the history files below each path (a folder, searched to the bottom; a zip; a file); nothing is unpacked.
 
     All are of `user`. Without it the files of a folder are of the listener named like the folder, or, where they lie in
-    sub-folders, each sub-folder is a listener. Raises UsageError where that leaves a doubt or a path is not there, DataError
+    sub-folders, each sub-folder is a listener; the folders that Spotify makes in a download are looked through. A file that two
+    paths lead to is read once. Raises UsageError where that leaves a doubt or a path is not there, DataError
     where no history is found.
     """
     files: list[ExportFile] = []
@@ -96,7 +99,8 @@ def find_exports(paths: Sequence[Path], user: str | None) -> Exports:
         files += _assign(path, history, user)
     if not files and not broken:
         raise _report_nothing(paths, left_out)
-    return Exports(tuple(sorted(set(files), key=_reading_order)), tuple(sorted(left_out)), tuple(broken))
+    once = {(file.path, file.member): file for file in reversed(files)}
+    return Exports(tuple(sorted(once.values(), key=_reading_order)), tuple(sorted(left_out)), tuple(broken))
 
 
 def _list_entries(path: Path) -> Iterable[_Entry]:
@@ -117,7 +121,7 @@ def _list_folder(path: Path) -> Iterator[_Entry]:
         for name in names:
             file = Path(folder, name)
             inside = file.relative_to(path)
-            first = inside.parts[0] if len(inside.parts) > 1 else None
+            first = next((part for part in inside.parts[:-1] if part.casefold() not in _SPOTIFYS_FOLDERS), None)
             yield _Entry(f"{path.name}/{inside.as_posix()}", file, None, first, file.lstat().st_size)
 
 
@@ -138,7 +142,8 @@ def _assign(path: Path, history: Sequence[_Entry], user: str | None) -> list[Exp
             f"{path}: history lies in it and in its sub-folders, so it is not clear whose it is",
             next_step="give --user NAME if all of it is one listener's, or put each listener's files into a sub-folder",
         )
-    return [ExportFile(entry.name, entry.path, entry.member, user or entry.folder or path.name, entry.size_bytes) for entry in history]
+    owner = next((part.name for part in (path, *path.parents) if part.name.casefold() not in _SPOTIFYS_FOLDERS), path.name)
+    return [ExportFile(entry.name, entry.path, entry.member, user or entry.folder or owner, entry.size_bytes) for entry in history]
 
 
 def _reading_order(file: ExportFile) -> tuple[str, bool, str]:

@@ -20,6 +20,7 @@ from soundlake.history.columns import (
     build_events,
     format_ends,
     judge_plays,
+    name_bases,
     parse_times,
     start_times,
     take_booleans,
@@ -58,6 +59,7 @@ _KINDS = (  # the first that a row names is what was played
 )
 _ALBUM = "master_metadata_album_album_name"
 _UNKNOWN_COUNTRY = "ZZ"
+_OLD_TS = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC", re.ASCII)
 _ID = re.compile(r"spotify:(?:track|episode|chapter):([0-9A-Za-z]+)")
 _MAPPED: dict[str, tuple[type, ...]] = {
     "ts": (str,), "ms_played": (int, float), "platform": (str,), "conn_country": (str,), "reason_start": (str,), "reason_end": (str,),
@@ -71,11 +73,17 @@ def read_extended(rows: Sequence[Row], *, user_id: str, now: datetime) -> Readin
     """Judge each row, and make the plays of those that are not refused."""
     named = [name_played(row) for row in rows]
     ms_played = take_milliseconds(rows, "ms_played")
-    ends = parse_times([row["ts"] for row in rows])
+    ends = parse_times([_write_ts(row["ts"]) for row in rows])
     reasons = judge_plays(np.array([one is not None for one in named], bool), ms_played, ends, now, time_reason="bad_ts")
     kept = [number for number, reason in enumerate(reasons) if reason is None]
     played = [one for number in kept if (one := named[number]) is not None]
     return Reading(reasons, _build([rows[number] for number in kept], played, ms_played[kept], ends[kept], user_id))
+
+
+def _write_ts(ts: object) -> object:
+    """The time as newer exports write it: those of 2018 and 2019 have '2019-05-30 13:42:29 UTC', and one play is one play."""
+    match = _OLD_TS.fullmatch(ts) if isinstance(ts, str) else None
+    return f"{match[1]}T{match[2]}Z" if match else ts
 
 
 def name_played(row: Row) -> Named | None:
@@ -90,17 +98,20 @@ def name_played(row: Row) -> Named | None:
 def _build(rows: list[Row], played: list[Named], ms_played: npt.NDArray[np.int64], ends: Times, user_id: str) -> pa.Table:
     refs = format_ends("extended", ends)
     reason_start, reason_end = take_texts(rows, "reason_start"), take_texts(rows, "reason_end")
-    keys = zip([row["ts"] for row in rows], [one.key for one in played], ms_played.tolist(), reason_start, reason_end, strict=True)
+    keys = zip(
+        [_write_ts(row["ts"]) for row in rows], [one.key for one in played], ms_played.tolist(), reason_start, reason_end, strict=True
+    )
     platforms = take_texts(rows, "platform")
     track_ids = [_read_id(one) for one in played]
     albums = take_texts(rows, _ALBUM)
+    started = start_times(ends, ms_played)
     columns = {
         "event_id": make_event_ids(SOURCE, (orjson.dumps((user_id, *key)).decode() for key in keys)),
         "event_type": "play",
         "schema_version": SCHEMA_VERSION,
         "user_id": user_id,
-        "played_at": start_times(ends, ms_played),
-        "played_at_basis": "derived_from_end",
+        "played_at": started,
+        "played_at_basis": name_bases(ends, started, ms_played),
         "content_type": [one.kind.content_type for one in played],
         "track_id": track_ids,
         "track_name": [one.name for one in played],

@@ -20,6 +20,7 @@ from soundlake.history.columns import (
     build_events,
     format_ends,
     judge_plays,
+    name_bases,
     parse_times,
     start_times,
     take_milliseconds,
@@ -31,6 +32,7 @@ from soundlake.history.personal import is_personal
 
 _LAYOUT = "%Y-%m-%d %H:%M"
 _MAPPED = frozenset({"endTime", "artistName", "trackName", "podcastName", "episodeName", "msPlayed"})
+_USUAL = ({"endTime", "artistName", "trackName", "msPlayed"}, {"endTime", "podcastName", "episodeName", "msPlayed"})
 
 
 class Named(NamedTuple):
@@ -62,20 +64,21 @@ def _name_played(rows: Sequence[Row]) -> list[Named | None]:
 
 
 def _build(rows: list[Row], played: list[Named], ms_played: npt.NDArray[np.int64], ends: Times, user_id: str) -> pa.Table:
+    started = start_times(ends, ms_played)
     columns = {
         "event_id": make_event_ids(SOURCE, _natural_keys(rows, played, ms_played.tolist(), user_id)),
         "event_type": "play",
         "schema_version": SCHEMA_VERSION,
         "user_id": user_id,
-        "played_at": start_times(ends, ms_played),
-        "played_at_basis": "derived_from_end",
+        "played_at": started,
+        "played_at_basis": name_bases(ends, started, ms_played),
         "content_type": [one.content_type for one in played],
         "track_name": [one.name for one in played],
         "artist_name": [one.by for one in played],
         "ms_played": ms_played,
         "source": SOURCE,
         "source_ref": format_ends("short", ends),
-        "extra": [_keep_rest(row) for row in rows],
+        "extra": [_keep_rest(row, one) for row, one in zip(rows, played, strict=True)],
     }
     return build_events(columns, len(rows))
 
@@ -91,9 +94,11 @@ def _natural_keys(rows: list[Row], played: list[Named], ms_played: list[int], us
     return keys
 
 
-def _keep_rest(row: Row) -> str | None:
-    """Fields that the short form is not known to have, as JSON."""
-    if row.keys() <= _MAPPED:
+def _keep_rest(row: Row, one: Named) -> str | None:
+    """What no field of the contract holds, as JSON: fields that the short form is not known to have, and names beside those taken."""
+    if row.keys() in _USUAL:
         return None
-    rest = {name: value for name, value in row.items() if value is not None and name not in _MAPPED and not is_personal(name)}
+    told = {"", one.name, one.by}
+    mapped = {name for name, value in row.items() if name in _MAPPED and (type(value) is not str or value in told)} | {"endTime"}
+    rest = {name: value for name, value in row.items() if value is not None and name not in mapped and not is_personal(name)}
     return write_extra(rest)

@@ -10,9 +10,10 @@ from typing import Protocol
 
 import duckdb
 
-from soundlake.contract import TOPICS
+from soundlake.contract import REJECTED_TABLE, TOPICS
+from soundlake.errors import DataError, Unavailable
 
-BRONZE_TABLES: tuple[str, ...] = tuple(topic.table for topic in TOPICS)
+BRONZE_TABLES: tuple[str, ...] = (*(topic.table for topic in TOPICS), REJECTED_TABLE)
 
 _SCHEMA = """
 create schema if not exists raw;
@@ -76,8 +77,13 @@ class Plan:
 
 
 def open_build(path: Path) -> duckdb.DuckDBPyConnection:
-    """The build database, for writing, in UTC, with the tables below made. One process at a time may have it open."""
-    connection = duckdb.connect(str(path))
+    """The build database, for writing, in UTC, with the tables above made. Raises Unavailable while another process has it open."""
+    try:
+        connection = duckdb.connect(str(path))
+    except duckdb.IOException as cause:
+        if "lock" in str(cause).casefold():
+            raise Unavailable(f"{path}: another process has it open: {cause}", next_step="end that process, then try again") from cause
+        raise DataError(f"{path}: {cause}", next_step="move it away, then run `soundlake transform`: it is built from bronze") from cause
     connection.execute("set TimeZone = 'UTC'")
     connection.execute(_SCHEMA)
     return connection

@@ -47,6 +47,14 @@ def test_without_a_user_a_folder_with_history_in_it_is_the_listener(lay):
     assert find_exports([lay("endsong_0.json")], None).listeners == ("export",)
 
 
+def test_the_folders_of_a_download_are_looked_through(lay):
+    download = ["Spotify Extended Streaming History/endsong_0.json", "Spotify Account Data/StreamingHistory_music_0.json"]
+    assert find_exports([lay(*download, root="anna")], None).listeners == ("anna",)
+    assert find_exports([lay(*download, root="anna") / "Spotify Account Data"], None).listeners == ("anna",)
+    both = lay("anna/MyData/endsong_0.json", "MyData/ben/endsong_0.json", root="all")
+    assert find_exports([both], None).listeners == ("anna", "ben")
+
+
 def test_history_in_a_folder_and_below_it_needs_a_name(lay):
     root = lay("endsong_0.json", "anna/endsong_1.json")
     with pytest.raises(UsageError, match="--user"):
@@ -68,6 +76,7 @@ def test_a_file_or_zip_needs_a_name(lay, name):
 def test_the_same_file_by_two_paths_is_read_once(lay):
     root = lay("anna/endsong_0.json")
     assert len(find_exports([root / "anna", root / "anna", root / "anna" / ".." / "anna"], "anna").files) == 1
+    assert len(find_exports([root, root / "anna" / "endsong_0.json"], "anna").files) == 1
 
 
 def test_podcast_files_are_read_first_since_they_say_what_they_hold(lay):

@@ -60,5 +60,11 @@ def test_one_bad_time_does_not_change_how_the_others_are_read():
     assert beside.equals(alone)
 
 
+def test_a_name_beside_those_taken_is_kept_in_extra():
+    row = make_short(podcastName="A Show", episodeName="")
+    assert json.loads(read_one(row)["extra"]) == {"podcastName": "A Show"}
+    assert read_one(make_short(podcastName=row["artistName"]))["extra"] is None
+
+
 def test_unknown_fields_are_kept_in_extra():
     assert json.loads(read_one(make_short(mood="calm", nothing=None))["extra"]) == {"mood": "calm"}

@@ -49,5 +49,10 @@ select
     case source_class
         when 'extended' then 1 when 'live' then 2 when 'recent' then 3 when 'short' then 4 when 'listenbrainz' then 5 when 'lastfm' then 6
     end as priority,
-    name_hash, started_at, ended_at
+    name_hash, started_at, ended_at,
+    -- A play of something else can name a show as well; what is no field of the contract stands in extra.
+    case
+        when content_type = 'episode' then artist_name
+        when extra like '%"episode_show_name"%' or extra like '%"podcastName"%' then {{ show_of_export_row('extra') }}
+    end as named_show
 from timed
