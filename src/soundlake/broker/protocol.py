@@ -121,7 +121,7 @@ class Broker(Protocol):
         """
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
-        """What has arrived of these partitions, each from its offset on: a run for each that has something, without waiting.
+        """What has arrived of these partitions, each from its offset on, without waiting; the runs of a partition in their order.
 
         At most `max_records` in all; of values about `max_bytes` in all, a run holds at least one record whatever its size. From a log
         at a distance records arrive a moment after their append: who wants to know how far it reaches asks `offsets`.

@@ -116,12 +116,12 @@ class KafkaBroker:
             held = self.offsets(topic)[partition]
             held.check(topic, partition, offset)
             if offset == held.end:
-                return _build_records(topic, partition, offset, self.log_id(topic), [_NO_RECORDS])
+                return _build_records(topic, partition, self.log_id(topic), _NO_RECORDS)
             time.sleep(_WAIT_SECONDS)  # a poll says when that has been too long
-        return runs[0]
+        return _join_runs(runs)
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
-        """What has arrived of these partitions; all of it is of the log that it names."""
+        """What has arrived of these partitions, as it was pulled; all of it is of the log that it names."""
         check_known(topic, self._count(topic), offsets)
         limits = {"max_records": max_records, "max_bytes": min(max_bytes, _MAX_POLL_BYTES)}
         with self._lock, self._reading(topic):
@@ -130,7 +130,7 @@ class KafkaBroker:
                 self._check_silence(reader, topic, offsets)
             taken = reader.take(**limits)
             log_id = self._connection.name_log(reader.topic_id) if taken else ""
-        return [_build_records(topic, partition, chunks[0].first, log_id, chunks) for partition, chunks in taken.items()]
+        return [_build_records(topic, partition, log_id, chunk) for partition, chunk in taken]
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition."""
@@ -236,6 +236,12 @@ class KafkaBroker:
             raise
 
 
-def _build_records(topic: str, partition: int, offset: int, log_id: str, chunks: list[Chunk]) -> Records:
-    columns = [pa.concat_arrays(column) for column in list(zip(*chunks, strict=True))[1:]]
-    return Records(topic, partition, log_id, pa.array(np.arange(offset, offset + len(columns[0]), dtype=np.int64)), *columns)
+def _build_records(topic: str, partition: int, log_id: str, chunk: Chunk) -> Records:
+    offsets = pa.array(np.arange(chunk.first, chunk.first + len(chunk.values), dtype=np.int64))
+    return Records(topic, partition, log_id, offsets, *chunk[1:])
+
+
+def _join_runs(runs: list[Records]) -> Records:
+    """Consecutive runs of one partition as one."""
+    columns = zip(*((run.offsets, run.timestamps_ms, run.keys, run.values) for run in runs), strict=True)
+    return Records(runs[0].topic, runs[0].partition, runs[0].log_id, *map(pa.concat_arrays, columns))

@@ -109,16 +109,16 @@ class TopicReader:
             if partition not in self._waiting and self._ends.get(partition, offset) > offset:
                 raise _hole(self._topic, partition, offset, self._ends[partition])
 
-    def take(self, max_records: int, max_bytes: int) -> dict[int, list[Chunk]]:
-        """What waits, by partition, within the limits; at least one record if any waits."""
-        taken: dict[int, list[Chunk]] = {}
+    def take(self, max_records: int, max_bytes: int) -> list[tuple[int, Chunk]]:
+        """What waits, with its partition, within the limits; at least one record if any waits."""
+        taken: list[tuple[int, Chunk]] = []
         for partition in list(self._waiting):
             if max_records <= 0 or (max_bytes <= 0 and taken):
                 break
             chunks = self._take_run(partition, max_records, max_bytes)
             max_records -= sum(len(chunk.values) for chunk in chunks)
             max_bytes -= sum(chunk.values.nbytes for chunk in chunks)
-            taken[partition] = chunks
+            taken += [(partition, chunk) for chunk in chunks]
         return taken
 
     def _take_run(self, partition: int, max_records: int, max_bytes: int) -> list[Chunk]:
