@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -22,7 +23,6 @@ def run_up(
     """Start the full stack (Kafka, object store, Redis, sink, generator, transform, dashboard) and keep it up; `down` ends it."""
     from soundlake import wiring
     from soundlake.cli.terminal import show_progress
-    from soundlake.logs import tell
     from soundlake.operations.demo_live import stop_on_request
     from soundlake.operations.run_file import read_run
     from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, keep_up, launch, plan_stack, sample_services
@@ -35,7 +35,7 @@ def run_up(
         with stop_on_request(), open_telemetry(stack.settings, SUPERVISOR) as telemetry:
             if telemetry is not None:
                 telemetry.watch_services(lambda: sample_services(stack.home))
-            keep_up(stack, lambda: wiring.prepare_stack(stack.settings), tell)
+            keep_up(stack, lambda: wiring.prepare_stack(stack.settings), _tell_when)
         return
     if not is_up(stack.home):
         with show_progress() as progress:
@@ -64,6 +64,13 @@ def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print what
         print_json({"home": str(home), "ended": ended})
     else:
         typer.echo(f"ended {', '.join(ended)}; the data stays in {home}" if ended else f"nothing runs in {home}")
+
+
+def _tell_when(line: str) -> None:
+    """A line of the supervisor's log, with the moment at which it was told."""
+    from soundlake.logs import is_json, tell
+
+    tell(line if is_json() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}")
 
 
 def _print_record(record: RunRecord, *, as_json: bool) -> None:

@@ -7,6 +7,7 @@ import pytest
 from soundlake.errors import SettingsError, UsageError
 from soundlake.operations.demo_live import list_services
 from soundlake.operations.stack import place_stack, plan_stack
+from soundlake.operations.stack.running import find_last_error
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
 
 NO_ENV_FILE = {"_env_file": None}
@@ -100,3 +101,13 @@ def test_compaction_and_retention_are_a_service_wherever_a_sink_runs_and_the_sin
         commands = {service.name: service.command for service in services}
         assert commands["upkeep"][-3:] == ("compact", "--every", "10m")
         assert commands["sink"][-3:] == ("sink", "--compact-every", "0")
+
+
+def test_of_what_a_supervisor_said_the_error_is_told_and_not_what_was_logged_before():
+    logged = "2026-11-26T12:29:40Z ERROR soundlake.kafka: FAIL"
+    assert (
+        find_last_error(f"{logged}\nerror: it does not let ana in\n→ correct the password\n")
+        == "it does not let ana in\n→ correct the password"
+    )
+    assert find_last_error(f"{logged}\n") == logged
+    assert find_last_error("") == ""

@@ -20,6 +20,7 @@ from soundlake.settings import HOME_SETTINGS
 STACK_LOCK = "up.lock"
 SUPERVISOR_LOG = "supervisor.log"
 DOWN_SECONDS = 120.0
+_ERROR = "error: "
 _WATCH_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 
@@ -73,8 +74,15 @@ def launch(home: Path, arguments: Sequence[str], environment: dict[str, str]) ->
         time.sleep(_POLL_SECONDS)
     with log.open(encoding="utf-8", errors="replace") as output:
         output.seek(begun)
-        said = output.read().strip().removeprefix("error: ")
+        said = find_last_error(output.read())
     raise Unavailable(said or read_tail(log), next_step=f"the logs are in {log.parent}")
+
+
+def find_last_error(said: str) -> str:
+    """The last error that a command told and its next step, without what was logged before; everything if it told none."""
+    lines = said.strip().splitlines()
+    begins = [place for place, line in enumerate(lines) if line.startswith(_ERROR)]
+    return "\n".join(lines[begins[-1] :] if begins else lines).removeprefix(_ERROR)
 
 
 def bring_down(home: Path) -> list[str]:
