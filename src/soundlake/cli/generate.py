@@ -20,6 +20,9 @@ if TYPE_CHECKING:
     from soundlake.generator.truth import TruthFolder
 
 
+SLOWEST, FASTEST = 0.01, 100_000
+
+
 class Profile(StrEnum):
     """How much goes wrong."""
 
@@ -56,8 +59,8 @@ def run_generate(
     processes: Annotated[int, typer.Option(help="Processes that make the events; they are the same ones whatever their number.")] = 1,
     events: Annotated[int | None, typer.Option(help="Stop after so many events.")] = None,
     live: Annotated[bool, typer.Option("--live", help="From now, or where the last live run stopped, until Ctrl-C.")] = False,
-    speed: Annotated[float | None, typer.Option(min=0.01, max=100_000, help="With --live: how fast to catch up with the present.")] = None,
-    rate: Annotated[float | None, typer.Option(min=0.01, help="At most so many events a second, into the log.")] = None,
+    speed: Annotated[float | None, typer.Option(help="With --live: how fast to catch up with the present.")] = None,
+    rate: Annotated[float | None, typer.Option(help="At most so many events a second, into the log.")] = None,
     faults: Annotated[Profile, typer.Option(help="How much goes wrong on the way.")] = Profile.NONE,
     duplicates: Annotated[float | None, typer.Option(help="Share of the events sent twice.")] = None,
     copies: Annotated[float | None, typer.Option(help="Share sent again under a new id.")] = None,
@@ -116,6 +119,8 @@ def _check_options(order: Order, *, out: str | None, form: Form, live: bool, spe
         )
     if live and (order.faults.any or order.events is not None or order.processes > 1):
         raise UsageError("faults, --events and --processes are for the days of a run, not for --live", next_step="leave one of the two out")
+    if speed is not None and not SLOWEST <= speed <= FASTEST:
+        raise UsageError(f"--speed {speed}: not possible", next_step=f"choose a number from {SLOWEST} to {FASTEST:,}")
     if speed is not None and not live:
         raise UsageError("--speed goes with --live", next_step="add --live, or bound a run with --rate")
 

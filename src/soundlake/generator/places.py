@@ -27,8 +27,9 @@ PLACES: tuple[tuple[str, str, float], ...] = (
 
 COUNTRIES: tuple[str, ...] = tuple(country for country, _, _ in PLACES)
 SHARES: Floats = np.cumsum([share for _, _, share in PLACES]) / sum(share for _, _, share in PLACES)
-EASTERN: NDArray[np.bool_] = np.array([zone.startswith(("Asia", "Australia", "Pacific")) for _, zone, _ in PLACES])
-"""Places so far east that the local day from 4 o'clock on may begin on the day before in UTC."""
+_NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
+EASTERN: NDArray[np.bool_] = np.array([_NEW_YEAR.astimezone(ZoneInfo(zone)).hour in range(4, 14) for _, zone, _ in PLACES])
+"""Places so far east that the local day from 4 o'clock on begins on the day before in UTC, in every season."""
 
 
 @cache

@@ -27,6 +27,7 @@ from soundlake.generator.world import World
 
 _ROWS_AT_ONCE = 50_000
 MOST_PROCESSES, MOST_EVENTS = 256, 10**12
+LOWEST_RATE, HIGHEST_RATE = 0.01, 10**9
 
 
 class Publishes(Protocol):
@@ -65,10 +66,10 @@ class Order:
     faults: Faults = NO_FAULTS
 
     def __post_init__(self) -> None:
-        for name, high in (("processes", MOST_PROCESSES), ("events", MOST_EVENTS)):
+        for name, low, high in (("processes", 1, MOST_PROCESSES), ("events", 1, MOST_EVENTS), ("rate", LOWEST_RATE, HIGHEST_RATE)):
             value = getattr(self, name)
-            if value is not None and not 1 <= value <= high:
-                raise UsageError(f"--{name} {value}: not possible", next_step=f"choose a number from 1 to {high:,}")
+            if value is not None and not low <= value <= high:
+                raise UsageError(f"--{name} {value}: not possible", next_step=f"choose a number from {low} to {high:,}")
 
     @property
     def is_plain(self) -> bool:

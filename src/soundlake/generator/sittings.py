@@ -65,7 +65,7 @@ def plan_sittings(listeners: Listeners, from_ms: int, until_ms: int, era: tuple[
     dawn = (day + 1) * DAY_MS + _DAWN_HOURS * HOUR_MS
     latest_ms = dawn - _find_offset(offsets, listeners.place[row], dawn, first_day)
     overlaps = draw(sitting_key, "overlap") < listeners.overlap_share[row]  # a second device, or another person on the account
-    overlaps &= ~np.append(False, overlaps)[: len(overlaps)]
+    overlaps &= ~np.append(False, overlaps[:-1] & (of_day[1:] == of_day[:-1]))[: len(overlaps)]
     is_followed, latest_ms = _end_before(of_day, start_ms, latest_ms, overlaps)
     opens_day = ~np.append(False, is_followed)[: len(of_day)]
     device = _choose_devices(listeners, row, sitting_key, np.append(False, overlaps & is_followed)[: len(of_day)])

@@ -1,13 +1,15 @@
 from datetime import date
 from itertools import pairwise
 
+import numpy as np
 import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundlake.generator import generate_events, make_world
-from soundlake.generator.sittings import DAY_MS, HOUR_MS
+from soundlake.generator.listeners import make_listeners
+from soundlake.generator.sittings import DAY_MS, HOUR_MS, plan_sittings
 
 
 def collect(config) -> pa.Table:
@@ -41,6 +43,17 @@ def test_events_do_not_depend_on_the_spans_they_are_made_in(small_world, cuts):
     parts = [table for first, end in pairwise(edges) for table in small_world.make_span(first, end)]
     whole = pa.concat_tables(small_world.make_span(edges[0], edges[-1]))
     assert pa.concat_tables(parts).sort_by("event_id").equals(whole.sort_by("event_id"))
+
+
+def test_many_listeners_begin_hour_by_hour_what_they_begin_in_one_go(vary):
+    world, midnight_ms = make_world(vary()), (date(2026, 2, 10) - date(1970, 1, 1)).days * DAY_MS
+    listeners, era = make_listeners(world.catalogue, 5, np.arange(6_000)), (midnight_ms, midnight_ms + 8 * DAY_MS)
+    edges = [midnight_ms + hour * HOUR_MS for hour in range(-24, 25)]
+    hours = [plan_sittings(listeners, first, end, era) for first, end in pairwise(edges)]
+    whole = plan_sittings(listeners, edges[0], edges[-1], era)
+    for column in ("key", "start_ms", "latest_ms", "device"):
+        parts = np.concatenate([getattr(part, column) for part in hours])
+        assert np.array_equal(np.sort(parts), np.sort(getattr(whole, column))), column
 
 
 def test_listeners_of_one_block_and_of_many_are_the_same(small_world, small_events):
@@ -78,9 +91,5 @@ def _tell(world):
 
 
 def _stays(world, number) -> bool:
-    import numpy as np
-
-    from soundlake.generator.listeners import make_listeners
-
     listener = make_listeners(world.catalogue, world.config.seed, np.array([number]))
     return bool(np.isinf(listener.joins[0]) and np.isinf(listener.leaves[0]))
