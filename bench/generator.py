@@ -147,7 +147,7 @@ def measure_memory(place: Path) -> dict[str, int]:
     """The largest resident size (MB) of whole runs of the command, by listeners."""
     sizes = {}
     for listeners in MEMORY_LISTENERS:
-        days = max(2, 40_000 // listeners)
+        days = max(2, 130_000 // listeners)
         words = f"generate --listeners {listeners} --days {days} --events {MEMORY_EVENTS} --out {place / 'made.parquet'}".split()
         process = subprocess.Popen([sys.executable, "-m", "soundlake.cli.app", *words])
         _, status, used = os.wait4(process.pid, 0)

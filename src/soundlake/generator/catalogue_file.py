@@ -33,6 +33,12 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
 
 REQUIRED = ("track_id", "track_name", "artist_name", "duration_ms")
 _SHORTEST_MS, _LONGEST_MS = 1_000, 24 * 3_600_000
+_SENSE = (
+    ("popularity", r"\d+(\.\d*)?([eE][+-]?\d+)?", "no number from 0 on"),
+    ("is_explicit", r"(?i:true|false|0|1|1\.0|0\.0)", "neither true nor false"),
+    ("release_day", r"\d{4}(\D.*|\.0)?", "no date"),
+)
+"""What columns hold that need not be there: pattern of a text that is not empty, and what it is called if it does not fit."""
 _FALLBACK_GENRES = 40
 _SCORE_TOP = 100
 
@@ -97,6 +103,13 @@ def _check(source: _Source) -> None:
     number = pc.fill_null(_to_number(duration), -1.0)
     wrong = pc.or_(pc.less(number, _SHORTEST_MS), pc.greater(number, _LONGEST_MS))
     _refuse(source, "duration_ms", wrong, f"not from {_SHORTEST_MS} to {_LONGEST_MS} milliseconds")
+    for column, pattern, what in _SENSE:
+        if column in music.column_names:
+            text = pc.utf8_trim_whitespace(pc.fill_null(music[column].cast(pa.string()), ""))
+            _refuse(source, column, pc.invert(pc.match_substring_regex(text, f"^({pattern})?$")), what)
+    if "release_day" in music.column_names:
+        days = pa.array([_count_days(_complete_date(text)) is None for text in _read_dates(music).to_pylist()], pa.bool_())
+        _refuse(source, "release_day", pa.chunked_array([days]), "no date")
 
 
 def _refuse(source: _Source, column: str, wrong: pa.ChunkedArray, what: str) -> None:
@@ -143,7 +156,11 @@ def _text(music: pa.Table, column: str, default: list[str]) -> pa.ChunkedArray:
 
 
 def _to_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
-    return pc.utf8_trim_whitespace(column).cast(pa.float64()) if pa.types.is_string(column.type) else column.cast(pa.float64())
+    """Numbers, or texts of numbers; an empty text is null."""
+    if pa.types.is_string(column.type):
+        text = pc.utf8_trim_whitespace(column)
+        column = pc.if_else(pc.equal(text, ""), None, text)
+    return column.cast(pa.float64())
 
 
 def _weigh(music: pa.Table) -> np.ndarray:
@@ -158,19 +175,32 @@ def _read_days(music: pa.Table) -> pa.Array:
     """Release days from dates, months, years or timestamps; long ago where unknown."""
     if "release_day" not in music.column_names:
         return pa.repeat(0, len(music))
-    text = pc.utf8_slice_codeunits(pc.fill_null(music["release_day"].cast(pa.string()), ""), 0, 10)
-    padded = [day + "-01-01"[len(day) - 4 :] if len(day) in (4, 7) else day for day in text.to_pylist()]
-    return pa.array([_count_days(day) for day in padded], pa.int64())
+    return pa.array([_count_days(_complete_date(text)) or 0 for text in _read_dates(music).to_pylist()], pa.int64())
 
 
-def _count_days(text: str) -> int:
+def _read_dates(music: pa.Table) -> pa.ChunkedArray:
+    """The part of each text that names a day, a month or a year; empty where unknown."""
+    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.fill_null(music["release_day"].cast(pa.string()), "")), 0, 10)
+
+
+def _complete_date(text: str) -> str:
+    """A day: the first of a month or a year (which a file may hold as a number with a point)."""
+    text = text.removesuffix(".0")
+    return text + "-01-01"[len(text) - 4 :] if len(text) in (4, 7) else text
+
+
+def _count_days(text: str) -> int | None:
+    """Days since 1970 of YYYY-MM-DD, 0 for an empty text, None for any other."""
     try:
         return int(np.datetime64(text, "D").astype(np.int64)) if text else 0
     except ValueError:
-        return 0
+        return None
 
 
 def _read_flags(music: pa.Table) -> pa.ChunkedArray | pa.Array:
     if "is_explicit" not in music.column_names:
         return pa.array(np.zeros(len(music), bool))
-    return pc.fill_null(music["is_explicit"].cast(pa.bool_()), fill_value=False)
+    flags = music["is_explicit"]
+    if pa.types.is_string(flags.type):
+        flags = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(flags)), pa.array(["true", "1", "1.0"]))
+    return pc.fill_null(flags.cast(pa.bool_()), fill_value=False)

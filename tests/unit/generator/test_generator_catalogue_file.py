@@ -60,8 +60,12 @@ def test_a_missing_column_is_named_with_what_was_looked_for(write):
         ("duration_ms", ["200000", "long", "1", "2"], r"column duration_ms, row 3: 'long' is not a number"),
         ("track_artist", ["Ann", " ", "Bo", "Bo"], r"column track_artist, row 3: ' ' is empty"),
         ("track_id", ["a", "b", None, "c"], r"column track_id, row 4: None is empty"),
+        ("track_popularity", ["1", "", "much", None], r"column track_popularity, row 4: 'much' is no number from 0 on"),
+        ("track_popularity", [1, 2, 3, -4], r"column track_popularity, row 5: -4 is no number from 0 on"),
+        ("track_album_release_date", ["2020", "2020-99-99", None, ""], r"column track_album_release_date, row 3: '2020-99-99' is no date"),
+        ("explicit", ["true", "FALSE", "perhaps", None], r"column explicit, row 4: 'perhaps' is neither true nor false"),
     ],
-    ids=["negative", "text", "blank artist", "no id"],
+    ids=["negative", "text", "blank artist", "no id", "popularity", "negative popularity", "date", "explicit"],
 )
 def test_nonsense_is_named_by_column_and_row(write, column, values, message):
     with pytest.raises(DataError, match=message):
@@ -78,3 +82,9 @@ def test_a_file_that_is_no_parquet_is_refused(tmp_path):
     path.write_text("nothing of the kind")
     with pytest.raises(UsageError, match="--catalog"):
         read_music(path)
+
+
+def test_columns_that_need_not_be_there_may_be_empty(write):
+    music = read_music(write(track_popularity=["1", "", None, "4.5"], explicit=["true", "", None, "0"]))
+    assert music["is_explicit"].to_pylist() == [True, False, False]
+    assert min(music["popularity"].to_pylist()) > 0
