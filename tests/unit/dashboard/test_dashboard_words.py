@@ -7,7 +7,9 @@ from datetime import UTC, date, datetime
 import pytest
 
 from soundlake.dashboard import formats
+from soundlake.dashboard.answers import Recommendation
 from soundlake.dashboard.links import find_spotify_link
+from soundlake.dashboard.pages.recommendations import list_recommended
 
 SPOTIFY_ID = "4uLU6hMCjMI75M1A2tKUQC"
 
@@ -71,3 +73,10 @@ def test_a_link_leads_to_the_track_or_a_search_and_never_to_an_invention(
     track_id: str | None, name: str | None, artist: str | None, is_synthetic: bool, link: str | None
 ) -> None:
     assert find_spotify_link(track_id, name, artist, is_synthetic=is_synthetic) == link
+
+
+def test_what_nobody_else_heard_is_not_shown_with_a_score_of_zero() -> None:
+    told = {"artist_name": "B", "album_name": None, "source": "started", "reason": "you started it", "is_synthetic": False}
+    scored, unscored = (Recommendation(rank=1, track_id="t", track_name="A", score=score, **told) for score in (0.25, 0.0))
+    assert [place.figure for place in list_recommended([scored, unscored])] == ["score 0.250", "not scored"]
+    assert [(place.figure, place.bar) for place in list_recommended([unscored])] == [("not scored", 0.0)]

@@ -46,7 +46,7 @@ def _describe(item: Recommendation, best: float) -> Place:
         by=" · ".join(word for word in (item.artist_name, item.album_name) if word),
         reason=item.reason[:1].upper() + item.reason[1:] if item.reason else None,
         bar=item.score / best,
-        figure=f"score {item.score:.3f}",
+        figure=f"score {item.score:.3f}" if item.score else "not scored",
         link=link,
         link_text="Play on Spotify" if link and "/track/" in link else "Search on Spotify",
         badge="invented track" if item.is_synthetic else "",
