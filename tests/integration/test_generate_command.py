@@ -109,3 +109,37 @@ def _run_live_for_a_while(tmp_path: Path) -> None:
     live.send_signal(signal.SIGINT)
     output, _ = live.communicate(timeout=60)
     assert json.loads(output)["failed"] == 0
+
+
+@pytest.mark.parametrize("wait_seconds", [0.0, 0.5, 2.0], ids=["starting", "importing", "making"])
+def test_a_file_run_of_several_processes_that_is_interrupted_leaves_no_file_no_process_and_no_traceback(tmp_path, wait_seconds):
+    words = ["generate", "--listeners", "3000", "--days", "90", "--processes", "3", "--out", str(tmp_path / "events.ndjson")]
+    run = subprocess.Popen(
+        [sys.executable, "-m", "soundlake.cli.app", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+        env=environment(tmp_path), start_new_session=True,
+    )  # fmt: skip
+    while not (workers := list_workers(run.pid)):
+        assert run.poll() is None
+        time.sleep(0.02)
+    time.sleep(wait_seconds)
+    os.killpg(run.pid, signal.SIGINT)
+    _, errors = run.communicate(timeout=60)
+    assert run.returncode == 130
+    assert b"Traceback" not in errors
+    assert b"Process" not in errors
+    assert list(tmp_path.glob("*events*")) == []
+    assert not any(is_running(worker) for worker in workers)
+
+
+def is_running(process: str) -> bool:
+    """Whether the process still does anything; one that has ended may wait for being collected."""
+    try:
+        return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        return False
+
+
+def list_workers(run: int) -> list[str]:
+    """The processes that make events for the run."""
+    children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
+    return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]

@@ -6,6 +6,7 @@ import multiprocessing
 import signal
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
 from typing import cast
@@ -138,15 +139,10 @@ class _Crew:
 @contextmanager
 def _gather_crew(world: World, press: Press | None, processes: int) -> Iterator[_Crew]:
     """Fresh processes (spawned: what runs here in threads does not survive a fork), ended with the block."""
-    context = multiprocessing.get_context("spawn")
-    workers = []
-    for _ in range(processes):
-        ours, theirs = context.Pipe()
-        process = context.Process(target=_work, args=(theirs, world, press), daemon=True)
-        process.start()
-        theirs.close()
-        workers.append(_Worker(process, ours))
+    workers: list[_Worker] = []
     try:
+        for _ in range(processes):
+            workers.append(_hire(world, press))  # noqa: PERF401  # one by one: those that run are ended even if the next cannot start
         yield _Crew(workers)
     finally:
         for worker in workers:
@@ -156,9 +152,23 @@ def _gather_crew(world: World, press: Press | None, processes: int) -> Iterator[
             worker.process.join(_STOPPING_SECONDS)
 
 
+def _hire(world: World, press: Press | None) -> _Worker:
+    """Start a process. Ctrl-C is for the one that gives the work, from the first moment on: it ends the others."""
+    context = multiprocessing.get_context("spawn")
+    ours, theirs = context.Pipe()
+    process = context.Process(target=_work, args=(theirs, world, press), daemon=True)
+    resource_tracker.ensure_running()  # here, since starting it would lift the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a process begins with the mask of the one that starts it
+    try:
+        process.start()
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+    theirs.close()
+    return _Worker(process, ours)
+
+
 def _work(connection: Connection, world: World, press: Press | None) -> None:
     """Make what is asked for until the other side is gone."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is for the one that gives the work: it ends this one
     pa.set_cpu_count(1)
     try:
         while True:
