@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -56,6 +56,12 @@ class BronzeBuilder:
         columns = {"value": pa.array(values, pa.binary()), "reason": pa.repeat("names_nothing", len(values))}
         arrays = [columns.get(field.name, pa.nulls(len(values), field.type)) for field in REJECTED_SCHEMA]
         self.append_table(REJECTED_TABLE, pa.Table.from_arrays(arrays, schema=REJECTED_SCHEMA))
+
+    def append_placed(self, placed: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
+        """A batch of `Listening`: each event in its table, refused rows in theirs."""
+        for table in sorted({table for table, _ in placed} - {REJECTED_TABLE}):
+            self.append(table, [event for to, event in placed if to == table])
+        self.append_refused((refused["user_id"], refused["row"]) for to, refused in placed if to == REJECTED_TABLE)
 
     def append_table(self, table: str, rows: pa.Table) -> None:
         topic = TOPIC_OF_TABLE.get(table, HISTORY)

@@ -194,8 +194,7 @@ def test_the_warehouse_is_the_same_whether_bronze_lies_in_a_folder_or_in_a_bucke
     bucket = Lake(Address(root, "s3"), object_store.server.storage_options)
     in_folder, in_bucket = make_warehouse("folder", bronze), make_warehouse("bucket", bucket)
     for placed in Listening(5).split(2):
-        for table in sorted({table for table, _ in placed}):
-            bronze.append(table, [event for to, event in placed if to == table])
+        bronze.append_placed(placed)
         upload(tmp_path / "lake" / "bronze", bucket, f"{root}/bronze")
         in_folder.transform()
         report = in_bucket.transform()
