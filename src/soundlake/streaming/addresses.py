@@ -37,6 +37,8 @@ def describe_store(storage_options: Mapping[str, str]) -> dict[str, str]:
         "connection.ssl.enabled": str(not endpoint.startswith("http://")).lower(),
         "access.key": storage_options.get("AWS_ACCESS_KEY_ID", ""),
         "secret.key": storage_options.get("AWS_SECRET_ACCESS_KEY", ""),
+        # The default of Hadoop 3.5 needs classes that its own jar left out, and fails with the first file that is read.
+        "input.stream.type": "classic",
         "change.detection.mode": "none",  # stores other than Amazon's answer without the headers that it looks for
     }
     return {f"spark.hadoop.fs.s3a.{name}": value for name, value in found.items() if value}

@@ -53,6 +53,7 @@ def test_a_store_of_ones_own_is_asked_by_path_and_amazon_by_name(endpoint, is_se
     assert told["spark.hadoop.fs.s3a.connection.ssl.enabled"] == is_secure
     assert told["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
     assert ("spark.hadoop.fs.s3a.endpoint" in told) == bool(endpoint)
+    assert told["spark.hadoop.fs.s3a.input.stream.type"] == "classic"
 
 
 def test_a_query_in_real_time_mode_gets_a_slot_for_each_partition(tmp_path):
