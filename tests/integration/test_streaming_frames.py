@@ -14,8 +14,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.parquet as pq
 import pytest
-from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql.functions import expr
+from tests.integration.streaming_frames import NOW, make_records, make_value
 
 from soundlake import wiring
 from soundlake.broker import Broker
@@ -30,7 +30,7 @@ from soundlake.generator.faults import Faults, disturb
 from soundlake.settings import Settings
 from soundlake.streaming.decoding import decode
 from soundlake.streaming.enriching import TRACK_DDL, enrich
-from soundlake.streaming.live import LiveWriter, choose_countable
+from soundlake.streaming.live import choose_countable, record_live
 from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road
 from soundlake.streaming.now_playing import decode_natively, enrich_now_playing
@@ -43,23 +43,10 @@ from soundlake.streaming.upkeep import Upkeep
 from soundlake.warehouse.extensions import provide_extensions
 from soundlake.warehouse.snapshot import open_snapshot
 
-NOW = datetime(2026, 11, 22, 16, tzinfo=UTC)
 EVENTS = 100_000
 EVERY_FAULT = Faults(duplicates=0.02, copies=0.01, late=0.05, disorder=0.1, odd=0.05, malformed=0.02, clock_skew=0.1)
 CHOSEN_BY_ORDER = ("produced_at", "quality_flags")
 """What may differ between the copies of one event: which of them is kept is each engine's choice (a flag compares with produced_at)."""
-
-
-def make_value(**fields: object) -> bytes:
-    event = {"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ana", "played_at": "2026-11-22T15:30:00Z", "track_id": "t1",
-             "track_name": "Song", "artist_name": "Band", "duration_ms": 200_000, "ms_played": 100_000, "content_type": "track",
-             "source": "generator"}  # fmt: skip
-    return json.dumps({name: value for name, value in (event | fields).items() if value is not None}).encode()
-
-
-def make_records(spark: SparkSession, values: Iterable[bytes | None], topic: str = PLAYS.name) -> DataFrame:
-    rows = [(topic, 0, offset, NOW.replace(tzinfo=None), None, value) for offset, value in enumerate(values)]
-    return spark.createDataFrame(rows, RECORD_DDL).coalesce(1)
 
 
 def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
@@ -221,7 +208,7 @@ def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:
     road = Road({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
     ensure_tables(spark, road.processed)
     rows = process(spark.readStream.schema(RECORD_DDL).parquet(f"file://{home}/records").coalesce(2), repeat_minutes=10)
-    writer = ProcessedWriter(road, TrackDimension(spark, f"{road.silver}/silver_tracks"), lambda: "stream/test", Upkeep(spark, road))
+    writer = ProcessedWriter(road, TrackDimension(spark, f"{road.silver}/silver_tracks"), lambda: "test", Upkeep(spark, road))
     stream = rows.writeStream.foreachBatch(writer.write).option("checkpointLocation", road.checkpoint("processed"))
     query = stream.trigger(availableNow=True).start()
     query.awaitTermination()
@@ -305,8 +292,8 @@ def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_serv
     write_records(settings)
     store = partial(open_redis_store, redis_server.server.url)
     countable = choose_countable(spark.read.schema(RECORD_DDL).parquet(f"file://{tmp_path}/records"))
-    for batch in range(2):  # a batch that is done again changes nothing
-        LiveWriter(store).write(countable, batch)
+    for _ in range(2):  # a batch that is done again changes nothing
+        record_live(countable, store).collect()
     now = datetime.now(UTC)
     told, reckoned = store().read(now), BronzeLiveSource(lake.read).read(now)
     assert told == reckoned

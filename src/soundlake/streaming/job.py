@@ -24,7 +24,7 @@ from soundlake.streaming.upkeep import Upkeep
 QUERIES = (processed.NAME, live.NAME, now_playing.NAME)
 """Every query by name. In one session they share its task slots: a query in real-time mode holds one for each partition it reads."""
 
-_WATCH_SECONDS = 0.5
+_WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
@@ -95,12 +95,12 @@ class StreamJob:
         ensure_tables(self._session, self._road.processed)
         named, ids = threading.Event(), list[str]()
 
-        def read_app_id() -> str:
+        def read_checkpoint_id() -> str:
             named.wait()
-            return f"stream/{ids[0]}"
+            return ids[0]
 
         tracks = TrackDimension(self._session, f"{self._road.silver}/silver_tracks")
-        writer = processed.ProcessedWriter(self._road, tracks, read_app_id, Upkeep(self._session, self._road))
+        writer = processed.ProcessedWriter(self._road, tracks, read_checkpoint_id, Upkeep(self._session, self._road))
         rows = processed.stream_processed(self._session, self._road, self._limits)
         query = self._start(
             rows.writeStream.foreachBatch(writer.write).outputMode("append"), processed.NAME, self._limits.trigger_seconds, until_drained
@@ -111,8 +111,8 @@ class StreamJob:
 
     def _start_live(self, *, until_drained: bool) -> StreamingQuery:
         assert self._open_live_store is not None
-        rows = live.stream_live(self._session, self._road, self._limits)
-        stream = rows.writeStream.foreachBatch(live.LiveWriter(self._open_live_store).write).outputMode("append")
+        rows = live.record_live(live.stream_live(self._session, self._road, self._limits), self._open_live_store)
+        stream = rows.writeStream.format("noop").outputMode("append")  # the workers have written; what is left are their numbers
         return self._start(stream, live.NAME, self._limits.live_trigger_seconds, until_drained)
 
     def _start_now_playing(self, **_: object) -> StreamingQuery:

@@ -11,7 +11,7 @@ from soundlake.streaming.decoding import decode
 from soundlake.streaming.enriching import enrich
 from soundlake.streaming.models import Road, StreamLimits
 from soundlake.streaming.records import stream_records
-from soundlake.streaming.tables import QUARANTINE, TABLES, append_batch, choose_table, shape_quarantine
+from soundlake.streaming.tables import QUARANTINE, TABLES, Batch, append_batch, choose_table, holds_batch, shape_quarantine
 from soundlake.streaming.tracks import TrackDimension
 from soundlake.streaming.transforms import drop_repeats, judge, normalize
 from soundlake.streaming.upkeep import Upkeep
@@ -33,24 +33,30 @@ def process(records: DataFrame, repeat_minutes: int) -> DataFrame:
 class ProcessedWriter:
     """Writes batches into the processed tables, each table in a commit of its own that names the checkpoint and the batch.
 
-    A stop in mid-batch leaves one table ahead of another until the batch is done again; what a table holds already is then left out.
-    `read_app_id` names the checkpoint: the txnVersion of a new one begins at 0, and under the old name would be taken for a repeat.
+    A stop in mid-batch leaves one table ahead of another until the batch is done again; what a table holds already is then left out. Only
+    the first batch after a start can be one that is done again: a batch that fails ends the query, and nobody else writes these tables.
     """
 
-    def __init__(self, road: Road, tracks: TrackDimension, read_app_id: Callable[[], str], upkeep: Upkeep) -> None:
-        self._road, self._tracks, self._read_app_id, self._upkeep = road, tracks, read_app_id, upkeep
+    def __init__(self, road: Road, tracks: TrackDimension, read_checkpoint_id: Callable[[], str], upkeep: Upkeep) -> None:
+        self._road, self._tracks, self._read_checkpoint_id, self._upkeep = road, tracks, read_checkpoint_id, upkeep
+        self._is_first = True
 
-    def write(self, batch: DataFrame, batch_id: int) -> None:
+    def write(self, rows: DataFrame, number: int) -> None:
         """Write one batch."""
-        batch.persist()
+        batch = Batch(self._read_checkpoint_id(), number)
+        rows.persist()
         try:
-            for row in batch.groupBy("_table").count().collect():
-                self._append(batch.where(batch["_table"] == row["_table"]), row["_table"], batch_id)
+            for row in rows.groupBy("_table").count().collect():
+                self._append(rows.where(rows["_table"] == row["_table"]), row["_table"], batch)
         finally:
-            batch.unpersist()
+            rows.unpersist()
+        self._is_first = False
         self._upkeep.run()
 
-    def _append(self, rows: DataFrame, name: str, batch_id: int) -> None:
+    def _append(self, rows: DataFrame, name: str, batch: Batch) -> None:
+        uri = self._road.table(name)
+        if self._is_first and holds_batch(rows.sparkSession, uri, batch):
+            return
         shaped = shape_quarantine(rows) if name == QUARANTINE else enrich(rows, self._tracks.read())
-        append_batch(shaped, TABLES[name], self._road.table(name), app_id=self._read_app_id(), batch_id=batch_id)
+        append_batch(shaped, TABLES[name], uri, batch)
         self._upkeep.note_commit(name)

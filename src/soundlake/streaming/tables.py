@@ -17,6 +17,8 @@ TABLE_OF_TYPE: dict[str, str] = {event_type: topic.table for event_type, topic i
 
 _RECORD_DDL = "_topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, processed_at TIMESTAMP"
 _MONTH_DDL = "year STRING, month STRING"
+_COMMITS_BACK = 100
+"""More than upkeep ever commits between two batches."""
 _PROPERTIES = {
     # Protocol (1,2): what every engine here reads.
     "delta.minReaderVersion": "1",
@@ -69,12 +71,34 @@ def ensure_tables(session: SparkSession, processed: str) -> None:
         )
 
 
-def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, *, app_id: str, batch_id: int) -> None:
-    """Append rows that hold the table's columns but for its months; a batch that stands there already is left out."""
+@dataclass(frozen=True)
+class Batch:
+    """One batch of one checkpoint, by whose id it is named: the batches of a new checkpoint begin at 0 again."""
+
+    checkpoint_id: str
+    number: int
+
+    def __str__(self) -> str:
+        return f"stream/{self.checkpoint_id}/{self.number}"
+
+
+def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, batch: Batch) -> None:
+    """Append rows that hold the table's columns but for its months, in one commit that names the batch."""
     at = f.col(table.time_column)
     dated = rows.withColumns({"year": f.date_format(at, "yyyy"), "month": f.date_format(at, "MM")})
     writer = dated.select(*table.columns).coalesce(1).write.format("delta").mode("append")
-    writer.option("txnAppId", app_id).option("txnVersion", batch_id).save(uri)
+    writer.option("userMetadata", str(batch)).save(uri)
+
+
+def holds_batch(session: SparkSession, uri: str, batch: Batch) -> bool:
+    """Whether the table's newest batch is this one. What was committed since is upkeep, and names none.
+
+    Delta's own way (txnAppId, txnVersion) asks this before every write and works out the table's whole state for it: half of a
+    batch's time.
+    """
+    commits = session.sql(f"describe history delta.`{uri}` limit {_COMMITS_BACK}").where(f.col("userMetadata").startswith("stream/"))
+    newest = commits.orderBy(f.col("version").desc()).select("userMetadata").first()
+    return newest is not None and newest["userMetadata"] == str(batch)
 
 
 def shape_quarantine(rows: DataFrame) -> DataFrame:
