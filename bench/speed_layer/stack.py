@@ -1,0 +1,157 @@
+"""Kafka, Redis and `soundlake stream` in a folder of their own, and what can be seen of them from outside."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+import numpy as np
+import psutil
+import pyarrow.parquet as pq
+from deltalake import DeltaTable
+
+from soundlake import wiring
+from soundlake.contract import TOPICS
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, RedisServer, ServerProcess, find_free_block, install_jars
+from soundlake.settings import Settings, extend_environment, load_settings
+from soundlake.warehouse.extensions import provide_extensions
+
+PARTITIONS = 4
+LONGEST_DRAIN_SECONDS = 600
+
+
+@dataclass(frozen=True)
+class SpeedLayer:
+    """A running job and its servers; `metrics_port` offers what the job tells of itself."""
+
+    settings: Settings
+    job: subprocess.Popen[bytes]
+    kafka: psutil.Process
+    redis: psutil.Process
+    metrics_port: int
+
+    @property
+    def address(self) -> str:
+        """Kafka's host and port."""
+        return self.settings.broker.removeprefix("kafka://")
+
+    @property
+    def plays(self) -> str:
+        """The folder of the processed table of plays."""
+        return f"{self.settings.home}/lake/processed/plays"
+
+    def check(self) -> None:
+        """Fail with the end of its log if the job is no more."""
+        assert self.job.poll() is None, (self.settings.home.parent / "stream.log").read_text()[-3_000:]
+
+    def list_parts(self) -> dict[str, list[psutil.Process]]:
+        """The processes by what they are: java, python (its workers too), kafka, redis."""
+        job = [psutil.Process(self.job.pid), *psutil.Process(self.job.pid).children(recursive=True)]
+        java = [process for process in job if tell_name(process) == "java"]
+        return {"java": java, "python": [process for process in job if process not in java], "kafka": [self.kafka], "redis": [self.redis]}
+
+    def read_cores(self) -> dict[str, float]:
+        """Processor seconds so far, by part, those of workers that have ended too."""
+        return {part: sum(map(read_processor_seconds, found)) for part, found in self.list_parts().items()}
+
+    def read_memory(self) -> dict[str, int]:
+        """Resident megabytes, by part."""
+        return {part: sum(map(read_resident_bytes, found)) // 2**20 for part, found in self.list_parts().items()}
+
+
+def tell_name(process: psutil.Process) -> str:
+    """The program's name; empty for one that ended meanwhile."""
+    try:
+        return str(process.name())
+    except psutil.Error:
+        return ""
+
+
+def read_processor_seconds(process: psutil.Process) -> float:
+    """What it and its children that have ended used; nothing of one that ended meanwhile."""
+    try:
+        return float(sum(process.cpu_times()[:4]))
+    except psutil.Error:
+        return 0.0
+
+
+def read_resident_bytes(process: psutil.Process) -> int:
+    """What it holds in memory; nothing of one that ended meanwhile."""
+    try:
+        return int(process.memory_info().rss)
+    except psutil.Error:
+        return 0
+
+
+@contextmanager
+def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
+    """Kafka, Redis and the streaming job with all its queries, in a folder; `variables` for the job's environment."""
+    downloads = load_settings().downloads.expanduser().absolute()
+    with ExitStack() as stack:
+        jars = install_jars(KAFKA_JARS, downloads / "kafka")
+        kafka = stack.enter_context(ServerProcess(KafkaServer(folder / "kafka", find_free_block(), jars), folder))
+        cache = stack.enter_context(ServerProcess(RedisServer(folder / "redis", find_free_block(), memory="512mb"), folder))
+        address, url = f"kafka://{kafka.server.address}", cache.server.url
+        settings = Settings(
+            _env_file=None, home=folder / "home", broker=address, cache=url, downloads=downloads, topic_partitions=PARTITIONS
+        )
+        settings.home.mkdir()
+        with closing(wiring.open_kafka(settings)) as broker:
+            broker.create_topics(TOPICS, partitions=PARTITIONS)
+        metrics_port = find_free_block()
+        chosen = {
+            "SOUNDLAKE_HOME": str(settings.home), "SOUNDLAKE_BROKER": address, "SOUNDLAKE_CACHE": url,
+            "SOUNDLAKE_DOWNLOADS": str(downloads), "SOUNDLAKE_METRICS_PORT": str(metrics_port),
+            "SOUNDLAKE_TOPIC_PARTITIONS": str(PARTITIONS), **variables,
+        }  # fmt: skip
+        log = stack.enter_context((folder / "stream.log").open("wb"))
+        command = [sys.executable, "-m", "soundlake.cli.app", "stream"]
+        job = subprocess.Popen(command, env=extend_environment(chosen), stdout=log, stderr=subprocess.STDOUT)
+        try:
+            yield SpeedLayer(settings, job, psutil.Process(kafka.pid), psutil.Process(cache.pid), metrics_port)
+        finally:
+            job.kill()
+            job.wait()
+
+
+def wait_until_drained(layer: SpeedLayer, plays: int) -> None:
+    """Patience until all plays stand in their table, and a little for the queries beside it; fails if the job ends or never gets there."""
+    deadline = time.monotonic() + LONGEST_DRAIN_SECONDS
+    while (stored := count_plays(layer)) < plays:
+        layer.check()
+        assert time.monotonic() < deadline, f"{stored} of {plays} plays after {LONGEST_DRAIN_SECONDS} s"
+        time.sleep(2)
+    time.sleep(5)
+
+
+def count_plays(layer: SpeedLayer) -> int:
+    """How many plays the processed table holds, by its log."""
+    return int(np.sum(DeltaTable(layer.plays).get_add_actions(flatten=True).column("num_records").to_pylist()))
+
+
+def read_commits(layer: SpeedLayer) -> dict[str, float]:
+    """When each play was committed to its processed table, whatever was compacted since; fails if one stands there twice."""
+    committed: dict[str, float] = {}
+    for log in sorted(Path(layer.plays, "_delta_log").glob("*.json")):
+        actions = [json.loads(line) for line in log.read_text().splitlines()]
+        moment = next(action["commitInfo"]["timestamp"] for action in actions if "commitInfo" in action) / 1_000
+        for path in (action["add"]["path"] for action in actions if action.get("add", {}).get("dataChange")):
+            rows = pq.read_table(f"{layer.plays}/{path}", columns=["event_id"], partitioning=None)
+            committed |= dict.fromkeys(rows["event_id"].to_pylist(), moment)
+    assert count_events(layer) == (len(committed), len(committed)), f"rows and events: {count_events(layer)}, committed: {len(committed)}"
+    return committed
+
+
+def count_events(layer: SpeedLayer) -> tuple[int, int]:
+    """Rows and events of the processed table of plays, as DuckDB reads it; equal if no event stands there twice."""
+    extensions = str(provide_extensions(layer.settings.home / "extensions"))
+    with duckdb.connect(config={"extension_directory": extensions, "autoinstall_known_extensions": "false"}) as connection:
+        connection.execute("load delta")
+        return connection.execute(f"select count(*), count(distinct event_id) from delta_scan('{layer.plays}')").fetchone()
