@@ -105,10 +105,8 @@ def _show_tracks(metrics: LiveMetrics) -> None:
 def _show_shares(metrics: LiveMetrics, pick: Callable[[LiveWindow], Mapping[str, int]], name: Callable[[str], str]) -> None:
     counts = _add_up(map(pick, metrics.minutes[-TOP_MINUTES:]))
     total = sum(counts.values()) or 1
-    places = [
-        Place(name(key), plays / total, format_count(plays), format_share(plays / total))
-        for key, plays in counts.most_common(_MOST_COUNTRIES)
-    ]
+    most = sorted(counts.items(), key=lambda share: (-share[1], share[0]))[:_MOST_COUNTRIES]
+    places = [Place(name(key), plays / total, format_count(plays), format_share(plays / total)) for key, plays in most]
     show_ranking(places, "Plays", numbered=False)
 
 
