@@ -63,15 +63,15 @@ class Intake:
         return self.has_records and (self._room() == (0, 0) or now - self._open.begun >= self._limits.max_seconds)
 
     def gather(self, now: float) -> bool:
-        """Take what has arrived, as far as there is room; tells whether there was anything.
+        """Take what has arrived until the batch is full or nothing more is there; tells whether there was anything.
 
         Raises LogRemade once the topic is another one, OffsetGap or LogReplaced if the log does not hold what comes next.
         """
         if now - self._looked >= _LOOK_SECONDS:
             self._look(now)
-        before, room = self._open.events, self._room()
-        while room != (0, 0) and self._poll(now, *room):
-            room = self._room()
+        before = self._open.events
+        while not self.is_full(time.monotonic()) and self._poll(now):
+            pass
         return self._open.events > before
 
     def close(self, *, is_left: bool = False) -> JudgedBatch:
@@ -88,7 +88,8 @@ class Intake:
         except TopicMissing:
             return ""
 
-    def _poll(self, now: float, max_records: int, max_bytes: int) -> bool:
+    def _poll(self, now: float) -> bool:
+        max_records, max_bytes = self._room()
         runs = self._broker.poll(self.topic.name, self._next, max_records=max_records, max_bytes=max_bytes)
         for records in runs:
             self._check_log(records.log_id)

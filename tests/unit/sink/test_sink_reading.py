@@ -29,6 +29,7 @@ class WatchedBroker:
         self.polled = 0
         self.fails_after: int | None = None
         self.hidden: set[int] = set()
+        self.before_poll = lambda: None
         self.has_polled = threading.Condition()
 
     def __getattr__(self, name):
@@ -40,6 +41,7 @@ class WatchedBroker:
     def poll(self, *place, **limits):
         if self.fails_after is not None and self.polled >= self.fails_after:
             raise Unavailable("the log is away")
+        self.before_poll()
         runs = self.log.poll(*place, **limits)
         with self.has_polled:
             self.polled += sum(map(len, runs))
@@ -101,6 +103,14 @@ def test_what_was_read_before_the_log_failed_is_stored_before_the_failure_is_tol
     with pytest.raises(Unavailable, match="away"):
         make_sink(broker, lake, max_events=2).run(until_drained=True)
     assert [offset for _, _, offset in stored(lake)] == list(range(6))
+
+
+def test_a_batch_closes_by_age_although_records_never_cease_to_come(lake):
+    broker, ended_at = WatchedBroker(make_log(1)), time.monotonic() + 2
+    broker.before_poll = lambda: publish(broker.log, 1) if time.monotonic() < ended_at else None
+    report = make_sink(broker, lake, max_seconds=0.2).run(for_seconds=2)
+    assert report.batches >= 4
+    assert report.events == sum(len(held) for held in broker.log.offsets(PLAYS.name).values())
 
 
 class Interrupted(Exception):
