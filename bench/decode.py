@@ -15,7 +15,6 @@ import json
 import os
 import statistics
 import time
-import uuid
 from collections.abc import Callable
 
 os.environ["POLARS_MAX_THREADS"] = "1"
@@ -25,34 +24,12 @@ import polars as pl
 import pyarrow as pa
 import pyarrow.json as pj
 
+from plays import make_plays
 from soundlake.contract import EVENT_SCHEMA, Decoded, decode_records, encode_events
 from soundlake.contract.topics import PLAYS
 
-NOW_MS = 1_795_000_000_000
+NOW_MS, SPREAD_MS = 1_795_000_000_000, 10**9
 THRESHOLDS = {"clean": 300_000, "malformed": 200_000, "unknown": 150_000}
-
-
-def make_events(count: int) -> pa.Table:
-    """Plays of about 350 bytes on the wire."""
-    random = np.random.default_rng(1)
-    raw = random.bytes(16 * count)
-    numbers = random.integers(0, 5_000, count)
-    columns = {
-        "event_id": [str(uuid.UUID(bytes=raw[place : place + 16])) for place in range(0, 16 * count, 16)],
-        "event_type": ["play"] * count,
-        "user_id": [f"listener-{number:06}" for number in random.integers(0, 50_000, count)],
-        "played_at": NOW_MS * 1_000 - random.integers(0, 10**9, count) * 1_000,
-        "track_id": [f"sl_track_{number:013}" for number in numbers],
-        "track_name": [f"Naïve “Title” no {number}" for number in numbers],
-        "artist_name": [f"The Artists {number % 700}" for number in numbers],
-        "album_name": [f"Album {number % 900}" for number in numbers],
-        "duration_ms": random.integers(60_000, 400_000, count),
-        "ms_played": random.integers(0, 400_000, count),
-        "device_type": ["mobile"] * count,
-        "country": ["DE"] * count,
-        "source": ["generator"] * count,
-    }
-    return pa.table({name: pa.array(values, EVENT_SCHEMA.field(name).type) for name, values in columns.items()})
 
 
 def break_some(values: list[bytes]) -> list[bytes]:
@@ -116,7 +93,7 @@ def main() -> None:
     options.add_argument("--pairs", type=int, default=5)
     chosen = options.parse_args()
     pa.set_cpu_count(1)
-    sent = make_events(chosen.events)
+    sent = make_plays(chosen.events, NOW_MS, SPREAD_MS)
     clean = encode_events(sent)
     unknown = [value[:-1] + f',"new":{number}}}'.encode() for number, value in enumerate(clean)]
     cases = {"clean": clean, "malformed": break_some(clean), "unknown": unknown}

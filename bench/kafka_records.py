@@ -5,17 +5,16 @@ from __future__ import annotations
 import multiprocessing
 import statistics
 import time
-import uuid
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
 import pyarrow as pa
 from confluent_kafka import Consumer, TopicPartition
 from confluent_kafka.admin import AdminClient, NewTopic
 
+from plays import make_plays
 from soundlake.broker.kafka import TopicPlan
-from soundlake.contract import EVENT_SCHEMA, encode_events
+from soundlake.contract import encode_events
 
 PARTITIONS = 4
 APPEND = 100_000
@@ -24,26 +23,8 @@ Result = dict[str, float]
 
 def make_records(count: int) -> tuple[list[bytes], list[bytes], pa.Table]:
     """Keys, values and the events themselves: plays of about 350 bytes."""
-    random = np.random.default_rng(1)
-    raw, now = random.bytes(16 * count), int(time.time() * 1_000_000)
-    numbers, listeners = random.integers(0, 5_000, count), random.integers(0, 50_000, count)
-    columns = {
-        "event_id": [str(uuid.UUID(bytes=raw[place : place + 16])) for place in range(0, 16 * count, 16)],
-        "event_type": ["play"] * count,
-        "user_id": [f"listener-{number:06}" for number in listeners],
-        "played_at": now - random.integers(0, 3 * 3_600 * 10**6, count) // 1_000 * 1_000,
-        "track_id": [f"sl_track_{number:013}" for number in numbers],
-        "track_name": [f"Naïve “Title” no {number}" for number in numbers],
-        "artist_name": [f"The Artists {number % 700}" for number in numbers],
-        "album_name": [f"Album {number % 900}" for number in numbers],
-        "duration_ms": random.integers(60_000, 400_000, count),
-        "ms_played": random.integers(0, 400_000, count),
-        "device_type": ["mobile"] * count,
-        "country": ["DE"] * count,
-        "source": ["generator"] * count,
-    }
-    table = pa.table({name: pa.array(values, EVENT_SCHEMA.field(name).type) for name, values in columns.items()})
-    return [name.encode() for name in columns["user_id"]], encode_events(table), table
+    table = make_plays(count, int(time.time() * 1_000), 3 * 3_600 * 1_000)
+    return [name.encode() for name in table["user_id"].to_pylist()], encode_events(table), table
 
 
 def make_topic(servers: str, name: str) -> None:
