@@ -1,0 +1,94 @@
+"""`soundlake stream` as `make up` runs it: on a lake in a bucket, kept by the supervisor whatever of it is killed."""
+
+from __future__ import annotations
+
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+from deltalake import DeltaTable
+from deltalake.exceptions import TableNotFoundError
+from tests.integration.streaming_cases import STEP_SECONDS
+from tests.spark import QUICK_JAVA
+
+from soundlake.operations.run_file import read_run
+from soundlake.operations.servers import find_free_block
+from soundlake.settings import extend_environment, load_settings
+
+PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
+WITHOUT = ("transform", "dashboard")
+
+
+class Stack:
+    """A full stack without warehouse and dashboard, on free ports."""
+
+    def __init__(self, home: Path, downloads: Path) -> None:
+        self.home = home
+        ports = {f"SOUNDLAKE_{name}_PORT": str(find_free_block()) for name in ("KAFKA", "OBJECT_STORE", "REDIS")}
+        told = {"SOUNDLAKE_HOME": str(home), "SOUNDLAKE_DOWNLOADS": str(downloads), "JAVA_TOOL_OPTIONS": QUICK_JAVA, **ports}
+        self._environment = extend_environment(told)
+
+    def run(self, *arguments: str) -> None:
+        """One command of this home; fails with what it complains of."""
+        done = subprocess.run([*PROGRAM, *arguments], env=self._environment, capture_output=True, text=True, timeout=400, check=False)
+        assert done.returncode == 0, done.stderr + done.stdout
+
+    @property
+    def job(self) -> psutil.Process | None:
+        """The streaming job, if it runs."""
+        record = next(service for service in read_run(self.home / "stack").services if service.name == "stream")
+        return None if record.process is None else record.process.find()
+
+    def read(self, table: str) -> list[str]:
+        """The ids in a table of plays of the lake; none while there is no table."""
+        settings = load_settings(home=self.home / "stack")
+        with suppress(TableNotFoundError):
+            found = DeltaTable(f"s3://spotify-data-lake/{table}/plays", storage_options=settings.storage_options)
+            return found.to_pyarrow_table(columns=["event_id"])["event_id"].to_pylist()
+        return []
+
+
+@pytest.fixture
+def stack(kafka_jars, spark_jars, tmp_path) -> Iterator[Stack]:
+    """Up with sixty listeners, down at the end."""
+    opened = Stack(tmp_path, spark_jars.parent)
+    leave_out = [word for name in WITHOUT for word in ("--without", name)]
+    opened.run("up", *leave_out, "--listeners", "60", "--days", "2")
+    yield opened
+    opened.run("down")
+
+
+def wait_for(condition: Callable[[], bool], missing: str) -> None:
+    deadline = time.monotonic() + STEP_SECONDS
+    while not condition():
+        assert time.monotonic() < deadline, missing
+        time.sleep(1)
+
+
+def find_java(job: psutil.Process | None) -> psutil.Process | None:
+    with suppress(psutil.Error):
+        return None if job is None else next((child for child in job.children(recursive=True) if "java" in child.name()), None)
+    return None
+
+
+@pytest.mark.timeout(3_600)
+def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
+    wait_for(lambda: len(stack.read("processed")) > 0, "nothing was processed")
+    for is_java in (True, False):
+        job, stored = stack.job, len(stack.read("processed"))
+        killed = find_java(job) if is_java else job
+        assert job is not None
+        assert killed is not None
+        os.kill(killed.pid, signal.SIGKILL)
+        wait_for(lambda before=job: stack.job not in (None, before) and find_java(stack.job) is not None, "the job was not started again")
+        wait_for(lambda before=stored: len(stack.read("processed")) > before, "it does not go on")
+    processed = stack.read("processed")
+    assert len(processed) == len(set(processed))
+    wait_for(lambda: set(processed) <= set(stack.read("bronze")), "an event that bronze does not know")
