@@ -104,7 +104,9 @@ def open_publisher(broker: Broker, telemetry: Telemetry | None = None) -> Publis
 def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Telemetry | None = None) -> Sink:
     """The road from the log to bronze."""
     from soundlake.sink import Sink, SinkLimits
+    from soundlake.sink.memory import keep_freed_memory
 
+    keep_freed_memory()
     limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
     return Sink(broker, lake, limits, observer=None if telemetry is None else telemetry.watch_sink())
 

@@ -16,7 +16,7 @@ from soundlake.contract import EVENT_SCHEMA
 from soundlake.contract.encode import encode_events
 from soundlake.errors import Unavailable
 from soundlake.generator import GeneratorConfig, World, make_world
-from soundlake.generator.crew import make_tables, press_stretches
+from soundlake.generator.crew import ROWS_A_MESSAGE, make_tables, press_stretches
 from soundlake.generator.files import EventFile, EventFolder
 from soundlake.generator.presses import PartsPress
 from soundlake.generator.world import Stretch
@@ -61,6 +61,15 @@ def test_every_output_is_the_same_from_one_process_and_from_several(world, stret
     read = pq.read_table(tmp_path / "1" / "events.parquet")
     assert lines == b"\n".join(encode_events(read)) + b"\n" == gzip.decompress((tmp_path / "1" / "events.ndjson.gz").read_bytes())
     assert pa.concat_tables(make_tables(world, stretches, 2)).cast(EVENT_SCHEMA).combine_chunks().equals(read.combine_chunks())
+
+
+def test_a_stretch_of_more_rows_than_a_message_has_makes_the_same_bytes(tmp_path):
+    world = make_world(GeneratorConfig(listeners=3_000, days=3, seed=6))
+    stretches = world.list_stretches()
+    rows = {len(events) for events in make_tables(world, stretches)}
+    assert max(rows) > ROWS_A_MESSAGE
+    made = [write(world, stretches, tmp_path / f"of-{processes}.parquet", processes) for processes in (1, 2)]
+    assert digest(made[0]) == digest(made[1])
 
 
 def test_what_a_process_meets_is_met_by_the_run_and_no_process_stays(world, stretches, tmp_path):

@@ -86,11 +86,16 @@ def test_the_object_store_refuses_other_keys(object_store):
 
 
 def test_an_object_store_that_nobody_asks_leaves_the_processor_alone(object_store):
+    """Within a minute it comes to rest: five seconds with less than four percent of a core (a heap above its memory limit takes 10 to 20, for ever)."""
     process = psutil.Process(object_store.pid)
-    time.sleep(3)
-    before = sum(process.cpu_times()[:2])
-    time.sleep(10)
-    assert sum(process.cpu_times()[:2]) - before < 0.4
+    seconds_used = []
+    for _ in range(12):
+        before = sum(process.cpu_times()[:2])
+        time.sleep(5)
+        seconds_used.append(sum(process.cpu_times()[:2]) - before)
+        if seconds_used[-1] < 0.2:
+            return
+    pytest.fail(f"the idle object store used {seconds_used} seconds of processor in every five")
 
 
 def test_redis_wants_its_password_and_comes_back(redis_server):

@@ -18,6 +18,9 @@ from soundlake.generator.presses import Press, measure
 from soundlake.generator.tally import Count
 from soundlake.generator.world import Stretch, World
 
+ROWS_A_MESSAGE = 32_768
+"""A table goes from a process to the one that writes it in messages of so many rows: small ones lie in memory that is used again."""
+
 _STOPPING_SECONDS = 5.0
 
 
@@ -71,10 +74,9 @@ class _Worker:
 
     def receive_table(self) -> pa.Table:
         """The next table. Raises what the process met, and Unavailable if it is gone; so do the others."""
-        self._read()
+        rows = cast("int", self._read())
         with self._noticing_its_end():
-            table = self.connection.recv_bytes()
-        return pa.ipc.open_stream(pa.py_buffer(table)).read_all()
+            return _receive_table(self.connection, rows)
 
     def send(self, message: object) -> None:
         """Tell it something. Raises Unavailable if it is gone."""
@@ -105,7 +107,7 @@ class _Worker:
     def _noticing_its_end(self) -> Iterator[None]:
         try:
             yield
-        except (EOFError, OSError) as cause:  # between two messages, within one, or when told something
+        except (EOFError, OSError, pa.ArrowInvalid) as cause:  # between two messages, within one, or when told something
             self.process.join(_STOPPING_SECONDS)
             raise Unavailable(
                 f"a process that made events is gone (exit code {self.process.exitcode})", next_step="run again with fewer --processes"
@@ -189,8 +191,16 @@ def _work(connection: Connection, world: World, press: Press | None) -> None:
 
 
 def _send_table(connection: Connection, events: pa.Table) -> None:
-    connection.send(None)
-    sink = pa.BufferOutputStream()
-    with pa.ipc.new_stream(sink, events.schema) as writer:
-        writer.write_table(events)
-    connection.send_bytes(sink.getvalue())
+    """How many rows, then a stream of Arrow, straight into the connection: as a whole in memory it would cost a fifth of its making."""
+    connection.send(len(events))
+    with open(connection.fileno(), "wb", closefd=False) as file, pa.ipc.new_stream(file, events.schema) as writer:
+        writer.write_table(events, max_chunksize=ROWS_A_MESSAGE)
+
+
+def _receive_table(connection: Connection, rows: int) -> pa.Table:
+    """What `_send_table` sent. Raises EOFError or ArrowInvalid if it ends before; the other side is silent until it is told to go on."""
+    with open(connection.fileno(), "rb", closefd=False) as file:
+        table = pa.ipc.open_stream(file).read_all()
+    if len(table) < rows:  # to Arrow an end between two messages is one like any other
+        raise EOFError
+    return table

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import time
 from dataclasses import dataclass, field
 
 import numpy as np
 import pyarrow as pa
 
 from soundlake.broker.protocol import Records
-from soundlake.contract.decode import Decoded
+from soundlake.contract import Topic
+from soundlake.contract.decode import Decoded, decode_records
 
 
 @dataclass(frozen=True)
@@ -47,6 +49,21 @@ class JudgedBatch:
     decoded: Decoded
     decode_seconds: float
     is_left: bool
+
+
+@dataclass(frozen=True)
+class ClosedBatch:
+    """A closed batch of a topic, not looked into yet; `is_left` as in JudgedBatch."""
+
+    topic: Topic
+    batch: Batch
+    is_left: bool
+
+    def judge(self) -> JudgedBatch:
+        """Decode and validate its records."""
+        begun = time.monotonic()
+        decoded = decode_records(self.topic, self.batch.values, self.batch.timestamps_ms)
+        return JudgedBatch(self.topic.name, self.batch, decoded, time.monotonic() - begun, self.is_left)
 
 
 @dataclass

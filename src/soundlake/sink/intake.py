@@ -7,10 +7,9 @@ from collections.abc import Callable
 
 from soundlake.broker.protocol import Broker, OffsetRange
 from soundlake.contract import Topic
-from soundlake.contract.decode import decode_records
 from soundlake.errors import LogRemade, TopicMissing
 from soundlake.lake import NO_POSITION, EventTable, make_app_id
-from soundlake.sink.batch import JudgedBatch, OpenBatch
+from soundlake.sink.batch import ClosedBatch, OpenBatch
 from soundlake.sink.models import LARGEST_BATCH_BYTES, SinkLimits
 from soundlake.sink.observing import SinkObserver
 
@@ -74,12 +73,11 @@ class Intake:
             pass
         return self._open.events > before
 
-    def close(self, *, is_left: bool = False) -> JudgedBatch:
-        """What has been gathered as a batch, judged."""
-        begun, batch = time.monotonic(), self._open.close()
+    def close(self, *, is_left: bool = False) -> ClosedBatch:
+        """What has been gathered as a batch."""
+        batch = self._open.close()
         self._open = OpenBatch()
-        decoded = decode_records(self.topic, batch.values, batch.timestamps_ms)
-        return JudgedBatch(self.topic.name, batch, decoded, time.monotonic() - begun, is_left)
+        return ClosedBatch(self.topic, batch, is_left)
 
     def find_log(self) -> str:
         """The id of the log that is there now, empty if there is none."""

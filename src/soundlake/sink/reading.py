@@ -1,4 +1,4 @@
-"""The reading half of the sink: batches of all topics in the order in which they close, read while the one before is stored."""
+"""The reading half of the sink: batches of all topics in the order in which they close, read and judged while others are stored."""
 
 from __future__ import annotations
 
@@ -7,10 +7,13 @@ import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from typing import TypeVar
 
 from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, TopicMissing
-from soundlake.sink.batch import JudgedBatch
+from soundlake.sink.batch import ClosedBatch, JudgedBatch
 from soundlake.sink.intake import Intake
+
+Item = TypeVar("Item")
 
 _LONGEST_NAP_SECONDS = 0.1
 _DRAINING_NAP_SECONDS = 0.005
@@ -29,17 +32,17 @@ class Reading:
 
     @contextmanager
     def ahead(self) -> Iterator[Iterator[JudgedBatch]]:
-        """The batches, each read and judged on a thread of its own while the one before it is in use: two are in memory, no more.
+        """The batches. While one is in use, a thread judges the next and another reads the one after it: three are in memory, no more.
 
         What ends the reading is raised when all that was read before has been handed out; to leave the block ends the reading.
         """
-        with ThreadPoolExecutor(1, "reading") as thread:
+        with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "judging") as judge:
             try:
-                yield _hand_out(self._read(), thread)
+                yield _hand_out(map(ClosedBatch.judge, _hand_out(self._read(), reader)), judge)
             finally:
                 self._left.set()
 
-    def _read(self) -> Iterator[JudgedBatch]:
+    def _read(self) -> Iterator[ClosedBatch]:
         while not self._is_over():
             came = False
             for intake in self._intakes:
@@ -64,14 +67,15 @@ class Reading:
         return intake in self._ends and intake.is_past(self._ends[intake])
 
 
-def _hand_out(batches: Iterator[JudgedBatch], thread: ThreadPoolExecutor) -> Iterator[JudgedBatch]:
+def _hand_out(batches: Iterator[Item], thread: ThreadPoolExecutor) -> Iterator[Item]:
+    """The same ones, each made on the thread while the one before it is in use."""
     coming = thread.submit(next, batches, None)
     while (found := coming.result()) is not None:
         coming = thread.submit(next, batches, None)
         yield found
 
 
-def _leave(intake: Intake, error: SoundlakeError) -> Iterator[JudgedBatch]:
+def _leave(intake: Intake, error: SoundlakeError) -> Iterator[ClosedBatch]:
     """Raise LogRemade if that is why the offsets do not fit; what came from the log that is gone is handed out before."""
     found = intake.find_log()
     if found != intake.log_id and intake.has_records:
