@@ -86,7 +86,7 @@ def test_the_object_store_refuses_other_keys(object_store):
 
 
 def test_an_object_store_that_nobody_asks_leaves_the_processor_alone(object_store):
-    """Within a minute it comes to rest: five seconds with less than four percent of a core (a heap above its memory limit takes 10 to 20, for ever)."""
+    """Within a minute it comes to rest, below four percent of a core (a heap above its memory limit takes 10 to 20, for ever)."""
     process = psutil.Process(object_store.pid)
     seconds_used = []
     for _ in range(12):
