@@ -210,9 +210,10 @@ def load_settings(*, with_home: bool = True, **overrides: object) -> Settings:
         raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause
 
 
-def hand_down(name: str, value: str) -> None:
-    """Set a variable for this process and all its children, as if it had been started with it."""
-    os.environ[name] = value
+def hand_down(name: str, value: str, *, unless_set: bool = False) -> None:
+    """Set a variable for this process and all its children, as if it had been started with it; `unless_set`: unless it was."""
+    if not (unless_set and name in os.environ):
+        os.environ[name] = value
 
 
 def extend_environment(additions: Mapping[str, str]) -> dict[str, str]:

@@ -12,6 +12,7 @@ from pathlib import Path
 import psutil
 from pyspark.sql import SparkSession
 
+from soundlake.settings import hand_down
 from soundlake.streaming.models import Cluster
 
 _DELTA = {
@@ -50,6 +51,9 @@ _STREAMING = {
 
 def open_session(cluster: Cluster) -> SparkSession:
     """The session of this process."""
+    if cluster.master:
+        # Java begins here. With an arena for each thread, what RocksDB and the codecs free is never joined, and grows with the hours.
+        hand_down("MALLOC_ARENA_MAX", "2", unless_set=True)
     builder = SparkSession.builder.appName("soundlake-stream")
     for name, value in {**_DELTA, **_STREAMING, **_describe_place(cluster), **cluster.properties}.items():
         builder = builder.config(name, value)
