@@ -42,6 +42,8 @@ _STREAMING = {
     f"{_STATE}.rocksdb.changelogCheckpointing.enabled": "true",
     f"{_STATE}.rocksdb.boundedMemoryUsage": "true",
     f"{_STATE}.rocksdb.maxMemoryUsageMB": "192",
+    # What a shuffle left on disk goes when Java collects the object that stands for it: seldom, with memory to spare, 700 files by then.
+    "spark.cleaner.periodicGC.interval": "10min",
     # Nothing here needs a port that others can reach, and one more would be one to collide with.
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
