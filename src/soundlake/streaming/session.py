@@ -54,7 +54,7 @@ _STREAMING = {
 def open_session(cluster: Cluster) -> SparkSession:
     """The session of this process."""
     if cluster.master:
-        # Java begins here. With an arena for each thread, what RocksDB and the codecs free is never joined, and grows with the hours.
+        # Java begins here. With an arena of malloc for each thread its native memory scatters (docs/streaming.md has what was seen).
         hand_down("MALLOC_ARENA_MAX", "2", unless_set=True)
     builder = SparkSession.builder.appName("soundlake-stream")
     for name, value in {**_DELTA, **_STREAMING, **_describe_place(cluster), **cluster.properties}.items():
