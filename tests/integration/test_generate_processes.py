@@ -16,7 +16,7 @@ from soundlake.contract import EVENT_SCHEMA
 from soundlake.contract.encode import encode_events
 from soundlake.errors import Unavailable
 from soundlake.generator import GeneratorConfig, World, make_world
-from soundlake.generator.crew import ROWS_A_MESSAGE, make_tables, press_stretches
+from soundlake.generator.crew import ROWS_A_MESSAGE, make_tables, press_stretches, receive_table_from
 from soundlake.generator.files import EventFile, EventFolder
 from soundlake.generator.presses import PartsPress
 from soundlake.generator.world import Stretch
@@ -87,6 +87,16 @@ def test_a_run_says_so_when_a_process_is_killed(world, stretches):
     with pytest.raises(Unavailable, match=r"exit code -9.*\n.*--processes"):
         list(tables)
     assert multiprocessing.active_children() == []
+
+
+def test_a_table_that_ends_between_two_messages_is_not_taken_for_whole():
+    ours, theirs = multiprocessing.Pipe()
+    with open(theirs.fileno(), "wb", closefd=False) as file:
+        writer = pa.ipc.new_stream(file, pa.schema([("number", pa.int64())]))
+        writer.write_table(pa.table({"number": [1, 2]}))
+    theirs.close()
+    with pytest.raises(EOFError):
+        receive_table_from(ours, 3)
 
 
 def test_a_run_that_is_given_up_leaves_no_process(world, stretches):

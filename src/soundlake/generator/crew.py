@@ -76,7 +76,7 @@ class _Worker:
         """The next table. Raises what the process met, and Unavailable if it is gone; so do the others."""
         rows = cast("int", self._read())
         with self._noticing_its_end():
-            return _receive_table(self.connection, rows)
+            return receive_table_from(self.connection, rows)
 
     def send(self, message: object) -> None:
         """Tell it something. Raises Unavailable if it is gone."""
@@ -177,7 +177,7 @@ def _work(connection: Connection, world: World, press: Press | None) -> None:
             number, stretch = connection.recv()
             events = world.make_events(stretch, is_coded=True)
             if press is None:
-                _send_table(connection, events)
+                send_table(connection, events)
             else:
                 blocks = list(press.prepare(number, events))
                 connection.send(Count.of(events))
@@ -190,15 +190,15 @@ def _work(connection: Connection, world: World, press: Press | None) -> None:
         connection.send(error)
 
 
-def _send_table(connection: Connection, events: pa.Table) -> None:
+def send_table(connection: Connection, events: pa.Table) -> None:
     """How many rows, then a stream of Arrow, straight into the connection: as a whole in memory it would cost a fifth of its making."""
     connection.send(len(events))
     with open(connection.fileno(), "wb", closefd=False) as file, pa.ipc.new_stream(file, events.schema) as writer:
         writer.write_table(events, max_chunksize=ROWS_A_MESSAGE)
 
 
-def _receive_table(connection: Connection, rows: int) -> pa.Table:
-    """What `_send_table` sent. Raises EOFError or ArrowInvalid if it ends before; the other side is silent until it is told to go on."""
+def receive_table_from(connection: Connection, rows: int) -> pa.Table:
+    """What `send_table` sent. Raises EOFError or ArrowInvalid if it ends before; the other side is silent until it is told to go on."""
     with open(connection.fileno(), "rb", closefd=False) as file:
         table = pa.ipc.open_stream(file).read_all()
     if len(table) < rows:  # to Arrow an end between two messages is one like any other
