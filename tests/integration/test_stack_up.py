@@ -17,6 +17,7 @@ import duckdb
 import psutil
 import pytest
 from deltalake import DeltaTable
+from tests.command_lines import read_command_lines
 
 from soundlake.operations.run_file import ProcessId, read_run
 from soundlake.operations.servers import find_free_block
@@ -147,7 +148,7 @@ def test_secrets_stand_in_private_files_and_on_no_command_line(deployment):
     ]
     assert len(secrets) == 2
     assert stat.S_IMODE((deployment.stack / HOME_SETTINGS).stat().st_mode) == 0o600
-    told = " ".join(" ".join(process.cmdline()) for process in deployment.processes())
+    told = " ".join(read_command_lines(deployment.processes()))
     logged = "".join(path.read_text(errors="replace") for path in (deployment.stack / "logs").glob("*.log"))
     assert [secret for secret in secrets if secret in told or secret in logged] == []
 

@@ -15,6 +15,7 @@ import psutil
 import pytest
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
+from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS
 from tests.spark import QUICK_JAVA
 
@@ -39,6 +40,13 @@ class Stack:
         """One command of this home; fails with what it complains of."""
         done = subprocess.run([*PROGRAM, *arguments], env=self._environment, capture_output=True, text=True, timeout=400, check=False)
         assert done.returncode == 0, done.stderr + done.stdout
+
+    @property
+    def supervisor(self) -> psutil.Process:
+        """What keeps all of it up."""
+        found = read_run(self.home / "stack").supervisor.find()
+        assert found is not None
+        return found
 
     @property
     def job(self) -> psutil.Process | None:
@@ -81,6 +89,11 @@ def find_java(job: psutil.Process | None) -> psutil.Process | None:
 @pytest.mark.timeout(3_600)
 def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
     wait_for(lambda: len(stack.read("processed")) > 0, "nothing was processed")
+    told = read_command_lines([stack.supervisor])
+    secrets = [secret for secret in load_settings(home=stack.home / "stack").secrets if secret]
+    assert any("org.apache.spark" in line for line in told)
+    assert len(secrets) == 3, "the store's two keys and the address of Redis"
+    assert [line for line in told if any(secret in line for secret in secrets)] == []
     for is_java in (True, False):
         job, stored = stack.job, len(stack.read("processed"))
         killed = find_java(job) if is_java else job

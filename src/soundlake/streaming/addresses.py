@@ -26,7 +26,7 @@ def describe_kafka(access: KafkaAccess) -> dict[str, str]:
 
 
 def describe_store(storage_options: Mapping[str, str]) -> dict[str, str]:
-    """Spark's properties for the S3 store that delta-rs reaches by these options; none for a local folder."""
+    """Spark's properties for the S3 store that delta-rs reaches by these options, without its keys; none for a local folder."""
     if "AWS_REGION" not in storage_options:
         return {}
     endpoint = storage_options.get("AWS_ENDPOINT_URL", "")
@@ -35,13 +35,17 @@ def describe_store(storage_options: Mapping[str, str]) -> dict[str, str]:
         "endpoint.region": storage_options["AWS_REGION"],
         "path.style.access": str(bool(endpoint)).lower(),
         "connection.ssl.enabled": str(not endpoint.startswith("http://")).lower(),
-        "access.key": storage_options.get("AWS_ACCESS_KEY_ID", ""),
-        "secret.key": storage_options.get("AWS_SECRET_ACCESS_KEY", ""),
         # The default of Hadoop 3.5 needs classes that its own jar left out, and fails with the first file that is read.
         "input.stream.type": "classic",
         "change.detection.mode": "none",  # stores other than Amazon's answer without the headers that it looks for
     }
     return {f"spark.hadoop.fs.s3a.{name}": value for name, value in found.items() if value}
+
+
+def describe_keys(storage_options: Mapping[str, str]) -> dict[str, str]:
+    """Hadoop's properties for the keys to that store, in clear: nothing that a command line or a log may show."""
+    names = {"access.key": "AWS_ACCESS_KEY_ID", "secret.key": "AWS_SECRET_ACCESS_KEY"}
+    return {f"fs.s3a.{name}": storage_options[option] for name, option in names.items() if option in storage_options}
 
 
 def write_folder(address: Address) -> str:

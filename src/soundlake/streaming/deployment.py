@@ -7,7 +7,7 @@ from pathlib import Path
 
 from soundlake.settings import Settings
 from soundlake.streaming import now_playing
-from soundlake.streaming.addresses import describe_kafka, describe_store, write_folder
+from soundlake.streaming.addresses import describe_kafka, describe_keys, describe_store, write_folder
 from soundlake.streaming.models import Cluster, Road, StreamLimits
 
 SUBMITTED = "submitted"
@@ -20,8 +20,8 @@ def choose_cluster(settings: Settings, jars: Path, scratch: Path, queries: Seque
     """Where the session of these queries runs."""
     slots = _SLOTS + (settings.topic_partitions if now_playing.NAME in queries else 0)
     master = "" if settings.stream_master == SUBMITTED else settings.stream_master or f"local[{slots}]"
-    store = describe_store(settings.storage_options)
-    return Cluster(master, str(scratch), str(jars), memory=settings.stream_memory, properties=store)
+    store, keys = describe_store(settings.storage_options), describe_keys(settings.storage_options)
+    return Cluster(master, str(scratch), str(jars), memory=settings.stream_memory, properties=store, keys=keys)
 
 
 def find_road(settings: Settings, log_ids: Mapping[str, str]) -> Road:

@@ -10,7 +10,8 @@ from dataclasses import dataclass, field
 class Cluster:
     """Where Spark runs. `master` empty: whoever submitted the job has said so (`spark-submit`), and brings the jars too.
 
-    `jars` is a folder of jars beside those of pyspark; `scratch` a folder for what Spark keeps only while it runs.
+    `jars` is a folder of jars beside those of pyspark; `scratch` a folder for what Spark keeps only while it runs. `properties` stand on
+    Java's command line, where every user of the machine can read them; `keys` are Hadoop's properties that may not stand there.
     """
 
     master: str
@@ -18,7 +19,8 @@ class Cluster:
     jars: str = ""
     memory: str = "1g"
     shuffle_partitions: int = 2
-    properties: Mapping[str, str] = field(default_factory=dict, repr=False)
+    properties: Mapping[str, str] = field(default_factory=dict)
+    keys: Mapping[str, str] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True)

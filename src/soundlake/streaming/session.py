@@ -61,6 +61,10 @@ def open_session(cluster: Cluster) -> SparkSession:
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")
+    # Given now, keys travel by the gateway's socket, and on to the workers; the builder's words stand in `--conf`, for `ps` to show.
+    hadoop = session.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  # Python has no other way to it
+    for name, value in cluster.keys.items():
+        hadoop.set(name, value)
     if cluster.master:
         session.sparkContext.pythonExec = sys.executable  # workers on this machine: the same Python, whatever `python3` is here
     return session

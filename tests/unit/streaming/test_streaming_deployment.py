@@ -49,11 +49,19 @@ def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
 
 @pytest.mark.parametrize(("endpoint", "is_secure", "is_by_path"), [("http://127.0.0.1:8333", "false", "true"), ("", "true", "false")])
 def test_a_store_of_ones_own_is_asked_by_path_and_amazon_by_name(endpoint, is_secure, is_by_path):
-    told = describe_store({"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint, "AWS_ACCESS_KEY_ID": "k", "AWS_SECRET_ACCESS_KEY": "s"})
+    told = describe_store({"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint})
     assert told["spark.hadoop.fs.s3a.connection.ssl.enabled"] == is_secure
     assert told["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
     assert ("spark.hadoop.fs.s3a.endpoint" in told) == bool(endpoint)
     assert told["spark.hadoop.fs.s3a.input.stream.type"] == "classic"
+
+
+def test_the_keys_of_a_bucket_are_not_among_what_stands_on_javas_command_line(tmp_path):
+    settings = make_settings(tmp_path, lake="s3://lake", AWS_ACCESS_KEY_ID="AKEY", AWS_SECRET_ACCESS_KEY="hush")
+    cluster = choose_cluster(settings, tmp_path, tmp_path, ["processed"])
+    assert cluster.keys == {"fs.s3a.access.key": "AKEY", "fs.s3a.secret.key": "hush"}
+    assert not {"AKEY", "hush"} & set(cluster.properties.values())
+    assert "hush" not in repr(cluster)
 
 
 def test_a_query_in_real_time_mode_gets_a_slot_for_each_partition(tmp_path):
