@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -17,6 +18,16 @@ from soundlake.errors import SettingsError
 
 HOME_SETTINGS = "settings.env"
 """A home may carry the settings that belong to it; `soundlake up` writes them."""
+
+_APART = {
+    "kafka": "SOUNDLAKE_KAFKA_USERNAME and SOUNDLAKE_KAFKA_PASSWORD",
+    "s3": "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY",
+    "gs": "GOOGLE_APPLICATION_CREDENTIALS",
+}
+"""Names and passwords that have settings of their own: no address holds them, for addresses are shown."""
+
+_CREDENTIALS = re.compile(r"^([a-z][a-z0-9+.-]*://)?.*@", re.IGNORECASE | re.DOTALL)
+_NO_PORT = re.compile(r":(?!//|\d+(?:[,/]|$))[^,/]*")
 
 
 @dataclass(frozen=True)
@@ -72,7 +83,8 @@ class Settings(BaseSettings):
     kafka_port: Annotated[int, Field(ge=1, le=65533, description="local Kafka: this port and the two after it")] = 9092
     object_store_port: Annotated[int, Field(ge=1, le=55526, description="local object store: ten ports from this one on")] = 8333
     redis_port: Annotated[int, Field(ge=1, le=65535, description="local Redis")] = 6379
-    metrics_port: Annotated[int, Field(ge=0, le=65500, description="Prometheus metrics of a process, on 127.0.0.1; 0: off")] = 0
+    metrics_port: Annotated[int, Field(ge=0, le=65500, description="Prometheus metrics of a process; 0: off")] = 0
+    metrics_host: str = Field("127.0.0.1", description="address that metrics are offered on")
     log_json: bool = Field(default=False, description="logs are JSON, one object a line")
     downloads: Path = Field(
         default_factory=lambda: user_cache_path("soundlake"), description="jars of Kafka and Spark, shared by all homes of this user"
@@ -96,6 +108,8 @@ class Settings(BaseSettings):
     s3_region: str = Field("us-east-1", validation_alias="AWS_REGION")
     s3_access_key: SecretStr = Field(SecretStr(""), validation_alias="AWS_ACCESS_KEY_ID")
     s3_secret_key: SecretStr = Field(SecretStr(""), validation_alias="AWS_SECRET_ACCESS_KEY")
+    s3_session_token: SecretStr = Field(SecretStr(""), validation_alias="AWS_SESSION_TOKEN")
+    s3_virtual_hosted: bool = Field(default=False, validation_alias="AWS_VIRTUAL_HOSTED_STYLE_REQUEST")
     s3_allow_http: bool = Field(default=False, validation_alias="AWS_ALLOW_HTTP")
     gcs_credentials: str = Field("", validation_alias="GOOGLE_APPLICATION_CREDENTIALS")
 
@@ -142,10 +156,12 @@ class Settings(BaseSettings):
         if self.lake_address.scheme == "s3":
             options = {
                 "AWS_REGION": self.s3_region,
-                "AWS_ENDPOINT_URL": self.s3_endpoint,
+                "AWS_ENDPOINT_URL": self._s3_endpoint,
                 "AWS_ACCESS_KEY_ID": self.s3_access_key.get_secret_value(),
                 "AWS_SECRET_ACCESS_KEY": self.s3_secret_key.get_secret_value(),
+                "AWS_SESSION_TOKEN": self.s3_session_token.get_secret_value(),
                 "AWS_ALLOW_HTTP": str(self.s3_allow_http).lower(),
+                "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true" if self.s3_virtual_hosted else "",
             }
             return {name: value for name, value in options.items() if value}
         if self.lake_address.scheme == "gs" and self.gcs_credentials:
@@ -163,34 +179,40 @@ class Settings(BaseSettings):
         """The environment of a process that shall have the same settings: this one's, with home and port made plain."""
         return {**os.environ, "SOUNDLAKE_HOME": str(self._home("").resolve()), "SOUNDLAKE_DASHBOARD_PORT": str(self.dashboard_port)}
 
+    @property
+    def _s3_endpoint(self) -> str:
+        """As object_store wants it: with the bucket in the host's name where requests are virtual-hosted."""
+        scheme, found, host = self.s3_endpoint.partition("://")
+        bucket = f"{self.lake_address.host}."
+        return f"{scheme}://{bucket}{host.removeprefix(bucket)}" if found and self.s3_virtual_hosted else self.s3_endpoint
+
     def _home(self, name: str) -> Path:
         return self.home.expanduser().absolute() / name
 
 
 def parse_address(setting: str, url: str, schemes: tuple[str, ...]) -> Address:
-    """One address, checked. Raises SettingsError that names the setting and what it may be."""
+    """One address, checked. Raises SettingsError that names the setting and what it may be, and repeats no name or password."""
     name = f"SOUNDLAKE_{setting.upper()}"
-    parts = urlsplit(url)
+    shown = name + _tell(url)
+    try:
+        parts = urlsplit(url)
+    except ValueError:  # not chained, here and below: it repeats what was written
+        raise SettingsError(f"{name}: not an address", next_step=f"write {schemes[-1]}://host:port") from None
     if parts.scheme not in schemes:
-        raise SettingsError(
-            f"{name}={_hide_password(url)}: not an address of a {setting}",
-            next_step=f"begin it with one of {', '.join(s + '://' for s in schemes)}",
-        )
+        begins = ", ".join(f"{scheme}://" for scheme in schemes)
+        raise SettingsError(f"{shown}: not an address of a {setting}", next_step=f"begin it with one of {begins}")
     if parts.scheme in ("sqlite", "file", "duckdb"):
         if parts.netloc or not parts.path.startswith("/"):
-            raise SettingsError(f"{name}={url}: a local address needs an absolute path", next_step=f"write {parts.scheme}:///absolute/path")
+            raise SettingsError(f"{shown}: a local address needs an absolute path", next_step=f"write {parts.scheme}:///absolute/path")
         return Address(url, parts.scheme, path=Path(parts.path))
+    if parts.scheme in _APART and "@" in (url if parts.scheme == "kafka" else parts.netloc):
+        raise SettingsError(f"{shown}: a name and a password do not belong in this address", next_step=f"set {_APART[parts.scheme]}")
     if parts.scheme == "kafka":
-        if "@" in parts.netloc:
-            raise SettingsError(
-                f"{name}={_hide_password(url)}: a name and a password do not belong in this address",
-                next_step="set SOUNDLAKE_KAFKA_USERNAME and SOUNDLAKE_KAFKA_PASSWORD",
-            )
         parts = urlsplit(f"kafka://{parts.netloc.partition(',')[0]}")  # further servers of the cluster may follow
     try:
         port = parts.port
-    except ValueError as cause:
-        raise SettingsError(f"{name}: the port is not a number", next_step=f"write {parts.scheme}://host:port") from cause
+    except ValueError:
+        raise SettingsError(f"{name}: the port is not a number", next_step=f"write {parts.scheme}://host:port") from None
     if parts.scheme != "memory" and not parts.hostname:
         raise SettingsError(f"{name}: no host or bucket", next_step=f"write {parts.scheme}://host-or-bucket")
     return Address(url, parts.scheme, host=parts.hostname or "", port=port)
@@ -206,7 +228,8 @@ def load_settings(*, with_home: bool = True, **overrides: object) -> Settings:
         own = settings.home.expanduser() / HOME_SETTINGS
         return Settings(_env_file=(".env", own), **overrides) if with_home and own.is_file() else settings  # type: ignore[arg-type]  # the same
     except ValidationError as cause:
-        wrong = "; ".join(f"SOUNDLAKE_{str(e['loc'][0]).upper()}: {e['msg']}" for e in cause.errors())
+        places = [(str(e["loc"][0]), e["msg"]) for e in cause.errors()]  # a field's name, or its alias
+        wrong = "; ".join(f"{f'SOUNDLAKE_{name.upper()}' if name in Settings.model_fields else name}: {said}" for name, said in places)
         raise SettingsError(wrong, next_step="correct it in the environment or in .env; .env.example lists them all") from cause
 
 
@@ -221,6 +244,7 @@ def extend_environment(additions: Mapping[str, str]) -> dict[str, str]:
     return {**os.environ, **additions}
 
 
-def _hide_password(url: str) -> str:
-    parts = urlsplit(url)
-    return url.replace(parts.password, "***") if parts.password else url
+def _tell(url: str) -> str:
+    """`=url` for an error, without what may be secret: before an @, after a ?, in a port's place, and all of it where it is no address."""
+    shown = _NO_PORT.sub(":***", _CREDENTIALS.sub(r"\1***@", url).partition("?")[0])
+    return f"={shown}" if "://" in url or "@" in url else ""

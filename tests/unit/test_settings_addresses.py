@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import traceback
 from pathlib import Path
 
 import pytest
@@ -43,8 +44,30 @@ def test_a_bucket_with_an_endpoint_gives_what_delta_needs(make_settings):
     assert settings.storage_options["AWS_ALLOW_HTTP"] == "true"
 
 
-def test_secrets_do_not_show_when_settings_are_printed(make_settings):
-    settings = make_settings(SOUNDLAKE_LAKE="s3://bucket", AWS_SECRET_ACCESS_KEY="do-not-show-me")
+@pytest.mark.parametrize(
+    ("endpoint", "told"),
+    [
+        ("https://store.example:9000", "https://bucket.store.example:9000"),
+        ("https://bucket.store.example", "https://bucket.store.example"),
+        ("", None),
+    ],
+    ids=["endpoint", "bucket already there", "none"],
+)
+def test_virtual_hosted_requests_have_the_bucket_in_the_host(make_settings, endpoint, told):
+    settings = make_settings(SOUNDLAKE_LAKE="s3://bucket/prefix", AWS_ENDPOINT_URL=endpoint, AWS_VIRTUAL_HOSTED_STYLE_REQUEST="true")
+    assert settings.storage_options.get("AWS_ENDPOINT_URL") == told
+    assert settings.storage_options["AWS_VIRTUAL_HOSTED_STYLE_REQUEST"] == "true"
+
+
+def test_keys_for_a_session_come_with_their_token(make_settings):
+    settings = make_settings(SOUNDLAKE_LAKE="s3://bucket", AWS_SESSION_TOKEN="a-token")
+    assert settings.storage_options["AWS_SESSION_TOKEN"] == "a-token"
+    assert "a-token" in settings.secrets
+
+
+@pytest.mark.parametrize("name", ["AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN"])
+def test_secrets_do_not_show_when_settings_are_printed(make_settings, name):
+    settings = make_settings(SOUNDLAKE_LAKE="s3://bucket", **{name: "do-not-show-me"})
     assert "do-not-show-me" not in repr(settings)
 
 
@@ -65,15 +88,64 @@ def test_an_address_that_makes_no_sense_names_the_setting_and_the_mend(setting, 
     assert said in str(caught.value)
 
 
-def test_a_password_in_a_refused_address_is_not_repeated():
+@pytest.mark.parametrize("setting", ["broker", "cache", "lake"])
+@pytest.mark.parametrize(
+    "url",
+    [
+        ":s3cretpw@host:6379",
+        "user:s3cretpw@host:6379",
+        "s3cretpw@host",
+        "s3cretpw",
+        "amqp://user:s3cretpw@host",
+        "amqp://s3cretpw@host/0",
+        "amqp:user:s3cretpw@host",
+        "user:s3cretpw@kafka://host:9092",
+        "kafka://user:s3cretpw@host:9092",
+        "kafka://user:12/s3cretpw@host:9092",
+        "kafka://host:9092,user:s3cretpw@other:9092",
+        "redis://host:s3cretpw",
+        "redis://:s3cretpw@host:port",
+        "redis://:s3cretpw@",
+        "redis://:s3cretpw@[::1",
+        "redis://:s3cretpw℀@host",
+        "redi://host?password=s3cretpw",
+        "s3://user:s3cretpw@bucket",
+        "gs://s3cretpw@bucket",
+        "file://user:s3cretpw@host/path",
+    ],
+)
+def test_a_password_in_a_refused_address_is_not_repeated(setting, url):
+    schemes = {"broker": ("sqlite", "kafka"), "cache": ("memory", "redis"), "lake": ("file", "s3", "gs")}[setting]
     with pytest.raises(SettingsError) as caught:
-        parse_address("broker", "amqp://me:do-not-show-me@127.0.0.1", ("sqlite",))
-    assert "do-not-show-me" not in str(caught.value)
+        parse_address(setting, url, schemes)
+    assert f"SOUNDLAKE_{setting.upper()}" in str(caught.value)
+    assert "s3cret" not in "".join(traceback.format_exception(caught.value))
 
 
-def test_a_number_out_of_range_names_its_setting(make_settings):
-    with pytest.raises(SettingsError, match="SOUNDLAKE_SINK_MAX_EVENTS"):
-        make_settings(SOUNDLAKE_SINK_MAX_EVENTS="0")
+def test_a_refused_address_without_a_password_is_shown():
+    with pytest.raises(SettingsError, match=r"SOUNDLAKE_BROKER=amqp://\*\*\*@host:5672/vhost: not"):
+        parse_address("broker", "amqp://me:do-not-show-me@host:5672/vhost", ("sqlite",))
+    with pytest.raises(SettingsError, match="SOUNDLAKE_LAKE=file://relative/path: a local"):
+        parse_address("lake", "file://relative/path", ("file",))
+
+
+def test_a_prefix_of_a_bucket_and_a_cache_may_hold_an_at_sign():
+    assert parse_address("lake", "s3://bucket/team@home", ("s3",)).host == "bucket"
+    assert parse_address("cache", "redis://:secret@host:6379/0", ("redis",)).host == "host"
+
+
+@pytest.mark.parametrize(
+    ("name", "value"),
+    [
+        ("SOUNDLAKE_SINK_MAX_EVENTS", "0"),
+        ("SOUNDLAKE_LOG_JSON", "perhaps"),
+        ("AWS_ALLOW_HTTP", "perhaps"),
+        ("AWS_VIRTUAL_HOSTED_STYLE_REQUEST", "perhaps"),
+    ],
+)
+def test_a_value_that_makes_no_sense_names_its_variable(make_settings, name, value):
+    with pytest.raises(SettingsError, match=f"^{name}: "):
+        make_settings(**{name: value})
 
 
 def test_a_child_process_gets_the_same_home(make_settings, tmp_path):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from typing import Any, cast
-from urllib.parse import urlsplit
+from urllib.parse import SplitResult, urlsplit
 
 import pyarrow.fs as pa_fs
 from obstore.store import GCSStore, LocalStore, ObjectStore, S3Store
@@ -30,12 +30,22 @@ def open_filesystem(uri: str, storage_options: Mapping[str, str]) -> pa_fs.FileS
         return pa_fs.SubTreeFileSystem(uri, pa_fs.LocalFileSystem())
     if not uri.startswith("s3://"):
         return None
-    endpoint = urlsplit(storage_options.get("AWS_ENDPOINT_URL", ""))
+    endpoint = find_service(uri, storage_options)
     store = pa_fs.S3FileSystem(
         access_key=storage_options.get("AWS_ACCESS_KEY_ID"),
         secret_key=storage_options.get("AWS_SECRET_ACCESS_KEY"),
+        session_token=storage_options.get("AWS_SESSION_TOKEN"),
         region=storage_options.get("AWS_REGION"),
         endpoint_override=endpoint.netloc or None,
         scheme=endpoint.scheme or "https",
+        force_virtual_addressing=storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") == "true",
     )
     return pa_fs.SubTreeFileSystem(uri.removeprefix("s3://"), store)
+
+
+def find_service(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
+    """The endpoint of the store behind `uri` without the bucket, which delta-rs wants in the host's name of virtual-hosted requests."""
+    endpoint = urlsplit(storage_options.get("AWS_ENDPOINT_URL", ""))
+    if storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") != "true":
+        return endpoint
+    return endpoint._replace(netloc=endpoint.netloc.removeprefix(f"{urlsplit(uri).netloc}."))

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from urllib.parse import urlsplit
 
 from soundlake.errors import SettingsError
+from soundlake.lake.store import find_service
 
 
 def describe_store(uri: str, storage_options: Mapping[str, str]) -> dict[str, str]:
@@ -17,11 +17,12 @@ def describe_store(uri: str, storage_options: Mapping[str, str]) -> dict[str, st
         )
     if not uri.startswith("s3://"):
         return {}
-    endpoint = urlsplit(storage_options.get("AWS_ENDPOINT_URL", ""))
+    endpoint = find_service(uri, storage_options)
     found = {
         "SOUNDLAKE_DBT_TARGET": "duckdb_s3",
         "DBT_ENV_SECRET_S3_KEY_ID": storage_options.get("AWS_ACCESS_KEY_ID", ""),
         "DBT_ENV_SECRET_S3_KEY": storage_options.get("AWS_SECRET_ACCESS_KEY", ""),
+        "DBT_ENV_SECRET_S3_TOKEN": storage_options.get("AWS_SESSION_TOKEN", ""),
         "SOUNDLAKE_DBT_S3_REGION": storage_options.get("AWS_REGION", "us-east-1"),
     }
     if not endpoint.netloc:
@@ -29,6 +30,6 @@ def describe_store(uri: str, storage_options: Mapping[str, str]) -> dict[str, st
     return {
         **found,
         "SOUNDLAKE_DBT_S3_ENDPOINT": endpoint.netloc,
-        "SOUNDLAKE_DBT_S3_STYLE": "path",
+        "SOUNDLAKE_DBT_S3_STYLE": "vhost" if storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") == "true" else "path",
         "SOUNDLAKE_DBT_S3_TLS": str(endpoint.scheme == "https").lower(),
     }
