@@ -17,7 +17,7 @@ from obstore.store import S3Store
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.errors import Unavailable
-from soundlake.operations.servers import ObjectStore, RedisServer, Server, ServerProcess
+from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server, ServerProcess, find_free_block
 
 QUIET = {"log_level": 0}
 
@@ -127,6 +127,36 @@ def test_secrets_are_in_files_of_their_owner_and_not_on_the_command_line(request
     assert {stat.S_IMODE(path.stat().st_mode) for path in holders} == {0o600}
     assert secret not in " ".join(psutil.Process(process.pid).cmdline())
     assert secret not in process.log.read_text()
+
+
+@pytest.mark.parametrize("name", ["kafka_server", "object_store", "redis_server"])
+def test_a_server_that_is_held_does_not_count_as_ready_although_the_system_takes_its_connections(request, name):
+    process = request.getfixturevalue(name)
+    assert process.server.is_ready()
+    process.pause()
+    try:
+        assert not process.server.is_ready()
+    finally:
+        process.resume()
+    deadline = time.monotonic() + 20
+    while not process.server.is_ready():
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
+
+
+@pytest.mark.parametrize("kind", ["kafka", "object store", "redis"])
+def test_a_home_with_a_space_and_quotes_holds_its_servers(request, tmp_path, kind):
+    home = tmp_path / """my "own" listener's home""" / "which is deeper than the path of a socket may be long" / "by far"
+    servers = {
+        "kafka": lambda: KafkaServer(home / "kafka", find_free_block(), request.getfixturevalue("kafka_jars")),
+        "object store": lambda: ObjectStore(home / "object-store", find_free_block()),
+        "redis": lambda: RedisServer(home / "redis", find_free_block()),
+    }
+    with ServerProcess(servers[kind](), home / "logs") as process:
+        assert process.server.is_ready()
+        process.restart()
+    held = {"kafka": "kafka/data/meta.properties", "object store": "object-store/data/filerldb2", "redis": "redis/appendonlydir"}
+    assert (home / held[kind]).exists(), sorted(home.rglob("*"))
 
 
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(redis_server, tmp_path):

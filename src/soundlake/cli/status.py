@@ -36,6 +36,8 @@ def _print_status(status: Status) -> None:
     from rich.console import Console
     from rich.table import Table
 
+    from soundlake.operations.run_file import State
+
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
     if not status.services:
         console.print(f"nothing runs in {status.home}: `soundlake up` starts the full stack there, SOUNDLAKE_HOME names another home")
@@ -50,8 +52,11 @@ def _print_status(status: Status) -> None:
     console.print(f"lag in records; snapshot {status.snapshot or 'none yet'}; {status.home}", style="dim")
     if not status.is_up:
         console.print("their supervisor does not run: `soundlake up` starts it, `soundlake down` ends what is left")
+    for service in status.services:
+        if service.last_error is not None and service.state is not State.RUNNING:
+            console.print(f"{service.name} {service.last_error}; see {service.log}", style="yellow", markup=False)
     for note in status.notes:
-        console.print(note, style="yellow")
+        console.print(note, style="yellow", markup=False)
 
 
 def _write_row(service: ServiceStatus) -> tuple[str, ...]:

@@ -13,7 +13,8 @@ from urllib.parse import urlencode
 
 from soundlake.errors import UsageError
 from soundlake.operations.demo import Demo
-from soundlake.operations.services import Service, Supervisor
+from soundlake.operations.keeping import REFUSALS, Service
+from soundlake.operations.services import Supervisor
 from soundlake.settings import Settings
 
 _PORTS_TRIED = 20
@@ -38,10 +39,10 @@ def list_services(settings: Settings) -> list[Service]:
     """What runs beside the live events, in the order of the road."""
     program = (sys.executable, "-m", "soundlake.cli.app")
     return [
-        Service("sink", (*program, "sink", "--compact-every", "0")),
-        Service("upkeep", (*program, "compact", "--every", "10m")),
-        Service("transform", (*program, "transform", "--every", f"{settings.transform_every_seconds:g}s")),
-        Service("dashboard", (*program, "serve", "dashboard"), f"http://{settings.host}:{settings.dashboard_port}"),
+        Service("sink", (*program, "sink", "--compact-every", "0"), refusals=REFUSALS),
+        Service("upkeep", (*program, "compact", "--every", "10m"), refusals=REFUSALS),
+        Service("transform", (*program, "transform", "--every", f"{settings.transform_every_seconds:g}s"), refusals=REFUSALS),
+        Service("dashboard", (*program, "serve", "dashboard"), f"http://{settings.host}:{settings.dashboard_port}", refusals=REFUSALS),
     ]
 
 

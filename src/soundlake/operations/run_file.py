@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+import signal
 import time
 from collections.abc import Iterable, Sequence
 from contextlib import suppress
@@ -22,6 +24,7 @@ class State(StrEnum):
 
     STARTING = "starting"
     RUNNING = "running"
+    SILENT = "not answering"  # it runs, has answered before, and does not any more
     WAITING = "waiting"  # it ended and will be started again
     GONE = "gone"  # it was running when its supervisor last looked, and is not any more
 
@@ -49,7 +52,10 @@ class ProcessId(BaseModel):
 
 
 class ServiceRecord(BaseModel):
-    """One service: its state, its process (None: not now), since when (UTC), how often it was started again, where it prints to."""
+    """One service: its state, its process (None: not now), since when (UTC), how often it was started again, where it prints to.
+
+    `last_error`: how it ended last and what it said then; None if it never ended.
+    """
 
     name: str
     state: State
@@ -58,14 +64,19 @@ class ServiceRecord(BaseModel):
     restarts: int
     log: Path
     address: str | None = None
+    last_error: str | None = None
 
 
 class RunRecord(BaseModel):
-    """A supervisor and what it keeps alive; `is_complete` once every service of the beginning has become ready."""
+    """A supervisor and what it keeps alive; `is_complete` once every service of the beginning has become ready.
+
+    `notes`: what the user should know of it.
+    """
 
     supervisor: ProcessId
     services: tuple[ServiceRecord, ...]
     is_complete: bool = False
+    notes: tuple[str, ...] = ()
 
 
 def read_run(home: Path) -> RunRecord | None:
@@ -90,11 +101,19 @@ def find_processes(record: RunRecord) -> list[psutil.Process]:
 
 
 def end_processes(processes: Sequence[psutil.Process], patience_seconds: float = STOP_SECONDS) -> None:
-    """Ask each to end, the last one first, wait, and end by force what does not listen."""
+    """Ask each to end, the last one first, wait, and end by force what does not listen, and the groups that they led."""
     _each(reversed(processes), "terminate")
     _, deaf = psutil.wait_procs(processes, timeout=patience_seconds)
     _each(deaf, "kill")
     psutil.wait_procs(deaf, timeout=patience_seconds)
+    for process in processes:
+        end_group(process.pid)
+
+
+def end_group(leader: int) -> None:
+    """End by force what is left of the process group that this process led; there may be nothing."""
+    with suppress(ProcessLookupError, PermissionError):
+        os.killpg(leader, signal.SIGKILL)
 
 
 def end_leftovers(home: Path) -> list[str]:

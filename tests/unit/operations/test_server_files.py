@@ -8,7 +8,7 @@ import stat
 
 import pytest
 
-from soundlake.errors import Unavailable
+from soundlake.errors import SettingsError, Unavailable
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, RedisServer, find_free_block
 from soundlake.operations.servers.jars import SPARK_JARS, find_missing, read_jars
 from soundlake.operations.servers.keys import read_or_make_key, write_private
@@ -65,6 +65,23 @@ def test_a_password_is_not_shown_with_the_server(tmp_path):
     redis, kafka = RedisServer(tmp_path, 20_000), KafkaServer(tmp_path, 20_000, tmp_path, users={"ana": "correct-horse"})
     assert redis.password not in repr(redis)
     assert "correct-horse" not in repr(kafka)
+
+
+@pytest.mark.parametrize(
+    "make", [lambda home: KafkaServer(home, 20_000, home), lambda home: ObjectStore(home, 20_000)], ids=["kafka", "store"]
+)
+def test_a_home_with_a_comma_is_refused_where_it_would_be_taken_for_two(tmp_path, make):
+    with pytest.raises(SettingsError, match=r"a, b: a comma .*\n→ set SOUNDLAKE_HOME"):
+        make(tmp_path / "a, b").prepare()
+
+
+def test_kafka_is_told_of_its_folder_as_java_reads_it(tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    folder = tmp_path / "José's \\ 🎧 home"
+    (folder / "data").mkdir(parents=True)
+    (folder / "data" / "meta.properties").touch()
+    KafkaServer(folder, 20_000, tmp_path).prepare()
+    assert r"/Jos\u00e9's \\ \ud83c\udfa7 home/data" in (folder / "server.properties").read_text("ascii")
 
 
 def test_a_free_block_is_free_and_a_taken_port_of_it_is_named():

@@ -6,8 +6,8 @@ import pytest
 
 from soundlake.errors import SettingsError, UsageError
 from soundlake.operations.demo_live import list_services
+from soundlake.operations.service_logs import find_last_error
 from soundlake.operations.stack import place_stack, plan_stack
-from soundlake.operations.stack.running import find_last_error
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
 
 NO_ENV_FILE = {"_env_file": None}
@@ -84,9 +84,9 @@ def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):
 @pytest.mark.parametrize(
     ("chosen", "said"),
     [
-        ({"broker": "localhost:9092"}, "SOUNDLAKE_BROKER=localhost:9092: not an address"),
-        ({"lake": "bucket"}, "SOUNDLAKE_LAKE=bucket: not an address"),
-        ({"cache": "localhost:6379"}, "SOUNDLAKE_CACHE=localhost:6379: not an address"),
+        ({"broker": "localhost:9092"}, "SOUNDLAKE_BROKER: not an address"),
+        ({"lake": "bucket"}, "SOUNDLAKE_LAKE: not an address"),
+        ({"cache": "localhost:6379"}, "SOUNDLAKE_CACHE: not an address"),
     ],
     ids=["broker", "lake", "cache"],
 )

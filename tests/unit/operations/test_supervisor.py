@@ -14,8 +14,11 @@ import psutil
 import pytest
 
 from soundlake.errors import Unavailable
+from soundlake.operations.keeping import REFUSALS, KeptService, Patience, Service
 from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, read_run, write_run
-from soundlake.operations.services import Service, Supervisor
+from soundlake.operations.service_logs import bound_logs, find_last_words
+from soundlake.operations.services import Supervisor
+from soundlake.operations.stack.status import look
 
 PATIENCE_SECONDS = 15
 
@@ -46,12 +49,12 @@ def lines_of(notes: Path) -> list[str]:
 
 
 def test_a_service_that_ends_is_started_again(tmp_path, make_service):
-    service, notes = make_service("short", "note('up'); sys.exit(3)")
+    service, notes = make_service("short", "note('up'); sys.exit(1)")
     with Supervisor(tmp_path, os.environ) as supervisor:
         supervisor.start([service])
         happened: list[str] = []
         assert wait_for(lambda: happened.extend(supervisor.watch()) or len(lines_of(notes)) >= 2)
-    assert "short ended with code 3" in happened[0]
+    assert "short ended with code 1" in happened[0]
     assert "short.log" in happened[0]
 
 
@@ -154,6 +157,129 @@ def test_what_cannot_be_started_again_now_is_tried_later_and_the_others_go_on(tm
         assert lines_of(notes) == ["up"]
         (tmp_path / "room").touch()
         assert wait_for(lambda: told.extend(supervisor.watch()) or len(lines_of(tries)) == 2)
+
+
+@pytest.mark.parametrize(("code", "wait"), [(1, "1 s"), (2, "60 s"), (3, "60 s")], ids=["failed", "wrong use", "refused by the data"])
+def test_one_that_would_be_refused_again_has_time_and_what_it_said_is_written_down(tmp_path, make_service, code, wait):
+    said = "print('a line of its log', flush=True); print('error: no such bucket\\n→ name another', flush=True)"
+    service, _ = make_service("refused", f"{said}; sys.exit({code})")
+    told: list[str] = []
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([replace(service, refusals=REFUSALS)])
+        assert wait_for(lambda: told.extend(supervisor.watch()) or told)
+        record = read_run(tmp_path).services[0]
+    assert f"starting it again in {wait}" in told[0]
+    assert (record.state, record.last_error) == (State.WAITING, f"ended with code {code}: no such bucket → name another")
+
+
+def test_one_that_fails_for_days_is_still_tried_every_half_minute(tmp_path, make_service):
+    service, _ = make_service("failing", "sys.exit(1)")
+    gone = replace(service, prepare=lambda: (_ for _ in ()).throw(OSError("no room")))
+    kept = KeptService(service, tmp_path / "failing.log", os.environ, Patience(), 0.0)
+    kept.service = gone
+    assert wait_for(lambda: kept.has_ended)
+    told = [line for hour in range(2_000) for line in kept.look(hour * 3_600.0)]
+    assert len(told) == 2_000
+    assert "in 30 s" in told[-1]
+
+
+def test_one_that_hangs_is_not_taken_for_well_until_it_answers_again(tmp_path, make_service):
+    service, _ = make_service("hanging", "time.sleep(60)")
+    (tmp_path / "answers").touch()
+    told: list[str] = []
+    with Supervisor(tmp_path, os.environ, patience=Patience(ask_seconds=0.02)) as supervisor:
+        supervisor.start([replace(service, is_ready=(tmp_path / "answers").exists)])
+        supervisor.wait_until_ready(PATIENCE_SECONDS)
+        (tmp_path / "answers").unlink()
+        assert wait_for(lambda: told.extend(supervisor.watch()) or told)
+        assert look(tmp_path, None, {}).services[0].state == "not answering"
+        assert not look(tmp_path, None, {}).is_well
+        (tmp_path / "answers").touch()
+        assert wait_for(lambda: told.extend(supervisor.watch()) or len(told) > 1)
+        assert read_run(tmp_path).services[0].state is State.RUNNING
+    assert "hanging does not answer any more" in told[0]
+    assert told[1] == "hanging answers again"
+
+
+def test_one_that_has_hung_for_long_is_started_again(tmp_path, make_service):
+    service, notes = make_service("deaf", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nnote('up'); time.sleep(60)")
+    patience = Patience(ask_seconds=0.02, hopeless_answers=6, backoff_seconds=0.1)
+    told: list[str] = []
+    with Supervisor(tmp_path, os.environ, patience=patience) as supervisor:
+        supervisor.start([replace(service, is_ready=lambda: not (tmp_path / "hung").exists())])
+        supervisor.wait_until_ready(PATIENCE_SECONDS)
+        assert wait_for(lambda: lines_of(notes))
+        (tmp_path / "hung").touch()
+        assert wait_for(lambda: told.extend(supervisor.watch()) or "started again" in "".join(told))
+        (tmp_path / "hung").unlink()
+        assert wait_for(lambda: told.extend(supervisor.watch()) or lines_of(notes) == ["up", "up"])
+        deaf = read_run(tmp_path).services[0].process.find()
+        deaf.kill()
+
+
+CHILD = (
+    "import subprocess\nchild = subprocess.Popen([sys.executable, '-c', "
+    "'import signal, time; signal.signal(signal.SIGTERM, signal.SIG_IGN); time.sleep(60)'])\nnote(child.pid)\n"
+)
+
+
+@pytest.mark.parametrize("end", ["time.sleep(60)", "sys.exit(1)"], ids=["when it is stopped", "when it ends by itself"])
+def test_a_child_of_a_service_does_not_outlive_it(tmp_path, make_service, end):
+    service, notes = make_service("parent", CHILD + end)
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([service])
+        assert wait_for(lambda: lines_of(notes))
+        child = psutil.Process(int(lines_of(notes)[0]))
+        if "exit" in end:
+            assert wait_for(lambda: supervisor.watch() and not is_alive(child))
+    assert wait_for(lambda: not is_alive(child))
+
+
+def test_a_log_that_grows_while_its_writer_holds_it_open_stays_small_and_loses_nothing(tmp_path, make_service):
+    lines, limit = 3_000, 60_000
+    code = (
+        f"note('up')\nfor number in range({lines}): print(f'{{number:099d}}', flush=True); time.sleep(0.0002)\nnote('done'); time.sleep(60)"
+    )
+    service, notes = make_service("talker", code)
+    log, found = tmp_path / "logs" / "talker.log", set()
+
+    def rotate() -> bool:
+        assert list(bound_logs(tmp_path / "logs", limit)) == []
+        for path in (log.with_suffix(".log.1"), log):
+            found.update(path.read_text().splitlines() if path.exists() else [])
+        return len(lines_of(notes)) == 2
+
+    with Supervisor(tmp_path, os.environ, largest_log_bytes=10**9) as supervisor:
+        supervisor.start([service])
+        assert wait_for(rotate)
+    assert log.stat().st_size < 3 * limit
+    assert log.with_suffix(".log.1").stat().st_size > limit
+    assert len(found) > 0.99 * lines, "what is printed between the copy and the cut is lost, and nothing else"
+    assert not log.with_suffix(".log.part").exists()
+
+
+def test_a_running_supervisor_looks_after_its_logs(tmp_path, make_service):
+    service, notes = make_service("talker", "print('x' * 5_000, flush=True); note('up'); time.sleep(60)")
+    with Supervisor(tmp_path, os.environ, largest_log_bytes=4_000) as supervisor:
+        supervisor.start([service])
+        assert wait_for(lambda: lines_of(notes))
+        supervisor.watch()
+        assert ((tmp_path / "logs" / "talker.log").stat().st_size, (tmp_path / "logs" / "talker.log.1").stat().st_size) == (0, 5_001)
+
+
+def test_of_a_log_in_json_the_last_message_is_told():
+    assert find_last_words('{"message": "starting"}\n{"level": "error", "message": "no such bucket\\n→ name another"}\n') == (
+        "no such bucket → name another"
+    )
+    assert find_last_words("Traceback\nValueError: boom\n") == "ValueError: boom"
+    assert find_last_words("\n") is None
+
+
+def is_alive(process: psutil.Process) -> bool:
+    try:
+        return process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
 
 
 def record_of(home: Path, *, supervisor: ProcessId, service: ProcessId) -> RunRecord:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import base64
 import shutil
+import socket
+import struct
 import subprocess
 import uuid
 from collections.abc import Mapping
@@ -11,11 +13,14 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soundlake.errors import Unavailable
+from soundlake.operations.servers.folders import check_path
 from soundlake.operations.servers.keys import write_private
-from soundlake.operations.servers.ports import LOOPBACK, is_answering
+from soundlake.operations.servers.ports import ANSWER_SECONDS, LOOPBACK
 from soundlake.operations.servers.programs import find_java, java_options
 
 INFRA = Path(__file__).parents[4] / "infra" / "kafka"
+_ANY_NUMBER = 9470
+_ANSWER_HEAD = struct.Struct(">iih")  # length, the number of the question, error code
 
 
 @dataclass(frozen=True)
@@ -64,7 +69,11 @@ class KafkaServer:
         return {"KAFKA_OPTS": "", "JAVA_TOOL_OPTIONS": ""}
 
     def prepare(self) -> None:
-        """Write server.properties (readable by its owner alone: it may hold passwords) and format the folder the first time."""
+        """Write server.properties (readable by its owner alone: it may hold passwords) and format the folder the first time.
+
+        Raises SettingsError for a folder that Kafka cannot name, Unavailable if it cannot be laid out.
+        """
+        check_path(self.folder)
         write_private(self._configuration, self._describe())
         if (self._data / "meta.properties").exists():
             return
@@ -85,8 +94,8 @@ class KafkaServer:
             raise Unavailable(f"{self._data}: Kafka cannot lay out its folder: {' | '.join(said)}", next_step="see that it may write there")
 
     def is_ready(self) -> bool:
-        """Whether it takes connections: it opens its port when it has recovered its logs and joined."""
-        return all(is_answering(port) for port in self.ports.values())
+        """Whether it answers: it opens its ports when it has recovered its logs and joined."""
+        return all(_is_speaking(port) for port in self.ports.values())
 
     def settle(self) -> None:
         """Nothing more to do."""
@@ -117,7 +126,7 @@ class KafkaServer:
             **self.properties,
         }
         fixed = (INFRA / "server.properties").read_text(encoding="utf-8")
-        return fixed + "".join(f"{name}={value}\n" for name, value in found.items())
+        return fixed + "".join(f"{name}={_escape(value)}\n" for name, value in found.items())
 
     def _describe_users(self) -> dict[str, str]:
         if not self.users:
@@ -128,6 +137,27 @@ class KafkaServer:
             "listener.name.password.sasl.enabled.mechanisms": "PLAIN",
             "listener.name.password.plain.sasl.jaas.config": f"{login} {accepted};",
         }
+
+
+def _is_speaking(port: int) -> bool:
+    """Whether a broker tells there what it understands (ApiVersions, version 0), which it tells everybody."""
+    question = struct.pack(">hhih", 18, 0, _ANY_NUMBER, -1)
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=ANSWER_SECONDS) as connection:
+            connection.sendall(struct.pack(">i", len(question)) + question)
+            answer = b""
+            while len(answer) < _ANSWER_HEAD.size and (more := connection.recv(_ANSWER_HEAD.size - len(answer))):
+                answer += more
+    except OSError:
+        return False
+    return len(answer) == _ANSWER_HEAD.size and _ANSWER_HEAD.unpack(answer)[1:] == (_ANY_NUMBER, 0)
+
+
+def _escape(value: str) -> str:
+    """A value as Java reads it in a properties file: Latin-1, a backslash begins an escape, also of a UTF-16 unit."""
+    units = value.replace("\\", "\\\\").encode("utf-16-be")
+    letters = (int.from_bytes(units[place : place + 2]) for place in range(0, len(units), 2))
+    return "".join(chr(letter) if letter < 128 else f"\\u{letter:04x}" for letter in letters)  # noqa: PLR2004  # ASCII
 
 
 def _make_cluster_id() -> str:

@@ -3,22 +3,26 @@
 from __future__ import annotations
 
 import json
+import os
 import secrets
 import subprocess
+import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
 from soundlake.errors import Unavailable
+from soundlake.operations.servers.folders import check_path
 from soundlake.operations.servers.keys import write_private
-from soundlake.operations.servers.ports import LOOPBACK, is_answering
+from soundlake.operations.servers.ports import LOOPBACK, is_answering, is_serving
 from soundlake.operations.servers.programs import find_weed
 
 REGION = "us-east-1"
 _ADMIN_GRPC = 10_000  # its own worker looks for it there, whatever another option says
 _SYNC = "fs.configure -locationPrefix=/buckets/ -fsync -apply"
 _SECONDS = 30.0
+_LONGEST_SOCKET = 104  # bytes with the zero at the end, on macOS; Linux takes four more
 
 
 @dataclass(frozen=True)
@@ -79,10 +83,11 @@ class ObjectStore:
         options = {
             "dir": self.folder / "data", "ip": LOOPBACK, "ip.bind": LOOPBACK, **ports, "s3.port.iceberg": 0, "s3.port.lance": 0,
             "s3.config": self._keys_file, "s3.iam": "false", "s3.autoCreateBucket": "false", "bucket": ",".join(self.buckets),
-            "filer.localSocket": self.folder / "filer.sock", "s3.localSocket": self.folder / "s3.sock",
+            "filer.localSocket": self._place_socket("filer"), "s3.localSocket": self._place_socket("s3"),
             "admin.ui": "false", "webdav": "false", "disableHttp": "true", "master.telemetry": "false",
         }  # fmt: skip
-        return (str(find_weed()), f"-logdir={self.folder / 'logs'}", "mini", *(f"-{name}={value}" for name, value in options.items()))
+        logging = (f"-logdir={self.folder / 'logs'}", "-log_max_size_mb=20", "-log_max_files=2")  # by itself 1,800 MB, five times
+        return (str(find_weed()), *logging, "mini", *(f"-{name}={value}" for name, value in options.items()))
 
     @property
     def environment(self) -> dict[str, str]:
@@ -90,7 +95,11 @@ class ObjectStore:
         return {"GOMEMLIMIT": "400MiB", "GOGC": "50"}
 
     def prepare(self) -> None:
-        """Make its folders and keys; what it remembers of its last command line would contradict other ports."""
+        """Make its folders and keys; what it remembers of its last command line would contradict other ports.
+
+        Raises SettingsError for a folder that it cannot name.
+        """
+        check_path(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("data", "logs"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -99,7 +108,7 @@ class ObjectStore:
 
     def is_ready(self) -> bool:
         """Whether S3 answers; it begins to when all its parts have."""
-        return all(is_answering(port) for port in self.ports.values())
+        return all(is_answering(port) for port in self.ports.values()) and is_serving(self.port, "/")
 
     def settle(self) -> None:
         """Make its buckets, and have every object synced to disk before it is acknowledged. Raises Unavailable."""
@@ -114,6 +123,11 @@ class ObjectStore:
         if '"fsync":  true' not in done.stdout or not made.issuperset(self.buckets):
             said = (done.stdout + done.stderr).strip()[-300:]
             raise Unavailable(f"{self.name} does not take its configuration: {said}", next_step=f"see {self.folder / 'logs'}")
+
+    def _place_socket(self, part: str) -> Path:
+        """In its folder; beside those of others, told apart by the port, where that path is too long for a socket."""
+        path = self.folder / f"{part}.sock"
+        return path if len(os.fsencode(path)) < _LONGEST_SOCKET else Path(tempfile.gettempdir()) / f"soundlake-{part}-{self.port}.sock"
 
     @property
     def _keys_file(self) -> Path:

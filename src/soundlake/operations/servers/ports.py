@@ -5,12 +5,15 @@ from __future__ import annotations
 import random
 import socket
 from collections.abc import Mapping
+from http.client import HTTPConnection, HTTPException
 
 from soundlake.errors import Unavailable
 
 LOOPBACK = "127.0.0.1"
 _LOWEST, _HIGHEST = 20_000, 22_700  # below what systems hand out to clients (32,768 on), also with 10,000 added
 _ATTEMPTS = 200
+ANSWER_SECONDS = 2.0
+"""A server that is asked for something small has answered by then, also on a busy machine."""
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -25,10 +28,22 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def is_answering(port: int, host: str = LOOPBACK) -> bool:
-    """Whether somebody listens there."""
+    """Whether somebody listens there. A server that hangs still does: the system takes its connections."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex((host, port)) == 0
+
+
+def is_serving(port: int, path: str, host: str = LOOPBACK) -> bool:
+    """Whether a server answers that path by HTTP, whatever it thinks of the one who asks, and is not out of order."""
+    connection = HTTPConnection(host, port, timeout=ANSWER_SECONDS)
+    try:
+        connection.request("GET", path)
+        return connection.getresponse().status < 500  # noqa: PLR2004  # the server's own faults begin there
+    except (OSError, HTTPException):
+        return False
+    finally:
+        connection.close()
 
 
 def find_free_block(size: int = 10) -> int:

@@ -1,4 +1,4 @@
-"""Redis as a cache that forgets what is oldest when it is full, and keeps a copy on disk."""
+"""Redis as a cache that refuses more when it is full, and keeps a copy on disk."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 
 from soundlake.operations.servers.keys import read_or_make_key, write_private
-from soundlake.operations.servers.ports import LOOPBACK
+from soundlake.operations.servers.ports import ANSWER_SECONDS, LOOPBACK
 from soundlake.operations.servers.programs import find_redis
 
 
@@ -50,16 +50,15 @@ class RedisServer:
     def prepare(self) -> None:
         """Write redis.conf, readable by its owner alone."""
         options = {
-            "bind": LOOPBACK, "port": self.port, "requirepass": self.password, "dir": self.folder, "appendonly": "yes",
-            "appendfsync": "everysec", "save": '""', "maxmemory": self.memory, "maxmemory-policy": "allkeys-lru", "daemonize": "no",
+            "bind": LOOPBACK, "port": self.port, "requirepass": self.password, "dir": _quote(str(self.folder)), "appendonly": "yes",
+            "appendfsync": "everysec", "save": '""', "maxmemory": self.memory, "maxmemory-policy": "noeviction", "daemonize": "no",
         }  # fmt: skip
         write_private(self._configuration, "".join(f"{name} {value}\n" for name, value in options.items()))
 
     def is_ready(self) -> bool:
         """Whether it has read its data and answers."""
         try:
-            with socket.create_connection((LOOPBACK, self.port), timeout=0.5) as connection:
-                connection.settimeout(0.5)
+            with socket.create_connection((LOOPBACK, self.port), timeout=ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
                 answer = b""
                 while answer.count(b"\r\n") < 2 and (more := connection.recv(64)):  # noqa: PLR2004  # one line each
@@ -74,3 +73,9 @@ class RedisServer:
     @property
     def _configuration(self) -> Path:
         return self.folder / "redis.conf"
+
+
+def _quote(text: str) -> str:
+    """One argument in redis.conf, whatever is in it."""
+    escaped = text.replace("\\", "\\\\").replace('"', '\\"')
+    return f'"{escaped}"'

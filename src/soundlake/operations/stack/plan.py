@@ -11,11 +11,11 @@ from urllib.parse import urlsplit
 from pydantic import SecretStr
 
 from soundlake.errors import UsageError
+from soundlake.operations.keeping import REFUSALS, Service
 from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server
 from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
-from soundlake.operations.servers.ports import check_free, is_answering
+from soundlake.operations.servers.ports import check_free, is_serving
 from soundlake.operations.servers.programs import find_spark_java
-from soundlake.operations.services import Service
 from soundlake.operations.stack.monitoring import SUPERVISOR, choose_metrics_port, give_metrics_ports, list_metrics_ports
 from soundlake.settings import Settings
 
@@ -23,6 +23,8 @@ FOLDER = "stack"
 """The full stack lives in a folder of its own below home: its lake and warehouse are not those of the embedded demo."""
 BUCKET = "spotify-data-lake"
 PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
+DASHBOARD_HEALTH = "/_stcore/health"
+"""Where Streamlit says whether it is well."""
 
 
 @dataclass(frozen=True)
@@ -134,16 +136,17 @@ def _adopt(local: Mapping[str, str]) -> dict[str, object]:
 
 def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, ...]:
     """Our own programs, in the order of the road."""
-    port = settings.dashboard_port
+    host, port = urlsplit(f"//{settings.host}").hostname or "", settings.dashboard_port
     every = f"{settings.transform_every_seconds:g}s"
-    return (
-        Service("sink", (*PROGRAM, "sink", "--compact-every", "0")),
-        Service("upkeep", (*PROGRAM, "compact", "--every", "10m")),
-        Service("stream", (*PROGRAM, "stream")),
-        Service("generator", (*PROGRAM, "feed", *feed)),
-        Service("transform", (*PROGRAM, "transform", "--every", every)),
-        Service(
-            "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.host}:{port}",
-            is_ready=lambda: is_answering(port, urlsplit(f"//{settings.host}").hostname or ""),
-        ),
+    commands = {
+        "sink": ("sink", "--compact-every", "0"),
+        "upkeep": ("compact", "--every", "10m"),
+        "stream": ("stream",),
+        "generator": ("feed", *feed),
+        "transform": ("transform", "--every", every),
+    }
+    dashboard = Service(
+        "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.host}:{port}", refusals=REFUSALS,
+        is_ready=lambda: is_serving(port, DASHBOARD_HEALTH, host),
     )  # fmt: skip
+    return (*(Service(name, (*PROGRAM, *words), refusals=REFUSALS) for name, words in commands.items()), dashboard)

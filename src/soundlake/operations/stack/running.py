@@ -12,6 +12,7 @@ from soundlake.operations.locks import try_lock
 from soundlake.operations.run_file import RunRecord, end_leftovers, end_processes, find_processes, read_run, wait_until_gone
 from soundlake.operations.servers.keys import write_private
 from soundlake.operations.servers.process import READY_SECONDS, read_tail
+from soundlake.operations.service_logs import find_last_error
 from soundlake.operations.services import Supervisor
 from soundlake.operations.stack.monitoring import write_targets
 from soundlake.operations.stack.plan import PROGRAM, Stack, as_service
@@ -20,7 +21,6 @@ from soundlake.settings import HOME_SETTINGS
 STACK_LOCK = "up.lock"
 SUPERVISOR_LOG = "supervisor.log"
 DOWN_SECONDS = 120.0
-_ERROR = "error: "
 _WATCH_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 
@@ -76,13 +76,6 @@ def launch(home: Path, arguments: Sequence[str], environment: dict[str, str]) ->
         output.seek(begun)
         said = find_last_error(output.read())
     raise Unavailable(said or read_tail(log), next_step=f"the logs are in {log.parent}")
-
-
-def find_last_error(said: str) -> str:
-    """The last error that a command told and its next step, without what was logged before; everything if it told none."""
-    lines = said.strip().splitlines()
-    begins = [place for place, line in enumerate(lines) if line.startswith(_ERROR)]
-    return "\n".join(lines[begins[-1] :] if begins else lines).removeprefix(_ERROR)
 
 
 def bring_down(home: Path) -> list[str]:

@@ -26,7 +26,7 @@ Probe = Callable[[], Signs]
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One service now; memory counts its children too."""
+    """One service now; memory counts its children too, `last_error` is how it ended last, if it ever did."""
 
     name: str
     state: State
@@ -38,6 +38,7 @@ class ServiceStatus:
     fresh_seconds: float | None
     address: str | None
     log: str
+    last_error: str | None = None
 
 
 @dataclass(frozen=True)
@@ -52,7 +53,7 @@ class Status:
 
     @property
     def is_well(self) -> bool:
-        """Everything runs that should."""
+        """Everything runs that should, and answers."""
         return self.is_up and all(service.state is State.RUNNING for service in self.services)
 
     def as_json(self) -> dict[str, Any]:
@@ -65,7 +66,7 @@ def look(home: Path, snapshot: str | None, probes: Mapping[str, Probe], now: dat
     record = read_run(home)
     if record is None:
         return Status(home, is_up=False, snapshot=snapshot, services=(), notes=())
-    notes: list[str] = []
+    notes = list(record.notes)
     is_up = record.supervisor.find() is not None
     asked = probes if is_up else {}  # servers that are not there would only be waited for
     services = tuple(_look_at(one, asked, notes, now or datetime.now(UTC)) for one in record.services)
@@ -86,6 +87,7 @@ def _look_at(record: ServiceRecord, probes: Mapping[str, Probe], notes: list[str
         fresh_seconds=signs.fresh_seconds,
         address=record.address,
         log=str(record.log),
+        last_error=record.last_error,
     )
 
 
