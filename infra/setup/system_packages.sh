@@ -10,12 +10,25 @@ browser >/dev/null || wanted+=(chromium)
 fonts || wanted+=(fontconfig fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
 command -v dot >/dev/null || wanted+=(graphviz)
 command -v java >/dev/null || wanted+=(openjdk-17-jre-headless)
-[ ${#wanted[@]} -eq 0 ] && exit 0
+command -v promtool >/dev/null && [ ${#wanted[@]} -eq 0 ] && exit 0
+
+# promtool alone is taken out of its package: installed, that would start a Prometheus and bring a dozen packages for its pages.
+take_promtool() (
+    folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT && chmod 755 "$folder" && cd "$folder" || exit 1
+    apt-get download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && install usr/bin/promtool /usr/local/bin/
+)
 
 if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
-    echo "installing ${wanted[*]}" >&2
     log=$(mktemp)
-    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"; } >"$log" 2>&1 || tail -5 "$log" >&2
+    apt-get update >"$log" 2>&1 || tail -5 "$log" >&2
+    if [ ${#wanted[@]} -gt 0 ]; then
+        echo "installing ${wanted[*]}" >&2
+        DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}" >"$log" 2>&1 || tail -5 "$log" >&2
+    fi
+    if ! command -v promtool >/dev/null; then
+        echo "installing promtool" >&2
+        take_promtool >"$log" 2>&1 || tail -5 "$log" >&2
+    fi
     rm -f "$log"
 fi
 
@@ -23,4 +36,5 @@ browser >/dev/null || echo "NOT INSTALLED: chromium. Cost: the tests that open t
 fonts || echo "NOT INSTALLED: Noto fonts. Cost: titles in some scripts show as boxes in screenshots. (apt-get install fonts-noto-cjk fonts-noto-color-emoji)" >&2
 command -v dot >/dev/null || echo "NOT INSTALLED: graphviz. Cost: the architecture picture cannot be drawn anew; its test is skipped. (apt-get install graphviz)" >&2
 command -v java >/dev/null || echo "NOT INSTALLED: Java 17. Cost: the tests of the Spark job are skipped. (apt-get install openjdk-17-jre-headless)" >&2
+command -v promtool >/dev/null || echo "NOT INSTALLED: promtool. Cost: the test that tries each alarm is skipped. (apt-get install prometheus, which starts one)" >&2
 exit 0
