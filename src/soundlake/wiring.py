@@ -147,7 +147,7 @@ def open_replayer(settings: Settings, reporter: Reporter) -> Iterator[Replayer]:
 
 
 @contextmanager
-def open_upkeep(settings: Settings, *, vacuum_hours: int = 24) -> Iterator[Upkeep]:
+def open_upkeep(settings: Settings, telemetry: Telemetry | None = None, *, vacuum_hours: int = 24) -> Iterator[Upkeep]:
     """What has to be done beside the sink; only the embedded log is trimmed by us."""
     from soundlake.broker.protocol import read_utc_now
     from soundlake.operations.upkeep import Upkeep
@@ -162,6 +162,7 @@ def open_upkeep(settings: Settings, *, vacuum_hours: int = 24) -> Iterator[Upkee
             log_retention=timedelta(hours=hours),
             row_retention=timedelta(days=days) if days else None,
             vacuum_hours=vacuum_hours,
+            metrics=None if telemetry is None else telemetry.watch_upkeep(),
         )
 
 
@@ -228,7 +229,7 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     if "live" in queries and settings.cache_address.scheme == "memory":
         raise SettingsError("SOUNDLAKE_CACHE is not set: live metrics need Redis", next_step="name one, or leave the query live out")
     try:
-        from soundlake.streaming.job import StreamJob
+        from soundlake.streaming.job import READS, StreamJob
         from soundlake.streaming.progress import ignore_progress
         from soundlake.streaming.session import make_scratch, open_session
     except ModuleNotFoundError as cause:
@@ -248,7 +249,8 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
         session = open_session(choose_cluster(settings, jars, scratch, queries))
         try:
             open_store = partial(open_redis_store, settings.cache_address.url)
-            observe = telemetry.watch_queries().progressed if telemetry is not None else ignore_progress
+            reads = {name: READS[name] for name in queries}
+            observe = telemetry.watch_queries(reads).progressed if telemetry is not None else ignore_progress
             yield StreamJob(session, find_road(settings, log_ids), find_limits(settings), open_store, observe)
         finally:
             session.stop()

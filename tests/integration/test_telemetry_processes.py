@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import subprocess
 import sys
 import time
@@ -39,8 +40,10 @@ def test_a_sink_shows_what_it_stores_while_it_stores_and_speaks_json_alone(tmp_p
     try:
         subprocess.run([*generate, "--seed", "2"], env=environment, check=True, capture_output=True)
         deadline = time.monotonic() + PATIENCE_SECONDS
-        while 'soundlake_sink_committed_events_total{topic="user_plays"}' not in scrape(port) and time.monotonic() < deadline:
+        stored = re.compile(r'soundlake_sink_committed_events_total\{topic="user_plays"\} [1-9]')
+        while not stored.search(scrape(port)) and time.monotonic() < deadline:
             time.sleep(0.1)
+        assert stored.search(scrape(port))
         assert 'soundlake_process_info{program="sink"' in scrape(port)
     finally:
         sink.terminate()

@@ -35,8 +35,8 @@ def run_compact(
     settings = load_settings()
     with ExitStack() as stack:
         stop = None if every is None else stack.enter_context(stop_on_signal())
-        stack.enter_context(open_telemetry(settings, "upkeep"))
-        upkeep = stack.enter_context(open_upkeep(settings, vacuum_hours=retention_hours))
+        telemetry = stack.enter_context(open_telemetry(settings, "upkeep"))
+        upkeep = stack.enter_context(open_upkeep(settings, telemetry, vacuum_hours=retention_hours))
         if every is None or stop is None:
             _print_round(upkeep.run_once(vacuum=vacuum, retain=retain), as_json=as_json)
         else:

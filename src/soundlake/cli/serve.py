@@ -13,11 +13,12 @@ def serve_dashboard(
 ) -> None:
     """Serve the dashboard until it is stopped."""
     from soundlake.dashboard import serve, watch
+    from soundlake.dashboard.pages import discover_pages
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
 
     settings = load_settings()
     with open_telemetry(settings, "dashboard") as telemetry:
         if telemetry is not None:
-            watch(telemetry.watch_pages())
+            watch(telemetry.watch_pages(page.path for page in discover_pages()))
         serve(host or settings.host, port or settings.dashboard_port)

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from soundlake.dashboard.reader import Reader
-from soundlake.telemetry.metrics import DashboardMetrics
+from soundlake.telemetry.readers import DashboardMetrics
 
 _watchers: list[DashboardMetrics] = []
 

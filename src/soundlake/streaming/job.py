@@ -10,7 +10,7 @@ from pyspark.sql import SparkSession
 from pyspark.sql.streaming.query import StreamingQuery
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from soundlake.contract.topics import NOW_PLAYING
+from soundlake.contract.topics import NOW_PLAYING, TOPICS
 from soundlake.streaming import live, now_playing, processed
 from soundlake.streaming.faults import explain_query
 from soundlake.streaming.log_identity import check_logs
@@ -21,7 +21,9 @@ from soundlake.streaming.tables import ensure_tables
 from soundlake.streaming.tracks import TrackDimension
 from soundlake.streaming.upkeep import Upkeep
 
-QUERIES = (processed.NAME, live.NAME, now_playing.NAME)
+READS = {processed.NAME: tuple(topic.name for topic in TOPICS), live.NAME: live.TOPICS, now_playing.NAME: (NOW_PLAYING.name,)}
+"""The topics that each query reads."""
+QUERIES = tuple(READS)
 """Every query by name. In one session they share its task slots: a query in real-time mode holds one for each partition it reads."""
 
 _WATCH_SECONDS = 1.0
@@ -117,7 +119,7 @@ class StreamJob:
 
     def _start_now_playing(self, **_: object) -> StreamingQuery:
         """In real-time mode there is no end to wait for."""
-        records = stream_records(self._session, self._road.kafka, [NOW_PLAYING.name])
+        records = stream_records(self._session, self._road.kafka, READS[now_playing.NAME])
         stream = now_playing.write_records(now_playing.enrich_now_playing(records), self._road.kafka)
         return stream.queryName(now_playing.NAME).option("checkpointLocation", self._road.checkpoint(now_playing.NAME)).start()
 

@@ -1,4 +1,4 @@
-"""What each process tells of its work: metrics as Prometheus reads them, all defined in one file and served on this machine alone."""
+"""What each process tells of its work: metrics as Prometheus reads them, served to this machine unless told otherwise."""
 
 from soundlake.telemetry.process import Telemetry, open_telemetry, serve_telemetry
 

@@ -1,31 +1,33 @@
-"""Every metric of the project, once: a class for each kind of work, which a process makes upon its registry and calls as it works.
+"""Every metric of the road into the lake, once: a class for each kind of work, which a process makes upon its registry and calls.
 
-Dashboards, alerts and their tests go by these names. Labels come from short, fixed lists (topics, partitions, reasons, kinds of errors):
-a label that anybody could fill would be a leak of memory.
+Dashboards, alerts and their tests go by these names; those of what reads the log and the lake are in readers.py. Labels come from short,
+fixed lists (topics, partitions, reasons, kinds of errors): a label that anybody could fill would be a leak of memory. A series begins at 0,
+or now, with its process: an `increase` does not see the first failure of one that appears with it, nor an alarm one that never appears.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Mapping, Sequence
 from datetime import datetime
-from time import monotonic, time
+from time import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
+from soundlake.contract import TOPICS
 from soundlake.contract.judge import REASONS
+from soundlake.errors import Retryable, TopicMissing
 from soundlake.telemetry.bulk import BulkHistogram
 
 if TYPE_CHECKING:
     from soundlake.broker import PublishAccount
+    from soundlake.lake import Compaction
     from soundlake.sink import StoredBatch
-    from soundlake.streaming.progress import QueryProgress
-    from soundlake.warehouse import TransformReport
 
 DELAY_SECONDS = (0.1, 0.25, 0.5, 0.75, 1.0, 1.5, 2.0, 3.0, 5.0, 10.0, 30.0, 60.0, 300.0, 3_600.0, 86_400.0)
 STEP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0)
-BUILD_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1_800.0)
+ROUND_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0)
 BATCH_RECORDS = (1, 10, 100, 1_000, 5_000, 10_000, 50_000, 100_000, 200_000, 500_000)
 REFUSED_BY_IMPORT = "refused_by_import"
 """Stands for whatever reasons importers have of their own."""
@@ -43,6 +45,10 @@ class ProcessMetrics:
             "soundlake_errors_total", "Errors met and survived, by kind; what ends a process is in its log", ["kind"], registry=registry
         )
         self._lines = Counter("soundlake_log_lines_total", "Lines logged at warning and above", ["level"], registry=registry)
+        for kind in _list_survivable():
+            self._errors.labels(kind)
+        for level in ("warning", "error", "critical"):
+            self._lines.labels(level)
 
     def error_met(self, error: Exception) -> None:
         """Something went wrong, and the process goes on."""
@@ -118,8 +124,22 @@ class SinkMetrics:
             "soundlake_sink_lag_records", "Records in the log that the lake does not hold yet", ["topic", "partition"], registry=registry
         )
         self._looked = Gauge(
-            "soundlake_sink_looked_timestamp_seconds", "When the log last told how far it is", ["topic"], registry=registry
+            "soundlake_sink_looked_timestamp_seconds",
+            "When the log last told how far it is; before it ever did, when the sink began",
+            ["topic"],
+            registry=registry,
         )
+        self._told: dict[str, frozenset[int]] = {}
+        for topic in TOPICS:
+            self._begin(topic.name)
+
+    def _begin(self, topic: str) -> None:
+        self._looked.labels(topic).set(time())  # a sink that begins while the log is away never hears of it
+        for metric in (self._consumed, self._bytes, self._committed, self._batch, self._decode, self._commit):
+            metric.labels(topic)
+        for reason in (*REASONS, REFUSED_BY_IMPORT):
+            self._rejected.labels(topic, reason)
+        self._delay.observe(topic, np.empty(0))
 
     def batch_stored(self, batch: StoredBatch) -> None:
         """A batch is in bronze."""
@@ -135,6 +155,9 @@ class SinkMetrics:
 
     def lag_seen(self, topic: str, behind: Mapping[int, int]) -> None:
         """So many records of each partition wait."""
+        for partition in self._told.get(topic, frozenset()) - behind.keys():
+            self._lag.remove(topic, partition)
+        self._told[topic] = frozenset(behind)
         for partition, records in behind.items():
             self._lag.labels(topic, partition).set(records)
         self._looked.labels(topic).set(time())
@@ -144,98 +167,51 @@ class SinkMetrics:
         self._process.error_met(error)
 
 
-class TransformMetrics:
-    """Of what builds the warehouse."""
+class UpkeepMetrics:
+    """Of upkeep that has a round every so often."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._runs = Counter(
-            "soundlake_transform_runs_total",
-            "Builds of the warehouse, by result: built, nothing_new, failed",
-            ["result"],
-            registry=registry,
+        self._rounds = Counter("soundlake_upkeep_rounds_total", "Rounds of upkeep, by result: done, failed", ["result"], registry=registry)
+        self._seconds = Histogram("soundlake_upkeep_seconds", "Time of one round", buckets=ROUND_SECONDS, registry=registry)
+        self._files = Counter(
+            "soundlake_upkeep_files_total", "Files of bronze: joined into fewer, written for them, deleted", ["act"], registry=registry
         )
-        self._seconds = Histogram(
-            "soundlake_transform_seconds", "Time of one build, by result", ["result"], buckets=BUILD_SECONDS, registry=registry
+        self._dropped = Counter("soundlake_upkeep_dropped_rows_total", "Rows that bronze keeps no longer", registry=registry)
+        self._trimmed = Counter(
+            "soundlake_upkeep_trimmed_records_total", "Records that the embedded log keeps no longer", registry=registry
         )
-        self._success = Gauge(
-            "soundlake_transform_success_timestamp_seconds", "When a build last ended well, with or without new rows", registry=registry
-        )
-        self._rows = Gauge("soundlake_transform_rows", "Rows of each model after the last build", ["model"], registry=registry)
-        self._models = Gauge(
-            "soundlake_transform_model_seconds", "Time of each model in the last build that had work", ["model"], registry=registry
-        )
-        self._success.set(time())  # a process that has just begun is not late yet
-
-    def build_ended(self, report: TransformReport) -> None:
-        """A build ended well."""
-        self._record("built" if report.built else "nothing_new", report.seconds)
+        self._every = Gauge("soundlake_upkeep_every_seconds", "How long it waits between two rounds", registry=registry)
+        self._success = Gauge("soundlake_upkeep_success_timestamp_seconds", "When a round last ended well", registry=registry)
         self._success.set(time())
-        for model, rows in report.rows.items():
-            self._rows.labels(model).set(rows)
-        for model, seconds in report.seconds_by_model.items():
-            self._models.labels(model).set(seconds)
+        for result in ("done", "failed"):
+            self._rounds.labels(result)
+        for act in ("joined", "written", "deleted"):
+            self._files.labels(act)
 
-    def build_failed(self, seconds: float) -> None:
-        """A build ended by an error."""
-        self._record("failed", seconds)
+    def rounds_begun(self, every_seconds: float) -> None:
+        """From now on there is a round this often."""
+        self._every.set(every_seconds)
 
-    def _record(self, result: str, seconds: float) -> None:
-        self._runs.labels(result).inc()
-        self._seconds.labels(result).observe(seconds)
+    def round_ended(self, tables: Sequence[Compaction], *, rows_dropped: int, records_trimmed: int, seconds: float) -> None:
+        """A round ended well."""
+        self._rounds.labels("done").inc()
+        self._seconds.observe(seconds)
+        self._success.set(time())
+        self._files.labels("joined").inc(sum(table.files_before for table in tables))
+        self._files.labels("written").inc(sum(table.files_after for table in tables))
+        self._files.labels("deleted").inc(sum(table.files_deleted for table in tables))
+        self._dropped.inc(rows_dropped)
+        self._trimmed.inc(records_trimmed)
 
-
-class StreamMetrics:
-    """Of Spark's queries, from what they tell of their progress."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._rows = Counter("soundlake_stream_input_rows_total", "Records that a query has read", ["query"], registry=registry)
-        self._batches = Counter("soundlake_stream_batches_total", "Micro-batches that a query has ended", ["query"], registry=registry)
-        self._seconds = Histogram(
-            "soundlake_stream_batch_seconds", "Time of one micro-batch", ["query"], buckets=STEP_SECONDS, registry=registry
-        )
-        self._lag = Gauge(
-            "soundlake_stream_lag_records", "Records in the log that a query has not read yet", ["query", "topic"], registry=registry
-        )
-        self._state = Gauge("soundlake_stream_state_rows", "Rows that a query keeps in its state", ["query"], registry=registry)
-        self._told = Gauge("soundlake_stream_progress_timestamp_seconds", "When a query last told of itself", ["query"], registry=registry)
-
-    def progressed(self, progress: QueryProgress) -> None:
-        """A query told how far it is."""
-        self._told.labels(progress.query).set(progress.told_at.timestamp())
-        self._state.labels(progress.query).set(progress.state_rows)
-        for topic, records in progress.behind.items():
-            self._lag.labels(progress.query, topic).set(records)
-        self._batches.labels(progress.query).inc()
-        self._rows.labels(progress.query).inc(progress.input_rows)
-        self._seconds.labels(progress.query).observe(progress.batch_seconds)
+    def round_failed(self, seconds: float) -> None:
+        """A round ended by an error."""
+        self._rounds.labels("failed").inc()
+        self._seconds.observe(seconds)
 
 
-class DashboardMetrics:
-    """Of the dashboard's server."""
-
-    def __init__(self, registry: CollectorRegistry) -> None:
-        self._pages = Counter(
-            "soundlake_dashboard_pages_total", "Pages drawn, by result: drawn, failed", ["page", "result"], registry=registry
-        )
-        self._seconds = Histogram(
-            "soundlake_dashboard_page_seconds", "Time to draw a page", ["page"], buckets=STEP_SECONDS, registry=registry
-        )
-        self._snapshot = Gauge(
-            "soundlake_dashboard_snapshot_timestamp_seconds", "When the snapshot was published that pages show", ["page"], registry=registry
-        )
-
-    @contextmanager
-    def drawing(self, page: str) -> Iterator[None]:
-        """Time one drawing of a page; an error counts it as failed and goes on its way."""
-        begun = monotonic()
-        try:
-            yield
-        except Exception:
-            self._pages.labels(page, "failed").inc()
-            raise
-        self._pages.labels(page, "drawn").inc()
-        self._seconds.labels(page).observe(monotonic() - begun)
-
-    def snapshot_shown(self, page: str, published_at: datetime) -> None:
-        """The page shows this snapshot."""
-        self._snapshot.labels(page).set(published_at.timestamp())
+def _list_survivable() -> list[str]:
+    """The kinds of errors that are waited out."""
+    kinds = [Retryable, TopicMissing]
+    for kind in kinds:
+        kinds.extend(kind.__subclasses__())
+    return [kind.__name__ for kind in kinds]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
 
@@ -11,18 +11,9 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 
 from soundlake.logs import configure_logs
 from soundlake.settings import Settings
-from soundlake.telemetry.metrics import (
-    DashboardMetrics,
-    FeedMetrics,
-    ProcessMetrics,
-    PublishMetrics,
-    SinkMetrics,
-    StreamMetrics,
-    TransformMetrics,
-)
+from soundlake.telemetry.metrics import FeedMetrics, ProcessMetrics, PublishMetrics, SinkMetrics, UpkeepMetrics
+from soundlake.telemetry.readers import DashboardMetrics, StreamMetrics, TransformMetrics
 from soundlake.telemetry.services import ServiceMetrics, ServiceSample
-
-HOST = "127.0.0.1"
 
 log = logging.getLogger(__name__)
 
@@ -48,17 +39,21 @@ class Telemetry:
         """Metrics for its sink."""
         return SinkMetrics(self.registry, self.process)
 
+    def watch_upkeep(self) -> UpkeepMetrics:
+        """Metrics for its rounds of upkeep."""
+        return UpkeepMetrics(self.registry)
+
     def watch_builds(self) -> TransformMetrics:
         """Metrics for its builds of the warehouse."""
         return TransformMetrics(self.registry)
 
-    def watch_queries(self) -> StreamMetrics:
-        """Metrics for its streaming queries."""
-        return StreamMetrics(self.registry)
+    def watch_queries(self, reads: Mapping[str, Sequence[str]]) -> StreamMetrics:
+        """Metrics for its streaming queries, and the topics that each of them reads."""
+        return StreamMetrics(self.registry, reads)
 
-    def watch_pages(self) -> DashboardMetrics:
-        """Metrics for its pages."""
-        return DashboardMetrics(self.registry)
+    def watch_pages(self, pages: Iterable[str]) -> DashboardMetrics:
+        """Metrics for these pages."""
+        return DashboardMetrics(self.registry, pages)
 
     def watch_services(self, look: Callable[[], Iterable[ServiceSample]]) -> ServiceMetrics:
         """Metrics for the services it keeps, as `look` tells of them."""
@@ -70,31 +65,31 @@ def open_telemetry(settings: Settings, service: str) -> Iterator[Telemetry | Non
     """What this process tells of itself while the block runs: logs in the form of the settings, and metrics if they name a port."""
     configure_logs(service, as_json=settings.log_json, secrets=settings.secrets)
     if settings.metrics_port:
-        with serve_telemetry(service, settings.metrics_port) as telemetry:
+        with serve_telemetry(service, settings.metrics_port, settings.metrics_host) as telemetry:
             yield telemetry
     else:
         yield None
 
 
 @contextmanager
-def serve_telemetry(service: str, port: int) -> Iterator[Telemetry]:
+def serve_telemetry(service: str, port: int, host: str = "127.0.0.1") -> Iterator[Telemetry]:
     """Serve this process's metrics at that port while the block runs. A port that is taken costs the metrics, never the work."""
     telemetry = Telemetry(service)
     counter = _LineCounter(telemetry.process)
     logging.getLogger().addHandler(counter)
     try:
-        with _serve(telemetry.registry, port):
+        with _serve(telemetry.registry, port, host):
             yield telemetry
     finally:
         logging.getLogger().removeHandler(counter)
 
 
 @contextmanager
-def _serve(registry: CollectorRegistry, port: int) -> Iterator[None]:
+def _serve(registry: CollectorRegistry, port: int, host: str) -> Iterator[None]:
     try:
-        server, thread = start_http_server(port, HOST, registry)
+        server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        log.warning("no metrics of this process: port %d on %s (%s); SOUNDLAKE_METRICS_PORT moves it", port, HOST, error.strerror)
+        log.warning("no metrics of this process: port %d on %s (%s); SOUNDLAKE_METRICS_PORT moves it", port, host, error.strerror)
         yield
         return
     try:

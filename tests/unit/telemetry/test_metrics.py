@@ -6,6 +6,8 @@ import json
 import logging
 import os
 import socket
+import threading
+import time
 import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
@@ -20,12 +22,14 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.publisher import Publisher
 from soundlake.contract import TOPICS
+from soundlake.contract.judge import REASONS
 from soundlake.contract.refusal import wrap_refused
 from soundlake.errors import Unavailable
-from soundlake.lake import Lake
+from soundlake.lake import Compaction, Lake
 from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 from soundlake.operations.services import Service
 from soundlake.operations.stack.monitoring import give_metrics_ports, list_metrics_ports, sample_services
+from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, Settings
 from soundlake.sink import Sink, SinkLimits
 from soundlake.streaming.progress import ProgressWatch
@@ -52,8 +56,8 @@ def read(telemetry: Telemetry, metric: str, **labels: str) -> float | None:
     return telemetry.registry.get_sample_value(metric, labels)
 
 
-def scrape(port: int) -> str:
-    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=5) as answer:
+def scrape(port: int, host: str = "127.0.0.1") -> str:
+    with urllib.request.urlopen(f"http://{host}:{port}/metrics", timeout=5) as answer:
         return answer.read().decode()
 
 
@@ -107,6 +111,13 @@ def test_lag_is_what_the_lake_does_not_hold_yet(telemetry, tmp_path):
     assert [look(), look()] == [2, 0]
 
 
+def test_a_partition_that_is_no_longer_ours_has_no_lag(telemetry):
+    watched = telemetry.watch_sink()
+    watched.lag_seen("user_plays", {0: 5, 1: 7})
+    watched.lag_seen("user_plays", {1: 8})
+    assert [read(telemetry, "soundlake_sink_lag_records", topic="user_plays", partition=number) for number in ("0", "1")] == [None, 8]
+
+
 def test_what_the_sink_waits_out_is_counted_by_kind(telemetry, tmp_path):
     class Away(MemoryBroker):
         def offsets(self, topic):
@@ -114,10 +125,32 @@ def test_what_the_sink_waits_out_is_counted_by_kind(telemetry, tmp_path):
 
     broker = Away(clock=lambda: NOW)
     broker.create_topics(TOPICS, partitions=1)
+    begun = time.time()
     sink = Sink(broker, make_lake(tmp_path), SinkLimits(), observer=telemetry.watch_sink())
+    assert read(telemetry, "soundlake_errors_total", kind="Unavailable") == 0
     with pytest.raises(Unavailable):
         sink.run(until_drained=True)
     assert read(telemetry, "soundlake_errors_total", kind="Unavailable") == 1
+    looked = [read(telemetry, "soundlake_sink_looked_timestamp_seconds", topic=topic.name) for topic in TOPICS]
+    assert all(begun <= moment <= time.time() for moment in looked)  # it never heard from the log: silent since it began
+
+
+def test_what_can_fail_is_there_at_zero_before_it_does(telemetry):
+    for watch in (telemetry.watch_sink, telemetry.watch_builds, telemetry.watch_upkeep):
+        watch()
+    telemetry.watch_pages(["overview"])
+    telemetry.watch_queries({"live": ["user_plays"]})
+    rejected = [
+        read(telemetry, "soundlake_sink_rejected_records_total", topic=topic.name, reason=reason)
+        for topic in TOPICS
+        for reason in (*REASONS, "refused_by_import")
+    ]
+    assert set(rejected) == {0}
+    assert read(telemetry, "soundlake_transform_runs_total", result="failed") == 0
+    assert read(telemetry, "soundlake_dashboard_pages_total", page="overview", result="failed") == 0
+    assert read(telemetry, "soundlake_upkeep_rounds_total", result="failed") == 0
+    assert read(telemetry, "soundlake_stream_batches_total", query="live") == 0
+    assert read(telemetry, "soundlake_log_lines_total", level="error") == 0
 
 
 def test_every_published_event_has_a_fate(telemetry):
@@ -151,7 +184,10 @@ def tell_progress(batch: int, rows: int, read_to: int, seen: int) -> str:
 
 
 def test_a_query_tells_of_each_micro_batch_once(telemetry):
-    watch = ProgressWatch(telemetry.watch_queries().progressed)
+    begun = time.time()
+    watch = ProgressWatch(telemetry.watch_queries({"processed": ["user_plays", "user_history"]}).progressed)
+    assert begun <= read(telemetry, "soundlake_stream_progress_timestamp_seconds", query="processed") <= time.time()
+    assert read(telemetry, "soundlake_stream_reads_topic", query="processed", topic="user_history") == 1
     assert [watch.hear("processed", tell_progress(0, 10, 10, 30)), watch.hear("processed", tell_progress(1, 15, 25, 30))] == [10, 15]
     assert read(telemetry, "soundlake_stream_input_rows_total", query="processed") == 25
     assert read(telemetry, "soundlake_stream_batches_total", query="processed") == 2
@@ -169,8 +205,28 @@ def test_a_source_without_offsets_of_topics_has_no_lag(offsets):
     assert heard[0].behind == {}
 
 
+def test_rounds_of_upkeep_tell_what_they_did_and_which_failed(telemetry, tmp_path):
+    stop, rounds = threading.Event(), []
+
+    class Twice(Upkeep):
+        def run_once(self, **_: object) -> UpkeepReport:
+            rounds.append(1)
+            if len(rounds) == 1:
+                raise Unavailable("no answer", next_step="wait")
+            stop.set()
+            return UpkeepReport([Compaction("plays", 5, 1), Compaction("skips", 3, 2, 7)], {"plays": 11}, {"user_plays": 13})
+
+    Twice(make_lake(tmp_path), lambda: NOW, metrics=telemetry.watch_upkeep()).run_every(0.01, stop)
+    assert [read(telemetry, "soundlake_upkeep_rounds_total", result=result) for result in ("done", "failed")] == [1, 1]
+    assert [read(telemetry, "soundlake_upkeep_files_total", act=act) for act in ("joined", "written", "deleted")] == [8, 3, 7]
+    assert read(telemetry, "soundlake_upkeep_dropped_rows_total") == 11
+    assert read(telemetry, "soundlake_upkeep_trimmed_records_total") == 13
+    assert read(telemetry, "soundlake_upkeep_seconds_count") == 2
+    assert read(telemetry, "soundlake_upkeep_every_seconds") == 0.01
+
+
 def test_a_page_that_fails_is_counted_and_its_error_goes_on(telemetry):
-    pages = telemetry.watch_pages()
+    pages = telemetry.watch_pages(["overview"])
     with pages.drawing("overview"):
         pass
     with pytest.raises(LookupError), pages.drawing("overview"):
@@ -210,6 +266,14 @@ def test_a_process_serves_its_metrics_to_this_machine_and_stops(free_port):
         assert read(telemetry, "soundlake_log_lines_total", level="warning") == 1
     with pytest.raises(OSError, match="refused"):
         scrape(free_port)
+
+
+def test_metrics_are_offered_on_the_address_of_the_settings(tmp_path, free_port):
+    settings = Settings(_env_file=None, home=tmp_path, metrics_port=free_port, metrics_host="127.0.0.2")
+    with open_telemetry(settings, "test"):
+        assert 'program="test"' in scrape(free_port, "127.0.0.2")
+        with pytest.raises(OSError, match="refused"):
+            scrape(free_port)
 
 
 def test_a_port_that_is_taken_costs_the_metrics_and_not_the_work(free_port, caplog):

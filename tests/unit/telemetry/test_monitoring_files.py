@@ -1,42 +1,112 @@
-"""What infra/monitoring holds parses, asks for metrics that exist, and every alarm has a chapter in the runbook."""
+"""What infra/monitoring holds parses, asks for metrics and labels that exist, and every alarm is tried and has a chapter in the runbook."""
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Iterator
+import shutil
+import subprocess
+from collections import defaultdict
+from collections.abc import Iterable, Iterator
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 import yaml
 
+from soundlake.contract import TOPICS
+from soundlake.dashboard.pages import discover_pages
 from soundlake.operations.stack.monitoring import TARGETS_FILE
-from soundlake.operations.stack.plan import FOLDER
+from soundlake.operations.stack.plan import FOLDER, plan_stack
+from soundlake.settings import Settings
+from soundlake.streaming.job import READS
+from soundlake.streaming.progress import QueryProgress
 from soundlake.telemetry import Telemetry
+from soundlake.telemetry.services import ServiceSample
+from soundlake.warehouse import TransformReport
 
 ROOT = Path(__file__).parents[3]
 MONITORING = ROOT / "infra" / "monitoring"
+PROMTOOL = shutil.which("promtool")
 RUNBOOK = ROOT / "docs" / "runbook.md"
 SUFFIXES = {"counter": ("_total",), "histogram": ("_bucket", "_count", "_sum"), "gauge": ("",)}
 OWN = re.compile(r"\bsoundlake_\w+\b")
+ANY = re.compile(r"\b(?:soundlake|process)_\w+\b|\bup\b")
+SELECTOR = re.compile(r"(\w+)\{([^}]*)\}")
+MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
+GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
+OPEN_LABELS = {"instance", "partition", "model", "le"}
+"""Whose values no list holds."""
+SERVICES = plan_stack(Settings(_env_file=None, home=Path("/nowhere"), broker="", lake="", cache=""), ())
 
 
-def list_metrics() -> dict[str, set[str]]:
-    """Every metric of ours by name, with the names of its series."""
+@pytest.fixture(scope="module")
+def telemetry() -> Telemetry:
+    """The metrics of every kind of process, each with a series of its own."""
     telemetry = Telemetry("test")
-    for watch in (
-        telemetry.watch_publisher, telemetry.watch_feed, telemetry.watch_sink, telemetry.watch_builds, telemetry.watch_queries,
-        telemetry.watch_pages,
-    ):  # fmt: skip
+    for watch in (telemetry.watch_publisher, telemetry.watch_feed, telemetry.watch_upkeep):
         watch()
-    telemetry.watch_services(list)
+    sink = telemetry.watch_sink()
+    for topic in TOPICS:
+        sink.lag_seen(topic.name, {0: 1})
+    telemetry.watch_builds().build_ended(TransformReport("id", True, (), {}, {"plays": 1}, {"plays": 1.0}, 1.0))
+    queries = telemetry.watch_queries(READS)
+    for query, topics in READS.items():
+        queries.progressed(QueryProgress(query, datetime.now(UTC), 1, 1.0, 1, dict.fromkeys(topics, 0)))
+    pages = [page.path for page in discover_pages()]
+    watched = telemetry.watch_pages(pages)
+    for page in pages:
+        watched.snapshot_shown(page, datetime.now(UTC))
+    services = [service.name for service in (*SERVICES.servers, *SERVICES.services)]
+    telemetry.watch_services(lambda: [ServiceSample(name, True, 0, 0.0, 1, 1.0) for name in services])
+    return telemetry
+
+
+@pytest.fixture(scope="module")
+def metrics(telemetry: Telemetry) -> dict[str, set[str]]:
+    """Every metric of ours by name, with the names of its series."""
     families = [family for family in telemetry.registry.collect() if family.name.startswith("soundlake_")]
     return {family.name: {family.name + suffix for suffix in SUFFIXES[family.type]} for family in families}
+
+
+@pytest.fixture(scope="module")
+def labels(telemetry: Telemetry) -> dict[str, dict[str, set[str]]]:
+    """Of each series the labels that it can have, with the values that the code sets; Prometheus adds those of the process it asks."""
+    target = {"job": {"soundlake"}, "service": set(SERVICES.metrics_ports), "instance": set[str]()}
+    found: dict[str, dict[str, set[str]]] = {"up": dict(target)}
+    for sample in (sample for family in telemetry.registry.collect() for sample in family.samples):
+        known = found.setdefault(sample.name, defaultdict(set, target))
+        for label, value in sample.labels.items():
+            known[label].add(value)
+    return found
+
+
+def find_strange(expressions: Iterable[str], labels: dict[str, dict[str, set[str]]]) -> list[str]:
+    """What these expressions select by that no series has."""
+    strange = []
+    for expression in expressions:
+        for name, matchers in SELECTOR.findall(expression):
+            for label, operator, value in MATCHER.findall(matchers):
+                known = labels[name].get(label)
+                is_met = known is not None and (
+                    label in OPEN_LABELS
+                    or any(re.fullmatch(value, one) if "~" in operator else value == one for one in known)
+                )  # fmt: skip
+                if not is_met:
+                    strange.append(f"{name}{{{label}{operator}{value}}}")
+        has = {label for name in ANY.findall(expression) for label in labels[name]}
+        named = {label.strip() for group in GROUPING.findall(expression) for label in group.split(",") if label.strip()}
+        strange += [f"{label} in {expression}" for label in named - has]
+    return strange
 
 
 def list_rules() -> list[dict]:
     groups = yaml.safe_load((MONITORING / "alerts.yml").read_text())["groups"]
     return [rule for group in groups for rule in group["rules"]]
+
+
+def list_cases() -> list[dict]:
+    return yaml.safe_load((MONITORING / "alerts_test.yml").read_text())["tests"]
 
 
 def list_panels() -> list[dict]:
@@ -54,15 +124,70 @@ def list_anchors(document: Path) -> list[str]:
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-def test_dashboard_and_alarms_ask_for_metrics_that_exist():
-    known = set().union(*list_metrics().values())
+def test_dashboard_and_alarms_ask_for_metrics_that_exist(metrics):
+    known = set().union(*metrics.values())
     asked = {name for expression in list_expressions() for name in OWN.findall(expression)}
     assert asked - known == set()
 
 
-def test_every_metric_is_looked_at_somewhere():
+def test_every_metric_is_looked_at_somewhere(metrics):
     asked = {name for expression in list_expressions() for name in OWN.findall(expression)}
-    assert {name for name, series in list_metrics().items() if not series & asked} == set()
+    assert {name for name, series in metrics.items() if not series & asked} == set()
+
+
+def test_dashboard_and_alarms_ask_for_labels_that_the_code_sets(labels):
+    assert find_strange(list_expressions(), labels) == []
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        'rate(soundlake_published_events_total{fate!="acknowleged"}[5m])',
+        'soundlake_stream_state_rows{query=~"proc.*d|lve", topic="user_plays"}',
+        "sum by (subject) (soundlake_sink_lag_records)",
+        'up{job="soundlake", service="snk"}',
+    ],
+    ids=["a value", "a label", "a grouping", "a service"],
+)
+def test_a_slip_in_a_label_is_seen(expression, labels):
+    assert len(find_strange([expression], labels)) == 1
+
+
+def test_legends_and_summaries_name_labels_that_are_there(labels):
+    told = [(rule["expr"], rule["annotations"]["summary"], r"\$labels\.(\w+)") for rule in list_rules()]
+    told += [
+        (target["expr"], target["legendFormat"], r"\{\{\s*(\w+)\s*\}\}") for panel in list_panels() for target in panel.get("targets", [])
+    ]
+    for expression, text, form in told:
+        assert set(re.findall(form, text)) <= {label for name in ANY.findall(expression) for label in labels[name]}, text
+
+
+def test_alarms_are_tried_on_series_that_the_code_makes(labels):
+    series = [entry["series"] for test in list_cases() for entry in test["input_series"] if 'job="other"' not in entry["series"]]
+    assert {re.match(r"\w+", one)[0] for one in series} <= labels.keys()
+    assert find_strange(series, labels) == []
+
+
+def test_every_alarm_is_tried_where_it_is_raised_and_where_it_is_not():
+    tried = defaultdict(set)
+    for case in (case for test in list_cases() for case in test["alert_rule_test"]):
+        tried[case["alertname"]].add(bool(case["exp_alerts"]))
+    assert tried == {rule["alert"]: {True, False} for rule in list_rules()}
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("check", "rules", "alerts.yml"), ("test", "rules", "alerts_test.yml"),
+        ("check", "config", "prometheus.yml"), ("check", "config", "prometheus-compose.yml"),
+    ],
+    ids=" ".join,
+)  # fmt: skip
+def test_prometheus_takes_the_rules_and_raises_each_alarm_when_it_should(command):
+    if PROMTOOL is None:
+        pytest.skip("no `promtool` on the path; infra/setup/system_packages.sh brings it")
+    done = subprocess.run([PROMTOOL, *command], cwd=MONITORING, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
 
 
 def test_every_alarm_says_what_it_is_how_urgent_and_leads_to_its_chapter():
@@ -93,6 +218,12 @@ def test_panels_have_a_place_of_their_own_and_a_description():
         assert panel["type"] == "row" or panel["description"]
 
 
+def test_a_prometheus_beside_the_containers_has_the_same_alarms_and_job():
+    own, beside = (yaml.safe_load((MONITORING / name).read_text()) for name in ("prometheus.yml", "prometheus-compose.yml"))
+    assert [own[key] for key in ("global", "rule_files")] == [beside[key] for key in ("global", "rule_files")]
+    assert [config["scrape_configs"][0]["job_name"] for config in (own, beside)] == ["soundlake", "soundlake"]
+
+
 def test_prometheus_finds_the_rules_and_the_list_that_a_stack_writes():
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     assert all((MONITORING / name).is_file() for name in config["rule_files"])
@@ -102,6 +233,6 @@ def test_prometheus_finds_the_rules_and_the_list_that_a_stack_writes():
     assert job["job_name"] == "soundlake"
 
 
-@pytest.mark.parametrize("name", ["alerts.yml", "alerts_test.yml", "prometheus.yml"])
+@pytest.mark.parametrize("name", ["alerts.yml", "alerts_test.yml", "prometheus.yml", "prometheus-compose.yml"])
 def test_nothing_but_this_machine_is_asked(name):
     assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", (MONITORING / name).read_text())) <= {"127.0.0.1"}

@@ -8,11 +8,16 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
+from time import monotonic
+from typing import TYPE_CHECKING
 
 from soundlake.broker import Broker
 from soundlake.errors import Retryable, SoundlakeError
 from soundlake.lake import VACUUM_RETENTION_HOURS, Compaction, Lake
 from soundlake.operations.upkeep.log_retention import trim_log
+
+if TYPE_CHECKING:
+    from soundlake.telemetry.metrics import UpkeepMetrics
 
 log = logging.getLogger(__name__)
 
@@ -31,7 +36,8 @@ class UpkeepReport:
 class Upkeep:
     """Compacts what is over, lets go of what is kept no longer and, every few hours, deletes old files that no commit names.
 
-    `log` is the embedded log, trimmed to `log_retention`; Kafka trims itself. Without `row_retention` bronze keeps every row.
+    `log` is the embedded log, trimmed to `log_retention`; Kafka trims itself. Without `row_retention` bronze keeps every row. `metrics`
+    hear of the rounds that are done every so often.
     """
 
     def __init__(
@@ -43,10 +49,12 @@ class Upkeep:
         log_retention: timedelta | None = None,
         row_retention: timedelta | None = None,
         vacuum_hours: int = VACUUM_RETENTION_HOURS,
+        metrics: UpkeepMetrics | None = None,
     ) -> None:
         self._lake, self._clock, self._log = lake, clock, log
         self._log_retention, self._row_retention, self._vacuum_hours = log_retention, row_retention, vacuum_hours
         self._next_vacuum = clock() + _VACUUM_EVERY
+        self._metrics = metrics
 
     def run_once(self, *, vacuum: bool | None = None, retain: bool = True) -> UpkeepReport:
         """One round over all tables and topics; with a vacuum if it is wanted, or, where nothing is said, due."""
@@ -68,9 +76,10 @@ class Upkeep:
 
         What a round cannot do, the next one tries again. Raises what no waiting mends.
         """
+        self._tell_rhythm(seconds)
         while not stop.wait(seconds):
             try:
-                on_round(self.run_once())
+                on_round(self._run_watched())
             except Retryable as error:
                 log.warning("%s; the next round tries again", error.message)
 
@@ -87,8 +96,31 @@ class Upkeep:
             thread.join()
 
     def _run_rounds(self, ended: threading.Event, every_seconds: float) -> None:
+        self._tell_rhythm(every_seconds)
         while not ended.wait(every_seconds):
             try:
-                self.run_once()
+                self._run_watched()
             except SoundlakeError:
                 log.warning("upkeep did not finish; the next round tries again", exc_info=True)
+
+    def _tell_rhythm(self, every_seconds: float) -> None:
+        if self._metrics is not None:
+            self._metrics.rounds_begun(every_seconds)
+
+    def _run_watched(self) -> UpkeepReport:
+        """A round that the metrics hear of."""
+        if self._metrics is None:
+            return self.run_once()
+        begun = monotonic()
+        try:
+            report = self.run_once()
+        except Exception:
+            self._metrics.round_failed(monotonic() - begun)
+            raise
+        self._metrics.round_ended(
+            report.tables,
+            rows_dropped=sum(report.rows_dropped.values()),
+            records_trimmed=sum(report.records_trimmed.values()),
+            seconds=monotonic() - begun,
+        )
+        return report
