@@ -18,11 +18,25 @@ SECRETS = {"OBJECT_STORE_ACCESS_KEY", "OBJECT_STORE_SECRET_KEY", "REDIS_PASSWORD
 
 @pytest.mark.parametrize("name", SERVICES)
 def test_every_image_has_a_version(name):
-    assert re.fullmatch(r"[\w./-]+:\d+\.\d+(\.\d+)?(-[\w.]+)?", SERVICES[name]["image"])
+    assert re.fullmatch(r"[\w./-]+:v?\d+\.\d+(\.\d+)?(-[\w.]+)?", SERVICES[name]["image"])
 
 
-def test_only_the_dashboard_can_be_reached_and_only_from_this_machine():
-    assert {name: service["ports"] for name, service in SERVICES.items() if "ports" in service} == {"dashboard": ["127.0.0.1:8501:8501"]}
+def test_only_what_people_look_at_can_be_reached_and_only_from_this_machine():
+    ports = {name: service["ports"] for name, service in SERVICES.items() if "ports" in service}
+    assert ports == {"dashboard": ["127.0.0.1:8501:8501"], "prometheus": ["127.0.0.1:9090:9090"]}
+
+
+def test_prometheus_asks_every_service_that_stays_where_it_offers_its_metrics():
+    staying = {name: service["environment"] for name, service in OURS.items() if service["restart"] == "unless-stopped"}
+    assert {environment["SOUNDLAKE_METRICS_HOST"] for environment in staying.values()} == {"0.0.0.0"}
+    config = yaml.safe_load((ROOT / COMPOSE["configs"]["prometheus"]["file"]).read_text())
+    [job] = config["scrape_configs"]
+    asked = {(target, group["labels"]["service"]) for group in job["static_configs"] for target in group["targets"]}
+    assert asked == {(f"{name}:{environment['SOUNDLAKE_METRICS_PORT']}", name) for name, environment in staying.items()}
+    mounted = {config["target"]: ROOT / COMPOSE["configs"][config["source"]]["file"] for config in SERVICES["prometheus"]["configs"]}
+    assert {f"/etc/prometheus/{name}" for name in config["rule_files"]} <= mounted.keys()
+    assert all(path.is_file() for path in mounted.values())
+    assert any(f"--config.file={target}" in SERVICES["prometheus"]["command"] for target in mounted)
 
 
 @pytest.mark.parametrize("name", OURS)
