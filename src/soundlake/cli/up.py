@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from datetime import UTC, datetime
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from soundlake.cli.terminal import ProgressReporter
     from soundlake.operations.run_file import RunRecord
 
 
@@ -24,8 +27,7 @@ def run_up(
     from soundlake import wiring
     from soundlake.cli.terminal import show_progress
     from soundlake.operations.demo_live import stop_on_request
-    from soundlake.operations.run_file import read_run
-    from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, keep_up, launch, plan_stack, sample_services
+    from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, join, keep_up, launch, plan_stack, sample_services
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
 
@@ -37,18 +39,16 @@ def run_up(
                 telemetry.watch_services(lambda: sample_services(stack.home))
             keep_up(stack, lambda: wiring.prepare_stack(stack.settings), _tell_when)
         return
-    if not is_up(stack.home):
-        with show_progress() as progress:
+    with show_progress() as progress:
+        if is_up(stack.home):
+            record = _wait(progress, partial(join, stack.home))
+        else:
             progress.begin("programs")
             install_programs(stack)
             progress.end("installed")
             stack.check_ports()
-            progress.begin("starting")
             left_out = [word for name in without or () for word in ("--without", name)]
-            launch(stack.home, [*feed, *left_out], stack.settings.child_environment)
-            progress.end("all services are up")
-    record = read_run(stack.home)
-    assert record is not None
+            record = _wait(progress, partial(launch, stack.home, [*feed, *left_out], stack.settings.child_environment))
     _print_record(record, as_json=as_json)
 
 
@@ -66,6 +66,20 @@ def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print what
         typer.echo(f"ended {', '.join(ended)}; the data stays in {home}" if ended else f"nothing runs in {home}")
 
 
+def _wait(progress: ProgressReporter, bring_up: Callable[[Callable[[str], None]], RunRecord]) -> RunRecord:
+    """Wait until all is up, and say what goes on if somebody ends the waiting."""
+    from soundlake.logs import tell
+
+    progress.begin("starting")
+    try:
+        record = bring_up(lambda waiting: progress.advance(0, waiting))
+    except KeyboardInterrupt:
+        tell("the stack goes on starting by itself: `soundlake status` shows how far it is, `soundlake down` (make down) ends it")
+        raise
+    progress.end("all services are up")
+    return record
+
+
 def _tell_when(line: str) -> None:
     """A line of the supervisor's log, with the moment at which it was told."""
     from soundlake.logs import is_json, tell
@@ -75,11 +89,14 @@ def _tell_when(line: str) -> None:
 
 def _print_record(record: RunRecord, *, as_json: bool) -> None:
     from soundlake.cli.terminal import print_json, print_table
+    from soundlake.operations.run_file import State
 
     if as_json:
         print_json(record.model_dump(mode="json"))
         return
-    print_table("Soundlake is up", {service.name: service.address or "" for service in record.services})
+    unwell = {service.name: service.state for service in record.services if service.state is not State.RUNNING}
+    title = "Soundlake is up, but not all of it is well" if unwell else "Soundlake is up"
+    print_table(title, {service.name: unwell.get(service.name, service.address or "") for service in record.services})
     typer.echo("`soundlake status` shows how it is, `soundlake down` ends it", err=True)
 
 

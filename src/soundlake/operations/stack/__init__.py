@@ -2,7 +2,7 @@
 
 from soundlake.operations.stack.monitoring import SUPERVISOR, sample_services
 from soundlake.operations.stack.plan import Stack, install_programs, place_stack, plan_stack
-from soundlake.operations.stack.running import bring_down, is_up, keep_up, launch
+from soundlake.operations.stack.running import bring_down, is_up, join, keep_up, launch
 
 __all__ = [
     "SUPERVISOR",
@@ -10,6 +10,7 @@ __all__ = [
     "bring_down",
     "install_programs",
     "is_up",
+    "join",
     "keep_up",
     "launch",
     "place_stack",

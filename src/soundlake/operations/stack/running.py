@@ -9,10 +9,10 @@ from pathlib import Path
 
 from soundlake.errors import Unavailable, UsageError
 from soundlake.operations.locks import try_lock
-from soundlake.operations.run_file import RunRecord, end_leftovers, end_processes, find_processes, read_run, wait_until_gone
+from soundlake.operations.run_file import RunRecord, State, end_leftovers, end_processes, find_processes, read_run, wait_until_gone
 from soundlake.operations.servers.keys import write_private
 from soundlake.operations.servers.process import READY_SECONDS, read_tail
-from soundlake.operations.service_logs import find_last_error
+from soundlake.operations.service_logs import find_last_error, read_from
 from soundlake.operations.services import Supervisor
 from soundlake.operations.stack.monitoring import write_targets
 from soundlake.operations.stack.plan import PROGRAM, Stack, as_service
@@ -21,6 +21,8 @@ from soundlake.settings import HOME_SETTINGS
 STACK_LOCK = "up.lock"
 SUPERVISOR_LOG = "supervisor.log"
 DOWN_SECONDS = 120.0
+LAUNCH_SECONDS = 300.0
+"""Longer than servers and services may take together to become ready."""
 _WATCH_SECONDS = 1.0
 _POLL_SECONDS = 0.2
 
@@ -57,8 +59,13 @@ def keep_up(stack: Stack, prepare: Callable[[], None], tell: Tell) -> None:
                 time.sleep(_WATCH_SECONDS)
 
 
-def launch(home: Path, arguments: Sequence[str], environment: dict[str, str]) -> RunRecord:
-    """Have a process of its own keep the stack up, and return once it is. Raises Unavailable, with what it said, if it does not come up."""
+def launch(
+    home: Path, arguments: Sequence[str], environment: dict[str, str], tell: Tell, patience_seconds: float = LAUNCH_SECONDS
+) -> RunRecord:
+    """Have a process of its own keep the stack up, and return once all of it is; `tell` hears what it waits for, again and again.
+
+    Raises Unavailable, with what it said, if it does not come up, or takes too long: then it goes on by itself.
+    """
     log = home / "logs" / SUPERVISOR_LOG
     log.parent.mkdir(parents=True, exist_ok=True)
     begun = log.stat().st_size if log.exists() else 0
@@ -67,15 +74,47 @@ def launch(home: Path, arguments: Sequence[str], environment: dict[str, str]) ->
             [*PROGRAM, "up", "--foreground", *arguments], env=environment, stdin=subprocess.DEVNULL, stdout=output, stderr=output,
             start_new_session=True,
         )  # fmt: skip
-    while process.poll() is None:
-        record = read_run(home)
-        if record is not None and record.supervisor.pid == process.pid and record.is_complete:
+    record = _wait_until_complete(home, lambda: process.poll() is None, tell, patience_seconds)
+    if record is not None:
+        return record
+    if is_up(home):  # another command was quicker
+        return join(home, tell, patience_seconds)
+    raise Unavailable(find_last_error(read_from(log, begun)) or read_tail(log), next_step=f"the logs are in {log.parent}")
+
+
+def join(home: Path, tell: Tell, patience_seconds: float = LAUNCH_SECONDS) -> RunRecord:
+    """Return once all of a stack is up that another command brings up. Raises Unavailable if it ends before, or takes too long."""
+    record = _wait_until_complete(home, lambda: is_up(home), tell, patience_seconds)
+    if record is None:
+        log = home / "logs" / SUPERVISOR_LOG
+        raise Unavailable(f"the stack in {home} has ended instead of coming up", next_step=f"see {log}, then run it again")
+    return record
+
+
+def _wait_until_complete(home: Path, goes_on: Callable[[], bool], tell: Tell, patience_seconds: float) -> RunRecord | None:
+    """What runs, once it is all there; None if that which brings it up ended before."""
+    deadline = time.monotonic() + patience_seconds
+    while True:
+        is_alive, record = goes_on(), read_run(home)
+        record = None if record is None or record.supervisor.find() is None else record
+        if record is not None and record.is_complete:
             return record
+        if not is_alive:
+            return None
+        missing = _name_missing(record)
+        if time.monotonic() > deadline:
+            raise Unavailable(
+                f"the stack in {home} is not up after {patience_seconds:.0f} s, waiting for {missing}; it goes on by itself",
+                next_step=f"see `soundlake status` and {home / 'logs'}; `soundlake down` (make down) ends it",
+            )
+        tell(f"waiting for {missing}")
         time.sleep(_POLL_SECONDS)
-    with log.open(encoding="utf-8", errors="replace") as output:
-        output.seek(begun)
-        said = find_last_error(output.read())
-    raise Unavailable(said or read_tail(log), next_step=f"the logs are in {log.parent}")
+
+
+def _name_missing(record: RunRecord | None) -> str:
+    if record is None:
+        return "its supervisor"
+    return ", ".join(service.name for service in record.services if service.state is not State.RUNNING) or "topics and tables"
 
 
 def bring_down(home: Path) -> list[str]:
@@ -97,6 +136,13 @@ def bring_down(home: Path) -> list[str]:
 
 
 def is_up(home: Path) -> bool:
-    """Whether a supervisor keeps this home's services up."""
+    """Whether a supervisor keeps this home's services up, or is about to."""
     record = read_run(home)
-    return record is not None and record.supervisor.find() is not None
+    return (record is not None and record.supervisor.find() is not None) or _is_held(home / STACK_LOCK)
+
+
+def _is_held(lock: Path) -> bool:
+    if not lock.exists():
+        return False
+    with try_lock(lock) as is_free:
+        return not is_free
