@@ -68,7 +68,7 @@ def _run(
         try:
             with ExitStack() as upkeep:
                 if compact_seconds:
-                    upkeep.enter_context(upkeep.enter_context(open_upkeep(settings)).beside(compact_seconds))
+                    upkeep.enter_context(upkeep.enter_context(open_upkeep(settings, telemetry)).beside(compact_seconds))
                 sink = build_sink(settings, broker, lake, telemetry)
                 return sink.run(
                     until_drained=until_drained,
