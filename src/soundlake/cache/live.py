@@ -3,7 +3,10 @@
 An event counts in the window in which it was over: a play when it ended, an act when it was done (`contract.measures`), however late it is
 told. `started` are all plays, `plays` those that count as listens, as everywhere else; devices, countries and top tracks are of these.
 `skips`, `likes` and `playlist_acts` are acts of their own. A listener is active in every window in which an event of theirs lies.
-Events count once however often they are told, and only while their window is younger than the horizon.
+
+An event counts once in its ten seconds however often it is told: of copies with different contents the one that was recorded first. Copies
+that say that it was over in other ten seconds count there too; which is right is for silver to say. It counts only while its minute is
+within the horizon, and not if it is told before it was over by more than the horizon: then a clock is ahead.
 """
 
 from __future__ import annotations
@@ -18,7 +21,7 @@ import pyarrow as pa
 SHORT_SECONDS = 10
 MINUTE_SECONDS = 60
 HORIZON_SECONDS = 900
-"""So far back live metrics reach."""
+"""So far back live metrics reach, and so far ahead of its being told an event may be over."""
 SHORT_WINDOWS = 30
 """So many windows of ten seconds are told: five minutes."""
 TOP_TRACKS = 10
@@ -84,15 +87,22 @@ def list_begins(now: datetime, seconds: int) -> list[int]:
 
 
 def is_in_horizon(ended_ms: int, now_ms: int) -> bool:
-    """Whether the event's minute may still change."""
-    return ended_ms // 60_000 * 60_000 >= now_ms - HORIZON_SECONDS * 1_000
+    """Whether an event that is recorded at `now_ms` counts: its minute may still change, and it is not too far ahead."""
+    return ended_ms // 60_000 * 60_000 >= now_ms - HORIZON_SECONDS * 1_000 and ended_ms <= now_ms + HORIZON_SECONDS * 1_000
 
 
 def summarize(events: pa.Table, now: datetime) -> LiveMetrics:
-    """The metrics of these events (LIVE_SCHEMA), reckoned whole: the definition that every store agrees with."""
-    rows = list({row["event_id"]: row for row in events.to_pylist()}.values())
+    """The metrics of these events (LIVE_SCHEMA, in the order of recording), reckoned whole: the definition that every store agrees with."""
+    rows = _keep_first(events.to_pylist())
     minutes = _summarize_windows(rows, now, MINUTE_SECONDS)
     return LiveMetrics(now, _summarize_windows(rows, now, SHORT_SECONDS), minutes, _rank_tracks(rows, now))
+
+
+def _keep_first(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
+    first: dict[tuple[object, object, int], dict[str, object]] = {}
+    for row in rows:
+        first.setdefault((row["event_type"], row["event_id"], _find_window(row, SHORT_SECONDS)), row)
+    return list(first.values())
 
 
 def _summarize_windows(rows: Iterable[dict[str, object]], now: datetime, seconds: int) -> tuple[LiveWindow, ...]:
@@ -120,6 +130,7 @@ def _summarize_window(begin: int, seconds: int, rows: list[dict[str, object]]) -
 def _rank_tracks(rows: list[dict[str, object]], now: datetime) -> tuple[TopTrack, ...]:
     begins = set(list_begins(now, MINUTE_SECONDS)[-TOP_MINUTES:])
     plays = [row for row in rows if row["is_listen"] and row["track_id"] and _find_window(row, MINUTE_SECONDS) in begins]
+    plays.sort(key=lambda row: _find_window(row, MINUTE_SECONDS))  # a track of two names is shown by that of the newest minute
     names = {str(row["track_id"]): (str(row["track_name"]), str(row["artist_name"] or "")) for row in plays if row["track_name"]}
     counts = Counter(str(row["track_id"]) for row in plays)
     return rank_tracks(counts, names)

@@ -6,9 +6,8 @@ import threading
 from datetime import datetime
 
 import pyarrow as pa
-import pyarrow.compute as pc
 
-from soundlake.cache.live import HORIZON_SECONDS, LIVE_SCHEMA, LiveMetrics, summarize
+from soundlake.cache.live import LIVE_SCHEMA, LiveMetrics, is_in_horizon, summarize
 
 
 class MemoryLiveStore:
@@ -20,10 +19,12 @@ class MemoryLiveStore:
 
     def record(self, events: pa.Table, now: datetime) -> None:
         """Keep the events; forget those that are past the horizon."""
-        oldest_ms = int((now.timestamp() - HORIZON_SECONDS) // 60) * 60_000
+        now_ms = int(now.timestamp() * 1_000)
         with self._lock:
             everything = pa.concat_tables([self._events, events.cast(LIVE_SCHEMA)])
-            self._events = everything.filter(pc.greater_equal(everything["ended_ms"], oldest_ms))
+            self._events = everything.filter(
+                pa.array([is_in_horizon(ended_ms, now_ms) for ended_ms in everything["ended_ms"].to_pylist()], pa.bool_())
+            )
 
     def read(self, now: datetime) -> LiveMetrics:
         """The windows as they stand."""

@@ -11,10 +11,18 @@ from soundlake.cache.live import LiveMetrics
 
 
 class LiveStore(Protocol):
-    """Counts events into the windows of `cache.live`. Every method may raise Unavailable."""
+    """Counts events into the windows of `cache.live`. Every method may raise Unavailable.
+
+    An event is its type, its id and the ten seconds in which it was over: by contract one id has one such moment, so copies that disagree
+    about it are a conflict, which silver decides, and each counts where it says.
+    """
 
     def record(self, events: pa.Table, now: datetime) -> None:
-        """Count these events (LIVE_SCHEMA), each once for ever: to record a batch again changes nothing, whatever was recorded between."""
+        """Count these events (LIVE_SCHEMA), each once: to record a batch again changes nothing, whatever was recorded between.
+
+        What is past the horizon by then, or as far ahead, does not count. Where there is no room for more that is Unavailable, and nothing
+        that was counted is let go.
+        """
 
     def read(self, now: datetime) -> LiveMetrics:
         """The windows as they stand."""

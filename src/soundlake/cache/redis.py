@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import base64
+import hashlib
 import uuid
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import cache
 from typing import Any
@@ -30,68 +30,35 @@ from soundlake.cache.live import (
     list_begins,
     rank_tracks,
 )
+from soundlake.cache.scripts import RECORD, TOP
 from soundlake.errors import Unavailable
 
 _PREFIX = "soundlake:live"
 _SPARE_SECONDS = 60  # clocks differ, and a repeat must find the traces of its event as long as its window may change
-_COUNTS = tuple(COUNT_OF_TYPE.values())
+_FIELDS = ("plays", "listeners", *COUNT_OF_TYPE.values())
 _EVENTS_A_CALL = 2_000  # a call of the script holds up every other reader and writer: some milliseconds
-_TIES = 200  # of equal counts the first by id is ranked: so many more are looked at
-
-# The events of one short window. Whatever a call counts, it counts together with the mark that it did: after a lost connection or a killed
-# writer the same call may be made again.
-_RECORD = """
-local short_until, until_s, events = ARGV[1], ARGV[2], cmsgpack.unpack(ARGV[3])
-local seen, short, minute = KEYS[1], KEYS[2], KEYS[3]
-local fields, tracks, names = {}, {}, {}
-for _, event in ipairs(events) do
-    local id, count, user, is_listen, device, country, track, name = unpack(event)
-    if redis.call('SADD', seen, id) == 1 then
-        fields[count] = (fields[count] or 0) + 1
-        redis.call('SADD', short .. ':listeners', user)
-        redis.call('SADD', minute .. ':listeners', user)
-        if is_listen then
-            fields['plays'] = (fields['plays'] or 0) + 1
-            fields['device:' .. device] = (fields['device:' .. device] or 0) + 1
-            fields['country:' .. country] = (fields['country:' .. country] or 0) + 1
-            if track ~= '' then
-                tracks[track] = (tracks[track] or 0) + 1
-                if name ~= '' then names[track] = name end
-            end
-        end
-    end
-end
-for _, window in ipairs({short, minute}) do
-    for field, count in pairs(fields) do redis.call('HINCRBY', window, field, count) end
-    for track, count in pairs(tracks) do redis.call('ZINCRBY', window .. ':tracks', count, track) end
-    for _, part in ipairs({'', ':listeners', ':tracks'}) do
-        redis.call('EXPIREAT', window .. part, window == short and short_until or until_s)
-    end
-end
-for track, name in pairs(names) do redis.call('HSET', minute .. ':names', track, name) end
-redis.call('EXPIREAT', minute .. ':names', until_s)
-redis.call('EXPIREAT', seen, until_s)
-"""
 
 
 class RedisLiveStore:
     """Counters of each window under `soundlake:live:<seconds>:<begin>`; everything leaves by itself some minutes after the horizon.
 
-    One Redis counts some ten thousand events a second; beyond, shard it by country or device before it.
+    One Redis counts some ten thousand events a second; beyond, shard it by country or device before it. It must not evict what is not over
+    (`maxmemory-policy noeviction`): where its memory ends nothing is counted, and Unavailable says so.
     """
 
     def __init__(self, url: str) -> None:
         self._client = redis.Redis.from_url(url, socket_timeout=10, socket_connect_timeout=5)
-        self._record = self._client.register_script(_RECORD)
+        self._record = self._client.register_script(RECORD)
+        self._rank = self._client.register_script(TOP)
 
     def record(self, events: pa.Table, now: datetime) -> None:
-        """Count these events, each once."""
+        """Count these events, each once in its ten seconds."""
         now_ms = int(now.timestamp() * 1_000)
         by_window: dict[int, list[list[object]]] = {}
         for row in events.to_pylist():
             if is_in_horizon(row["ended_ms"], now_ms):
                 by_window.setdefault(row["ended_ms"] // (SHORT_SECONDS * 1_000) * SHORT_SECONDS, []).append(_pack(row))
-        with _explain_faults():
+        with self._explain_faults():
             for begin, packed in by_window.items():
                 for first in range(0, len(packed), _EVENTS_A_CALL):
                     self._record_window(begin, packed[first : first + _EVENTS_A_CALL])
@@ -102,7 +69,7 @@ class RedisLiveStore:
 
     def read(self, now: datetime) -> LiveMetrics:
         """The windows as they stand."""
-        with _explain_faults():
+        with self._explain_faults():
             return LiveMetrics(now, self._read_windows(now, SHORT_SECONDS), self._read_windows(now, MINUTE_SECONDS), self._read_tracks(now))
 
     def _read_windows(self, now: datetime, seconds: int) -> tuple[LiveWindow, ...]:
@@ -110,18 +77,13 @@ class RedisLiveStore:
         pipeline = self._client.pipeline(transaction=False)
         for begin in begins:
             pipeline.hgetall(_name(seconds, begin))
-            pipeline.scard(f"{_name(seconds, begin)}:listeners")
-        found = pipeline.execute()
-        return tuple(_read_window(begin, seconds, *found[2 * place : 2 * place + 2]) for place, begin in enumerate(begins))
+        return tuple(_read_window(begin, seconds, fields) for begin, fields in zip(begins, pipeline.execute(), strict=True))
 
     def _read_tracks(self, now: datetime) -> tuple[TopTrack, ...]:
         minutes = [_name(MINUTE_SECONDS, begin) for begin in list_begins(now, MINUTE_SECONDS)[-TOP_MINUTES:]]
-        together = f"{_PREFIX}:top:{uuid.uuid4()}"
-        pipeline = self._client.pipeline()
-        pipeline.zunionstore(together, [f"{minute}:tracks" for minute in minutes])
-        pipeline.zrevrange(together, 0, TOP_TRACKS + _TIES, withscores=True)
-        pipeline.delete(together)
-        counts = {track.decode(): int(count) for track, count in pipeline.execute()[1]}
+        keys = [f"{_PREFIX}:top", *(f"{minute}:tracks" for minute in minutes)]
+        found = [part for told in self._rank(keys=keys, args=[TOP_TRACKS]) for part in told]
+        counts = {track.decode(): int(count) for track, count in zip(found[::2], found[1::2], strict=True)}
         best = [top.track_id for top in rank_tracks(counts, {})]
         return rank_tracks({track: counts[track] for track in best}, self._read_names(minutes, best))
 
@@ -139,6 +101,28 @@ class RedisLiveStore:
                     names[track] = title, artist
         return names
 
+    @contextmanager
+    def _explain_faults(self) -> Iterator[None]:
+        try:
+            yield
+        except redis.AuthenticationError as cause:
+            raise Unavailable(
+                "SOUNDLAKE_CACHE: Redis refuses the password", next_step="correct it: redis://:password@host:port/0"
+            ) from cause
+        except redis.RedisError as cause:
+            if "'maxmemory'" in str(cause):  # a script's fault has no class of its own before Redis 7
+                raise self._tell_full() from cause
+            raise Unavailable(f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="see that it runs, then try again") from cause
+
+    def _tell_full(self) -> Unavailable:
+        limit = "its limit"
+        with suppress(redis.RedisError):
+            limit = f"maxmemory is {self._client.info('memory')['maxmemory_human']}"
+        return Unavailable(
+            f"SOUNDLAKE_CACHE: Redis is full ({limit}): live metrics are not counted",
+            next_step="give it more (maxmemory); what is older than the horizon leaves by itself, so it may be enough to wait",
+        )
+
 
 @cache
 def open_redis_store(url: str) -> RedisLiveStore:
@@ -150,28 +134,28 @@ def _pack(row: Mapping[str, Any]) -> list[object]:
     """One event as the script takes it; its names stay one text, which only readers open."""
     name = msgspec.json.encode((row["track_name"], row["artist_name"] or "")).decode() if row["track_name"] else ""
     return [
-        _shorten(row["event_id"]), COUNT_OF_TYPE[row["event_type"]], row["user_id"] or "", bool(row["is_listen"]),
+        _hash(row["event_type"].encode() + uuid.UUID(row["event_id"]).bytes), COUNT_OF_TYPE[row["event_type"]],
+        _hash((row["user_id"] or "").encode()), bool(row["is_listen"]),
         row["device_type"] or UNKNOWN, row["country"] or UNKNOWN, row["track_id"] or "", name,
     ]  # fmt: skip
 
 
-def _shorten(event_id: str) -> str:
-    """A UUID in 22 letters: millions of them stand in memory at once."""
-    return base64.b64encode(uuid.UUID(event_id).bytes)[:22].decode()
+def _hash(value: bytes) -> str:
+    """64 bits, as a signed integer. That two of 100,000 values share one happens once in four thousand million times."""
+    return str(int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), signed=True))
 
 
-def _list_ends(begin: int) -> tuple[int, int]:
-    """When a short window is told no more, and when its minute can change no more."""
-    return begin + SHORT_SECONDS * SHORT_WINDOWS + _SPARE_SECONDS, begin + MINUTE_SECONDS + HORIZON_SECONDS + _SPARE_SECONDS
+def _list_ends(begin: int) -> tuple[int, int, int]:
+    """When a short window is told no more, when its minute counts for top tracks no more, and when its minute can change no more."""
+    over = begin + MINUTE_SECONDS + _SPARE_SECONDS
+    return begin + SHORT_SECONDS * SHORT_WINDOWS + _SPARE_SECONDS, over + MINUTE_SECONDS * TOP_MINUTES, over + HORIZON_SECONDS
 
 
-def _read_window(begin: int, seconds: int, fields: Mapping[bytes, bytes], listeners: int) -> LiveWindow:
+def _read_window(begin: int, seconds: int, fields: Mapping[bytes, bytes]) -> LiveWindow:
     counts = {name.decode(): int(count) for name, count in fields.items()}
-    told = {name: counts.get(name, 0) for name in ("plays", *_COUNTS)}
+    told = {name: counts.get(name, 0) for name in _FIELDS}
     begins_at = datetime.fromtimestamp(begin, UTC)
-    return LiveWindow(
-        begins_at, seconds, listeners=listeners, devices=_pick(counts, "device:"), countries=_pick(counts, "country:"), **told
-    )  # fmt: skip
+    return LiveWindow(begins_at, seconds, devices=_pick(counts, "device:"), countries=_pick(counts, "country:"), **told)
 
 
 def _pick(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
@@ -180,13 +164,3 @@ def _pick(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
 
 def _name(seconds: int, begin: int) -> str:
     return f"{_PREFIX}:{seconds}:{begin}"
-
-
-@contextmanager
-def _explain_faults() -> Iterator[None]:
-    try:
-        yield
-    except redis.AuthenticationError as cause:
-        raise Unavailable("SOUNDLAKE_CACHE: Redis refuses the password", next_step="correct it: redis://:password@host:port/0") from cause
-    except redis.RedisError as cause:
-        raise Unavailable(f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="see that it runs, then try again") from cause

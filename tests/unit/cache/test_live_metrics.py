@@ -61,6 +61,22 @@ def test_an_event_that_is_told_again_counts_once():
     assert last_minute(count(event, event, event)).started == 1
 
 
+def test_of_copies_in_the_same_seconds_the_first_that_was_recorded_counts():
+    event = make_event(country="DE")
+    assert last_minute(count(event, event | {"country": "FR"})).countries == {"DE": 1}
+
+
+def test_copies_that_disagree_when_it_was_over_count_each_where_it_says():
+    now, before = make_event(0), make_event(30)
+    assert last_minute(count(now, before | {"event_id": now["event_id"]})).started == 2
+
+
+def test_a_play_and_an_act_of_one_id_are_two_events():
+    event = make_event()
+    window = last_minute(count(event, event | {"event_type": "like", "is_listen": None}))
+    assert (window.started, window.likes, window.listeners) == (1, 1, 1)
+
+
 def test_a_late_event_corrects_its_minute_until_the_horizon():
     metrics = count(make_event(HORIZON_SECONDS - 60), make_event(HORIZON_SECONDS + 60))
     assert [window.started for window in metrics.minutes] == [1, *[0] * (HORIZON_SECONDS // 60 - 1)]
@@ -70,6 +86,11 @@ def test_an_event_from_the_future_waits_for_its_window():
     ahead = make_event(-600)
     assert sum(window.started for window in count(ahead).minutes) == 0
     assert last_minute(count(ahead, now=NOW + timedelta(minutes=10))).started == 1
+
+
+def test_an_event_that_is_told_before_the_horizon_allows_never_counts():
+    ahead = make_event(-HORIZON_SECONDS - 1)
+    assert last_minute(count(ahead, now=NOW + timedelta(seconds=HORIZON_SECONDS + 1))).started == 0
 
 
 def test_the_top_tracks_are_those_of_ten_minutes_and_equals_stand_in_order_of_their_ids():
