@@ -237,7 +237,11 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     from soundlake.cache.redis import open_redis_store
     from soundlake.contract.topics import NOW_PLAYING_ENRICHED, TOPICS
     from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
+    from soundlake.streaming.preflight import check_storage
 
+    check_storage(settings, queries)
+    if "live" in queries:
+        open_redis_store(settings.cache_address.url).read(datetime.now(UTC))
     with closing(open_kafka(settings)) as broker:
         broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topic_partitions)
         log_ids = {topic.name: broker.log_id(topic.name) for topic in TOPICS}

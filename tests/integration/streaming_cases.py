@@ -57,6 +57,8 @@ class StreamRunner:
             "SOUNDLAKE_LAKE": settings.lake, "SOUNDLAKE_STREAM_CHECKPOINTS": settings.stream_checkpoints,
             "SOUNDLAKE_DOWNLOADS": str(settings.downloads), "SOUNDLAKE_TOPIC_PARTITIONS": str(PARTITIONS),
             "JAVA_TOOL_OPTIONS": QUICK_JAVA, **settings.storage_options,
+            "SOUNDLAKE_KAFKA_SECURITY_PROTOCOL": settings.kafka_security_protocol, "SOUNDLAKE_KAFKA_USERNAME": settings.kafka_username,
+            "SOUNDLAKE_KAFKA_PASSWORD": settings.kafka_password.get_secret_value(),
         }  # fmt: skip
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -130,6 +132,18 @@ class Feed(threading.Thread):
 
     def _count_broken(self, error: object, _message: object) -> None:
         self.broken += error is None
+
+
+def publish_plays(address: str, ended_at: datetime, count: int, event_ids: list[str] | None = None) -> list[str]:
+    """Plays of half a minute that ended then, of a listener each; their ids."""
+    producer = Producer({"bootstrap.servers": address})
+    sent = event_ids or [str(uuid.uuid4()) for _ in range(count)]
+    for event_id in sent:
+        event = {"event_id": event_id, "event_type": "play", "user_id": event_id, "track_id": "t", "ms_played": 30_000,
+                 "played_at": f"{ended_at - timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"}  # fmt: skip
+        producer.produce(PLAYS.name, json.dumps(event).encode(), event_id.encode())
+    assert producer.flush(60) == 0
+    return sent
 
 
 @contextmanager

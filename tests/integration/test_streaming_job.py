@@ -16,7 +16,16 @@ from pathlib import Path
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
-from tests.integration.streaming_cases import STEP_SECONDS, Feed, StreamRunner, count_processed, kill, make_topics, open_processed
+from tests.integration.streaming_cases import (
+    STEP_SECONDS,
+    Feed,
+    StreamRunner,
+    count_processed,
+    kill,
+    make_topics,
+    open_processed,
+    publish_plays,
+)
 from tests.servers import run
 
 from soundlake.cache.live import LiveMetrics
@@ -131,18 +140,6 @@ def test_a_second_job_of_one_home_is_refused(settings, runner):
     while not lock.exists() and time.monotonic() < deadline:
         time.sleep(0.2)
     assert runner.start("processed").wait(STEP_SECONDS) == 2
-
-
-def publish_plays(address: str, ended_at: datetime, count: int, event_ids: list[str] | None = None) -> list[str]:
-    """Plays of half a minute that ended then, of a listener each; their ids."""
-    producer = Producer({"bootstrap.servers": address})
-    sent = event_ids or [str(uuid.uuid4()) for _ in range(count)]
-    for event_id in sent:
-        event = {"event_id": event_id, "event_type": "play", "user_id": event_id, "track_id": "t", "ms_played": 30_000,
-                 "played_at": f"{ended_at - timedelta(seconds=30):%Y-%m-%dT%H:%M:%SZ}"}  # fmt: skip
-        producer.produce(PLAYS.name, json.dumps(event).encode(), event_id.encode())
-    assert producer.flush(60) == 0
-    return sent
 
 
 def test_a_late_event_corrects_its_window_and_only_that_one(settings, runner, kafka):

@@ -25,15 +25,18 @@ def describe_kafka(access: KafkaAccess) -> dict[str, str]:
     return {f"kafka.{name}": value for name, value in options.items()}
 
 
-def describe_store(storage_options: Mapping[str, str]) -> dict[str, str]:
+def describe_store(storage_options: Mapping[str, str], bucket: str = "") -> dict[str, str]:
     """Spark's properties for the S3 store that delta-rs reaches by these options, without its keys; none for a local folder."""
     if "AWS_REGION" not in storage_options:
         return {}
+    is_by_name = storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") == "true"
     endpoint = storage_options.get("AWS_ENDPOINT_URL", "")
+    if is_by_name:  # delta-rs wants the bucket in the host's name, Hadoop puts it there itself
+        endpoint = endpoint.replace(f"://{bucket}.", "://", 1)
     found = {
         "endpoint": endpoint,
         "endpoint.region": storage_options["AWS_REGION"],
-        "path.style.access": str(bool(endpoint)).lower(),
+        "path.style.access": str(bool(endpoint) and not is_by_name).lower(),
         "connection.ssl.enabled": str(not endpoint.startswith("http://")).lower(),
         # The default of Hadoop 3.5 needs classes that its own jar left out, and fails with the first file that is read.
         "input.stream.type": "classic",
@@ -44,7 +47,7 @@ def describe_store(storage_options: Mapping[str, str]) -> dict[str, str]:
 
 def describe_keys(storage_options: Mapping[str, str]) -> dict[str, str]:
     """Hadoop's properties for the keys to that store, in clear: nothing that a command line or a log may show."""
-    names = {"access.key": "AWS_ACCESS_KEY_ID", "secret.key": "AWS_SECRET_ACCESS_KEY"}
+    names = {"access.key": "AWS_ACCESS_KEY_ID", "secret.key": "AWS_SECRET_ACCESS_KEY", "session.token": "AWS_SESSION_TOKEN"}
     return {f"fs.s3a.{name}": storage_options[option] for name, option in names.items() if option in storage_options}
 
 

@@ -12,7 +12,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from soundlake.contract.topics import NOW_PLAYING, TOPICS
 from soundlake.streaming import live, now_playing, processed
-from soundlake.streaming.faults import explain_query
+from soundlake.streaming.faults import explain_query, explain_start
 from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road, StreamLimits
 from soundlake.streaming.progress import ObserveProgress, ProgressWatch, ignore_progress
@@ -67,12 +67,14 @@ class StreamJob:
         """Run these queries until told to stop, until the time is over, or until all is done that the log held at the beginning.
 
         `on_progress` hears how many records were read so far. Raises DataError if a log was made anew or no longer holds what comes next,
-        Unavailable if a server does not answer; a new run goes on where the checkpoints end.
+        Unavailable if a server does not answer, SettingsError if one refuses keys or a password; a new run goes on where the checkpoints
+        end.
         """
         for name in names:
-            check_logs(self._session, name, f"{self._road.checkpoint(name)}-logs", self._road.log_ids)
+            with explain_start(name):
+                check_logs(self._session, name, f"{self._road.checkpoint(name)}-logs", self._road.log_ids)
         counts = dict.fromkeys(names, 0)
-        queries = [self._starts[name](until_drained=until_drained) for name in names]
+        queries = [self._begin(name, until_drained=until_drained) for name in names]
         clocks = [threading.Timer(for_seconds, stop.set)] if for_seconds is not None else []
         for clock in clocks:
             clock.start()
@@ -92,6 +94,10 @@ class StreamJob:
         for name, query in zip(names, queries, strict=True):
             counts[name] += self._watch.look(name, query)
         return StreamReport(counts)
+
+    def _begin(self, name: str, *, until_drained: bool) -> StreamingQuery:
+        with explain_start(name):
+            return self._starts[name](until_drained=until_drained)
 
     def _start_processed(self, *, until_drained: bool) -> StreamingQuery:
         ensure_tables(self._session, self._road.processed)

@@ -1,4 +1,4 @@
-"""What the settings mean for Spark, what is left behind and removed, and what a failure is called; all without a session."""
+"""What the settings mean for Spark, what is left behind and removed; all without a session."""
 
 from __future__ import annotations
 
@@ -10,11 +10,9 @@ from pathlib import Path
 import pytest
 from pydantic import SecretStr
 
-from soundlake.errors import DataError, SoundlakeError, Unavailable
 from soundlake.settings import Settings
 from soundlake.streaming.addresses import describe_kafka, describe_store
 from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
-from soundlake.streaming.faults import explain
 from soundlake.streaming.places import list_zones
 from soundlake.streaming.session import make_scratch
 
@@ -44,6 +42,8 @@ def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have
 def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
     settings = make_settings(tmp_path, lake="s3://spotify-data-lake/")
     assert find_road(settings, {}).table("skips") == "s3a://spotify-data-lake/processed/skips"
+    beside = make_settings(tmp_path, stream_checkpoints="s3://spotify-data-lake/checkpoints")
+    assert find_road(beside, {}).checkpoint("live") == "s3a://spotify-data-lake/checkpoints/live"
     assert describe_store({}) == {}
 
 
@@ -54,6 +54,14 @@ def test_a_store_of_ones_own_is_asked_by_path_and_amazon_by_name(endpoint, is_se
     assert told["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
     assert ("spark.hadoop.fs.s3a.endpoint" in told) == bool(endpoint)
     assert told["spark.hadoop.fs.s3a.input.stream.type"] == "classic"
+
+
+def test_a_store_that_wants_the_bucket_in_its_name_is_told_to_hadoop_without_it(tmp_path):
+    told = {"AWS_ENDPOINT_URL": "https://store.example:9000", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true", "AWS_SESSION_TOKEN": "passing"}
+    cluster = choose_cluster(make_settings(tmp_path, lake="s3://lake", **told), tmp_path, tmp_path, ["processed"])
+    assert cluster.properties["spark.hadoop.fs.s3a.endpoint"] == "https://store.example:9000"
+    assert cluster.properties["spark.hadoop.fs.s3a.path.style.access"] == "false"
+    assert cluster.keys["fs.s3a.session.token"] == "passing"
 
 
 def test_the_keys_of_a_bucket_are_not_among_what_stands_on_javas_command_line(tmp_path):
@@ -85,22 +93,6 @@ def test_what_a_killed_process_left_behind_is_removed_and_what_runs_is_left_alon
         assert {path.name for path in tmp_path.iterdir()} == {str(os.getppid()), "notes", scratch.name}
         assert scratch.name == str(os.getpid())
     assert not scratch.exists()
-
-
-@pytest.mark.parametrize(
-    ("told", "error"),
-    [
-        ("[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost …", DataError),
-        ("org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node assignment", Unavailable),
-        ("something else", SoundlakeError),
-    ],
-)
-def test_a_failure_says_which_query_stopped_and_what_to_do(told, error):
-    found = explain("processed", f"\n{told}\nat org.apache.spark")
-    assert type(found) is error
-    assert "processed" in found.message
-    assert told in found.message
-    assert found.next_step
 
 
 def test_a_country_with_one_time_is_certain_and_one_with_several_is_not():

@@ -1,0 +1,194 @@
+"""What goes wrong around `soundlake stream`, on real servers: each has a clear message, the right end, and no secret in it."""
+
+from __future__ import annotations
+
+import signal
+import threading
+import uuid
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import psutil
+import pytest
+from pydantic import SecretStr
+from tests.command_lines import read_command_lines
+from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, count_processed, make_topics, publish_plays
+from tests.servers import KAFKA_PASSWORD, KAFKA_USER, run
+
+from soundlake.cache.redis import RedisLiveStore
+from soundlake.errors import SettingsError, SoundlakeError, Unavailable
+from soundlake.operations.servers import KafkaServer, RedisServer, ServerProcess, find_free_block
+from soundlake.settings import KafkaAccess, Settings
+from soundlake.streaming.addresses import describe_kafka, describe_keys, describe_store
+from soundlake.streaming.models import Road, StreamLimits
+
+BUCKET = "spotify-data-lake"
+NOBODY = "127.0.0.1:9"
+"""Where nothing listens."""
+
+
+@pytest.fixture
+def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:
+    """A broker of this test alone, with a second door that asks for a password: a job reads all topics."""
+    yield from run(KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars, users={KAFKA_USER: KAFKA_PASSWORD}), tmp_path)
+
+
+@pytest.fixture
+def redis(tmp_path) -> Iterator[ServerProcess]:
+    """A Redis of this test alone, to be killed."""
+    yield from run(RedisServer(tmp_path / "redis", find_free_block()), tmp_path)
+
+
+@pytest.fixture
+def open_runner(spark_jars, tmp_path) -> Iterator:
+    """The command on a deployment with these settings; nothing is left running."""
+    opened: list[StreamRunner] = []
+
+    def open_one(**told: object) -> StreamRunner:
+        defaults = {"home": tmp_path / "home", "downloads": spark_jars.parent, "broker": f"kafka://{NOBODY}", "topic_partitions": 2}
+        opened.append(StreamRunner(Settings(_env_file=None, **(defaults | told))))
+        return opened[-1]
+
+    yield open_one
+    for runner in opened:
+        runner.end()
+
+
+@pytest.mark.parametrize(
+    ("changes", "code", "said"),
+    [
+        ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, 2, "the store refuses these keys\n→ correct AWS_SECRET_ACCESS_KEY\n"),
+        ({"AWS_ACCESS_KEY_ID": "stranger"}, 2, "the store does not know this access key\n→ correct AWS_ACCESS_KEY_ID\n"),
+        ({"lake": "s3://no-such-bucket"}, 2, "s3://no-such-bucket: there is no such bucket\n→ make the bucket, or correct"),
+        ({"stream_checkpoints": "s3a://no-such-bucket/here"}, 2, "s3://no-such-bucket/here: there is no such bucket\n→ make the bucket"),
+        (
+            {"AWS_ENDPOINT_URL": f"http://{NOBODY}"},
+            1,
+            "the store does not answer\n→ start it (see `soundlake status`)",
+        ),
+        ({"lake": f"gs://{BUCKET}"}, 2, f"SOUNDLAKE_LAKE=gs://{BUCKET}: Spark has no connector for gs:// here\n→ for `soundlake stream`"),
+    ],
+    ids=["wrong secret", "unknown key", "missing bucket", "missing bucket of checkpoints", "store down", "google"],
+)
+def test_a_store_that_cannot_be_used_is_told_before_java_begins(open_runner, object_store, changes, code, said):
+    runner = open_runner(**({"lake": f"s3://{BUCKET}/{uuid.uuid4()}", **object_store.server.storage_options} | changes))
+    assert runner.start("processed").wait(120) == code
+    told = runner.log.read_text()
+    assert said in told
+    assert [word for word in ("Traceback", "\tat ", "wrong-secret", object_store.server.keys.secret_key) if word in told] == []
+
+
+@pytest.mark.parametrize(
+    ("password", "said"),
+    [(None, "SOUNDLAKE_CACHE: Redis does not answer"), ("open-sesame", "SOUNDLAKE_CACHE: Redis refuses the password\n→ correct it")],
+    ids=["down", "wrong password"],
+)
+def test_a_redis_that_cannot_be_used_is_told_before_java_begins(open_runner, redis_server, password, said):
+    place = NOBODY if password is None else f"127.0.0.1:{redis_server.server.port}"
+    runner = open_runner(cache=f"redis://:{password or 'hush'}@{place}/0")
+    assert runner.start("live").wait(120) == 1
+    told = runner.log.read_text()
+    assert said in told
+    assert [word for word in ("Traceback", "Kafka", "hush", "open-sesame") if word in told] == []
+
+
+def test_a_redis_that_dies_ends_the_job_with_its_name(open_runner, kafka, redis):
+    runner = open_runner(broker=f"kafka://{kafka.server.address}", cache=redis.server.url)
+    make_topics(runner.settings)
+    process = runner.start("live")
+    publish_plays(kafka.server.address, datetime.now(UTC), 10)
+    store = RedisLiveStore(redis.server.url)
+    runner.wait_until(process, lambda: sum(one.plays for one in store.read(datetime.now(UTC)).minutes) == 10, "nothing was counted")
+    redis.kill()
+    publish_plays(kafka.server.address, datetime.now(UTC), 10)
+    assert process.wait(STEP_SECONDS) == 1
+    told = runner.log.read_text()
+    assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in told
+    assert told.rstrip().endswith("→ see that it runs, then try again")
+    assert urlsplit(redis.server.url).password not in told
+
+
+def test_spark_reads_by_name_and_password_and_tells_neither(open_runner, kafka, redis_server):
+    runner = open_runner(
+        broker=f"kafka://{kafka.server.sasl_address}", cache=redis_server.server.url,
+        kafka_security_protocol="SASL_PLAINTEXT", kafka_username=KAFKA_USER, kafka_password=KAFKA_PASSWORD,
+    )  # fmt: skip
+    make_topics(runner.settings)
+    sent = publish_plays(kafka.server.address, datetime.now(UTC), 20)
+    process = runner.start("processed", "live")
+    runner.wait_until(process, lambda: count_processed(runner.settings) == len(sent), "nothing was processed")
+    secrets = (KAFKA_PASSWORD, str(urlsplit(redis_server.server.url).password))
+    lines = read_command_lines([psutil.Process(process.pid)])
+    assert any("org.apache.spark" in line for line in lines)
+    assert [line for line in lines if any(secret in line for secret in secrets)] == []
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(STEP_SECONDS) == 0
+    assert [secret for secret in secrets if secret in runner.log.read_text()] == []
+
+
+def run_job(spark, road: Road, name: str) -> SoundlakeError:
+    """What the job of this session ends with."""
+    from soundlake.streaming.job import StreamJob
+
+    with pytest.raises(SoundlakeError) as caught:
+        StreamJob(spark, road, StreamLimits()).run([name], stop=threading.Event(), for_seconds=STEP_SECONDS)
+    return caught.value
+
+
+@pytest.fixture
+def road(kafka_server, tmp_path) -> Road:
+    """From the door of the shared broker that asks for a password, given a wrong one, into folders of this test."""
+    access = KafkaAccess(kafka_server.server.sasl_address, "SASL_PLAINTEXT", "PLAIN", KAFKA_USER, SecretStr("battery-staple"))
+    return Road(describe_kafka(access), f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints")
+
+
+@pytest.mark.parametrize("name", ["processed", "now_playing"])
+def test_a_wrong_password_that_spark_gives_to_kafka_is_told_as_such(spark, road, name):
+    error = run_job(spark, road, name)
+    assert type(error) is SettingsError
+    assert error.message == f"the query {name} stopped: Kafka does not let soundlake in"
+    assert "SOUNDLAKE_KAFKA_PASSWORD" in error.next_step
+    assert "battery-staple" not in str(error)
+
+
+@pytest.fixture
+def run_on_s3a(spark, road, object_store) -> Iterator:
+    """What the job ends with on a bucket that Java is told of, with some of Hadoop's properties changed."""
+    options = object_store.server.storage_options
+    properties = {name.removeprefix("spark.hadoop."): value for name, value in describe_store(options).items()} | describe_keys(options)
+    quick = {"fs.s3a.impl.disable.cache": "true", "fs.s3a.attempts.maximum": "1", "fs.s3a.retry.limit": "1"}
+    hadoop = spark.sparkContext._jsc.hadoopConfiguration()
+
+    def run_one(bucket: str, changes: dict[str, str]) -> SoundlakeError:
+        for name, value in (properties | quick | changes).items():
+            hadoop.set(name, value)
+        return run_job(spark, replace(road, processed=f"s3a://{bucket}/{uuid.uuid4()}"), "processed")
+
+    yield run_one
+    for name in (*properties, *quick):
+        hadoop.unset(name)
+
+
+@pytest.mark.parametrize(
+    ("bucket", "changes", "kind", "said"),
+    [
+        ("no-such-bucket", {}, SettingsError, "s3a://no-such-bucket: there is no such bucket"),
+        (BUCKET, {"fs.s3a.secret.key": "wrong-secret"}, SettingsError, f"s3a://{BUCKET}: the store refuses these keys"),
+        (BUCKET, {"fs.s3a.endpoint": f"http://{NOBODY}"}, Unavailable, f"s3a://{BUCKET}: the store does not answer"),
+    ],
+    ids=["missing bucket", "wrong secret", "store down"],
+)
+def test_what_java_says_of_a_store_is_told_in_words_of_ours(run_on_s3a, bucket, changes, kind, said):
+    error = run_on_s3a(bucket, changes)
+    assert type(error) is kind
+    assert error.message == f"the query processed stopped: {said}"
+    assert "wrong-secret" not in str(error)
+
+
+def test_a_lake_where_nothing_may_be_written_is_told_in_words_of_ours(spark, road):
+    error = run_job(spark, replace(road, processed=Path("/proc/processed").as_uri()), "processed")
+    assert type(error) is Unavailable
+    assert error.message == "the query processed stopped: no table can be made in the lake"

@@ -1,0 +1,86 @@
+"""What Spark 4.2 says of failures, as it was seen on real servers (shortened), and what each is called here."""
+
+from __future__ import annotations
+
+import pytest
+
+from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
+from soundlake.streaming.faults import explain
+
+QUERY = """
+=== Streaming Query ===
+Identifier: live [id = 744606e1-a469-4dd5-ad6c-520c8277c9de, runId = b7990777-6aba-4ac5-aa85-a4d5c9640323]
+Current Available Offsets: {KafkaV2[Subscribe[user_plays]]: {"user_plays":{"0":0,"1":50}}}
+Logical Plan:
+WriteToMicroBatchDataSource noop-table
+"""
+
+REDIS = """[PYTHON_EXCEPTION] An exception was thrown from the Python worker: Traceback (most recent call last):
+  File "src/soundlake/streaming/live.py", line 61, in record
+    store.record(pa.Table.from_batches([part]).cast(LIVE_SCHEMA), datetime.now(UTC))
+  File "src/soundlake/cache/redis.py", line 192, in _explain_faults
+    raise Unavailable(f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="see that it runs, then try again") from cause
+soundlake.errors.Unavailable: SOUNDLAKE_CACHE: Redis does not answer: Error 111 connecting to 127.0.0.1:22680. Connection refused.
+→ see that it runs, then try again
+ SQLSTATE: 38000"""
+
+S3A = "getFileStatus on s3a://spotify-data-lake/processed/plays: software.amazon.awssdk"
+
+STORE_AWAY = f"""java.net.ConnectException: {S3A}.core.exception.SdkClientException: Unable to execute HTTP request: \
+Connect to 127.0.0.1:9 [/127.0.0.1] failed: Connection refused (SDK Attempt Count: 2)
+An error occurred while calling o93.sql."""
+
+FORBIDDEN = f"""java.nio.file.AccessDeniedException: s3a://spotify-data-lake/processed/plays: {S3A}.services.s3.model.S3Exception: \
+Forbidden (Service: S3, Status Code: 403, Request ID: 18EBAD19B11370E9CB4947A6):null"""
+
+NO_BUCKET = """org.apache.hadoop.fs.s3a.UnknownStoreException: `s3a://no-such-bucket/processed/plays': getFileStatus on \
+s3a://no-such-bucket/processed/plays: software.amazon.awssdk.services.s3.model.NoSuchBucketException: The specified bucket does not exist \
+(Service: S3, Status Code: 404, Request ID: 18EBAD19842D5963E454C5FB) (SDK Attempt Count: 1)"""
+
+PASSWORD = """java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.SaslAuthenticationException: Authentication failed: \
+Invalid username or password"""
+
+KAFKA_AWAY = """java.util.concurrent.ExecutionException: org.apache.kafka.common.errors.TimeoutException: Timed out waiting for a node \
+assignment. Call: listNodes"""
+
+GOOGLE = "java.lang.RuntimeException: java.lang.ClassNotFoundException: Class org.apache.hadoop.fs.gs.GoogleHadoopFileSystem not found"
+
+NO_FOLDER = """org.apache.spark.sql.delta.DeltaIOException: [DELTA_CANNOT_CREATE_LOG_PATH] Cannot create \
+file:/proc/nowhere/processed/plays/_delta_log"""
+
+
+@pytest.mark.parametrize(
+    ("told", "kind", "said", "next_step"),
+    [
+        (REDIS, Unavailable, "SOUNDLAKE_CACHE: Redis does not answer: Error 111", "see that it runs, then try again"),
+        (STORE_AWAY, Unavailable, "s3a://spotify-data-lake: the store does not answer", "AWS_ENDPOINT_URL"),
+        (FORBIDDEN, SettingsError, "s3a://spotify-data-lake: the store refuses these keys", "AWS_SECRET_ACCESS_KEY"),
+        (NO_BUCKET, SettingsError, "s3a://no-such-bucket: there is no such bucket", "SOUNDLAKE_LAKE"),
+        (PASSWORD, SettingsError, "Kafka does not let soundlake in", "SOUNDLAKE_KAFKA_PASSWORD"),
+        (KAFKA_AWAY, Unavailable, "Kafka does not answer", "see that Kafka runs"),
+        (GOOGLE, SettingsError, "Spark has no connector for gs:// here", "s3://"),
+        (NO_FOLDER, Unavailable, "no table can be made in the lake", "write access"),
+        (
+            "[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost",
+            DataError,
+            "the log no longer holds",
+            "checkpoint of live",
+        ),
+        ("something else", SoundlakeError, "something else", "see the log"),
+        ("", SoundlakeError, "=== Streaming Query ===", "see the log"),
+    ],
+    ids=["Redis", "store", "keys", "bucket", "password", "Kafka", "Google", "folder", "data loss", "else", "nothing"],
+)
+def test_a_failure_names_the_query_the_server_and_what_to_do(told, kind, said, next_step):
+    error = explain("live", told + QUERY)
+    assert type(error) is kind
+    assert error.message.startswith("the query live stopped: ")
+    assert said in error.message
+    assert next_step in error.next_step
+    assert "\n" not in error.message
+    assert ("Kafka" in str(error)) == (told in (PASSWORD, KAFKA_AWAY))
+
+
+def test_what_a_worker_raised_without_a_next_step_is_told_too():
+    error = explain("processed", "[PYTHON_EXCEPTION] Traceback:\nsoundlake.errors.DataError: 3 rows do not fit\n SQLSTATE: 38000")
+    assert (type(error), error.message, error.next_step) == (DataError, "the query processed stopped: 3 rows do not fit", None)

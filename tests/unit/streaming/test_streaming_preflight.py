@@ -1,0 +1,38 @@
+"""What is refused before Java begins, as far as no server is asked."""
+
+from __future__ import annotations
+
+import pytest
+
+from soundlake.errors import SettingsError, Unavailable
+from soundlake.settings import Settings
+from soundlake.streaming.deployment import SUBMITTED
+from soundlake.streaming.preflight import check_storage
+
+GOOGLE = "gs://spotify-data-lake"
+
+
+@pytest.mark.parametrize(
+    ("changes", "queries", "setting"),
+    [
+        ({"lake": GOOGLE}, ["processed"], "SOUNDLAKE_LAKE"),
+        ({"stream_checkpoints": f"{GOOGLE}/checkpoints"}, ["now_playing"], "SOUNDLAKE_STREAM_CHECKPOINTS"),
+    ],
+    ids=["lake", "checkpoints"],
+)
+def test_googles_own_address_is_refused_and_the_other_one_named(tmp_path, changes, queries, setting):
+    with pytest.raises(SettingsError, match=f"{setting}={GOOGLE}.*: Spark has no connector") as caught:
+        check_storage(Settings(home=tmp_path, **changes), queries)
+    assert "AWS_ENDPOINT_URL=https://" in caught.value.next_step
+
+
+def test_whoever_submits_a_job_may_bring_a_connector_and_other_queries_need_no_lake(tmp_path):
+    check_storage(Settings(home=tmp_path, lake=GOOGLE, stream_master=SUBMITTED), ["processed"])
+    check_storage(Settings(home=tmp_path, lake=GOOGLE), ["live", "now_playing"])
+
+
+def test_a_file_where_the_lake_should_be_is_named(tmp_path):
+    (tmp_path / "lake").touch()
+    with pytest.raises(Unavailable, match="a file stands where a folder should be"):
+        check_storage(Settings(home=tmp_path), ["processed"])
+    check_storage(Settings(home=tmp_path), ["live"])
