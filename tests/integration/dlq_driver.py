@@ -1,6 +1,7 @@
 """One replay of rejected records that kills itself where it is told to; the deployment is that of its settings.
 
-dlq_driver.py TO [--kill-at POINT N] [--kill-after SECONDS]
+dlq_driver.py TO [--kill-at POINT N] [--kill-after SECONDS] [--hold PID]
+`--hold` stops the broker before the second chunk is published, and this process when that has been sent to it.
 Prints the report as JSON at its end.
 """
 
@@ -20,6 +21,13 @@ from soundlake.settings import load_settings
 from soundlake.wiring import open_broker, open_lake
 
 GRACE_SECONDS = {"kafka": 1.0}
+SENT_SECONDS = 1.0
+
+
+def kill_after(seconds: float) -> None:
+    timer = threading.Timer(seconds, os.kill, (os.getpid(), signal.SIGKILL))
+    timer.daemon = True
+    timer.start()
 
 
 def main() -> None:
@@ -27,6 +35,7 @@ def main() -> None:
     parser.add_argument("to")
     parser.add_argument("--kill-at", nargs=2)
     parser.add_argument("--kill-after", type=float)
+    parser.add_argument("--hold", type=int)
     options = parser.parse_args()
     settings, passed = load_settings(), Counter[str]()
 
@@ -34,14 +43,15 @@ def main() -> None:
         passed[point] += 1
         if options.kill_at == [point, str(passed[point])]:
             os.kill(os.getpid(), signal.SIGKILL)
+        if options.hold is not None and (point, passed[point]) == ("begun", 2):
+            os.kill(options.hold, signal.SIGSTOP)
+            kill_after(SENT_SECONDS)
 
     with closing(open_broker(settings)) as broker:
         grace = GRACE_SECONDS.get(settings.broker_address.scheme, 0.0)
         replayer = Replayer(broker, open_lake(settings), settings.home, StepList(), grace_seconds=grace, checkpoint=checkpoint)
         if options.kill_after is not None:
-            timer = threading.Timer(options.kill_after, os.kill, (os.getpid(), signal.SIGKILL))
-            timer.daemon = True
-            timer.start()
+            kill_after(options.kill_after)
         print(json.dumps(replayer.replay(Wanted(), target=options.to).as_json()), flush=True)
 
 

@@ -74,10 +74,15 @@ class Deployment:
 def deployment(request, tmp_path) -> Iterator[Deployment]:
     if request.param == "embedded":
         yield Deployment(tmp_path, f"sqlite://{tmp_path}/broker.db")
-        return
-    server = KafkaServer(tmp_path / "kafka", find_free_block(), request.getfixturevalue("kafka_jars"))
-    with ServerProcess(server, tmp_path):
-        yield Deployment(tmp_path, f"kafka://{server.address}")
+    else:
+        yield request.getfixturevalue("on_kafka")[0]
+
+
+@pytest.fixture
+def on_kafka(kafka_jars, tmp_path) -> Iterator[tuple[Deployment, ServerProcess]]:
+    server = KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars)
+    with ServerProcess(server, tmp_path) as process:
+        yield Deployment(tmp_path, f"kafka://{server.address}"), process
 
 
 def kill_replays(deployment: Deployment, choose: Callable[[int], tuple[str, ...]], rounds: int) -> int:
@@ -106,3 +111,21 @@ def test_a_replay_killed_at_each_point_and_at_random_publishes_each_record_once(
     assert stored["topics"]["user_likes"] == {"events": sent.total(), "rejected": 0, "batches": stored["topics"]["user_likes"]["batches"]}
     listed = deployment.soundlake("dlq", "list", "--limit", "1")
     assert (listed["total"], listed["replayed"], listed["by_reason"]) == (sent.total(), sent.total(), {"wrong_topic": sent.total()})
+
+
+def test_what_a_dead_replay_had_sent_to_a_broker_that_was_held_is_waited_for(on_kafka):
+    """The request lies in the broker's socket until it is let go, long after the entry, and after the next replay has begun to ask."""
+    deployment, broker = on_kafka
+    sent = deployment.publish_likes_among_plays()
+    deployment.soundlake("sink", "--until-drained")
+    done = deployment.run(sys.executable, str(DRIVER), "user_likes", "--hold", str(broker.pid))
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    command = (sys.executable, str(DRIVER), "user_likes")
+    with subprocess.Popen(command, env=deployment.environment, stdout=subprocess.PIPE, text=True) as replay:
+        with pytest.raises(subprocess.TimeoutExpired):
+            replay.wait(6)
+        broker.resume()
+        report = json.loads(replay.communicate(timeout=120)[0])
+    assert report["found_of_an_earlier_run"] > 0
+    assert (report["unsure"], report["unknown_of_an_earlier_run"]) == (0, 0)
+    assert deployment.read_likes() == sent

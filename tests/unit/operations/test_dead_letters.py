@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import json
 import sys
+import time
 import uuid
 from collections import Counter
 from datetime import UTC, datetime, timedelta
+from threading import Timer
 
 import pytest
 from typer.testing import CliRunner
 
+from soundlake.broker import OffsetRange
 from soundlake.broker.memory import MemoryBroker
 from soundlake.cli.app import app
 from soundlake.contract import TOPICS, wrap_refused
@@ -53,12 +56,15 @@ class Deployment:
     def drain(self) -> None:
         Sink(self.broker, self.lake, SinkLimits(), clock=lambda: self.now).run(until_drained=True)
 
-    def replay(self, wanted=EVERYTHING, *, home=None, die_at=None, broker=None, **options):
+    def replay(self, wanted=EVERYTHING, *, home=None, die_at=None, broker=None, grace_seconds=0.0, **options):
         def checkpoint(point: str) -> None:
             if point == die_at:
                 raise Interrupted
 
-        replayer = Replayer(broker or self.broker, self.lake, home or self.home, StepList(), clock=lambda: self.now, checkpoint=checkpoint)
+        replayer = Replayer(
+            broker or self.broker, self.lake, home or self.home, StepList(), grace_seconds=grace_seconds, clock=lambda: self.now,
+            checkpoint=checkpoint,
+        )  # fmt: skip
         return replayer.replay(wanted, **options)
 
     def count(self, topic) -> Counter:
@@ -66,6 +72,24 @@ class Deployment:
         for partition, held in self.broker.offsets(topic).items():
             found.update(self.broker.fetch(topic, partition, held.begin, max_records=1000, max_bytes=10**6).values.to_pylist())
         return found
+
+
+class HeldBroker:
+    """A log that does not answer at first; a moment after it has begun to, what a dead process had sent to it is in the log."""
+
+    def __init__(self, log: MemoryBroker, topic: str, sent: list[bytes]) -> None:
+        self._log, self._is_held = log, True
+        self._late = Timer(0.3, log.append, (topic, [b"ann"] * len(sent), sent))
+
+    def __getattr__(self, name: str):
+        return getattr(self._log, name)
+
+    def offsets(self, topic: str) -> dict[int, OffsetRange]:
+        if self._is_held:
+            time.sleep(0.5)
+            self._is_held = False
+            self._late.start()
+        return self._log.offsets(topic)
 
 
 @pytest.fixture
@@ -180,6 +204,18 @@ def test_cut_short_between_publishing_and_marking_it_says_what_it_found(deployme
         deployment.replay(die_at="begun", again=True)
     report = deployment.replay()
     assert (report.found_of_an_earlier_run, report.lost_of_an_earlier_run, report.replayed) == (0, 2, 2)
+
+
+def test_what_a_dead_run_had_sent_to_a_log_that_was_held_is_waited_for_however_long_ago_it_was(deployment):
+    value = from_tomorrow()
+    deployment.publish("user_plays", value)
+    deployment.now = LATER
+    with pytest.raises(Interrupted):
+        deployment.replay(die_at="begun")
+    deployment.now = LATER + timedelta(hours=1)
+    report = deployment.replay(broker=HeldBroker(deployment.broker, "user_plays", [value]), grace_seconds=1.0)
+    assert (report.found_of_an_earlier_run, report.replayed) == (1, 0)
+    assert deployment.count("user_plays")[value] == 2, "as it was rejected, and as it was replayed"
 
 
 def test_where_the_log_that_could_tell_is_gone_nothing_is_published_twice_unless_asked(deployment):

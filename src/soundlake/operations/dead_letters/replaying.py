@@ -23,7 +23,7 @@ from soundlake.operations.dead_letters.ledger import Attempt, Entry, Ledger
 from soundlake.operations.dead_letters.listing import PLACE, read_places
 from soundlake.operations.dead_letters.mending import Mend, keep_bytes
 from soundlake.operations.dead_letters.models import Place, ReplayReport, Step, Wanted
-from soundlake.operations.dead_letters.searching import digest_record, settle, write_marks
+from soundlake.operations.dead_letters.searching import await_arrivals, digest_record, settle, write_marks
 from soundlake.operations.locks import DLQ_LOCK, try_lock
 from soundlake.operations.progress import Reporter
 
@@ -31,7 +31,7 @@ LEASE_SECONDS = 300.0
 """A replay of another home that has not ended for so long is taken for dead: longer than an append may take."""
 
 ARRIVAL_SECONDS = 15.0
-"""What a killed process has sent to Kafka is in the log by then, if it ever will be."""
+"""What a killed process has sent to Kafka is in the log when it has been answering for so long, if it ever will be."""
 
 _HELD_SECONDS = 60.0  # a replay that was held so long between writing down and publishing gives up: another may look for its records
 _CHUNK_RECORDS = 2_000
@@ -43,8 +43,9 @@ Record = tuple[Place, bytes | None, bytes]
 class Replayer:
     """Publishes rejected records anew, one replay of a home at a time.
 
-    Before anything else, the records of a run that was cut short are looked for in the log; `grace_seconds` after it wrote them down,
-    so that what was still on its way to the broker has arrived. `checkpoint` is told "begun", "published" and "marked" in each chunk.
+    Before anything else, the records of a run that was cut short are looked for in the log, once it has been answering for
+    `grace_seconds`, so that what was still on its way to the broker has arrived. `checkpoint` is told "begun", "published" and "marked"
+    in each chunk.
     """
 
     def __init__(
@@ -83,14 +84,19 @@ class Replayer:
         return report
 
     def _settle(self, ledger: Ledger, report: ReplayReport) -> None:
-        for attempt, entries in ledger.list_open().items():
+        cut_short = ledger.list_open()
+        for attempt in cut_short:
             age = (self._clock() - attempt.acted_at).total_seconds()
             if attempt.owner != self._owner and age < LEASE_SECONDS:
                 raise Unavailable(
                     f"a replay that {attempt.owner} began {age:.0f} s ago has not ended",
                     next_step=f"wait for its end, or run it there again; after {LEASE_SECONDS:.0f} s it is taken for dead",
                 )
-            time.sleep(max(0.0, self._grace_seconds - age))
+        if cut_short and self._grace_seconds:
+            self._reporter.begin("wait for what a run cut short had sent")
+            await_arrivals(self._broker, {attempt.target for attempt in cut_short}, self._grace_seconds)
+            self._reporter.end("it has arrived, or never will")
+        for attempt, entries in cut_short.items():
             settled = settle(self._broker, attempt, entries)
             ledger.add(settled, self._clock())
             steps = Counter(entry.step for entry in settled)

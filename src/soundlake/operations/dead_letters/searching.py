@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import hashlib
 import json
+import time
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from contextlib import suppress
 
 from soundlake.broker import Broker, Records
 from soundlake.errors import DataError, TopicMissing
@@ -14,6 +16,8 @@ from soundlake.operations.dead_letters.models import Step
 
 _RECORDS_AT_ONCE = 10_000
 _BYTES_AT_ONCE = 32 * 1024 * 1024
+_ASK_SECONDS = 1.0
+_LONGEST_COUNTED_SECONDS = 2.0
 
 
 def digest_record(key: bytes | None, value: bytes | None) -> bytes:
@@ -27,6 +31,23 @@ def digest_record(key: bytes | None, value: bytes | None) -> bytes:
 def write_marks(broker: Broker, topic: str) -> str:
     """Where the partitions of the topic end now."""
     return json.dumps({number: held.end for number, held in broker.offsets(topic).items()})
+
+
+def await_arrivals(broker: Broker, topics: Collection[str], grace_seconds: float) -> None:
+    """Return when the log has been answering for so long: what a dead process had sent has arrived by then, if it ever will.
+
+    Time in which it did not answer does not count: a broker that is held reads what was sent to it when it is let go. So it is asked again
+    and again, and of a question that took long little counts. Raises Unavailable if it does not answer at all.
+    """
+    counted, before = 0.0, None
+    while counted < grace_seconds:
+        for topic in topics:
+            with suppress(TopicMissing):
+                broker.offsets(topic)
+        now = time.monotonic()
+        counted += 0.0 if before is None else min(now - before, _LONGEST_COUNTED_SECONDS)
+        before = now
+        time.sleep(min(_ASK_SECONDS, max(0.0, grace_seconds - counted)))
 
 
 def settle(broker: Broker, attempt: Attempt, entries: Sequence[Entry]) -> list[Entry]:
