@@ -249,12 +249,12 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     if settings.stream_master != SUBMITTED:
         find_spark_java()
         install_jars(SPARK_JARS, jars)
+    reads = {name: READS[name] for name in queries}
+    observe = telemetry.watch_queries(reads).progressed if telemetry is not None else ignore_progress
     with make_scratch(settings.home.expanduser().absolute() / "stream" / "scratch") as scratch:
         session = open_session(choose_cluster(settings, jars, scratch, queries))
         try:
             open_store = partial(open_redis_store, settings.cache_address.url)
-            reads = {name: READS[name] for name in queries}
-            observe = telemetry.watch_queries(reads).progressed if telemetry is not None else ignore_progress
             yield StreamJob(session, find_road(settings, log_ids), find_limits(settings), open_store, observe)
         finally:
             session.stop()

@@ -10,6 +10,8 @@ import sys
 import time
 import urllib.request
 
+import pytest
+
 from soundlake.operations.servers import find_free_block
 
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
@@ -62,3 +64,29 @@ def test_an_error_that_ends_a_command_is_json_too_and_without_secrets(tmp_path):
     assert (line["level"], line["service"], line["error"]["kind"]) == ("error", "check", "Unavailable")
     assert line["error"]["next_step"]
     assert "not-to-be-seen" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    "away",
+    [{"SOUNDLAKE_BROKER": "kafka://127.0.0.1:{port}"}, {"SOUNDLAKE_LAKE": "s3://lake", "AWS_ENDPOINT_URL": "http://127.0.0.1:{port}"}],
+    ids=["log", "store"],
+)
+def test_a_sink_that_was_started_while_a_server_is_away_is_silent_since_then(away, tmp_path):
+    port, nobody = find_free_block(), find_free_block()
+    keys = {"AWS_ACCESS_KEY_ID": "key", "AWS_SECRET_ACCESS_KEY": "secret", "AWS_ALLOW_HTTP": "true"}
+    settings = {name: value.format(port=nobody) for name, value in away.items()}
+    begun = time.time()
+    sink = subprocess.Popen(
+        [*PROGRAM, "sink", "--compact-every", "0"],
+        env={**os.environ, **keys, **settings, "SOUNDLAKE_HOME": str(tmp_path), "SOUNDLAKE_METRICS_PORT": str(port)},
+        stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+    )  # fmt: skip
+    try:
+        told, deadline = None, time.monotonic() + PATIENCE_SECONDS
+        while told is None and time.monotonic() < deadline:
+            told = re.search(r'soundlake_sink_looked_timestamp_seconds\{topic="user_plays"\} (\S+)', scrape(port))
+            time.sleep(0.1)
+        assert begun <= float(told[1]) <= time.time()
+    finally:
+        sink.kill()
+        sink.wait()

@@ -63,6 +63,8 @@ def _run(
     with try_lock(lock) as is_free, open_telemetry(settings, "sink") as telemetry:
         if not is_free:
             raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
+        if telemetry is not None:
+            telemetry.watch_sink()  # a sink that waits for its store is as silent as one that waits for the log
         lake = _open_lake(settings, patience_seconds, stop)
         broker = open_broker(settings)
         try:

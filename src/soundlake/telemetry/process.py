@@ -26,6 +26,7 @@ class Telemetry:
         ProcessCollector(registry=self.registry)
         PlatformCollector(registry=self.registry)
         self.process = ProcessMetrics(self.registry, service, version("soundlake"))
+        self._sink: SinkMetrics | None = None
 
     def watch_publisher(self) -> PublishMetrics:
         """Metrics for a publisher of this process."""
@@ -36,8 +37,9 @@ class Telemetry:
         return FeedMetrics(self.registry)
 
     def watch_sink(self) -> SinkMetrics:
-        """Metrics for its sink."""
-        return SinkMetrics(self.registry, self.process)
+        """Metrics for its sink; the same ones however often they are asked for, and silent from the first time on."""
+        self._sink = self._sink or SinkMetrics(self.registry, self.process)
+        return self._sink
 
     def watch_upkeep(self) -> UpkeepMetrics:
         """Metrics for its rounds of upkeep."""
