@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -18,12 +19,13 @@ def run_doctor(
 ) -> None:
     """What the full stack needs, whether this machine has it, and the command that mends it; exit code 1 if something needed is missing."""
     from soundlake.cli.terminal import print_json
+    from soundlake.cli.topics import compare_with_plan
     from soundlake.operations.stack import is_up, plan_stack
     from soundlake.operations.stack.doctor import examine
     from soundlake.settings import load_settings
 
     stack = plan_stack(load_settings(with_home=False), (), without or ())
-    diagnosis = examine(stack, is_up=is_up(stack.home))
+    diagnosis = examine(stack, is_up=is_up(stack.home), compare_topics=partial(compare_with_plan, stack.settings))
     if as_json:
         print_json(diagnosis.as_json())
     else:

@@ -40,6 +40,21 @@ def run_topics_create(
         raise typer.Exit(1)
 
 
+def compare_with_plan(settings: Settings) -> tuple[str, ...]:
+    """Where the topics of a Kafka cluster differ from what the settings ask for, a line each. Raises SoundlakeError if it is not told."""
+    from contextlib import closing
+
+    from soundlake.operations.stack import compare_topics
+    from soundlake.wiring import open_kafka
+
+    if settings.broker_address.scheme != "kafka":
+        return ()
+    with closing(open_kafka(settings)) as broker:
+        from soundlake.broker.kafka import TopicPlan
+
+        return compare_topics(broker, TopicPlan(settings.topic_partitions, settings.topic_retention_ms))
+
+
 def _ensure(settings: Settings, *, replication: int, repair: bool) -> list[TopicCheck]:
     from soundlake.contract import TOPICS
     from soundlake.contract.topics import DLQ

@@ -12,6 +12,7 @@ import typer
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
     from soundlake.operations.run_file import RunRecord
+    from soundlake.operations.stack import Stack
 
 
 def run_up(
@@ -24,7 +25,6 @@ def run_up(
     as_json: Annotated[bool, typer.Option("--json", help="Print what runs as one JSON object.")] = False,
 ) -> None:
     """Start the full stack (Kafka, object store, Redis, sink, generator, transform, dashboard) and keep it up; `down` ends it."""
-    from soundlake import wiring
     from soundlake.cli.terminal import show_progress
     from soundlake.operations.demo_live import stop_on_request
     from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, join, keep_up, launch, plan_stack, sample_services
@@ -37,18 +37,18 @@ def run_up(
         with stop_on_request(), open_telemetry(stack.settings, SUPERVISOR) as telemetry:
             if telemetry is not None:
                 telemetry.watch_services(lambda: sample_services(stack.home))
-            keep_up(stack, lambda: wiring.prepare_stack(stack.settings), _tell_when)
+            keep_up(stack, partial(_prepare, stack), _tell_when)
         return
     with show_progress() as progress:
         if is_up(stack.home):
-            record = _wait(progress, partial(join, stack.home))
+            record = await_stack(progress, partial(join, stack.home))
         else:
             progress.begin("programs")
             install_programs(stack)
             progress.end("installed")
             stack.check_ports()
             left_out = [word for name in without or () for word in ("--without", name)]
-            record = _wait(progress, partial(launch, stack.home, [*feed, *left_out], stack.settings.child_environment))
+            record = await_stack(progress, partial(launch, stack.home, [*feed, *left_out], stack.settings.child_environment))
     _print_record(record, as_json=as_json)
 
 
@@ -66,7 +66,22 @@ def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print what
         typer.echo(f"ended {', '.join(ended)}; the data stays in {home}" if ended else f"nothing runs in {home}")
 
 
-def _wait(progress: ProgressReporter, bring_up: Callable[[Callable[[str], None]], RunRecord]) -> RunRecord:
+def _prepare(stack: Stack) -> tuple[str, ...]:
+    """Make topics and tables; what the topics that were there lack does not keep the stack from starting, and is told."""
+    from soundlake.cli.topics import compare_with_plan
+    from soundlake.errors import SoundlakeError
+    from soundlake.operations.stack import name_repair
+    from soundlake.wiring import prepare_stack
+
+    prepare_stack(stack.settings)
+    try:
+        found = compare_with_plan(stack.settings)
+    except SoundlakeError as error:
+        return (f"the topics could not be compared with what they should be: {error.message}",)
+    return (*found, f"topics differ: `{name_repair(stack)}` sets what they should be") if found else ()
+
+
+def await_stack(progress: ProgressReporter, bring_up: Callable[[Callable[[str], None]], RunRecord]) -> RunRecord:
     """Wait until all is up, and say what goes on if somebody ends the waiting."""
     from soundlake.logs import tell
 
@@ -97,6 +112,8 @@ def _print_record(record: RunRecord, *, as_json: bool) -> None:
     unwell = {service.name: service.state for service in record.services if service.state is not State.RUNNING}
     title = "Soundlake is up, but not all of it is well" if unwell else "Soundlake is up"
     print_table(title, {service.name: unwell.get(service.name, service.address or "") for service in record.services})
+    for note in record.notes:
+        typer.echo(note, err=True)
     typer.echo("`soundlake status` shows how it is, `soundlake down` ends it", err=True)
 
 

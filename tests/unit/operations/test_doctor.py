@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import socket
 from importlib.util import find_spec
 
 import pytest
 
-from soundlake.operations.stack import plan_stack
+from soundlake.broker.kafka import TopicCheck, TopicPlan
+from soundlake.errors import TopicMissing
+from soundlake.operations.stack import Stack, compare_topics, plan_stack
 from soundlake.operations.stack.doctor import Finding, Verdict, examine
 from soundlake.settings import Settings
 
@@ -19,6 +22,15 @@ def look(tmp_path):
         return next(finding for finding in findings if finding.name == name)
 
     return look
+
+
+@pytest.fixture
+def make_stack(tmp_path):
+    def make(*without: str, **chosen: object) -> Stack:
+        settings = Settings(_env_file=None, **{"home": tmp_path, "broker": "", "lake": "", "cache": "", **chosen})
+        return plan_stack(settings, (), without)
+
+    return make
 
 
 @pytest.fixture
@@ -59,3 +71,56 @@ def test_jars_that_are_not_there_yet_are_counted_and_one_with_other_bytes_is_nam
     assert found.verdict is Verdict.LACKING
     assert f"45 are not in {folder} yet" in found.found
     assert f"{folder}/kafka_2.13-4.3.1.jar is not what its hash says" in found.found
+
+
+def list_missing(stack: Stack) -> set[str]:
+    return {finding.name for finding in examine(stack, is_up=False).findings if finding.name.startswith("ports of") and finding.remedy}
+
+
+def test_a_port_is_looked_at_if_something_of_the_stack_would_listen_there(make_stack):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert list_missing(make_stack(dashboard_port=port)) >= {"ports of dashboard"}
+        assert "ports of dashboard" not in list_missing(make_stack("dashboard", dashboard_port=port))
+        assert "ports of metrics" in list_missing(make_stack(metrics_port=port))
+        assert "ports of metrics" in list_missing(make_stack(metrics_port=port - 1)), "the sink's, beside the supervisor's"
+
+
+def find_topics(stack: Stack, *differences: str, is_up: bool = True) -> Finding | None:
+    findings = examine(stack, is_up=is_up, compare_topics=lambda: differences).findings
+    return next((finding for finding in findings if finding.name == "topics"), None)
+
+
+def test_topics_that_differ_are_named_with_the_command_that_mends_them(make_stack, tmp_path):
+    differs = "user_plays: message.timestamp.type is CreateTime, asked for LogAppendTime"
+    found = find_topics(make_stack(), differs)
+    assert (found.verdict, found.found) == (Verdict.LACKING, differs)
+    assert found.remedy == f"SOUNDLAKE_HOME='{tmp_path / 'stack'}' soundlake topics create --repair"
+    elsewhere = find_topics(make_stack(broker="kafka://kafka.example:9092"), differs, is_up=False)
+    assert elsewhere.remedy == "soundlake topics create --repair"
+    assert find_topics(make_stack()).verdict is Verdict.THERE
+    assert find_topics(make_stack(), is_up=False) is None, "a local log that does not run is not asked"
+
+
+class Cluster:
+    """A cluster with one topic, which is as `differences` say."""
+
+    def __init__(self, **differences: tuple[str, str]) -> None:
+        self._differences = {name.replace("_", "."): pair for name, pair in differences.items()}
+
+    def log_id(self, topic: str) -> str:
+        if topic != "user_plays":
+            raise TopicMissing(topic)
+        return "an id"
+
+    def ensure_topics(self, topics, plan):
+        return [TopicCheck(topic.name, "an id", 4, made=False, differences=self._differences) for topic in topics]
+
+
+def test_a_topic_with_the_time_of_its_producers_is_named_and_its_partitions_and_missing_topics_are_not():
+    cluster = Cluster(message_timestamp_type=("CreateTime", "LogAppendTime"), partitions=("1", "4"))
+    (line,) = compare_topics(cluster, TopicPlan(4))
+    assert line.startswith("user_plays: message.timestamp.type is CreateTime, asked for LogAppendTime (")
+    assert compare_topics(Cluster(), TopicPlan(4)) == ()

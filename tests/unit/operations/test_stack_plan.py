@@ -39,15 +39,25 @@ def test_without_addresses_every_server_is_local_and_the_services_are_led_to_it(
     [
         ({"broker": "kafka://pkc-1.eu.confluent.cloud:9092"}, "kafka", "SOUNDLAKE_BROKER"),
         ({"lake": "s3://my-own-bucket"}, "object-store", "SOUNDLAKE_LAKE"),
-        ({"lake": "gs://my-own-bucket"}, "object-store", "AWS_ACCESS_KEY_ID"),
         ({"cache": "rediss://:secret@redis.example.com:6380/0"}, "redis", "SOUNDLAKE_CACHE"),
     ],
-    ids=["Confluent Cloud", "S3", "GCS", "Redis Cloud"],
+    ids=["Confluent Cloud", "S3", "Redis Cloud"],
 )
 def test_the_address_of_a_real_service_replaces_the_local_server(make_settings, chosen, server, setting):
     stack = plan_stack(make_settings(**chosen), ())
     assert server not in names(stack.servers)
     assert setting not in stack.local_settings
+
+
+def test_a_lake_in_google_cloud_storage_is_refused_to_the_services_that_cannot_read_it_and_works_without_them(make_settings):
+    settings = make_settings(lake="gs://my-own-bucket")
+    with pytest.raises(SettingsError, match=r"stream and transform cannot read .*\n→ .*--without stream --without transform'"):
+        plan_stack(settings, ())
+    with pytest.raises(SettingsError, match=r"transform cannot read .*\n→ leave them out: make up ARGS='--without transform'"):
+        plan_stack(settings, (), ["stream"])
+    stack = plan_stack(settings, (), ["stream", "transform"])
+    assert "object-store" not in names(stack.servers)
+    assert "AWS_ACCESS_KEY_ID" not in stack.local_settings
 
 
 def test_the_stack_lives_below_home_and_a_second_look_stays_there(make_settings, tmp_path):

@@ -12,13 +12,14 @@ from datetime import UTC, datetime
 
 import pytest
 
+from soundlake.cli.terminal import show_progress
+from soundlake.cli.up import await_stack
 from soundlake.errors import Unavailable
 from soundlake.operations.locks import try_lock
 from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 from soundlake.operations.stack import is_up, join
 from soundlake.operations.stack.running import STACK_LOCK
 
-PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
 Write = Callable[..., None]
 
 
@@ -73,15 +74,14 @@ def test_one_that_has_only_its_lock_yet_counts_as_coming_up(tmp_path):
     assert not is_up(tmp_path)
 
 
-def test_ctrl_c_while_it_waits_says_that_the_stack_goes_on_and_how_to_end_it(tmp_path, write, supervisor):
-    write(State.STARTING, is_complete=False)
-    environment = {**os.environ, "SOUNDLAKE_HOME": str(tmp_path)}
-    command = subprocess.Popen([*PROGRAM, "up"], env=environment, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
-    with pytest.raises(subprocess.TimeoutExpired):
-        command.communicate(timeout=8)
-    command.send_signal(signal.SIGINT)
-    out, said = command.communicate(timeout=20)
-    assert "the stack goes on starting by itself: `soundlake status` shows how far it is, `soundlake down` (make down) ends it" in said
-    assert "Soundlake is up" not in out
-    assert command.returncode != 0
-    assert supervisor.poll() is None
+def test_ctrl_c_while_it_waits_says_that_the_stack_goes_on_and_how_to_end_it(capsys):
+    def bring_up(tell: Callable[[str], None]) -> RunRecord:
+        tell("waiting for kafka")
+        os.kill(os.getpid(), signal.SIGINT)
+        pytest.fail("nobody ended it")
+
+    with show_progress() as progress, pytest.raises(KeyboardInterrupt):
+        await_stack(progress, bring_up)
+    assert capsys.readouterr().err == (
+        "the stack goes on starting by itself: `soundlake status` shows how far it is, `soundlake down` (make down) ends it\n"
+    )

@@ -3,16 +3,19 @@
 from soundlake.operations.stack.monitoring import SUPERVISOR, sample_services
 from soundlake.operations.stack.plan import Stack, install_programs, place_stack, plan_stack
 from soundlake.operations.stack.running import bring_down, is_up, join, keep_up, launch
+from soundlake.operations.stack.topics import compare_topics, name_repair
 
 __all__ = [
     "SUPERVISOR",
     "Stack",
     "bring_down",
+    "compare_topics",
     "install_programs",
     "is_up",
     "join",
     "keep_up",
     "launch",
+    "name_repair",
     "place_stack",
     "plan_stack",
     "sample_services",

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from enum import StrEnum
 from functools import partial
@@ -18,7 +18,8 @@ from soundlake.operations.servers import Server
 from soundlake.operations.servers.jars import Jar, find_missing, read_jars
 from soundlake.operations.servers.ports import check_free
 from soundlake.operations.servers.programs import find_java, find_spark_java
-from soundlake.operations.stack.plan import Stack
+from soundlake.operations.stack.plan import PortUse, Stack
+from soundlake.operations.stack.topics import name_repair
 
 _NEEDED_MEMORY_GIB = 6.0  # measured after eight minutes: servers 0.6, our programs 1.9, Spark 2.9 (as if nothing of it were shared)
 _NEEDED_DISK_GIB = 5.0
@@ -60,8 +61,12 @@ class Diagnosis:
         return {"is_well": self.is_well, "findings": [asdict(finding) for finding in self.findings]}
 
 
-def examine(stack: Stack, *, is_up: bool) -> Diagnosis:
-    """Look at the machine for a stack, as it was planned; the ports of one that is up are its own."""
+CompareTopics = Callable[[], Sequence[str]]
+"""Tells where the topics of a cluster differ from what they should be. May raise SoundlakeError."""
+
+
+def examine(stack: Stack, *, is_up: bool, compare_topics: CompareTopics = tuple) -> Diagnosis:
+    """Look at the machine for a stack, as it was planned; the ports of one that is up are its own, and so is its log."""
     findings = [
         *_examine_packages(),
         _examine_java(stack),
@@ -72,6 +77,8 @@ def examine(stack: Stack, *, is_up: bool) -> Diagnosis:
     ]
     if not is_up:
         findings += _examine_ports(stack)
+    if is_up or "SOUNDLAKE_BROKER" not in stack.local_settings:
+        findings.append(_examine_topics(compare_topics, name_repair(stack)))
     return Diagnosis(tuple(findings))
 
 
@@ -114,15 +121,23 @@ def _describe_missing(missing: Sequence[Jar], folder: Path) -> str:
 
 
 def _examine_ports(stack: Stack) -> Iterator[Finding]:
-    for server in stack.servers:
-        yield _try(f"ports of {server.name}", partial(_check_ports, server.name, server.ports, server.setting))
-    dashboard = {"browsers": stack.settings.dashboard_port}
-    yield _try("ports of dashboard", partial(_check_ports, "dashboard", dashboard, "SOUNDLAKE_DASHBOARD_PORT"))
+    for use in stack.port_uses:
+        yield _try(f"ports of {use.name}", partial(_check_ports, use))
 
 
-def _check_ports(name: str, ports: Mapping[str, int], setting: str) -> str:
-    check_free(name, ports, setting)
-    return f"{', '.join(map(str, ports.values()))} are free"
+def _check_ports(use: PortUse) -> str:
+    check_free(use.name, use.ports, use.setting)
+    return f"{', '.join(map(str, use.ports.values()))} are free"
+
+
+def _examine_topics(compare: CompareTopics, repair: str) -> Finding:
+    try:
+        differences = compare()
+    except SoundlakeError as error:
+        return Finding("topics", Verdict.MISSING, error.message, error.next_step)
+    if not differences:
+        return Finding("topics", Verdict.THERE, "those that are there are as they should be")
+    return Finding("topics", Verdict.LACKING, "; ".join(differences), repair)
 
 
 def _try(name: str, look: Callable[[], str]) -> Finding:

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 from pydantic import SecretStr
 
-from soundlake.errors import UsageError
+from soundlake.errors import SettingsError, UsageError
 from soundlake.operations.keeping import REFUSALS, Service
 from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server
 from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
@@ -23,8 +23,18 @@ FOLDER = "stack"
 """The full stack lives in a folder of its own below home: its lake and warehouse are not those of the embedded demo."""
 BUCKET = "spotify-data-lake"
 PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
+_READERS_OF_S3 = ("stream", "transform")  # Spark's and DuckDB's readers of Delta tables
 DASHBOARD_HEALTH = "/_stcore/health"
 """Where Streamlit says whether it is well."""
+
+
+@dataclass(frozen=True)
+class PortUse:
+    """The ports of one program by purpose, and the setting that moves them."""
+
+    name: str
+    ports: Mapping[str, int]
+    setting: str
 
 
 @dataclass(frozen=True)
@@ -56,12 +66,19 @@ class Stack:
 
     def check_ports(self) -> None:
         """Raises Unavailable naming the first port that is taken and the setting that moves it."""
-        for server in self.servers:
-            check_free(server.name, server.ports, server.setting)
-        if self.has("dashboard"):
-            check_free("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
-        services = {name: port for name, port in self.metrics_ports.items() if name != SUPERVISOR}  # whose own is open by then
-        check_free("metrics", services, "SOUNDLAKE_METRICS_PORT")
+        for use in self.port_uses:
+            others = {purpose: port for purpose, port in use.ports.items() if purpose != SUPERVISOR}  # whose own is open by then
+            check_free(use.name, others, use.setting)
+
+    @property
+    def port_uses(self) -> tuple[PortUse, ...]:
+        """Everything that listens."""
+        dashboard = PortUse("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
+        return (
+            *(PortUse(server.name, server.ports, server.setting) for server in self.servers),
+            *([dashboard] if self.has("dashboard") else []),
+            PortUse("metrics", self.metrics_ports, "SOUNDLAKE_METRICS_PORT"),
+        )
 
 
 def place_stack(settings: Settings) -> Settings:
@@ -73,7 +90,8 @@ def place_stack(settings: Settings) -> Settings:
 def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = ()) -> Stack:
     """The stack of these settings: a server is local where no address is set; `feed` are the generator's options.
 
-    Raises UsageError for a name in `without` that is no service of it, SettingsError for an address that makes no sense.
+    Raises UsageError for a name in `without` that is no service of it, SettingsError for an address that makes no sense, or that one of its
+    services cannot work with.
     """
     placed = place_stack(settings)
     servers, local = _plan_servers(placed)
@@ -85,6 +103,7 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
         names = ", ".join(service.name for service in services)
         raise UsageError(f"--without {', '.join(sorted(unknown))}: no such service", next_step=f"the services are {names}")
     chosen = tuple(service for service in services if service.name not in without)
+    _check_lake(effective, [service.name for service in chosen])
     ports = list_metrics_ports(effective.metrics_port, chosen)
     return Stack(placed.home, effective, servers, give_metrics_ports(chosen, ports), local, ports)
 
@@ -122,6 +141,16 @@ def _plan_servers(settings: Settings) -> tuple[tuple[Server, ...], dict[str, str
         servers.append(redis)
         local["SOUNDLAKE_CACHE"] = redis.url
     return tuple(servers), local
+
+
+def _check_lake(settings: Settings, services: Collection[str]) -> None:
+    cannot = [name for name in _READERS_OF_S3 if name in services]
+    if settings.lake_address.scheme == "gs" and cannot:
+        without = " ".join(f"--without {name}" for name in cannot)
+        raise SettingsError(
+            f"SOUNDLAKE_LAKE=gs://…: {' and '.join(cannot)} cannot read a lake in Google Cloud Storage, only folders and s3://",
+            next_step=f"leave them out: make up ARGS='{without}'; or set SOUNDLAKE_LAKE to a bucket of a store that speaks S3",
+        )
 
 
 def _adopt(local: Mapping[str, str]) -> dict[str, object]:

@@ -29,9 +29,10 @@ _POLL_SECONDS = 0.2
 Tell = Callable[[str], None]
 
 
-def keep_up(stack: Stack, prepare: Callable[[], None], tell: Tell) -> None:
-    """Bring the stack up and keep it up until an exception ends it; `prepare` makes topics and tables once the servers answer.
+def keep_up(stack: Stack, prepare: Callable[[], Sequence[str]], tell: Tell) -> None:
+    """Bring the stack up and keep it up until an exception ends it.
 
+    `prepare` makes topics and tables once the servers answer, and says what the user should know of them.
     Raises UsageError if another process keeps this stack up, Unavailable if a port is taken or a server does not come up.
     """
     stack.home.mkdir(parents=True, exist_ok=True)
@@ -47,11 +48,13 @@ def keep_up(stack: Stack, prepare: Callable[[], None], tell: Tell) -> None:
             for server in stack.servers:
                 server.settle()
             write_private(stack.home / HOME_SETTINGS, "".join(f"{name}={value}\n" for name, value in stack.local_settings.items()))
-            prepare()
+            notes = prepare()
             write_targets(stack.home, stack.metrics_ports)
             supervisor.start(stack.services)
             supervisor.wait_until_ready(READY_SECONDS)
-            supervisor.declare_complete()
+            supervisor.declare_complete(notes)
+            for note in notes:
+                tell(note)
             tell(f"{len(stack.servers) + len(stack.services)} services are up")
             while True:
                 for line in supervisor.watch():
