@@ -7,17 +7,22 @@ import os
 import subprocess
 import sys
 import time
+from contextlib import closing
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pyarrow as pa
 import pytest
-from tests.integration.fault_proxy import FORBIDDEN, OTHER_REGION, SKEWED, SLOW_DOWN, Faults, open_proxy
+from tests.integration.campaign_truth import TABLES
+from tests.integration.fault_proxy import FORBIDDEN, Faults, open_proxy
 from tests.integration.kill_campaign import assert_exactly_once, prepare, publish_backlog
+from tests.integration.sink_driver import open_broker, open_lake
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import SettingsError, Unavailable
 from soundlake.lake import Lake, Move, make_app_id
+from soundlake.operations.checking.log import count_waiting
 from soundlake.settings import Address
 
 APP_ID = make_app_id("log", "user_plays", 0)
@@ -75,17 +80,18 @@ def test_nothing_is_lost_and_nothing_doubled(open_behind, object_store, faults, 
 
 
 @pytest.mark.parametrize(
-    ("refusal", "kind", "said"),
+    ("faults", "kind", "said"),
     [
-        (SKEWED, Unavailable, "this machine's clock is not the store's\n→ set the clock"),
-        (SLOW_DOWN, Unavailable, "the store asks to slow down\n→ nothing is lost"),
-        (FORBIDDEN, SettingsError, "these keys may not do that there\n→ allow reading, writing"),
-        (OTHER_REGION, SettingsError, "the bucket is in another region\n→ correct AWS_REGION"),
+        (Faults(clock_ahead_seconds=1_000), Unavailable, "this machine's clock is not the store's\n→ set the clock"),
+        (Faults(clock_ahead_seconds=-1_000), Unavailable, "this machine's clock is not the store's\n→ set the clock"),
+        (Faults(refused=1.0), Unavailable, "the store asks to slow down\n→ nothing is lost"),
+        (Faults(refused=1.0, refusal=FORBIDDEN), SettingsError, "these keys may not do that there\n→ allow reading, writing"),
+        (Faults(region="eu-west-1"), SettingsError, "the bucket is in another region\n→ correct AWS_REGION"),
     ],
-    ids=["clock", "slow down for ever", "forbidden", "region"],
+    ids=["clock behind", "clock ahead", "slow down for ever", "forbidden", "region"],
 )
-def test_a_store_that_refuses_everything_is_said_with_what_to_do(open_behind, object_store, refusal, kind, said):
-    with open_proxy(object_store.server.port, Faults(refused=1.0, refusal=refusal)) as proxy, pytest.raises(kind, match=said):
+def test_a_store_that_refuses_everything_is_said_with_what_to_do(open_behind, object_store, faults, kind, said):
+    with open_proxy(object_store.server.port, faults) as proxy, pytest.raises(kind, match=said):
         open_behind(proxy.endpoint).ensure_tables()
 
 
@@ -113,11 +119,28 @@ def campaign(object_store, tmp_path) -> Path:
     return tmp_path
 
 
-def wait_for_words(log: Path, words: str) -> str:
-    deadline = time.monotonic() + 60
-    while words not in (said := log.read_text()) and time.monotonic() < deadline:
+def wait_for_words(log: Path, words: str, times: int = 1) -> None:
+    deadline = time.monotonic() + 120
+    while (said := log.read_text()).count(words) < times:
+        assert time.monotonic() < deadline, said
         time.sleep(0.2)
-    return said
+
+
+def wait_for_batches(campaign: Path, count: int) -> None:
+    """Until the sink has stored so many batches more."""
+    lake, deadline = open_lake(campaign), time.monotonic() + 120
+    wanted = sum(lake.last_batch(name) for name, _ in TABLES.values()) + count
+    while sum(lake.last_batch(name) for name, _ in TABLES.values()) < wanted:
+        assert time.monotonic() < deadline, (campaign / "sink.log").read_text()
+        time.sleep(0.02)
+
+
+def wait_until_stored(campaign: Path) -> None:
+    deadline = time.monotonic() + 120
+    with closing(open_broker(campaign)) as broker:
+        while waiting := count_waiting(broker, open_lake(campaign)):
+            assert time.monotonic() < deadline, f"{waiting} records wait: {(campaign / 'sink.log').read_text()}"
+            time.sleep(0.5)
 
 
 @pytest.mark.parametrize(
@@ -140,7 +163,7 @@ def test_a_sink_waits_for_a_store_that_is_down_from_its_start_on(run_sink, campa
     object_store.kill()
     try:
         sink = run_sink("--until-drained")
-        assert "the store does not answer; trying again" in wait_for_words(campaign / "sink.log", "trying again")
+        wait_for_words(campaign / "sink.log", "the store does not answer; trying again")
     finally:
         object_store.start()
     assert sink.wait(120) == 0
@@ -148,17 +171,47 @@ def test_a_sink_waits_for_a_store_that_is_down_from_its_start_on(run_sink, campa
 
 
 @pytest.mark.parametrize(
-    ("refusal", "said"),
-    [(SKEWED, "this machine's clock is not the store's; trying again"), (SLOW_DOWN, "the store asks to slow down; trying again")],
+    ("faults", "said"),
+    [
+        (Faults(clock_ahead_seconds=3_600), "this machine's clock is not the store's; trying again"),
+        (Faults(refused=1.0), "the store asks to slow down; trying again"),
+    ],
     ids=["clock", "slow down"],
 )
-def test_a_sink_waits_out_what_may_pass_and_says_what_it_waits_for(run_sink, campaign, object_store, refusal, said):
-    with open_proxy(object_store.server.port, Faults(refused=1.0, refusal=refusal)) as proxy:
+def test_a_sink_waits_out_what_passes_and_goes_on_with_nothing_lost_or_doubled(run_sink, campaign, object_store, faults, said):
+    truth = prepare(campaign)
+    with open_proxy(object_store.server.port, faults) as proxy:
         sink = run_sink(AWS_ENDPOINT_URL=proxy.endpoint)
-        assert said in wait_for_words(campaign / "sink.log", "trying again")
+        for times in range(1, 4):
+            wait_for_words(campaign / "sink.log", said, times)
+            publish_backlog(campaign, truth, seed=10 * times, count=150)
+            proxy.change(Faults())
+            if times < 3:
+                wait_for_batches(campaign, 2)
+                proxy.change(replace(faults, begin_with="PUT"))  # in the middle of a batch
+        wait_until_stored(campaign)
         assert sink.poll() is None
         sink.terminate()
-        sink.wait(60)
+        assert sink.wait(60) == 0
+    assert proxy.met["PUT skewed"] + proxy.met["PUT refused"] > 0, proxy.met
+    assert_exactly_once(campaign, truth)
+
+
+def test_a_clock_that_is_a_little_off_is_no_fault(open_behind, object_store):
+    with open_proxy(object_store.server.port, Faults(clock_ahead_seconds=600)) as proxy:
+        open_behind(proxy.endpoint).ensure_tables()
+    assert proxy.met["PUT skewed"] == 0
+
+
+def test_a_sink_of_another_region_stops_at_once_and_goes_on_with_the_right_one(run_sink, campaign, object_store):
+    truth = prepare(campaign)
+    publish_backlog(campaign, truth, seed=10, count=60)
+    with open_proxy(object_store.server.port, Faults(region="eu-west-1")) as proxy:
+        assert run_sink("--until-drained", AWS_ENDPOINT_URL=proxy.endpoint, AWS_REGION="us-east-1").wait(60) == 2
+        assert "the bucket is in another region\n→ correct AWS_REGION\n" in (campaign / "sink.log").read_text()
+        assert run_sink("--until-drained", AWS_ENDPOINT_URL=proxy.endpoint, AWS_REGION="eu-west-1").wait(120) == 0
+    assert proxy.met["GET other region"] > 0
+    assert_exactly_once(campaign, truth)
 
 
 def test_a_sink_behind_a_bad_connection_loses_and_doubles_nothing_and_so_does_compaction(run_sink, campaign, object_store):

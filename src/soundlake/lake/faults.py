@@ -22,12 +22,25 @@ _LOG_IS_GONE = re.compile(r"^Invalid table version|not found.*/_delta_log/\d{20}
 _ARROWS = re.compile("\x1b\\[\\d*m|↳")
 """How delta-rs draws a chain of causes."""
 
+_PLACES = re.compile(
+    r"""<(bucket|bucketname|key|resource|endpoint)>.*?</\1>  # of an answer in XML
+    |(?:bucket|key|name)\ (?:'[^']*'|"[^"]*")              # as Arrow and TLS write them
+    |[^\s"'<>(),]*/[^\s"'<>(),]*                          # addresses and paths
+    """,
+    re.IGNORECASE | re.DOTALL | re.VERBOSE,
+)
+"""What only names a place: a bucket may be called anything."""
+
+_NO_KEYS = "://169.254.169.254/"
+"""Where Amazon's machines ask for keys of their own."""
+
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 
 _PASSING = (
     ("no space left", "the disk is full", "free some space and start again: nothing is lost, it goes on where it stopped"),
     ("file too large", "a file may not grow further", "raise the file-size limit (ulimit -f) and start again: nothing is lost"),
-    ("quota", "the quota is used up", "free some space and start again: nothing is lost, it goes on where it stopped"),
+    ("quota exceeded", "the quota is used up", "free some space and start again: nothing is lost, it goes on where it stopped"),
+    ("quotaexceeded", "the quota is used up", "free some space and start again: nothing is lost, it goes on where it stopped"),
     ("permission denied", "writing there is not allowed", "give this user write access to it and start again"),
     ("read-only file system", "it is mounted read-only", "mount it for writing and start again"),
     ("not a directory", "a file stands where a folder should be", "move that file away, or choose another place with SOUNDLAKE_LAKE"),
@@ -43,8 +56,8 @@ _LASTING = (
     ("invalidaccesskeyid", "the store does not know this access key", "correct AWS_ACCESS_KEY_ID"),
     ("signaturedoesnotmatch", "the store refuses these keys", "correct AWS_SECRET_ACCESS_KEY"),
     ("expiredtoken", "the store says that these keys have run out", f"renew {_KEYS}"),
+    ("notimplemented", "the store does not know a request that the lake needs", "take another store: see docs/object-storage.md"),
     ("accessdenied", "these keys may not do that there", f"allow reading, writing, listing and deleting there, or correct {_KEYS}"),
-    ("169.254.169.254", "there are no keys, and this machine has none of its own", f"set {_KEYS}"),
     ("authorizationheadermalformed", "the bucket is in another region", "correct AWS_REGION"),
     ("permanentredirect", "the bucket is in another region", "correct AWS_REGION"),
     ("redirect without location", "the bucket is in another region", "correct AWS_REGION"),
@@ -73,11 +86,14 @@ def explain_faults(uri: str) -> Iterator[None]:
 def describe_fault(uri: str, cause: Exception) -> Unavailable | SettingsError:
     """The error for `cause` at `uri`, with what is known to help: a SettingsError where no waiting mends it."""
     said = str(cause)
+    words = _PLACES.sub("", said.replace(uri, "")).lower()
     for sign, meaning, next_step in _LASTING:
-        if sign in said.lower():
+        if sign in words:
             return SettingsError(f"{uri}: {meaning}", next_step=next_step)
+    if _NO_KEYS in said:
+        return SettingsError(f"{uri}: there are no keys, and this machine has none of its own", next_step=f"set {_KEYS}")
     for sign, meaning, next_step in _PASSING:
-        if sign in said.lower():
+        if sign in words:
             return Unavailable(f"{uri}: {meaning}", next_step=next_step)
     return Unavailable(
         f"{uri}: the lake cannot be used ({_shorten(said) or type(cause).__name__})",

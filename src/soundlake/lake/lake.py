@@ -16,7 +16,7 @@ from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
 from soundlake.lake.faults import Refused, explain_faults
 from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
 from soundlake.lake.retention import drop_old_rows
-from soundlake.lake.store import open_store
+from soundlake.lake.store import open_store, prove_create_only
 from soundlake.lake.table import EventTable
 from soundlake.settings import Address
 
@@ -30,6 +30,7 @@ class Lake:
         self.address = address
         self.storage_options = dict(storage_options or {})
         self._root = str(address.path) if address.path is not None else address.url.rstrip("/")
+        self._is_proven = "://" not in self._root  # a folder creates by link
 
     def uri(self, name: str, layer: str = "bronze") -> str:
         """Where a table lies, as Delta readers take it: a path, or s3://bucket/…."""
@@ -46,7 +47,7 @@ class Lake:
         layout, uri = LAYOUTS[name], self.uri(name)
         with explain_faults(uri):
             store = open_store(uri, self.storage_options)
-        return EventTable(uri, layout, store, self.storage_options, checkpoint)
+        return EventTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, prove=self._prove_store)
 
     def read(self, name: str, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows of a bronze table as it is now."""
@@ -86,6 +87,13 @@ class Lake:
                     dropped[layout.name] = count
         return dropped
 
+    def _prove_store(self) -> None:
+        """Before the first table is made and before the first commit: the store creates only what is not there."""
+        if not self._is_proven:
+            with explain_faults(self._root):
+                prove_create_only(self._root, self.storage_options)
+            self._is_proven = True
+
     def _compact(self, layout: TableLayout, now: datetime, retention_hours: int | None) -> Compaction:
         table = self._open(layout.name)
         try:
@@ -109,6 +117,7 @@ class Lake:
     def _ensure_table(self, layout: TableLayout) -> None:
         uri = self.uri(layout.name)
         if not DeltaTable.is_deltatable(uri, self.storage_options):
+            self._prove_store()
             DeltaTable.create(
                 uri,
                 schema=layout.full_schema,

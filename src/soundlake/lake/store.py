@@ -2,12 +2,18 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, cast
 from urllib.parse import SplitResult, urlsplit
 
+import obstore
 import pyarrow.fs as pa_fs
+from obstore.exceptions import AlreadyExistsError
 from obstore.store import GCSStore, LocalStore, ObjectStore, S3Store
+
+from soundlake.errors import SettingsError
 
 
 def open_store(uri: str, storage_options: Mapping[str, str]) -> ObjectStore:
@@ -49,3 +55,23 @@ def find_service(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
     if storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") != "true":
         return endpoint
     return endpoint._replace(netloc=endpoint.netloc.removeprefix(f"{urlsplit(uri).netloc}."))
+
+
+def prove_create_only(uri: str, storage_options: Mapping[str, str]) -> None:
+    """Put a small object twice that must not exist yet, and delete it: every commit rests on the second being refused.
+
+    Raises SettingsError where the store takes both: commits of two writers would overwrite each other, and nobody would hear of it.
+    """
+    store, name = open_store(uri, storage_options), f"_create_only_{uuid.uuid4().hex}"
+    is_overwritten = False
+    with suppress(AlreadyExistsError):  # also from the first, where its answer was lost and the client tried again
+        obstore.put(store, name, b"first", mode="create", use_multipart=False)
+        obstore.put(store, name, b"second", mode="create", use_multipart=False)
+        is_overwritten = True
+    obstore.delete(store, name)
+    if is_overwritten:
+        endpoint = find_service(uri, storage_options).geturl() or "Amazon S3"
+        raise SettingsError(
+            f"{uri}: the store ({endpoint}) overwrites what it was told to create only (If-None-Match: *): commits would be lost",
+            next_step="take a store that honours it: docs/object-storage.md names some; nothing was stored",
+        )

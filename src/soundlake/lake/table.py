@@ -51,7 +51,7 @@ class EventTable:
     All that it tells (positions, batch number, rows) and every commit come from one handle, so that a commit is refused if
     anybody else committed in between. delta-rs checks application transactions only against commits newer than the handle;
     hence the handle is renewed only between commits, and positions are read again from it before each.
-    `checkpoint` is called with "files_written" between writing files and committing them.
+    `checkpoint` is called with "files_written" between writing files and committing them, `prove` before each commit.
     """
 
     def __init__(
@@ -60,13 +60,16 @@ class EventTable:
         layout: TableLayout,
         store: obstore.store.ObjectStore,
         storage_options: dict[str, str],
+        *,
         checkpoint: Callable[[str], None] = lambda _: None,
+        prove: Callable[[], None] = lambda: None,
     ) -> None:
         self.uri = uri
         self.layout = layout
         self._store = store
         self._storage_options = storage_options
         self._checkpoint = checkpoint
+        self._prove = prove
         self._handle: DeltaTable | None = None
         self._commits = 0
         self._opened = 0.0
@@ -146,6 +149,7 @@ class EventTable:
             return self._read_transaction(app_id)
 
     def _append_once(self, rows: pa.Table, moves: list[Move]) -> int:
+        self._prove()
         batch = (self._read_transaction(BATCH_APP_ID) or 0) + 1
         numbered = rows.append_column(pa.field("_batch", pa.int64()), pa.repeat(pa.scalar(batch, pa.int64()), len(rows)))
         with explain_faults(self.uri):
