@@ -74,7 +74,7 @@ class Listening:
         else:
             track_id = song["track_id"] if self.random.random() < 0.8 else None
             content_type = kind if self.random.random() < 0.8 else None
-            device = self.random.choice(["mobile", "car", None])
+            device = self.random.choice(["mobile", "car", "Smartphone", " Unknown ", None])
             told = {"track_id": track_id, "content_type": content_type, "device_type": device, "duration_ms": song["duration_ms"]}
         basis = {"extended": "derived_from_end", "short": "derived_from_end", "live": "measured"}.get(source, "reported")
         names = {"extended": "spotify_export", "short": "spotify_export", "live": "spotify_live", "recent": "spotify_recent"}
@@ -87,6 +87,7 @@ class Listening:
             {"content_type": "video"},
             {"played_at": event["played_at"] + timedelta(days=1)}, {"user_id": "listener 0"}, {"user_id": None}, {"duration_ms": 0},
             {"event_type": "like"}, {"artist_name": "Artist 3"}, {"track_name": None}, {"track_name": "  título  1"}, {"track_id": "id000"},
+            {"track_name": "\u00a0Título 2\n"}, {"track_name": "\u3000"}, {"artist_name": " "},
             {"extra": '{"podcastName":"Artist 2"}'}, {"extra": '{"episode_show_name":"Artist 0"}', "source": "api"},
             {"event_id": self.make_uuid(), "user_id": None}, {"ms_played": 2**62}, {"produced_at": START + timedelta(days=3)},
         ])  # fmt: skip

@@ -2,7 +2,7 @@
 {% macro contract_rules() %}
     {{ return([
         {'name': 'user_known', 'severity': 'reject', 'event_types': ['play', 'skip', 'like', 'playlist'],
-         'expression': "user_id is not null and trim(user_id) <> ''"},
+         'expression': "user_id is not null and regexp_replace(user_id, '^[\t-\r \u0085\u00a0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]+', '') <> ''"},
         {'name': 'duration_positive', 'severity': 'reject', 'event_types': ['play', 'skip', 'like', 'playlist'],
          'expression': "coalesce(duration_ms > 0, true)"},
         {'name': 'ms_played_not_negative', 'severity': 'reject', 'event_types': ['play'],
@@ -38,7 +38,7 @@
         {'name': 'device_known', 'severity': 'flag', 'event_types': ['play', 'skip', 'like', 'playlist'],
          'expression': "coalesce(device_type in ('desktop', 'mobile', 'tablet', 'speaker', 'tv', 'car', 'console', 'watch', 'web', 'other'), true)"},
         {'name': 'country_is_a_code', 'severity': 'flag', 'event_types': ['play', 'skip', 'like', 'playlist'],
-         'expression': "coalesce(length(country) = 2 and country = upper(country) and country <> 'ZZ', true)"},
+         'expression': "coalesce(length(country) = 2 and regexp_replace(country, '^[A-Z]+', '') = '' and country <> 'ZZ', true)"},
         {'name': 'source_known', 'severity': 'flag', 'event_types': ['play', 'skip', 'like', 'playlist'],
          'expression': "coalesce(source in ('generator', 'spotify_recent', 'spotify_live', 'spotify_export', 'listenbrainz', 'lastfm', 'api'), true)"},
         {'name': 'content_type_known', 'severity': 'flag', 'event_types': ['play', 'skip', 'like', 'playlist'],

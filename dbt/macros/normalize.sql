@@ -13,3 +13,15 @@
     'name:' || {{ uuid_of_name(
         "coalesce(" ~ normalize_name(artist_name) ~ ", '') || chr(31) || coalesce(" ~ normalize_name(track_name) ~ ", '')") }}
 {%- endmacro %}
+
+{# A column in the contract's normal form, if it has one; contract_forms() is generated from soundlake.contract.measures. #}
+{% macro normal_form(column) -%}
+    {{ contract_forms().get(column, column) }}
+{%- endmacro %}
+
+{# Columns for a select, those in their normal form that have one. #}
+{% macro normal_columns(columns) -%}
+    {%- for column in columns %}
+    {% if column in contract_forms() %}{{ normal_form(column) }} as {% endif %}{{ column }}{% if not loop.last %},{% endif %}
+    {%- endfor %}
+{%- endmacro %}

@@ -37,6 +37,19 @@
     ]) }}
 {% endmacro %}
 
+{# A field of the best observation of a play that knows it; a text of which nothing is left in its normal form is taken last. #}
+{% macro best_told(column) -%}
+    {%- set best_first = 'over (partition by play_id order by priority ' ~ whole_partition() ~ ')' -%}
+    {%- if column in contract_forms() -%}
+    coalesce(
+        first_value(case when {{ normal_form(column) }} is not null then {{ column }} end ignore nulls) {{ best_first }},
+        first_value({{ column }} ignore nulls) {{ best_first }}
+    )
+    {%- else -%}
+    first_value({{ column }} ignore nulls) {{ best_first }}
+    {%- endif -%}
+{%- endmacro %}
+
 {# How well a basis of played_at is known, the best first. #}
 {% macro basis_rank() -%}
     case played_at_basis when 'measured' then 1 when 'derived_from_end' then 2 else 3 end

@@ -20,8 +20,19 @@ from tests.integration.streaming_frames import NOW, make_records, make_value
 from soundlake import wiring
 from soundlake.broker import Broker
 from soundlake.cache.redis import open_redis_store
-from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS, Rejection, encode_events, judge_record
+from soundlake.contract import (
+    EVENT_SCHEMA,
+    FIELD_NAMES,
+    FIELDS,
+    LIVE_TOPIC_OF_TYPE,
+    RULES,
+    TOPICS,
+    Rejection,
+    encode_events,
+    judge_record,
+)
 from soundlake.contract.measures import NORMAL_FORMS
+from soundlake.contract.schemas import build_spark_ddl
 from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
 from soundlake.dashboard.live import BronzeLiveSource
 from soundlake.errors import DataError
@@ -47,6 +58,15 @@ EVENTS = 100_000
 EVERY_FAULT = Faults(duplicates=0.02, copies=0.01, late=0.05, disorder=0.1, odd=0.05, malformed=0.02, clock_skew=0.1)
 CHOSEN_BY_ORDER = ("produced_at", "quality_flags")
 """What may differ between the copies of one event: which of them is kept is each engine's choice (a flag compares with produced_at)."""
+WHITE_SPACE = [chr(code) for code in range(0x110000) if chr(code).isspace() and not 0x1C <= code <= 0x1F]
+"""Unicode's White_Space: what Python takes for space but for four control characters."""
+ODD_TEXTS = [
+    *WHITE_SPACE, *(f"{space}Song{space}" for space in WHITE_SPACE), "".join(WHITE_SPACE), " Song  of\t two \r\n", "Song \u2028",
+    "Song\x1c", "", "a", "\u200b", "\u200bSong\u200b", "\ufeffSong", "\u180eSong", "\x00Song\x00", "\u202eنور\u202c ", "😀 ", "e\u0301 ",
+    "Smartphone", " TV ", "toaster", "\xa0UNKNOWN\u3000", "unknown", "SMARTPHONE", "İ", "İPHONE", "ıphone", "ß", "ẞ", "STRASSE", "Straße",
+    "ΟΔΟΣ", "Ǆ", "\u212a", "ﬁ", "DE", "de", "ZZ", "ÄÖ", "D ", "DE\n", "ŉA", "😀D", "it's", "a\\b", "a'; --",
+]  # fmt: skip
+"""Texts that engines trim, put into lower case or measure in ways of their own."""
 
 
 def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
@@ -55,6 +75,15 @@ def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
     assert (good["reason"], good["device_type"], good["track_name"], good["quality_flags"]) == (None, "mobile", "نور", "device_known")
     assert (rejected["reason"], rejected["is_decoded"]) == ("user_known", True)
     assert [(row["reason"], row["is_decoded"]) for row in broken] == [("not_json", False), ("null_value", False)]
+
+
+def test_duckdb_and_spark_judge_and_normalize_odd_texts_alike(spark):
+    asked = ["context_uri", *(f"{form} as {name}" for name, form in NORMAL_FORMS.items()), *(rule.expression for rule in RULES)]
+    told = [tuple(text if field.kind == "text" else None for field in FIELDS) for text in ODD_TEXTS]
+    by_spark = [tuple(row) for row in spark.createDataFrame(told, build_spark_ddl()).selectExpr(*asked).collect()]
+    events = pa.Table.from_pylist([dict(zip(FIELD_NAMES, row, strict=True)) for row in told], EVENT_SCHEMA)
+    by_duckdb = duckdb.from_arrow(events).project(", ".join(asked)).fetchall()
+    assert by_duckdb == by_spark
 
 
 def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(spark):
@@ -168,10 +197,10 @@ def hostile_log(tmp_path_factory) -> Settings:
             break
     assert sent == EVENTS
     broker.append(PLAYS.name, [None] * len(HOSTILE), list(HOSTILE.values()))
-    untidy = [
-        make_value(track_name=" Song  of  two ", artist_name="\tBand ", device_type=word) for word in ("Smartphone", " TV ", "toaster")
-    ]
-    broker.append(PLAYS.name, [None] * 3, untidy)
+    untidy = [make_value(track_name=text, artist_name=f"{text}Band{text}", device_type=text, country=text[:2]) for text in ODD_TEXTS]
+    acts = [make_value(event_type="playlist", action="add", playlist_name=text, album_name=text, user_id=text) for text in ODD_TEXTS]
+    broker.append(PLAYS.name, [None] * len(untidy), untidy)
+    broker.append(LIVE_TOPIC_OF_TYPE["playlist"].name, [None] * len(acts), acts)
     wiring.build_sink(settings, broker, lake).run(until_drained=True)
     with wiring.open_warehouse(settings, lake) as warehouse:
         warehouse.transform()
@@ -228,15 +257,14 @@ def test_spark_and_dbt_hold_the_same_events_valid_and_give_them_the_same_values(
     silver = f"built.silver.silver_{table}"
     shared = [name for name, *_ in both.execute(f"describe {silver}").fetchall() if name in TABLES[table].columns]
     compared = [name for name in shared if name not in CHOSEN_BY_ORDER and name not in ("source_ref", "song_key", "processed_at")]
-    forms = ", ".join(f"{NORMAL_FORMS[name]} as {name}" if name in NORMAL_FORMS else name for name in compared)
     names = ", ".join(compared)
     assert {"user_id", "played_at", "device_type", "track_name"} <= set(compared)
     assert (
         both.execute(f"select count(*), count(distinct event_id) from processed_{table}").fetchone()
         == both.execute(f"select count(*), count(*) from {silver}").fetchone()
     )
-    only_spark = both.execute(f"select {names} from processed_{table} except select {forms} from {silver}").fetchall()
-    only_dbt = both.execute(f"select {forms} from {silver} except select {names} from processed_{table}").fetchall()
+    only_spark = both.execute(f"select {names} from processed_{table} except select {names} from {silver}").fetchall()
+    only_dbt = both.execute(f"select {names} from {silver} except select {names} from processed_{table}").fetchall()
     assert (only_spark[:3], only_dbt[:3]) == ([], [])
 
 
@@ -269,6 +297,16 @@ def test_every_fault_of_the_generator_was_in_it(both, hostile_log):
     assert min(told) > 0
     assert TOPIC_BY_NAME[PLAYS.name].table == "plays"
     assert timedelta(days=1) < both.execute("select max(produced_at - played_at) from processed_plays").fetchone()[0]
+
+
+@pytest.mark.parametrize(("table", "name"), [("plays", "track_name"), ("plays", "device_type"), ("playlists", "playlist_name")])
+def test_there_was_something_to_normalize(both, hostile_log, table, name):
+    told = f"delta_scan('{hostile_log.home}/lake/bronze/{table}')"
+    changed = f"""
+        select count(distinct told.event_id) from {told} as told inner join built.silver.silver_{table} as held using (event_id)
+        where told.{name} is distinct from held.{name}
+    """
+    assert both.execute(changed).fetchone()[0] > 10
 
 
 def move_to_now(events: pa.Table) -> pa.Table:

@@ -5,7 +5,7 @@ with arrived as (
 )
 
 select
-    {{ event_columns() | join(', ') }},
+    {{ normal_columns(event_columns()) }},
     {{ broken_flag_rules('like') }} as quality_flags,
     {{ utc_date('played_at') }} as played_date,
     _ingested_at as processed_at

@@ -48,7 +48,7 @@ merged as (
     select
         *,
         {%- for column in told_columns() + ['name_hash'] %}
-        first_value({{ column }} ignore nulls) over (partition by play_id order by priority {{ whole_partition() }}) as best_{{ column }},
+        {{ best_told(column) }} as best_{{ column }},
         {%- endfor %}
         first_value(played_at) over (partition by play_id order by {{ basis_rank() }}, priority {{ whole_partition() }}) as best_played_at,
         first_value(played_at_basis) over (
@@ -117,11 +117,12 @@ select
     event_id, user_id, played_at, played_at_basis, session_id,
     resolved_content_type as content_type,
     resolved_track_id as track_id,
-    track_name, artist_id, artist_name, album_id, album_name, duration_ms, ms_played,
+    {{ normal_columns(['track_name', 'artist_id', 'artist_name', 'album_id', 'album_name', 'duration_ms', 'ms_played']) }},
     least(coalesce(ms_played, duration_ms), {{ day_ms() }}) as heard_ms,
     md5(coalesce({{ name_key('artist_name', 'track_name') }}, resolved_track_id)) as song_key,
     {{ is_listen('resolved_content_type') }} as is_listen,
-    reason_start, reason_end, is_skipped, is_shuffle, is_offline, is_private, context_uri, device_type, platform, country,
+    reason_start, reason_end, is_skipped, is_shuffle, is_offline, is_private, context_uri,
+    {{ normal_columns(['device_type', 'platform', 'country']) }},
     source, source_ref, produced_at,
     {{ broken_flag_rules('play') }} as quality_flags,
     matched_sources,

@@ -8,8 +8,9 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from soundlake.contract.judge import REASONS
+from soundlake.contract.measures import DEVICE_OF_WORD, NAMES, NORMAL_FORMS
 from soundlake.contract.record import BRONZE_FIELDS, FIELDS, Field
-from soundlake.contract.rules import RULES
+from soundlake.contract.rules import DEVICE_TYPES, RULES
 from soundlake.contract.schemas import REJECTED_SCHEMA, build_dbt_columns, build_json_schema
 from soundlake.contract.topics import REJECTED_TABLE, TOPICS
 
@@ -52,6 +53,12 @@ What cannot be decoded stands in `bronze/rejected` with one of these reasons, or
 Who breaks a `reject` rule goes to `silver_rejected`; the names of broken `flag` rules stand in `quality_flags`.
 
 {rules}
+
+## Normal forms
+
+Silver and the processed tables hold these fields in one form. The rules judge an event as it came, and `silver_rejected` shows it so.
+
+{forms}
 """
 _SOURCES_HEAD = """# {note}
 version: 2
@@ -72,6 +79,7 @@ def build_documents() -> dict[str, str]:
         "docs/data-dictionary.md": _write_dictionary(),
         "docs/event.schema.json": json.dumps(build_json_schema(), indent=2, ensure_ascii=False) + "\n",
         "dbt/macros/contract_rules.sql": _write_rules_macro(),
+        "dbt/macros/contract_forms.sql": _write_forms_macro(),
         "dbt/macros/event_columns.sql": _write_columns_macro(),
         "dbt/models/bronze/sources.yml": _write_sources(),
     }
@@ -87,7 +95,7 @@ def write_documents(root: Path) -> None:
 
 def _write_dictionary() -> str:
     topics = [[f"`{t.name}`", f"`bronze/{t.table}`", ", ".join(t.event_types), ", ".join(t.partition_by)] for t in TOPICS]
-    rules = [[f"`{r.name}`", r.severity, ", ".join(r.event_types), f"`{r.expression}`", r.description] for r in RULES]
+    rules = [[f"`{r.name}`", r.severity, ", ".join(r.event_types), f"`{_escape(r.expression)}`", r.description] for r in RULES]
     fields = _table(["field", "kind", "group", "meaning"], map(_field_row, FIELDS))
     bronze = _table(["field", "kind", "group", "meaning"], map(_field_row, BRONZE_FIELDS))
     return _DICTIONARY.format(
@@ -97,7 +105,22 @@ def _write_dictionary() -> str:
         topics=_table(["topic", "table", "event types", "partitioned by"], topics),
         reasons=", ".join(f"`{reason}`" for reason in REASONS),
         rules=_table(["rule", "severity", "event types", "true for a good row", "meaning"], rules),
+        forms=_table(["field", "normal form"], _form_rows()),
     )
+
+
+def _form_rows() -> list[list[str]]:
+    words = ", ".join(f"`{word}` is {device or 'null'}" for word, device in DEVICE_OF_WORD.items())
+    other = "another word stays, without white space at its ends, A to Z in lower case"
+    return [
+        [", ".join(f"`{name}`" for name in NAMES), "without white space (Unicode's White_Space) at its ends; null where nothing is left"],
+        ["`device_type`", f"{', '.join(DEVICE_TYPES)}; {words}; {other}"],
+    ]
+
+
+def _escape(expression: str) -> str:
+    """With characters that cannot be seen as escapes."""
+    return expression.encode("unicode_escape").decode()
 
 
 def _field_row(field: Field) -> list[str]:
@@ -113,10 +136,15 @@ def _table(header: list[str], rows: Iterable[list[str]]) -> str:
 def _write_rules_macro() -> str:
     rules = [
         f"        {{'name': '{rule.name}', 'severity': '{rule.severity}', 'event_types': {list(rule.event_types)},\n"
-        f"         'expression': \"{rule.expression}\"}},"
+        f"         'expression': {json.dumps(rule.expression)}}},"
         for rule in RULES
     ]
     return "\n".join([f"{{# {_NOTE} #}}", "{% macro contract_rules() %}", "    {{ return([", *rules, "    ]) }}", "{% endmacro %}"]) + "\n"
+
+
+def _write_forms_macro() -> str:
+    forms = [f"        '{name}': {json.dumps(form)}," for name, form in NORMAL_FORMS.items()]
+    return "\n".join([f"{{# {_NOTE} #}}", "{% macro contract_forms() %}", "    {{ return({", *forms, "    }) }}", "{% endmacro %}"]) + "\n"
 
 
 def _write_columns_macro() -> str:

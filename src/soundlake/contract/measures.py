@@ -1,16 +1,17 @@
 """What is reckoned from an event, as expressions in the common subset of DuckDB, Spark SQL and Snowflake, so that all reckon alike.
 
-dbt writes the same in its macros; the parity test holds both against each other.
+NORMAL_FORMS reach dbt by a generated macro (contract_forms); of the others it writes its own, and the parity test holds both against
+each other.
 """
 
 from __future__ import annotations
 
-from soundlake.contract.rules import DAY_MS
+from soundlake.contract.rules import DAY_MS, DEVICE_TYPES, WHITE_SPACE
 
 NAMES = ("track_name", "artist_name", "album_name", "playlist_name")
-"""The fields that are titles: blanks at their ends say nothing."""
+"""The fields that are titles: white space at their ends says nothing."""
 
-_DEVICE_OF_WORD = {
+DEVICE_OF_WORD = {
     "computer": "desktop",
     "smartphone": "mobile",
     "phone": "mobile",
@@ -26,13 +27,24 @@ _DEVICE_OF_WORD = {
 }
 """Words of players (Spotify Connect's device types) for what the contract calls otherwise."""
 
-_WORD = "lower(trim(device_type))"
-_CASES = " ".join(f"when '{word}' then {'null' if device is None else repr(device)}" for word, device in _DEVICE_OF_WORD.items())
+_UPPER, _LOWER = "ABCDEFGHIJKLMNOPQRSTUVWXYZ", "abcdefghijklmnopqrstuvwxyz"
 
-NORMAL_FORMS: dict[str, str] = {
-    **{name: f"nullif(trim({name}), '')" for name in NAMES},
-    "device_type": f"case {_WORD} {_CASES} else nullif({_WORD}, '') end",
-}
+
+def _strip(column: str) -> str:
+    """A text without white space at its ends. Not by trim: DuckDB's takes every space, Spark's the ASCII one alone."""
+    return f"regexp_replace(regexp_replace({column}, '^{WHITE_SPACE}+', ''), '{WHITE_SPACE}+$', '')"
+
+
+def _make_device_form() -> str:
+    """The contract's word for a device. In lower case by A to Z alone: beyond, lower() differs by engine (İ, a Σ at the end)."""
+    known = ", ".join(f"'{device}'" for device in DEVICE_TYPES)
+    word = f"translate({_strip('device_type')}, '{_UPPER}', '{_LOWER}')"
+    cases = " ".join(f"when '{word}' then " + (f"'{device}'" if device else "null") for word, device in DEVICE_OF_WORD.items())
+    # Nearly all are the contract's words already, and translate costs DuckDB 2 µs.
+    return f"case when device_type in ({known}) then device_type else case {word} {cases} else nullif({word}, '') end end"
+
+
+NORMAL_FORMS: dict[str, str] = {**{name: f"nullif({_strip(name)}, '')" for name in NAMES}, "device_type": _make_device_form()}
 """By field: its normal form. Applied twice it is the same."""
 
 IS_LISTEN = (

@@ -14,6 +14,11 @@ from soundlake.contract.record import FIELD_BY_NAME
 Severity = Literal["reject", "flag"]
 
 DEVICE_TYPES = ("desktop", "mobile", "tablet", "speaker", "tv", "car", "console", "watch", "web", "other")
+WHITE_SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
+"""Unicode's White_Space as a class in a regular expression, in plain characters, since engines differ in escapes.
+
+All ends of lines are in it: Java's `$` matches before one at the end of a text, RE2's does not.
+"""
 TEN_MINUTES_MS = 600_000
 DAY_MS = 86_400_000
 
@@ -44,7 +49,13 @@ def _values_rule(column: str) -> Rule:
 
 
 RULES: tuple[Rule, ...] = (
-    Rule("user_known", "reject", _ALL, "user_id is not null and trim(user_id) <> ''", "a listener is named, and not by blanks"),
+    Rule(
+        "user_known",
+        "reject",
+        _ALL,
+        f"user_id is not null and regexp_replace(user_id, '^{WHITE_SPACE}+', '') <> ''",
+        "a listener is named, and not by white space",
+    ),
     Rule("duration_positive", "reject", _ALL, "coalesce(duration_ms > 0, true)", "a track lasts longer than nothing"),
     Rule("ms_played_not_negative", "reject", ("play",), "coalesce(ms_played >= 0, true)", "nobody hears less than nothing; 0 ms is a play"),
     Rule("position_not_negative", "reject", ("skip",), "coalesce(position_ms >= 0, true)", "a skip is at or after the start"),
@@ -102,8 +113,8 @@ RULES: tuple[Rule, ...] = (
         "country_is_a_code",
         "flag",
         _ALL,
-        "coalesce(length(country) = 2 and country = upper(country) and country <> 'ZZ', true)",
-        "country is two capital letters and not ZZ (ISO 3166 leaves it to users; exports say it for unknown), or unknown",
+        "coalesce(length(country) = 2 and regexp_replace(country, '^[A-Z]+', '') = '' and country <> 'ZZ', true)",
+        "country is two capital letters (A to Z) and not ZZ (ISO 3166 leaves it to users; exports say it for unknown), or unknown",
     ),
     *(_values_rule(column) for column in ("source", "content_type", "played_at_basis")),
 )

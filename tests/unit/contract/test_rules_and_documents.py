@@ -25,6 +25,7 @@ from soundlake.contract import (
 )  # fmt: skip
 from soundlake.contract.documents import build_documents, write_documents
 from soundlake.contract.ids import namespace_of
+from soundlake.contract.measures import NAMES, NORMAL_FORMS
 from soundlake.contract.schemas import build_dbt_columns, build_json_schema, build_spark_ddl
 
 ROOT = Path(__file__).parents[3]
@@ -54,6 +55,7 @@ def test_a_good_play_breaks_no_rule():
     ("change", "broken"),
     [
         ({"user_id": "  "}, {"user_known"}),
+        ({"user_id": "\t\u00a0\u2028"}, {"user_known"}),
         ({"user_id": None}, {"user_known"}),
         ({"duration_ms": 0}, {"duration_positive"}),
         ({"ms_played": -1}, {"ms_played_not_negative"}),
@@ -67,6 +69,7 @@ def test_a_good_play_breaks_no_rule():
         ({"device_type": "toaster"}, {"device_known"}),
         ({"country": "ZZ"}, {"country_is_a_code"}),
         ({"country": "de"}, {"country_is_a_code"}),
+        ({"country": "ÄÖ"}, {"country_is_a_code"}),
         ({"source": "elsewhere"}, {"source_known"}),
         ({"content_type": "video"}, {"content_type_known"}),
         ({"played_at_basis": "guessed"}, {"played_at_basis_known"}),
@@ -88,6 +91,32 @@ def test_a_row_breaks_the_rules_it_should(change, broken):
 @pytest.mark.parametrize("named", [{"track_id": "id"}, {"track_name": " ", "artist_name": "a"}], ids=["id alone", "a blank title"])
 def test_what_an_export_calls_a_play_is_never_rejected(named):
     assert find_broken({"event_type": "play", "user_id": "u", "ms_played": 0, **named}, "reject") == set()
+
+
+@pytest.mark.parametrize(
+    ("told", "name", "device"),
+    [
+        (" Song  of two \r\n", "Song  of two", "song  of two"),
+        ("\u00a0\u3000Song\u2028", "Song", "song"),
+        ("\t \u2003", None, None),
+        ("", None, None),
+        (None, None, None),
+        ("\u200bSong", "\u200bSong", "\u200bsong"),
+        ("İ", "İ", "İ"),
+        (" Smartphone\u00a0", "Smartphone", "mobile"),
+        ("UNKNOWN", "UNKNOWN", None),
+        ("tv", "tv", "tv"),
+    ],
+    ids=["blanks", "wide blanks", "blanks alone", "nothing", "null", "zero width", "no plain letter", "a player's word", "unknown", "ours"],
+)
+def test_a_normal_form_says_it_once_for_all(told, name, device):
+    row = dict.fromkeys(NORMAL_FORMS, told)
+    for _ in range(2):
+        database = duckdb.connect()
+        database.register("events", pa.Table.from_pylist([row], schema=EVENT_SCHEMA))
+        (formed,) = database.execute(f"select {', '.join(NORMAL_FORMS.values())} from events").fetchall()
+        row = dict(zip(NORMAL_FORMS, formed, strict=True))
+        assert row == {**dict.fromkeys(NAMES, name), "device_type": device}
 
 
 def test_every_rule_has_a_name_of_its_own_and_now_playing_has_none():
