@@ -37,6 +37,8 @@ _SIGNS: tuple[tuple[str, type[SoundlakeError], str, str], ...] = (
 
 _WORKER = re.compile(r"^soundlake[.]errors[.](\w+): (.+)(?:\n→ (.+))?", re.MULTILINE)
 """An error of this project that a worker raised: Spark hands on its traceback as text."""
+_JAVA = re.compile(r"^: (.+)", re.MULTILINE)
+"""How py4j tells what Java said, somewhere behind lines of its own."""
 _BUCKET = re.compile(r"s3a://[^/'`: ]+")
 _LONGEST = 300
 
@@ -68,7 +70,8 @@ def explain_query(name: str, query: StreamingQuery) -> None:
 def explain(name: str, told: str) -> SoundlakeError:
     """The error of this project for what Spark says of a query that failed."""
     stopped = f"the query {name} stopped"
-    first = next((line.strip() for line in told.splitlines() if line.strip()), "no reason given")[:_LONGEST]
+    java = _JAVA.search(told)
+    first = (java[1] if java else next((line.strip() for line in told.splitlines() if line.strip()), "no reason given"))[:_LONGEST]
     if any(word.lower() in told.lower() for word in _LOST):
         return DataError(
             f"{stopped}: the log no longer holds what comes next, or is another one. {first}",

@@ -30,6 +30,16 @@ STORE_AWAY = f"""java.net.ConnectException: {S3A}.core.exception.SdkClientExcept
 Connect to 127.0.0.1:9 [/127.0.0.1] failed: Connection refused (SDK Attempt Count: 2)
 An error occurred while calling o93.sql."""
 
+AMID_BATCH = f"""An exception was raised by the Python Proxy. Return Message: Traceback (most recent call last):
+  File "src/soundlake/streaming/tables.py", line 90, in append_batch
+    writer.option("userMetadata", str(batch)).save(uri)
+py4j.protocol.Py4JJavaError: An error occurred while calling o3512.save.
+: java.net.ConnectException: listObjects() on {S3A.removeprefix("getFileStatus on ")}.core.exception.SdkClientException: Unable to execute \
+HTTP request: Connect to 127.0.0.1:21280 [/127.0.0.1] failed: Connection refused (SDK Attempt Count: 6)"""
+
+UNKNOWN = """py4j.protocol.Py4JJavaError: An error occurred while calling o3512.save.
+: java.lang.IllegalStateException: nobody has seen this yet"""
+
 FORBIDDEN = f"""java.nio.file.AccessDeniedException: s3a://spotify-data-lake/processed/plays: {S3A}.services.s3.model.S3Exception: \
 Forbidden (Service: S3, Status Code: 403, Request ID: 18EBAD19B11370E9CB4947A6):null"""
 
@@ -54,6 +64,7 @@ file:/proc/nowhere/processed/plays/_delta_log"""
     [
         (REDIS, Unavailable, "SOUNDLAKE_CACHE: Redis does not answer: Error 111", "see that it runs, then try again"),
         (STORE_AWAY, Unavailable, "s3a://spotify-data-lake: the store does not answer", "AWS_ENDPOINT_URL"),
+        (AMID_BATCH, Unavailable, "s3a://spotify-data-lake: the store does not answer", "AWS_ENDPOINT_URL"),
         (FORBIDDEN, SettingsError, "s3a://spotify-data-lake: the store refuses these keys", "AWS_SECRET_ACCESS_KEY"),
         (NO_BUCKET, SettingsError, "s3a://no-such-bucket: there is no such bucket", "SOUNDLAKE_LAKE"),
         (PASSWORD, SettingsError, "Kafka does not let soundlake in", "SOUNDLAKE_KAFKA_PASSWORD"),
@@ -66,10 +77,25 @@ file:/proc/nowhere/processed/plays/_delta_log"""
             "the log no longer holds",
             "checkpoint of live",
         ),
+        (UNKNOWN, SoundlakeError, "stopped: java.lang.IllegalStateException: nobody has seen this yet", "see the log"),
         ("something else", SoundlakeError, "something else", "see the log"),
         ("", SoundlakeError, "=== Streaming Query ===", "see the log"),
     ],
-    ids=["Redis", "store", "keys", "bucket", "password", "Kafka", "Google", "folder", "data loss", "else", "nothing"],
+    ids=[
+        "Redis",
+        "store",
+        "amid a batch",
+        "keys",
+        "bucket",
+        "password",
+        "Kafka",
+        "Google",
+        "folder",
+        "data loss",
+        "Java",
+        "else",
+        "nothing",
+    ],
 )
 def test_a_failure_names_the_query_the_server_and_what_to_do(told, kind, said, next_step):
     error = explain("live", told + QUERY)
