@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 from typing import Self
@@ -96,6 +97,8 @@ class Supervisor:
     def stop(self) -> None:
         """Ask each to end, what was started last first, wait, and end by force what does not listen, and what it leaves behind."""
         self._is_complete = False
+        with suppress(OSError):  # on a full disk too everything has to end
+            self._write_down()
         while self._groups:
             group = self._groups.pop()
             for kept in reversed(group):

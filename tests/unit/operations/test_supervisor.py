@@ -123,6 +123,20 @@ def test_what_was_started_last_ends_first(tmp_path, make_service):
     assert float(lines_of(asked)[1]) < float(lines_of(served)[1])
 
 
+def test_while_it_ends_it_does_not_count_as_complete(tmp_path, make_service):
+    code = (
+        "import pathlib\ndef end(*_): note(pathlib.Path(sys.argv[1]).read_text().count('\"is_complete\": true')); sys.exit(0)\n"
+        "signal.signal(signal.SIGTERM, end)\nnote('up')\nwhile True: time.sleep(0.1)"
+    )
+    service, notes = make_service("last", code)
+    with Supervisor(tmp_path, os.environ) as supervisor:
+        supervisor.start([replace(service, command=(*service.command, str(tmp_path / "run.json")))])
+        supervisor.declare_complete()
+        assert read_run(tmp_path).is_complete
+        assert wait_for(lambda: lines_of(notes))
+    assert lines_of(notes) == ["up", "0"]
+
+
 def test_the_run_file_says_what_runs_and_what_waits(tmp_path, make_service):
     steady, _ = make_service("steady", "note('up'); time.sleep(60)")
     failing, _ = make_service("failing", "sys.exit(3)")
