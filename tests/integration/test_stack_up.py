@@ -17,12 +17,14 @@ from pathlib import Path
 import duckdb
 import psutil
 import pytest
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from deltalake import DeltaTable
 from tests.command_lines import read_command_lines
 
 from soundlake.operations.run_file import ProcessId, read_run
 from soundlake.operations.servers import find_free_block
 from soundlake.operations.stack.monitoring import TARGETS_FILE
+from soundlake.operations.stack.plan import DASHBOARD_HEALTH
 from soundlake.settings import HOME_SETTINGS, load_settings
 from soundlake.warehouse import current_id
 
@@ -52,6 +54,10 @@ class Deployment:
         assert done.returncode == code, done.stderr + done.stdout
         return getattr(done, read or ("stdout" if code == 0 else "stderr"))
 
+    def begin(self, *arguments: str) -> subprocess.Popen[str]:
+        """The same, while others run."""
+        return subprocess.Popen([*PROGRAM, *arguments], env=self.environment, stdout=subprocess.PIPE, text=True)
+
     def pid(self, name: str) -> int:
         return next(service.process.pid if service.process else 0 for service in read_run(self.stack).services if service.name == name)
 
@@ -64,6 +70,18 @@ class Deployment:
 
     def state_of(self, *names: str) -> set[str]:
         return {service.state.value for service in read_run(self.stack).services if service.name in names}
+
+    def set_clock(self, topic: str, clock: str) -> None:
+        """Whose time the records of a topic carry."""
+        admin = AdminClient({"bootstrap.servers": load_settings(home=self.stack).kafka_access.servers})
+        entry = ConfigEntry("message.timestamp.type", clock, incremental_operation=AlterConfigOpType.SET)
+        resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
+        admin.incremental_alter_configs([resource])[resource].result(30)
+
+    def find_topics(self) -> dict[str, str]:
+        """What the doctor says of the topics."""
+        findings = json.loads(self.run("doctor", "--without", "stream", "--json"))["findings"]
+        return next(finding for finding in findings if finding["name"] == "topics")
 
     def snapshot_id(self) -> str:
         return current_id(self.stack / "warehouse")
@@ -103,12 +121,21 @@ def scrape(address: str) -> str:
 
 
 def test_one_command_brings_listening_onto_the_dashboard(deployment):
-    record = json.loads(deployment.run("up", *WORLD, "--json"))
+    with deployment.begin("up", *WORLD, "--json") as first:
+        assert wait_for(lambda: read_run(deployment.stack) is not None)
+        assert not read_run(deployment.stack).is_complete
+        beside = json.loads(deployment.run("up", "--json"))
+        record = json.loads(first.communicate(timeout=PATIENCE_SECONDS)[0])
+    assert beside["is_complete"]
+    assert beside["supervisor"] == record["supervisor"]
+    assert {service["state"] for service in beside["services"]} == {"running"}
     assert [service["name"] for service in record["services"]] == [
         "kafka", "object-store", "redis", "sink", "upkeep", "generator", "transform", "dashboard",
     ]  # fmt: skip
     assert wait_for(lambda: deployment.snapshot_id() is not None)
     assert deployment.count_plays() > 0, "the first build did not wait for the first rows"
+    with urllib.request.urlopen(f"{record['services'][-1]['address']}{DASHBOARD_HEALTH}", timeout=10) as answer:
+        assert (answer.status, answer.read()) == (200, b"ok")
 
 
 def test_a_second_up_changes_nothing_of_what_is_up(deployment):
@@ -164,12 +191,30 @@ def test_what_is_killed_is_started_again_and_goes_on(deployment):
     assert wait_for(lambda: deployment.count_stored() > plays)
 
 
+def test_a_server_that_hangs_is_not_taken_for_well(deployment):
+    os.kill(deployment.pid("redis"), signal.SIGSTOP)
+    try:
+        assert wait_for(lambda: deployment.state_of("redis") == {"not answering"})
+        status = json.loads(deployment.run("status", "--json", code=1, read="stdout"))
+        assert not status["is_well"]
+        assert [service["name"] for service in status["services"] if service["state"] == "not answering"] == ["redis"]
+    finally:
+        os.kill(deployment.pid("redis"), signal.SIGCONT)
+    assert wait_for(lambda: deployment.state_of("redis") == {"running"})
+
+
 def test_nothing_outlives_a_supervisor_that_is_killed_and_the_next_up_goes_on(deployment):
     plays = deployment.count_plays()
+    deployment.set_clock("user_likes", "CreateTime")
     deployment.processes()[0].kill()
     assert wait_for(lambda: deployment.processes() == [])
     assert "does not run" in deployment.run("status", code=1, read="stdout")
-    deployment.run("up", *WORLD)
+    said = deployment.run("up", *WORLD, read="stderr")
+    assert "user_likes: message.timestamp.type is CreateTime, asked for LogAppendTime" in said
+    assert "soundlake topics create --repair" in said
+    assert deployment.find_topics()["verdict"] == "lacking"
+    deployment.run("topics", "create", "--repair", SOUNDLAKE_HOME=str(deployment.stack))
+    assert deployment.find_topics()["verdict"] == "there"
     assert wait_for(lambda: deployment.count_plays() > plays)
 
 
