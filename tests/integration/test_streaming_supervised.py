@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import signal
 import subprocess
@@ -37,10 +38,17 @@ class Stack:
         told = {"SOUNDLAKE_HOME": str(home), "SOUNDLAKE_DOWNLOADS": str(downloads), "JAVA_TOOL_OPTIONS": QUICK_JAVA, **ports}
         self._environment = extend_environment(told)
 
-    def run(self, *arguments: str) -> None:
-        """One command of this home; fails with what it complains of."""
+    def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
+        """What one command of this home prints; fails with what it complains of."""
         done = subprocess.run([*PROGRAM, *arguments], env=self._environment, capture_output=True, text=True, timeout=400, check=False)
-        assert done.returncode == 0, done.stderr + done.stdout
+        assert done.returncode in codes, done.stderr + done.stdout
+        return done.stdout
+
+    @property
+    def status(self) -> dict[str, object]:
+        """What `soundlake status` says of the streaming job, whatever else is well."""
+        services = json.loads(self.run("status", "--json", codes=(0, 1)))["services"]
+        return next(service for service in services if service["name"] == "stream")
 
     @property
     def supervisor(self) -> psutil.Process:
@@ -95,6 +103,9 @@ def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
     assert any("org.apache.spark" in line for line in told)
     assert len(secrets) == 3, "the store's two keys and the password of Redis"
     assert [line for line in told if any(secret in line for secret in secrets)] == []
+    wait_for(lambda: stack.status["lag_records"] is not None, "its lag is not told")
+    assert stack.status["lag_records"] >= 0
+    assert 0 <= stack.status["fresh_seconds"] < STEP_SECONDS
     for is_java in (True, False):
         job, stored = stack.job, len(stack.read("processed"))
         killed = find_java(job) if is_java else job
