@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import hashlib
+import socket
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
@@ -14,6 +16,7 @@ from soundlake.errors import SettingsError
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.broker.kafka import KafkaBroker
+    from soundlake.broker.protocol import Membership
     from soundlake.lake import Lake
     from soundlake.operations.checking import CheckReport
     from soundlake.operations.dead_letters import Replayer
@@ -102,13 +105,27 @@ def open_publisher(broker: Broker, telemetry: Telemetry | None = None) -> Publis
 
 
 def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Telemetry | None = None) -> Sink:
-    """The road from the log to bronze."""
+    """The road from the log to bronze. On Kafka it shares the partitions with the sinks of other homes."""
     from soundlake.sink import Sink, SinkLimits
     from soundlake.sink.memory import keep_freed_memory
 
     keep_freed_memory()
     limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
-    return Sink(broker, lake, limits, observer=None if telemetry is None else telemetry.watch_sink())
+    observer = None if telemetry is None else telemetry.watch_sink()
+    return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker))
+
+
+def _find_group(settings: Settings, broker: Broker) -> Callable[[], Membership] | None:
+    """How a sink joins those of other homes; the embedded log has no groups."""
+    if settings.broker_address.scheme != "kafka":
+        return None
+    from soundlake.broker.kafka import KafkaBroker
+    from soundlake.contract import TOPICS
+    from soundlake.sink.sharing import GROUP
+
+    assert isinstance(broker, KafkaBroker)
+    home = hashlib.sha256(str(settings.home.expanduser().absolute()).encode()).hexdigest()
+    return partial(broker.join, GROUP, f"{socket.gethostname()}-{home[:12]}", TOPICS)
 
 
 def build_drain(settings: Settings, broker: Broker, lake: Lake) -> Drain:

@@ -9,6 +9,7 @@ import uuid
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from typing import Self
 
@@ -22,6 +23,7 @@ from soundlake.errors import SoundlakeError
 from soundlake.lake import Lake
 from soundlake.settings import Address, KafkaAccess
 from soundlake.sink import Sink, SinkLimits
+from soundlake.sink.sharing import GROUP
 
 LIMITS = SinkLimits(max_events=5_000, max_bytes=8 * 1024 * 1024, max_seconds=0.2)
 
@@ -76,10 +78,14 @@ def read_ids(values: list[bytes]) -> list[str]:
 
 
 class RunningSink:
-    """A sink of the plays on a thread; used in `with`, it is stopped at the end. What ended it stands in `error`."""
+    """A sink of the plays on a thread; used in `with`, it is stopped at the end. What ended it stands in `error`.
 
-    def __init__(self, access: KafkaAccess, lake: Lake, *, patience_seconds: float = 60.0) -> None:
-        self._access, self._lake, self._patience_seconds = access, lake, patience_seconds
+    With a name it is a `member` of the sinks' group. `done` tells how many records it has stored.
+    """
+
+    def __init__(self, access: KafkaAccess, lake: Lake, *, member: str = "", patience_seconds: float = 60.0) -> None:
+        self._access, self._lake, self._member, self._patience_seconds = access, lake, member, patience_seconds
+        self.done = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sink under test")
         self.error: SoundlakeError | None = None
@@ -108,8 +114,12 @@ class RunningSink:
 
     def _run(self) -> None:
         with open_kafka(self._access, answer_seconds=5.0) as broker:
-            sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS])
+            join = partial(broker.join, GROUP, self._member, [PLAYS]) if self._member else None
+            sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS], join=join)
             try:
-                sink.run(stop=self._stop, patience_seconds=self._patience_seconds)
+                sink.run(stop=self._stop, on_progress=self._note, patience_seconds=self._patience_seconds)
             except SoundlakeError as error:
                 self.error = error
+
+    def _note(self, done: int) -> None:
+        self.done = done

@@ -2,9 +2,11 @@
 
     python -m tests.integration.stack_campaign [--kills 300] [--seed 1] [--folder DIR] [--at-most SECONDS]
 
-Each blow is one of: SIGKILL of the sink, the broker, the store or the producer; SIGSTOP of the sink, the broker or the store, longer
-than the broker's session (3 s), another sink taking over meanwhile; a second sink on the same partitions. Sinks are `soundlake sink`
-as users run it, started again when they end, each in a home of its own. One line of JSON tells the blows and what was found.
+Each blow is one of: SIGKILL of the sink, the broker, the store or the producer; SIGSTOP of the broker or the store, longer than the
+broker's session (3 s); SIGSTOP of the sink until another one has its share; a second sink in the group; a sink outside of the group on
+the same partitions, until one gives way. The first blows are one of each kind, in any order. Sinks are `soundlake sink` as users run it,
+started again when they end, each in a home of its own. One line of JSON tells the blows and what was found; `in_vain` counts what was
+waited for and never came.
 """
 
 from __future__ import annotations
@@ -40,8 +42,10 @@ LAKE = "s3://spotify-data-lake"
 HELD_SECONDS = 4.0
 STORING_SHARE = 0.8  # of the blows fall on a sink that is at work, the others at any moment of its start
 BLOWS = {
-    "kill sink": 8, "kill broker": 3, "kill store": 3, "kill producer": 3, "race": 2, "hold sink": 2, "hold broker": 1, "hold store": 1,
+    "kill sink": 8, "kill broker": 3, "kill store": 3, "kill producer": 3, "share": 2, "race": 2, "hold sink": 2, "hold broker": 1,
+    "hold store": 1,
 }  # fmt: skip
+PATIENCE_SECONDS = 90.0
 
 
 @dataclass
@@ -54,6 +58,7 @@ class Stack:
     seed: int
     sinks: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ends: Counter[int] = field(default_factory=Counter)
+    in_vain: Counter[str] = field(default_factory=Counter)
     producer: subprocess.Popen[bytes] | None = None
     producers: int = 0
 
@@ -91,13 +96,13 @@ class Stack:
         """Start a command of the project."""
         return self.run(name, str(Path(sys.executable).with_name("soundlake")), *arguments)
 
-    def start_sink(self, name: str) -> None:
+    def start_sink(self, name: str, *options: str) -> None:
         """Start a sink, or start it again if it has ended."""
         found = self.sinks.get(name)
         if found is not None and found.poll() is not None:
             self.ends[found.returncode] += 1
         if found is None or found.poll() is not None:
-            self.sinks[name] = self.soundlake(f"sink-{name}", "sink", "--compact-every", "0")
+            self.sinks[name] = self.soundlake(f"sink-{name}", "sink", "--compact-every", "0", *options)
 
     def end_sink(self, name: str, number: signal.Signals) -> None:
         """End a sink by a signal and wait."""
@@ -117,12 +122,23 @@ class Stack:
         self.producer.send_signal(number)
         self.producer.wait(180)
 
+    def await_until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait for it; that it never came is noted."""
+        deadline = time.monotonic() + PATIENCE_SECONDS
+        while not condition():
+            if time.monotonic() > deadline:
+                self.in_vain[what] += 1
+                return
+            time.sleep(0.1)
 
-def await_until(condition: Callable[[], bool]) -> None:
-    """Wait for it, a minute at most."""
-    deadline = time.monotonic() + 60
-    while not condition() and time.monotonic() < deadline:
-        time.sleep(0.1)
+    def count_shares(self, name: str) -> int:
+        """How often a sink was given partitions."""
+        return (self.folder / f"sink-{name}.log").read_text(errors="replace").count("this sink reads ")
+
+    def has_one_given_way(self) -> bool:
+        """Whether one of two sinks that race has ended because of the other; one that stored all it found begins anew."""
+        self.start_sink("b", "--until-drained")
+        return any(sink.poll() == DataError.exit_code for sink in self.sinks.values())
 
 
 def strike(stack: Stack, blow: str, chance: random.Random) -> None:
@@ -138,25 +154,35 @@ def strike(stack: Stack, blow: str, chance: random.Random) -> None:
         case "kill producer":
             stack.end_producer(signal.SIGKILL)
             stack.start_producer()
-        case "race":
+        case "share":
             stack.start_sink("b")
-            await_until(lambda: any(sink.poll() is not None for sink in stack.sinks.values()))  # one of the two gives way
+            shares = stack.count_shares("b")
+            stack.await_until("share", lambda: stack.count_shares("b") > shares)
+            time.sleep(chance.uniform(0, 2))
             stack.end_sink("b", chance.choice((signal.SIGKILL, signal.SIGTERM)))
+        case "race":
+            stack.await_until("race", stack.has_one_given_way)
+            stack.end_sink("b", signal.SIGKILL)
         case "hold sink":
             sleeper = stack.sinks["a"]
             sleeper.send_signal(signal.SIGSTOP)
-            has_taken_over = stack.is_storing()
+            has_taken_over, shares = stack.is_storing(), stack.count_shares("a")
             stack.start_sink("b")
-            time.sleep(HELD_SECONDS)
-            await_until(has_taken_over)
+            stack.await_until("hold sink: another takes over", has_taken_over)
             sleeper.send_signal(signal.SIGCONT)
-            await_until(lambda: sleeper.poll() is not None)
+            stack.await_until("hold sink: it is back", lambda: stack.count_shares("a") > shares or sleeper.poll() is not None)
             stack.end_sink("b", signal.SIGKILL)
         case _:
             server = stack.broker if blow == "hold broker" else stack.store
             server.pause()
             time.sleep(HELD_SECONDS)
             server.resume()
+
+
+def draw_blows(chance: random.Random, count: int) -> list[str]:
+    """One of each kind in any order, then as their weights have it."""
+    first = chance.sample(list(BLOWS), min(count, len(BLOWS)))
+    return first + chance.choices(list(BLOWS), weights=list(BLOWS.values()), k=count - len(first))
 
 
 def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float = math.inf) -> dict[str, object]:
@@ -169,13 +195,13 @@ def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float 
         assert stack.soundlake("topics", "topics", "create", "--partitions", "3").wait(60) == 0, (folder / "topics.log").read_text()
         stack.start_producer()
         try:
-            for blow in chance.choices(list(BLOWS), weights=list(BLOWS.values()), k=kills):
+            for blow in draw_blows(chance, kills):
                 if time.monotonic() - begun > at_most_seconds:
                     break
                 is_storing = stack.is_storing()
                 stack.start_sink("a")
                 if chance.random() < STORING_SHARE:
-                    await_until(is_storing)
+                    stack.await_until("storing", is_storing)
                 time.sleep(chance.uniform(0, 1.5))
                 strike(stack, blow, chance)
                 blows[blow] += 1
@@ -197,6 +223,7 @@ def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float 
         "seconds": round(time.monotonic() - begun),
         "blows": dict(blows),
         "sink_exits": ends,
+        "in_vain": dict(stack.in_vain),
         **found,
     }
 

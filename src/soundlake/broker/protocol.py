@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Protocol
 
@@ -83,6 +85,34 @@ class Delivery:
     def acknowledged(self) -> int:
         """How many records are durable."""
         return self.count - len(self.failed) - len(self.unsure)
+
+
+@dataclass(frozen=True)
+class Share:
+    """What one reader of a log has to read: partitions by topic, or all there are. Once `over` is set others wait for it to let go."""
+
+    partitions: Mapping[str, frozenset[int]] | None = None
+    over: threading.Event = field(default_factory=threading.Event)
+
+    def covers(self, topic: str, partition: int) -> bool:
+        """Whether the partition is part of it."""
+        return self.partitions is None or partition in self.partitions.get(topic, ())
+
+
+class Membership(Protocol):
+    """A place among those who share the partitions of some topics. Where to begin in them is not its business."""
+
+    def hold(self, stop: threading.Event, deadline: float | None = None) -> AbstractContextManager[Share | None]:
+        """The share, as long as the block lasts; None if `stop` is set, or the deadline (of `time.monotonic`) is over, before there is one.
+
+        Raises Unavailable if none comes in time, DataError if another took this place.
+        """
+
+    def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
+        """Remember the next offset of each partition for lag monitors; nobody starts from it."""
+
+    def close(self) -> None:
+        """Leave the place."""
 
 
 class Broker(Protocol):

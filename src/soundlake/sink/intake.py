@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from soundlake.broker.protocol import Broker, OffsetRange
+from soundlake.broker.protocol import Broker, OffsetRange, Share
 from soundlake.contract import Topic
 from soundlake.errors import LogRemade, TopicMissing
 from soundlake.lake import NO_POSITION, EventTable, make_app_id
@@ -17,7 +17,7 @@ _LOOK_SECONDS = 1.0
 
 
 class Intake:
-    """Reads one topic from the positions of its table on, ahead of its storing: `positions` is moved by who stores.
+    """Reads the share's partitions of a topic from the positions of its table on, ahead of its storing: `positions` is moved by who stores.
 
     Every second it looks how far the log reaches, which partitions it has and whether it still is the same one.
     """
@@ -25,13 +25,14 @@ class Intake:
     def __init__(
         self,
         topic: Topic,
+        share: Share,
         *,
         broker: Broker,
         open_table: Callable[[], EventTable],
         limits: SinkLimits,
         observer: SinkObserver,
     ) -> None:
-        self.topic = topic
+        self.topic, self._share = topic, share
         self.log_id = broker.log_id(topic.name)
         self.positions: dict[int, int] = {}
         self._broker, self._open_table, self._limits, self._observer = broker, open_table, limits, observer
@@ -46,7 +47,7 @@ class Intake:
 
     def read_ends(self) -> dict[int, int]:
         """Where each partition ends now."""
-        return {partition: held.end for partition, held in self._broker.offsets(self.topic.name).items()}
+        return {partition: held.end for partition, held in self._read_offsets().items()}
 
     def is_past(self, ends: dict[int, int]) -> bool:
         """Whether everything below these offsets has been gathered."""
@@ -69,7 +70,7 @@ class Intake:
         if now - self._looked >= _LOOK_SECONDS:
             self._look(now)
         before = self._open.events
-        while not self.is_full(time.monotonic()) and self._poll(now):
+        while self._next and not self.is_full(time.monotonic()) and self._poll(now):
             pass
         return self._open.events > before
 
@@ -96,13 +97,17 @@ class Intake:
         return bool(runs)
 
     def _look(self, now: float) -> None:
-        held = self._broker.offsets(self.topic.name)
+        held = self._read_offsets()
         self._check_log(self._broker.log_id(self.topic.name))
         self._adopt({partition: found for partition, found in held.items() if partition not in self._next})
         for partition, offset in self._next.items():
             held[partition].check(self.topic.name, partition, offset)
         self._observer.lag_seen(self.topic.name, {partition: self._count_waiting(partition, found) for partition, found in held.items()})
         self._looked = now
+
+    def _read_offsets(self) -> dict[int, OffsetRange]:
+        held = self._broker.offsets(self.topic.name)
+        return {partition: found for partition, found in held.items() if self._share.covers(self.topic.name, partition)}
 
     def _adopt(self, new: dict[int, OffsetRange]) -> None:
         """Begin with these partitions where the table ends."""

@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import logging
+import random
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import closing
+from dataclasses import dataclass
 from datetime import datetime
 
-from soundlake.broker.protocol import Broker, read_utc_now
+from soundlake.broker.protocol import Broker, Membership, Share, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.contract.topics import DLQ
-from soundlake.errors import Retryable, TopicMissing
+from soundlake.errors import PositionMoved, Retryable, TopicMissing
 from soundlake.lake import Lake
 from soundlake.sink.intake import Intake
 from soundlake.sink.lane import Lane
@@ -19,10 +23,31 @@ from soundlake.sink.observing import SinkObserver, Unobserved
 from soundlake.sink.patience import Patience
 from soundlake.sink.reading import Reading
 from soundlake.sink.rejected import RejectedLog
+from soundlake.sink.sharing import Alone
+
+log = logging.getLogger(__name__)
+
+_CONTENDED_SECONDS = 1.0
+
+
+@dataclass(frozen=True)
+class _Run:
+    """What one run was asked for, and what becomes of it."""
+
+    report: SinkReport
+    membership: Membership
+    stop: threading.Event
+    deadline: float | None
+    on_progress: Callable[[int], None] | None
+    until_drained: bool
 
 
 class Sink:
-    """Moves topics into their bronze tables. `checkpoint` is told each point that a batch passes (models.CHECKPOINTS)."""
+    """Moves topics into their bronze tables. `checkpoint` is told each point that a batch passes (models.CHECKPOINTS).
+
+    `join` finds it a place among the sinks that share the partitions. Without, and to drain, it takes all of them, and stops where another
+    one stores the same.
+    """
 
     def __init__(
         self,
@@ -34,10 +59,11 @@ class Sink:
         topics: Sequence[Topic] = TOPICS,
         checkpoint: Checkpoint = lambda _: None,
         observer: SinkObserver | None = None,
+        join: Callable[[], Membership] | None = None,
     ) -> None:
         self._broker, self._lake, self._limits = broker, lake, limits
         self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
-        self._observer = observer or Unobserved()
+        self._observer, self._join = observer or Unobserved(), join
         self._has_begun = False
 
     def run(
@@ -51,55 +77,68 @@ class Sink:
     ) -> SinkReport:
         """Run until told to stop, until the time is over, or until all is stored that the log held at the beginning.
 
-        Whatever ends it in order, the batch in hand is written first. `on_progress` is told after each batch how many records
-        are done. What may pass (a Retryable: the log or the store does not answer; a topic that is gone) is waited out for
-        `patience_seconds`, all positions are then read from bronze again. Raises OffsetGap, LogReplaced, PositionMoved,
-        TopicMissing, or what did not pass in time; a new run goes on where bronze ends.
+        Whatever ends it in order, or takes partitions from it, the batch in hand is written first. `on_progress` is told after
+        each batch how many records are done. What may pass (a Retryable: the log or the store does not answer; a topic that is
+        gone) is waited out for `patience_seconds`, all positions are then read from bronze again. Raises OffsetGap, LogReplaced,
+        PositionMoved, TopicMissing, or what did not pass in time; a new run goes on where bronze ends.
         """
         stop = stop or threading.Event()
         report = SinkReport({topic.name: TopicReport() for topic in self._topics})
         deadline = None if for_seconds is None else time.monotonic() + for_seconds
         patience = Patience(patience_seconds, stop)
-        while True:
-            try:
-                self._run_lanes(report, stop, deadline, on_progress, until_drained=until_drained)
-            except (Retryable, TopicMissing) as error:
-                if isinstance(error, TopicMissing) and not self._has_begun:
-                    raise
-                self._observer.error_met(error)
-                patience.wait(error, report.batches)
-                if not stop.is_set():
-                    continue
-            return report
+        with closing(Alone(self._broker) if self._join is None or until_drained else self._join()) as membership:
+            run = _Run(report, membership, stop, deadline, on_progress, until_drained)
+            while True:
+                try:
+                    self._run_shares(run)
+                except (Retryable, TopicMissing) as error:
+                    if isinstance(error, TopicMissing) and not self._has_begun:
+                        raise
+                    self._observer.error_met(error)
+                    patience.wait(error, report.batches)
+                    if not stop.is_set():
+                        continue
+                return report
 
-    def _run_lanes(
-        self,
-        report: SinkReport,
-        stop: threading.Event,
-        deadline: float | None,
-        on_progress: Callable[[int], None] | None,
-        *,
-        until_drained: bool,
-    ) -> None:
-        lanes = self._open_lanes(report)
+    def _run_shares(self, run: _Run) -> None:
+        """One share after another, until something else than a change of shares ends it."""
+        self._broker.create_topics([DLQ], partitions=1)  # says at once if something is wrong with the log
+        while True:
+            with run.membership.hold(run.stop, run.deadline) as share:
+                if share is None:
+                    return
+                try:
+                    self._run_lanes(run, share)
+                except PositionMoved as error:
+                    if share.partitions is None:
+                        raise
+                    # It was held for too long, or somebody outside of the group drains the log, who ends by himself.
+                    log.warning("%s: another sink moved %s, positions are read anew", error.table, error.partition)
+                    run.stop.wait(random.uniform(0, _CONTENDED_SECONDS))
+                    continue
+                if not share.over.is_set():
+                    return
+
+    def _run_lanes(self, run: _Run, share: Share) -> None:
+        lanes = self._open_lanes(run, share)
         self._has_begun = True
         nap = self._limits.max_seconds / 4
-        reading = Reading([lane.intake for lane in lanes.values()], stop, deadline, until_drained=until_drained, nap=nap)
+        intakes = [lane.intake for lane in lanes.values()]
+        reading = Reading(intakes, share, run.stop, run.deadline, until_drained=run.until_drained, nap=nap)
         with reading.ahead() as batches:
             for judged in batches:
                 lanes[judged.topic].store(judged)
-                if on_progress is not None:
-                    on_progress(report.events + report.rejected)
+                if run.on_progress is not None:
+                    run.on_progress(run.report.events + run.report.rejected)
 
-    def _open_lanes(self, report: SinkReport) -> dict[str, Lane]:
-        self._broker.create_topics([DLQ], partitions=1)
+    def _open_lanes(self, run: _Run, share: Share) -> dict[str, Lane]:
         rejected = RejectedLog(self._lake.table(REJECTED_TABLE, self._checkpoint))
-        lanes = [self._open_lane(topic, rejected, report.topics[topic.name]) for topic in self._topics]
-        return {lane.intake.topic.name: lane for lane in lanes}
+        return {topic.name: self._open_lane(topic, run, share, rejected) for topic in self._topics}
 
-    def _open_lane(self, topic: Topic, rejected: RejectedLog, report: TopicReport) -> Lane:
+    def _open_lane(self, topic: Topic, run: _Run, share: Share, rejected: RejectedLog) -> Lane:
         intake = Intake(
             topic,
+            share,
             broker=self._broker,
             open_table=lambda: self._lake.table(topic.table),
             limits=self._limits,
@@ -107,8 +146,9 @@ class Sink:
         )
         return Lane(
             intake,
-            report,
+            run.report.topics[topic.name],
             broker=self._broker,
+            membership=run.membership,
             events=self._lake.table(topic.table, self._checkpoint),
             rejected=rejected,
             clock=self._clock,

@@ -5,15 +5,14 @@ from __future__ import annotations
 import random
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import datetime
 
 import numpy as np
 import pyarrow as pa
 
-from soundlake.broker.protocol import Broker
+from soundlake.broker.protocol import Broker, Membership
 from soundlake.contract.decode import Decoded
-from soundlake.errors import TopicMissing, Unavailable
+from soundlake.errors import Unavailable
 from soundlake.lake import NO_POSITION, EventTable, Move, Refused
 from soundlake.sink.announcements import announce_rejected
 from soundlake.sink.batch import Batch, JudgedBatch
@@ -22,9 +21,6 @@ from soundlake.sink.models import Checkpoint, TopicReport
 from soundlake.sink.observing import SinkObserver, describe_batch
 from soundlake.sink.rejected import RejectedLog, coordinates
 from soundlake.sink.rows import Origin, build_event_rows, build_rejected_rows
-
-GROUP = "soundlake-sink"
-"""The consumer group under which the broker remembers how far the sink is, for lag monitors."""
 
 _REJECTED_ATTEMPTS = 20
 
@@ -38,6 +34,7 @@ class Lane:
         report: TopicReport,
         *,
         broker: Broker,
+        membership: Membership,
         events: EventTable,
         rejected: RejectedLog,
         clock: Callable[[], datetime],
@@ -46,7 +43,7 @@ class Lane:
     ) -> None:
         self.intake = intake
         self.report = report
-        self._broker, self._events, self._rejected = broker, events, rejected
+        self._broker, self._membership, self._events, self._rejected = broker, membership, events, rejected
         self._clock, self._checkpoint, self._observer = clock, checkpoint, observer
         self._standing: pa.Table | None = None
         self._generation = 0
@@ -56,9 +53,7 @@ class Lane:
         last_offsets = self._store(judged)
         if judged.is_left:
             return
-        # A topic that is gone is met by the reading too, which hands out first what came from it.
-        with suppress(TopicMissing):
-            self._broker.commit(GROUP, self.intake.topic.name, {number: last + 1 for number, last in last_offsets.items()})
+        self._membership.commit(self.intake.topic.name, {number: last + 1 for number, last in last_offsets.items()})
         self._checkpoint("offset_moved")
 
     def _store(self, judged: JudgedBatch) -> dict[int, int]:

@@ -9,6 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
+from soundlake.broker.protocol import Share
 from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, TopicMissing
 from soundlake.sink.batch import ClosedBatch, JudgedBatch
 from soundlake.sink.intake import Intake
@@ -20,12 +21,19 @@ _DRAINING_NAP_SECONDS = 0.005
 
 
 class Reading:
-    """Reads until it is stopped, until the deadline (of `time.monotonic`), or, to drain, past what the log holds at the beginning."""
+    """Reads until it is stopped, the share or the time (`deadline` of `time.monotonic`) is over, or, to drain, past what there is now."""
 
     def __init__(
-        self, intakes: Sequence[Intake], stop: threading.Event, deadline: float | None, *, until_drained: bool, nap: float
+        self,
+        intakes: Sequence[Intake],
+        share: Share,
+        stop: threading.Event,
+        deadline: float | None,
+        *,
+        until_drained: bool,
+        nap: float,
     ) -> None:
-        self._intakes, self._stop, self._deadline = intakes, stop, deadline
+        self._intakes, self._share, self._stop, self._deadline = intakes, share, stop, deadline
         self._ends = {intake: intake.read_ends() for intake in intakes} if until_drained else {}
         self._nap_seconds = _DRAINING_NAP_SECONDS if until_drained else min(nap, _LONGEST_NAP_SECONDS)
         self._left = threading.Event()
@@ -61,7 +69,12 @@ class Reading:
                 yield intake.close()
 
     def _is_over(self) -> bool:
-        return self._stop.is_set() or self._left.is_set() or (self._deadline is not None and time.monotonic() >= self._deadline)
+        return (
+            self._stop.is_set()
+            or self._share.over.is_set()
+            or self._left.is_set()
+            or (self._deadline is not None and time.monotonic() >= self._deadline)
+        )
 
     def _is_drained(self, intake: Intake) -> bool:
         return intake in self._ends and intake.is_past(self._ends[intake])

@@ -14,6 +14,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGrou
 from soundlake.broker.checks import check_known, check_pairs
 from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorWatch
 from soundlake.broker.kafka.faults import LeaderMoved, explain_silence
+from soundlake.broker.kafka.group import GroupMember
 from soundlake.broker.kafka.producer import RecordProducer
 from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
 from soundlake.broker.kafka.topics import TopicCheck, TopicKeeper, TopicPlan
@@ -34,7 +35,7 @@ _NO_RECORDS = Chunk(0, pa.array([], pa.int64()), pa.array([], pa.binary()), pa.a
 class KafkaBroker:
     """Broker on a Kafka cluster. One object may serve several threads, not a fork.
 
-    Positions are the asker's: partitions are read from the offset asked for, no group decides. A topic's log id holds the id
+    Positions are the asker's: partitions are read from the offset asked for, a group decides at most which. A topic's log id holds the id
     of the topic, asked for again after every read: what is handed out as of one log was read while it was there.
     """
 
@@ -140,18 +141,20 @@ class KafkaBroker:
         for future in self._connection.admin.delete_records(wanted, request_timeout=REQUEST_SECONDS).values():
             self._connection.ask(future, f"deleting old records of {topic}", topic=topic)
 
+    def join(self, group: str, member: str, topics: Sequence[Topic]) -> GroupMember:
+        """A place in a group that shares the partitions of these topics, kept by the member's name; to be closed."""
+        return GroupMember(self._connection, group, member, [topic.name for topic in topics])
+
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Remember the next offset of each partition."""
+        """Remember the next offset of each partition; while the group has members, it is theirs, and nothing happens."""
         check_known(topic, self._count(topic), offsets)
-        places = [TopicPartition(topic, number, offset) for number, offset in offsets.items()]
-        asked = [ConsumerGroupTopicPartitions(group, places)]
+        asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number, offset) for number, offset in offsets.items()])]
         (future,) = self._connection.admin.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
         self._connection.ask(future, f"committing offsets of {topic} for {group}", topic=topic)
 
     def committed(self, group: str, topic: str) -> dict[int, int]:
         """What `commit` last remembered."""
-        places = [TopicPartition(topic, number) for number in self.partitions(topic)]
-        asked = [ConsumerGroupTopicPartitions(group, places)]
+        asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number) for number in self.partitions(topic)])]
         (future,) = self._connection.admin.list_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
         found = self._connection.ask(future, f"asking for the offsets of {group}", topic=topic).topic_partitions
         return {place.partition: place.offset for place in found if place.offset >= 0}
