@@ -118,7 +118,7 @@ select
     resolved_content_type as content_type,
     resolved_track_id as track_id,
     {{ normal_columns(['track_name', 'artist_id', 'artist_name', 'album_id', 'album_name', 'duration_ms', 'ms_played']) }},
-    least(coalesce(ms_played, duration_ms), {{ day_ms() }}) as heard_ms,
+    case when coalesce(ms_played, duration_ms) > {{ day_ms() }} then {{ day_ms() }} else coalesce(ms_played, duration_ms) end as heard_ms,
     md5(coalesce({{ name_key('artist_name', 'track_name') }}, resolved_track_id)) as song_key,
     {{ is_listen('resolved_content_type') }} as is_listen,
     reason_start, reason_end, is_skipped, is_shuffle, is_offline, is_private, context_uri,

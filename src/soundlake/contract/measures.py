@@ -53,8 +53,8 @@ IS_LISTEN = (
 )
 """Whether a play counts as a listen; content of which the source does not say what it is counts as a track."""
 
-HEARD_MS = f"least(coalesce(ms_played, duration_ms), {DAY_MS})"
-"""Milliseconds that a play lasted, as far as known; no longer than a day."""
+HEARD_MS = f"case when coalesce(ms_played, duration_ms) > {DAY_MS} then {DAY_MS} else coalesce(ms_played, duration_ms) end"
+"""Milliseconds that a play lasted, no longer than a day; null where nothing is known (least() would make a day of it)."""
 
 PASSED_MS = f"case when event_type = 'play' then greatest(coalesce({HEARD_MS}, 0), 0) else 0 end"
 """Milliseconds from `played_at` to the moment at which an event is over: a play at its end, an act at once."""
