@@ -9,19 +9,24 @@ import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 
 import duckdb
 import numpy as np
 import psutil
+import pyarrow as pa
 import pyarrow.parquet as pq
-from deltalake import DeltaTable
+from deltalake import DeltaTable, write_deltalake
 
 from soundlake import wiring
 from soundlake.contract import TOPICS
+from soundlake.contract.topics import PLAYS
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, RedisServer, ServerProcess, find_free_block, install_jars
 from soundlake.settings import Settings, extend_environment, load_settings
+from soundlake.streaming.tables import QUARANTINE
 from soundlake.warehouse.extensions import provide_extensions
+from speed_layer.feed import TRACKS, Feed, find_track
 
 PARTITIONS = 4
 LONGEST_DRAIN_SECONDS = 600
@@ -45,7 +50,11 @@ class SpeedLayer:
     @property
     def plays(self) -> str:
         """The folder of the processed table of plays."""
-        return f"{self.settings.home}/lake/processed/plays"
+        return self.find_table(PLAYS.table)
+
+    def find_table(self, table: str) -> str:
+        """The folder of a processed table."""
+        return f"{self.settings.home}/lake/processed/{table}"
 
     def check(self) -> None:
         """Fail with the end of its log if the job is no more."""
@@ -103,6 +112,7 @@ def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
             _env_file=None, home=folder / "home", broker=address, cache=url, downloads=downloads, topic_partitions=PARTITIONS
         )
         settings.home.mkdir()
+        write_tracks(settings)
         with closing(wiring.open_kafka(settings)) as broker:
             broker.create_topics(TOPICS, partitions=PARTITIONS)
         metrics_port = find_free_block()
@@ -121,19 +131,29 @@ def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
             job.wait()
 
 
-def wait_until_drained(layer: SpeedLayer, plays: int) -> None:
+def wait_until_drained(layer: SpeedLayer, feed: Feed) -> None:
     """Patience until all plays stand in their table, and a little for the queries beside it; fails if the job ends or never gets there."""
     deadline = time.monotonic() + LONGEST_DRAIN_SECONDS
-    while (stored := count_plays(layer)) < plays:
+    while (stored := count_rows(layer, PLAYS.table)) < len(feed.plays) or count_rows(layer, QUARANTINE) < feed.refused:
         layer.check()
-        assert time.monotonic() < deadline, f"{stored} of {plays} plays after {LONGEST_DRAIN_SECONDS} s"
+        assert time.monotonic() < deadline, f"{stored} of {len(feed.plays)} plays after {LONGEST_DRAIN_SECONDS} s"
         time.sleep(2)
     time.sleep(5)
 
 
-def count_plays(layer: SpeedLayer) -> int:
-    """How many plays the processed table holds, by its log."""
-    return int(np.sum(DeltaTable(layer.plays).get_add_actions(flatten=True).column("num_records").to_pylist()))
+def count_rows(layer: SpeedLayer, table: str) -> int:
+    """How many rows a processed table holds, by its log."""
+    return int(np.sum(DeltaTable(layer.find_table(table)).get_add_actions(flatten=True).column("num_records").to_pylist()))
+
+
+def check_tables(layer: SpeedLayer, feed: Feed) -> None:
+    """Fail unless DuckDB finds every event of the feed once in its table, and each record that is to be refused in quarantine."""
+    found = {table: count_events(layer, table) for table in feed.sent}
+    wanted = {table: (len(sent), len(sent)) for table, sent in feed.sent.items()}
+    assert found == wanted, f"rows and events: {found}, sent: {wanted}"
+    assert count_events(layer, QUARANTINE)[0] == feed.refused, (
+        f"{count_events(layer, QUARANTINE)[0]} in quarantine, {feed.refused} to be refused"
+    )
 
 
 def read_commits(layer: SpeedLayer) -> dict[str, float]:
@@ -145,13 +165,23 @@ def read_commits(layer: SpeedLayer) -> dict[str, float]:
         for path in (action["add"]["path"] for action in actions if action.get("add", {}).get("dataChange")):
             rows = pq.read_table(f"{layer.plays}/{path}", columns=["event_id"], partitioning=None)
             committed |= dict.fromkeys(rows["event_id"].to_pylist(), moment)
-    assert count_events(layer) == (len(committed), len(committed)), f"rows and events: {count_events(layer)}, committed: {len(committed)}"
+    found = count_events(layer, PLAYS.table)
+    assert found == (len(committed), len(committed)), f"rows and events: {found}, committed: {len(committed)}"
     return committed
 
 
-def count_events(layer: SpeedLayer) -> tuple[int, int]:
-    """Rows and events of the processed table of plays, as DuckDB reads it; equal if no event stands there twice."""
+def count_events(layer: SpeedLayer, table: str) -> tuple[int, int]:
+    """Rows and events of a processed table, as DuckDB reads it; equal if no event stands there twice."""
     extensions = str(provide_extensions(layer.settings.home / "extensions"))
     with duckdb.connect(config={"extension_directory": extensions, "autoinstall_known_extensions": "false"}) as connection:
         connection.execute("load delta")
-        return connection.execute(f"select count(*), count(distinct event_id) from delta_scan('{layer.plays}')").fetchone()
+        told = connection.execute(f"select count(*), count(distinct event_id) from delta_scan('{layer.find_table(table)}')").fetchone()
+        assert told is not None
+        return told
+
+
+def write_tracks(settings: Settings) -> None:
+    """The tracks of the feed as the warehouse publishes them."""
+    first_seen = datetime(2026, 1, 1, tzinfo=UTC)
+    rows = [{**find_track(number), "song_key": f"song {number}", "first_seen_at": first_seen} for number in range(TRACKS)]
+    write_deltalake(f"{settings.home}/lake/silver/silver_tracks", pa.Table.from_pylist(rows))
