@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import signal
 import threading
 import uuid
@@ -19,10 +20,11 @@ from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, count_
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER, run
 
 from soundlake.cache.redis import RedisLiveStore
-from soundlake.errors import SettingsError, SoundlakeError, Unavailable
+from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
 from soundlake.operations.servers import KafkaServer, RedisServer, ServerProcess, find_free_block
 from soundlake.settings import KafkaAccess, Settings
 from soundlake.streaming.addresses import describe_kafka, describe_keys, describe_store
+from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road, StreamLimits
 
 BUCKET = "spotify-data-lake"
@@ -152,6 +154,19 @@ def test_a_wrong_password_that_spark_gives_to_kafka_is_told_as_such(spark, road,
     assert error.message == f"the query {name} stopped: Kafka does not let soundlake in"
     assert "SOUNDLAKE_KAFKA_PASSWORD" in error.next_step
     assert "battery-staple" not in str(error)
+
+
+def test_a_topic_made_anew_stops_only_the_queries_that_read_it(spark, road, tmp_path):
+    for name in ("processed", "now_playing"):
+        metadata = tmp_path / "checkpoints" / name / "metadata"
+        metadata.parent.mkdir(parents=True)
+        metadata.write_text(json.dumps({"id": str(uuid.uuid4())}))
+        check_logs(spark, name, f"{road.checkpoint(name)}-logs", {"user_history": "old", "user_now_playing": "same"})
+    remade = replace(road, log_ids={"user_history": "new", "user_now_playing": "same"})
+    error = run_job(spark, remade, "processed")
+    assert type(error) is DataError
+    assert error.message.startswith("user_history: not the log that the checkpoint of processed is about")
+    assert "Kafka does not let soundlake in" in run_job(spark, remade, "now_playing").message
 
 
 @pytest.fixture

@@ -107,8 +107,11 @@ def test_a_topic_made_anew_is_refused_and_a_new_topic_is_not(spark, tmp_path):
     check_logs(spark, "processed", noted, {"user_plays": "a"})
     check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
     check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
-    with pytest.raises(DataError, match="user_skips: not the log"):
+    with pytest.raises(DataError, match="user_skips: not the log") as caught:
         check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
+    assert "move the checkpoint of processed and the processed tables away" in str(caught.value)
+    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"}, is_new=True)
+    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
 
 
 HOSTILE = {

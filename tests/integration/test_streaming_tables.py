@@ -1,14 +1,20 @@
-"""The processed tables: each batch of a checkpoint once."""
+"""The processed tables: each batch of a checkpoint once, and no batch of another checkpoint."""
 
 from __future__ import annotations
 
+import threading
 import uuid
+from pathlib import Path
 
+import pytest
 from pyspark.sql.functions import current_timestamp
 from tests.integration.streaming_frames import make_records, make_value
 
+from soundlake.errors import DataError
+from soundlake.streaming.checkpoints import check_owner, read_checkpoint_id
 from soundlake.streaming.decoding import decode
-from soundlake.streaming.models import Road
+from soundlake.streaming.job import StreamJob
+from soundlake.streaming.models import Road, StreamLimits
 from soundlake.streaming.processed import ProcessedWriter
 from soundlake.streaming.tables import choose_table, ensure_tables
 from soundlake.streaming.tracks import TrackDimension
@@ -16,18 +22,27 @@ from soundlake.streaming.transforms import judge, normalize
 from soundlake.streaming.upkeep import Upkeep
 
 
-def test_a_batch_that_is_done_again_is_left_out_where_it_stands_whatever_was_compacted_since(spark, tmp_path):
-    road = Road({}, f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints")
+@pytest.fixture
+def road(tmp_path) -> Road:
+    """Folders of this test, and nowhere to read from."""
+    return Road({}, f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints")
+
+
+def write_batch(spark, road: Road, checkpoint: str, number: int, values: list[bytes]) -> None:
+    """One batch, as the first after a start."""
+    writer = ProcessedWriter(road, TrackDimension(spark, f"{road.silver}/silver_tracks"), lambda: checkpoint, Upkeep(spark, road))
+    judged = normalize(judge(decode(make_records(spark, values)))).withColumn("processed_at", current_timestamp())
+    writer.write(choose_table(judged), number)
+
+
+def test_a_batch_that_is_done_again_is_left_out_where_it_stands_whatever_was_compacted_since(spark, road):
     ensure_tables(spark, road.processed)
     first = [make_value(event_id=str(uuid.uuid4())) for _ in range(3)]
     second = [make_value(event_id=str(uuid.uuid4())), b"{"]
 
-    def write(checkpoint: str, *batches: tuple[int, list[bytes]]) -> tuple[int, int]:
-        tracks = TrackDimension(spark, f"{road.silver}/silver_tracks")
-        writer = ProcessedWriter(road, tracks, lambda: checkpoint, Upkeep(spark, road))
+    def write(checkpoint: str, *batches: tuple[int, list[bytes]]) -> tuple[int, ...]:
         for number, values in batches:
-            judged = normalize(judge(decode(make_records(spark, values)))).withColumn("processed_at", current_timestamp())
-            writer.write(choose_table(judged), number)
+            write_batch(spark, road, checkpoint, number, values)
         return tuple(spark.read.format("delta").load(road.table(name)).count() for name in ("plays", "quarantine"))
 
     assert write("a", (0, first)) == (3, 0)
@@ -35,3 +50,29 @@ def test_a_batch_that_is_done_again_is_left_out_where_it_stands_whatever_was_com
     spark.sql(f"optimize delta.`{road.table('plays')}`")
     assert write("a", (1, second)) == (4, 1)
     assert write("b", (0, first)) == (7, 1)  # another checkpoint counts anew
+
+
+def test_a_new_checkpoint_over_tables_of_another_is_refused_until_they_are_moved_away(spark, road, tmp_path):
+    ensure_tables(spark, road.processed)
+    check_owner(spark, road.processed, None)  # nobody wrote anything yet
+    write_batch(spark, road, "a", 0, [make_value(), b"{"])
+    spark.sql(f"optimize delta.`{road.table('plays')}`")
+    check_owner(spark, road.processed, "a")
+    with pytest.raises(DataError, match="wrote plays, quarantine; what the log") as caught:
+        StreamJob(spark, road, StreamLimits()).run(["processed"], stop=threading.Event())
+    assert "or move these tables away too" in str(caught.value)
+    with pytest.raises(DataError):
+        check_owner(spark, road.processed, "b")
+    assert read_checkpoint_id(spark, road.checkpoint("processed")) is None, "a refused start leaves no checkpoint"
+    Path(tmp_path / "processed").rename(tmp_path / "away")
+    ensure_tables(spark, road.processed)
+    check_owner(spark, road.processed, "b")
+
+
+def test_a_checkpoint_is_known_by_the_id_that_spark_gave_it(spark, tmp_path):
+    uri = f"file://{tmp_path}/checkpoint"
+    assert read_checkpoint_id(spark, uri) is None
+    stream = spark.readStream.format("rate").load().writeStream.format("noop").option("checkpointLocation", uri)
+    query = stream.trigger(availableNow=True).start()
+    query.awaitTermination()
+    assert read_checkpoint_id(spark, uri) == str(query.id)

@@ -12,6 +12,7 @@ from pyspark.errors import PySparkException
 from pyspark.sql.streaming.query import StreamingQuery
 
 from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
+from soundlake.streaming.checkpoints import name_state
 
 _LOST = ("failOnDataLoss", "data loss", "PARTITIONS_DELETED", "OFFSET_CHANGED", "KAFKA_DATA_LOSS")
 
@@ -63,7 +64,7 @@ def explain_query(name: str, query: StreamingQuery) -> None:
     if dropped:
         raise DataError(
             f"the query {name} dropped {dropped} records: the clock of this machine went back by more than repeats are known for",
-            next_step=f"set the clock right, move the checkpoint of {name} and the processed tables away, and begin anew",
+            next_step=f"set the clock right, move {name_state(name)} away, and begin anew",
         )
 
 
@@ -75,7 +76,7 @@ def explain(name: str, told: str) -> SoundlakeError:
     if any(word.lower() in told.lower() for word in _LOST):
         return DataError(
             f"{stopped}: the log no longer holds what comes next, or is another one. {first}",
-            next_step=f"restore the log, or move the checkpoint of {name} away to begin anew",
+            next_step=f"restore the log, or move {name_state(name)} away to begin anew",
         )
     if raised := _WORKER.search(told):
         kinds = {kind.__name__: kind for kind in (Unavailable, SettingsError, DataError)}

@@ -12,6 +12,7 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from soundlake.contract.topics import NOW_PLAYING, TOPICS
 from soundlake.streaming import live, now_playing, processed
+from soundlake.streaming.checkpoints import check_owner, read_checkpoint_id
 from soundlake.streaming.faults import explain_query, explain_start
 from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road, StreamLimits
@@ -67,12 +68,12 @@ class StreamJob:
         """Run these queries until told to stop, until the time is over, or until all is done that the log held at the beginning.
 
         `on_progress` hears how many records were read so far. Raises DataError if a log was made anew or no longer holds what comes next,
-        Unavailable if a server does not answer, SettingsError if one refuses keys or a password; a new run goes on where the checkpoints
-        end.
+        or if another checkpoint wrote the processed tables; Unavailable if a server does not answer, SettingsError if one refuses keys or
+        a password. A new run goes on where the checkpoints end.
         """
         for name in names:
             with explain_start(name):
-                check_logs(self._session, name, f"{self._road.checkpoint(name)}-logs", self._road.log_ids)
+                self._check(name)
         counts = dict.fromkeys(names, 0)
         queries = [self._begin(name, until_drained=until_drained) for name in names]
         clocks = [threading.Timer(for_seconds, stop.set)] if for_seconds is not None else []
@@ -95,12 +96,21 @@ class StreamJob:
             counts[name] += self._watch.look(name, query)
         return StreamReport(counts)
 
+    def _check(self, name: str) -> None:
+        """Whether the query's checkpoint, its logs and its tables belong together."""
+        checkpoint = self._road.checkpoint(name)
+        checkpoint_id = read_checkpoint_id(self._session, checkpoint)
+        if name == processed.NAME:
+            ensure_tables(self._session, self._road.processed)
+            check_owner(self._session, self._road.processed, checkpoint_id)
+        log_ids = {topic: self._road.log_ids[topic] for topic in READS[name] if topic in self._road.log_ids}
+        check_logs(self._session, name, f"{checkpoint}-logs", log_ids, is_new=checkpoint_id is None)
+
     def _begin(self, name: str, *, until_drained: bool) -> StreamingQuery:
         with explain_start(name):
             return self._starts[name](until_drained=until_drained)
 
     def _start_processed(self, *, until_drained: bool) -> StreamingQuery:
-        ensure_tables(self._session, self._road.processed)
         named, ids = threading.Event(), list[str]()
 
         def read_checkpoint_id() -> str:

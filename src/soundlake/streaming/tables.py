@@ -17,6 +17,8 @@ TABLE_OF_TYPE: dict[str, str] = {event_type: topic.table for event_type, topic i
 
 _RECORD_DDL = "_topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, processed_at TIMESTAMP"
 _MONTH_DDL = "year STRING, month STRING"
+_BATCH = "stream/"
+"""How the name of a batch begins in the log of a table."""
 _COMMITS_BACK = 100
 """More than upkeep ever commits between two batches."""
 _PROPERTIES = {
@@ -79,7 +81,7 @@ class Batch:
     number: int
 
     def __str__(self) -> str:
-        return f"stream/{self.checkpoint_id}/{self.number}"
+        return f"{_BATCH}{self.checkpoint_id}/{self.number}"
 
 
 def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, batch: Batch) -> None:
@@ -91,14 +93,22 @@ def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, batch: Batch)
 
 
 def holds_batch(session: SparkSession, uri: str, batch: Batch) -> bool:
-    """Whether the table's newest batch is this one. What was committed since is upkeep, and names none.
+    """Whether the table's newest batch is this one.
 
     Delta's own way (txnAppId, txnVersion) asks this before every write and works out the table's whole state for it: half of a
     batch's time.
     """
-    commits = session.sql(f"describe history delta.`{uri}` limit {_COMMITS_BACK}").where(f.col("userMetadata").startswith("stream/"))
+    return read_newest_batch(session, uri) == batch
+
+
+def read_newest_batch(session: SparkSession, uri: str) -> Batch | None:
+    """The newest batch in a table, if it has any. What was committed since is upkeep, and names none."""
+    commits = session.sql(f"describe history delta.`{uri}` limit {_COMMITS_BACK}").where(f.col("userMetadata").startswith(_BATCH))
     newest = commits.orderBy(f.col("version").desc()).select("userMetadata").first()
-    return newest is not None and newest["userMetadata"] == str(batch)
+    if newest is None:
+        return None
+    checkpoint_id, number = newest["userMetadata"].removeprefix(_BATCH).rsplit("/", 1)
+    return Batch(checkpoint_id, int(number))
 
 
 def shape_quarantine(rows: DataFrame) -> DataFrame:

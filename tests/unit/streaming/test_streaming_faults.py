@@ -107,6 +107,11 @@ def test_a_failure_names_the_query_the_server_and_what_to_do(told, kind, said, n
     assert ("Kafka" in str(error)) == (told in (PASSWORD, KAFKA_AWAY))
 
 
+def test_what_begins_processed_anew_names_its_tables_too():
+    error = explain("processed", "[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost")
+    assert error.next_step == "restore the log, or move the checkpoint of processed and the processed tables away to begin anew"
+
+
 def test_what_a_worker_raised_without_a_next_step_is_told_too():
     error = explain("processed", "[PYTHON_EXCEPTION] Traceback:\nsoundlake.errors.DataError: 3 rows do not fit\n SQLSTATE: 38000")
     assert (type(error), error.message, error.next_step) == (DataError, "the query processed stopped: 3 rows do not fit", None)
