@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import signal
 import threading
+import time
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
@@ -111,6 +112,30 @@ def test_a_redis_that_dies_ends_the_job_with_its_name(open_runner, kafka, redis)
     assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in told
     assert told.rstrip().endswith("→ see that it runs, then try again")
     assert urlsplit(redis.server.url).password not in told
+
+
+def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
+    runner = open_runner(broker=f"kafka://{kafka.server.address}", cache=redis.server.url)
+    make_topics(runner.settings)
+    process = runner.start("live")
+
+    def count_plays() -> int:
+        return sum(minute.plays for minute in RedisLiveStore(redis.server.url).read(datetime.now(UTC)).minutes)
+
+    ended_at = datetime.now(UTC)
+    sent = publish_plays(kafka.server.address, ended_at, 10)
+    runner.wait_until(process, lambda: count_plays() == 10, "nothing was counted")
+    redis.kill()
+    publish_plays(kafka.server.address, datetime.now(UTC), 10)
+    time.sleep(10)
+    redis.start()
+    publish_plays(kafka.server.address, ended_at, 10, sent)
+    publish_plays(kafka.server.address, datetime.now(UTC), 5)
+    runner.wait_until(process, lambda: count_plays() >= 25, "it does not go on")
+    process.send_signal(signal.SIGTERM)
+    assert process.wait(STEP_SECONDS) == 0
+    assert "error:" not in runner.log.read_text()
+    assert count_plays() == 25
 
 
 def test_spark_reads_by_name_and_password_and_tells_neither(open_runner, kafka, redis_server):

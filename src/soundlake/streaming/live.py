@@ -12,6 +12,7 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
+from soundlake.broker.backoff import Backoff
 from soundlake.cache.live import COUNT_OF_TYPE, HORIZON_SECONDS, LIVE_SCHEMA
 from soundlake.cache.protocol import LiveStore
 from soundlake.contract.measures import IS_LISTEN, PASSED_MS
@@ -25,6 +26,11 @@ NAME = "live"
 TOPICS = tuple(LIVE_TOPIC_OF_TYPE[event_type].name for event_type in COUNT_OF_TYPE)
 """What is imported is not of this minute, and who plays what now is not over."""
 
+_PATIENCE = Backoff(attempts=22, first_wait_seconds=0.25)
+"""A minute for a store that refuses connections, and some five for one that leaves them without an answer."""
+_SPARE_SECONDS = 60
+"""So far the clocks of log and job may differ."""
+
 OpenLiveStore = Callable[[], LiveStore]
 """Opens the store in whatever process asks: it travels to the workers."""
 
@@ -32,9 +38,16 @@ OpenLiveStore = Callable[[], LiveStore]
 def stream_live(session: SparkSession, road: Road, limits: StreamLimits) -> DataFrame:
     """What live metrics count, as it comes; the first time from the horizon on."""
     since_ms = int(datetime.now(UTC).timestamp() - HORIZON_SECONDS) * 1_000
-    return choose_countable(
-        stream_records(session, road.kafka, TOPICS, max_records=limits.max_records, tasks=limits.tasks, since_ms=since_ms)
-    )
+    records = stream_records(session, road.kafka, TOPICS, max_records=limits.max_records, tasks=limits.tasks, since_ms=since_ms)
+    return choose_countable(leave_out_past(records))
+
+
+def leave_out_past(records: DataFrame) -> DataFrame:
+    """Without the records of which none can count any more, before they are decoded.
+
+    What was logged at T counts only if it was over by T + horizon, and now only if it was over since now - horizon.
+    """
+    return records.where(f.col("timestamp") >= f.expr(f"current_timestamp() - interval {2 * HORIZON_SECONDS + _SPARE_SECONDS} seconds"))
 
 
 def choose_countable(records: DataFrame) -> DataFrame:
@@ -49,16 +62,21 @@ def choose_countable(records: DataFrame) -> DataFrame:
     return measured.select(*LIVE_SCHEMA.names)
 
 
-def record_live(events: DataFrame, open_store: OpenLiveStore) -> DataFrame:
+def record_live(events: DataFrame, open_store: OpenLiveStore, patience: Backoff = _PATIENCE) -> DataFrame:
     """Hand events (LIVE_SCHEMA) to the store, from the workers that decoded them; how many, a row a batch of Arrow's.
 
-    Part of the query's own plan: what is done for each batch beside it would be planned anew each second.
+    A store that is away for a moment is waited for: a query that ends ends the others of its session too. Part of the query's own plan:
+    what is done for each batch beside it would be planned anew each second.
     """
 
     def record(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         store = open_store()
         for part in parts:
-            store.record(pa.Table.from_batches([part]).cast(LIVE_SCHEMA), datetime.now(UTC))
+            patience.call(_record_now, store, pa.Table.from_batches([part]).cast(LIVE_SCHEMA))
             yield pa.RecordBatch.from_pydict({"events": [part.num_rows]})
 
     return events.mapInArrow(record, "events BIGINT")
+
+
+def _record_now(store: LiveStore, events: pa.Table) -> None:
+    store.record(events, datetime.now(UTC))
