@@ -5,7 +5,6 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
-from typing import Any
 
 from py4j.protocol import Py4JJavaError  # type: ignore[import-untyped]  # it has none
 from pyspark.errors import PySparkException
@@ -13,6 +12,7 @@ from pyspark.sql.streaming.query import StreamingQuery
 
 from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
 from soundlake.streaming.checkpoints import name_state
+from soundlake.streaming.progress import QueryProgress
 
 _LOST = ("failOnDataLoss", "data loss", "PARTITIONS_DELETED", "OFFSET_CHANGED", "KAFKA_DATA_LOSS")
 
@@ -56,15 +56,19 @@ def explain_start(name: str) -> Iterator[None]:
 
 
 def explain_query(name: str, query: StreamingQuery) -> None:
-    """Raise what ended the query, or what must end it."""
+    """Raise what ended the query."""
     error = query.exception()
     if error is not None:
         raise explain(name, str(error)) from error
-    dropped = sum(operator["numRowsDroppedByWatermark"] for operator in _list_operators(query))
-    if dropped:
+
+
+def refuse_dropped(progress: QueryProgress) -> None:
+    """Raise DataError for a micro-batch that dropped rows."""
+    if progress.dropped_rows:
         raise DataError(
-            f"the query {name} dropped {dropped} records: the clock of this machine went back by more than repeats are known for",
-            next_step=f"set the clock right, move {name_state(name)} away, and begin anew",
+            f"the query {progress.query} dropped {progress.dropped_rows} records: the clock of this machine went back by more than repeats "
+            "are known for",
+            next_step=f"set the clock right, move {name_state(progress.query)} away, and begin anew",
         )
 
 
@@ -86,9 +90,3 @@ def explain(name: str, told: str) -> SoundlakeError:
             bucket = _BUCKET.search(told)
             return kind(f"{stopped}: {f'{bucket[0]}: ' if bucket else ''}{meaning}", next_step=next_step)
     return SoundlakeError(f"{stopped}: {first}", next_step="its checkpoint is kept: start it again, or see the log for the cause")
-
-
-def _list_operators(query: StreamingQuery) -> list[dict[str, Any]]:
-    """What the last batch tells of its stateful operators."""
-    progress = query.lastProgress
-    return [] if progress is None else list(progress["stateOperators"])

@@ -13,10 +13,10 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 from soundlake.contract.topics import NOW_PLAYING, TOPICS
 from soundlake.streaming import live, now_playing, processed
 from soundlake.streaming.checkpoints import check_owner, read_checkpoint_id
-from soundlake.streaming.faults import explain_query, explain_start
+from soundlake.streaming.faults import explain_query, explain_start, refuse_dropped
 from soundlake.streaming.log_identity import check_logs
 from soundlake.streaming.models import Road, StreamLimits
-from soundlake.streaming.progress import ObserveProgress, ProgressWatch, ignore_progress
+from soundlake.streaming.progress import ObserveProgress, ProgressWatch, QueryProgress, ignore_progress
 from soundlake.streaming.records import stream_records
 from soundlake.streaming.tables import ensure_tables
 from soundlake.streaming.tracks import TrackDimension
@@ -49,7 +49,7 @@ class StreamJob:
         observe: ObserveProgress = ignore_progress,
     ) -> None:
         self._session, self._road, self._limits, self._open_live_store = session, road, limits, open_live_store
-        self._watch = ProgressWatch(observe)
+        self._observe, self._watch = observe, ProgressWatch(self._hear)
         self._starts: dict[str, Callable[..., StreamingQuery]] = {
             processed.NAME: self._start_processed,
             live.NAME: self._start_live,
@@ -83,8 +83,8 @@ class StreamJob:
             while not stop.is_set() and any(query.isActive for query in queries):
                 stop.wait(_WATCH_SECONDS)
                 for name, query in zip(names, queries, strict=True):
-                    explain_query(name, query)
                     counts[name] += self._watch.look(name, query)
+                    explain_query(name, query)
                 if on_progress is not None:
                     on_progress(sum(counts.values()))
         finally:
@@ -95,6 +95,10 @@ class StreamJob:
         for name, query in zip(names, queries, strict=True):
             counts[name] += self._watch.look(name, query)
         return StreamReport(counts)
+
+    def _hear(self, progress: QueryProgress) -> None:
+        self._observe(progress)
+        refuse_dropped(progress)
 
     def _check(self, name: str) -> None:
         """Whether the query's checkpoint, its logs and its tables belong together."""

@@ -14,7 +14,10 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QueryProgress:
-    """What a query told of one micro-batch at its end; `behind`: records of each topic that it had not read yet. Idle ones are silent."""
+    """What a query told of one micro-batch at its end. Idle ones are silent.
+
+    `behind`: records of each topic that it had not read yet; `dropped_rows` came after the watermark.
+    """
 
     query: str
     told_at: datetime
@@ -22,6 +25,7 @@ class QueryProgress:
     batch_seconds: float
     state_rows: int
     behind: Mapping[str, int]
+    dropped_rows: int = 0
 
 
 ObserveProgress = Callable[[QueryProgress], None]
@@ -53,6 +57,7 @@ class ProgressWatch:
             batch_seconds=known["durationMs"].get("triggerExecution", 0) / 1_000,
             state_rows=sum(operator["numRowsTotal"] for operator in known["stateOperators"]),
             behind=_find_behind(known["sources"]),
+            dropped_rows=sum(operator.get("numRowsDroppedByWatermark", 0) for operator in known["stateOperators"]),
         )
         self._observe(progress)
         return progress.input_rows

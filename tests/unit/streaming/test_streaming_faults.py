@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 
 from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
-from soundlake.streaming.faults import explain
+from soundlake.streaming.faults import explain, refuse_dropped
+from soundlake.streaming.progress import ProgressWatch
 
 QUERY = """
 === Streaming Query ===
@@ -115,3 +118,27 @@ def test_what_begins_processed_anew_names_its_tables_too():
 def test_what_a_worker_raised_without_a_next_step_is_told_too():
     error = explain("processed", "[PYTHON_EXCEPTION] Traceback:\nsoundlake.errors.DataError: 3 rows do not fit\n SQLSTATE: 38000")
     assert (type(error), error.message, error.next_step) == (DataError, "the query processed stopped: 3 rows do not fit", None)
+
+
+class Progress(dict):
+    """What Spark gives: a mapping that knows its JSON."""
+
+    def __init__(self, told: str) -> None:
+        super().__init__(json.loads(told))
+        self.json = told
+
+
+def test_rows_that_a_batch_dropped_are_refused_though_later_ones_dropped_none():
+    def tell(batch: int, dropped: int) -> str:
+        operator = {"numRowsTotal": 1, "numRowsDroppedByWatermark": dropped}
+        told = {"batchId": batch, "timestamp": "2026-11-22T16:30:00.000Z", "numInputRows": 9, "durationMs": {}, "sources": []}
+        return json.dumps(told | {"stateOperators": [operator]})
+
+    class Query:
+        """Told three times between two looks."""
+
+        recentProgress = [Progress(tell(0, 0)), Progress(tell(1, 7)), Progress(tell(2, 0))]  # noqa: N815, RUF012  # as Spark names it
+
+    with pytest.raises(DataError, match="the query processed dropped 7 records") as caught:
+        ProgressWatch(refuse_dropped).look("processed", Query())
+    assert "move the checkpoint of processed and the processed tables away" in caught.value.next_step
