@@ -132,11 +132,15 @@ def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
 
 
 def wait_until_drained(layer: SpeedLayer, feed: Feed) -> None:
-    """Patience until all plays stand in their table, and a little for the queries beside it; fails if the job ends or never gets there."""
-    deadline = time.monotonic() + LONGEST_DRAIN_SECONDS
-    while (stored := count_rows(layer, PLAYS.table)) < len(feed.plays) or count_rows(layer, QUARANTINE) < feed.refused:
+    """Patience until every table holds its events, and a little for the queries beside it; fails if the job ends or never gets there."""
+    deadline, wanted = (
+        time.monotonic() + LONGEST_DRAIN_SECONDS,
+        {**{table: len(sent) for table, sent in feed.sent.items()}, QUARANTINE: feed.refused},
+    )
+    layer.check()
+    while missing := {table: count - count_rows(layer, table) for table, count in wanted.items() if count_rows(layer, table) < count}:
         layer.check()
-        assert time.monotonic() < deadline, f"{stored} of {len(feed.plays)} plays after {LONGEST_DRAIN_SECONDS} s"
+        assert time.monotonic() < deadline, f"after {LONGEST_DRAIN_SECONDS} s there are still to come: {missing}"
         time.sleep(2)
     time.sleep(5)
 

@@ -137,8 +137,10 @@ class Stack:
 
     def has_one_given_way(self) -> bool:
         """Whether one of two sinks that race has ended because of the other; one that stored all it found begins anew."""
+        if any(sink.poll() == DataError.exit_code for sink in self.sinks.values()):
+            return True
         self.start_sink("b", "--until-drained")
-        return any(sink.poll() == DataError.exit_code for sink in self.sinks.values())
+        return False
 
 
 def strike(stack: Stack, blow: str, chance: random.Random) -> None:
