@@ -15,14 +15,14 @@ from pathlib import Path
 from typing import Self
 
 import pytest
-from confluent_kafka import KafkaException
+from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids
 
 from soundlake.broker.kafka.group import SESSION_SECONDS
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import DLQ, PLAYS
-from soundlake.errors import DataError
+from soundlake.errors import DataError, SoundlakeError
 from soundlake.settings import KafkaAccess, extend_environment
 from soundlake.sink.sharing import GROUP
 
@@ -142,6 +142,24 @@ def test_a_share_is_over_only_when_it_is_let_go_of(broker):
             assert len(rest.partitions[PLAYS.name]) == PARTITIONS // 2
         taker.join()
         second.close()
+
+
+def test_a_member_that_fails_tells_whoever_holds_its_share_and_who_asks_for_one(broker):
+    class Broken:
+        def poll(self, _: float) -> None:
+            raise KafkaException(KafkaError(KafkaError._STATE, "out of order"))
+
+        def close(self) -> None:
+            """Nothing to leave."""
+
+    stop = threading.Event()
+    with closing(broker.join("tried", "a", [PLAYS])) as member:
+        with closing(member._consumer), member.hold(stop) as share:
+            member._consumer = Broken()
+            assert share.over.wait(10)
+        with pytest.raises(SoundlakeError, match=r"take part in the group tried no more: .*out of order") as caught, member.hold(stop):
+            pass
+        assert caught.value.next_step == "start it again: it goes on where bronze ends"
 
 
 class SinkProcess:

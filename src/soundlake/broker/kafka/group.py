@@ -109,15 +109,20 @@ class GroupMember:
         return None
 
     def _take_part(self) -> None:
-        self._consumer.subscribe(self._topics, on_assign=self._begin, on_revoke=self._hand_over, on_lost=self._lose)
-        while not self._is_closing:
-            message = self._consumer.poll(_LOOK_SECONDS)
-            if message is not None and (error := message.error()) is not None:
-                self._hear(error)
-            self._commit()
-        self._end(wait=False)
-        self._consumer.poll(_LAST_WORDS_SECONDS)  # what has just been committed is on its way
-        self._consumer.close()
+        try:
+            self._consumer.subscribe(self._topics, on_assign=self._begin, on_revoke=self._hand_over, on_lost=self._lose)
+            while not self._is_closing:
+                message = self._consumer.poll(_LOOK_SECONDS)
+                if message is not None and (error := message.error()) is not None:
+                    self._hear(error)
+                self._commit()
+            self._end(wait=False)
+            self._consumer.poll(_LAST_WORDS_SECONDS)  # what has just been committed is on its way
+        except KafkaException as cause:
+            said = f"this sink can take part in the group {self._group} no more: {cause}"
+            self._fail(SoundlakeError(said, next_step="start it again: it goes on where bronze ends"))
+        finally:
+            self._consumer.close()
 
     def _begin(self, consumer: Consumer, partitions: list[TopicPartition]) -> None:
         self._end(wait=True)  # a share of nothing is not taken back before it changes
@@ -138,7 +143,8 @@ class GroupMember:
     def _lose(self, consumer: Consumer, _: list[TopicPartition]) -> None:
         log.warning("%s: this sink was not heard of for too long, others may read its partitions by now", self._group)
         self._end(wait=False)
-        self._reached.clear()
+        with self._changed:
+            self._reached.clear()
         consumer.unassign()
 
     def _end(self, *, wait: bool) -> None:
@@ -163,17 +169,17 @@ class GroupMember:
 
     def _hear(self, error: KafkaError) -> None:
         if error.code() in _FENCED:
-            found: SoundlakeError = DataError(
-                f"another sink took this one's place in the group {self._group}: {error.str()}",
-                next_step="sinks beside each other need homes of their own (SOUNDLAKE_HOME)",
-            )
+            said = f"another sink took this one's place in the group {self._group}: {error.str()}"
+            self._fail(DataError(said, next_step="sinks beside each other need homes of their own (SOUNDLAKE_HOME)"))
         elif error.code() in _REFUSED:
-            found = explain(error, self._connection.access, f"joining the group {self._group}", self._watch.last_words)
+            self._fail(explain(error, self._connection.access, f"joining the group {self._group}", self._watch.last_words))
         else:
             log.debug("%s: %s", self._group, error.str())
-            return
+
+    def _fail(self, error: SoundlakeError) -> None:
+        """Whoever holds the share, or asks for one, hears of it."""
         with self._changed:
-            self._error = found
+            self._error = error
             if self._share is not None:
                 self._share.over.set()
             self._changed.notify_all()
