@@ -198,7 +198,9 @@ def test_a_topic_made_anew_stops_only_the_queries_that_read_it(spark, road, tmp_
 def run_on_s3a(spark, road, object_store) -> Iterator:
     """What the job ends with on a bucket that Java is told of, with some of Hadoop's properties changed."""
     options = object_store.server.storage_options
-    properties = {name.removeprefix("spark.hadoop."): value for name, value in describe_store(options).items()} | describe_keys(options)
+    properties = {
+        name.removeprefix("spark.hadoop."): value for name, value in describe_store("s3://lake", options).items()
+    } | describe_keys(options)
     quick = {"fs.s3a.impl.disable.cache": "true", "fs.s3a.attempts.maximum": "1", "fs.s3a.retry.limit": "1"}
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from soundlake.lake.store import find_service
 from soundlake.settings import Address, KafkaAccess
 
 _LOGIN_MODULE = {
@@ -25,14 +26,12 @@ def describe_kafka(access: KafkaAccess) -> dict[str, str]:
     return {f"kafka.{name}": value for name, value in options.items()}
 
 
-def describe_store(storage_options: Mapping[str, str], bucket: str = "") -> dict[str, str]:
-    """Spark's properties for the S3 store that delta-rs reaches by these options, without its keys; none for a local folder."""
+def describe_store(uri: str, storage_options: Mapping[str, str]) -> dict[str, str]:
+    """Spark's properties for the S3 store behind `uri` that delta-rs reaches by these options, not its keys; none for a local folder."""
     if "AWS_REGION" not in storage_options:
         return {}
     is_by_name = storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") == "true"
-    endpoint = storage_options.get("AWS_ENDPOINT_URL", "")
-    if is_by_name:  # delta-rs wants the bucket in the host's name, Hadoop puts it there itself
-        endpoint = endpoint.replace(f"://{bucket}.", "://", 1)
+    endpoint = find_service(uri, storage_options).geturl()  # Hadoop puts the bucket into the host's name itself
     found = {
         "endpoint": endpoint,
         "endpoint.region": storage_options["AWS_REGION"],

@@ -20,7 +20,7 @@ def choose_cluster(settings: Settings, jars: Path, scratch: Path, queries: Seque
     """Where the session of these queries runs."""
     slots = _SLOTS + (settings.topic_partitions if now_playing.NAME in queries else 0)
     master = "" if settings.stream_master == SUBMITTED else settings.stream_master or f"local[{slots}]"
-    store, keys = describe_store(settings.storage_options, settings.lake_address.host), describe_keys(settings.storage_options)
+    store, keys = describe_store(settings.lake_address.url, settings.storage_options), describe_keys(settings.storage_options)
     return Cluster(master, str(scratch), str(jars), memory=settings.stream_memory, properties=store, keys=keys)
 
 

@@ -44,12 +44,12 @@ def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
     assert find_road(settings, {}).table("skips") == "s3a://spotify-data-lake/processed/skips"
     beside = make_settings(tmp_path, stream_checkpoints="s3://spotify-data-lake/checkpoints")
     assert find_road(beside, {}).checkpoint("live") == "s3a://spotify-data-lake/checkpoints/live"
-    assert describe_store({}) == {}
+    assert describe_store("/lake", {}) == {}
 
 
 @pytest.mark.parametrize(("endpoint", "is_secure", "is_by_path"), [("http://127.0.0.1:8333", "false", "true"), ("", "true", "false")])
 def test_a_store_of_ones_own_is_asked_by_path_and_amazon_by_name(endpoint, is_secure, is_by_path):
-    told = describe_store({"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint})
+    told = describe_store("s3://lake", {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint})
     assert told["spark.hadoop.fs.s3a.connection.ssl.enabled"] == is_secure
     assert told["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
     assert ("spark.hadoop.fs.s3a.endpoint" in told) == bool(endpoint)
