@@ -75,7 +75,7 @@ test: server-packages setup system-packages  ## every test, with real servers an
 soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
 
-bench: setup  ## the benchmarks; one line of JSON each
+bench: setup  ## the benchmarks, a line of JSON each; bench/endurance.py alone takes two hours
 	@for file in $$(grep -l __main__ bench/*.py); do echo "# $$file" >&2; $(RUN)/python "$$file"; done
 
 format: setup  ## let the tools rewrite what they can
