@@ -155,6 +155,30 @@ def test_what_is_given_up_on_is_unsure_and_stands_in_the_account(kafka_server, a
     assert count_records(broker) in (1, 4)
 
 
+def test_no_question_is_refused_because_the_broker_was_held_for_less_than_an_answer_may_take(kafka_server, access, broker):
+    broker.append(PLAYS.name, [b"ann"], [b"first"])
+    is_over, errors, answers = threading.Event(), [], []
+
+    def ask():
+        while not is_over.wait(0.01):
+            try:
+                answers.append(count_records(broker))
+            except Unavailable as error:
+                errors.append(error)
+
+    asking = threading.Thread(target=ask)
+    asking.start()
+    for seconds in (2.2, 2.4, 2.6, 2.8, 3.0):  # the client looks for the cluster anew after two
+        kafka_server.pause()
+        time.sleep(seconds)
+        kafka_server.resume()
+        time.sleep(1)
+    is_over.set()
+    asking.join(30)
+    assert errors == []
+    assert set(answers) == {1}
+
+
 def test_a_broker_that_is_held_or_killed_delays_the_sink_and_nothing_else(kafka_server, access, broker, tmp_path):
     lake, (keys, values) = open_lake(tmp_path), make_plays(3_000)
     with RunningSink(access, lake) as sink:

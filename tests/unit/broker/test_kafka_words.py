@@ -5,9 +5,10 @@ from __future__ import annotations
 import logging
 
 import pytest
-from confluent_kafka import KafkaError
+from confluent_kafka import KafkaError, KafkaException
 from pydantic import SecretStr
 
+from soundlake.broker.kafka.connection import Connection
 from soundlake.broker.kafka.faults import explain
 from soundlake.broker.kafka.quiet import Sparing
 from soundlake.errors import Permanent, SettingsError, Unavailable, UsageError
@@ -35,6 +36,24 @@ def test_each_error_has_its_end_and_what_to_do(code, kind, said):
     assert said in error.next_step
     assert "broker:9092" in error.message
     assert "secret" not in str(error)
+
+
+@pytest.mark.parametrize("code", [KafkaError._DESTROY_BROKER, KafkaError._TIMED_OUT_QUEUE, KafkaError.NOT_LEADER_FOR_PARTITION])
+def test_a_question_whose_connection_is_gone_is_put_again_until_its_time_is_over(code):
+    connection = Connection(KafkaAccess("127.0.0.1:1"), answer_seconds=0.3)
+    asked = []
+
+    def answer(times_in_vain):
+        asked.append(code)
+        with connection.explained("asking"):
+            if len(asked) <= times_in_vain:
+                raise KafkaException(KafkaError(code))
+        return "here"
+
+    assert connection.insist(lambda: answer(2)) == "here"
+    assert len(asked) == 3
+    with pytest.raises(Unavailable, match="asking"):
+        connection.insist(lambda: answer(1_000_000))
 
 
 def test_a_line_that_comes_again_is_said_once_whichever_client_says_it():

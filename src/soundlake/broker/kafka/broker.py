@@ -13,7 +13,7 @@ from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGrou
 
 from soundlake.broker.checks import check_known, check_pairs
 from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorWatch
-from soundlake.broker.kafka.faults import LeaderMoved, explain_silence
+from soundlake.broker.kafka.faults import NobodyThere, explain_silence
 from soundlake.broker.kafka.group import GroupMember
 from soundlake.broker.kafka.producer import RecordProducer
 from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
@@ -83,23 +83,20 @@ class KafkaBroker:
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
         """What each partition holds now."""
         numbers = self.partitions(topic)
-        deadline = time.monotonic() + self._connection.answer_seconds
-        while True:
-            try:
-                return self._ask_offsets(topic, numbers)
-            except LeaderMoved:
-                if time.monotonic() > deadline:
-                    raise
-            time.sleep(_WAIT_SECONDS)
-            with self._connection.explained(f"asking who leads {topic}", topic=topic):
-                self._asker.list_topics(topic, self._connection.answer_seconds)
+        return self._connection.insist(lambda: self._ask_offsets(topic, numbers))
 
     def _ask_offsets(self, topic: str, numbers: list[int]) -> dict[int, OffsetRange]:
-        with self._connection.explained(f"asking for the offsets of {topic}", topic=topic):
-            begins, ends = (
-                self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], self._connection.answer_seconds)
-                for edge in (OFFSET_BEGINNING, OFFSET_END)
-            )
+        patience = self._connection.answer_seconds
+        try:
+            with self._connection.explained(f"asking for the offsets of {topic}", topic=topic):
+                begins, ends = (
+                    self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], patience)
+                    for edge in (OFFSET_BEGINNING, OFFSET_END)
+                )
+        except NobodyThere:
+            with self._connection.explained(f"asking who leads {topic}", topic=topic):
+                self._asker.list_topics(topic, patience)
+            raise
         return {begin.partition: OffsetRange(begin.offset, end.offset) for begin, end in zip(begins, ends, strict=True)}
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:

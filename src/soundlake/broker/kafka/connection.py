@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future
 from concurrent.futures import TimeoutError as FutureTimeout
 from contextlib import contextmanager
@@ -13,7 +13,7 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from soundlake.broker.kafka.faults import MAKE_TOPICS, STOPPING, explain
+from soundlake.broker.kafka.faults import MAKE_TOPICS, STOPPING, NobodyThere, explain
 from soundlake.broker.kafka.quiet import log, strip_passing
 from soundlake.errors import SettingsError, TopicMissing
 from soundlake.settings import KafkaAccess
@@ -26,6 +26,7 @@ REQUEST_SECONDS = 300.0
 its way: the late answer ends the process by an assertion (librdkafka issue 4605)."""
 
 _LOOK_SECONDS = 0.1
+_AGAIN_SECONDS = 0.02
 _REBOOTSTRAP_MS = 2_000
 Answer = TypeVar("Answer")
 
@@ -122,6 +123,17 @@ class Connection:
                         late = KafkaError(KafkaError._TIMED_OUT, f"no answer in {self.answer_seconds:.0f} s")
                         raise explain(late, self.access, doing, self._watch.last_words) from None
 
+    def insist(self, question: Callable[[], Answer]) -> Answer:
+        """Put a question again while there is nobody to answer it, for as long as an answer may take."""
+        deadline = time.monotonic() + self.answer_seconds
+        while True:
+            try:
+                return question()
+            except NobodyThere:
+                if time.monotonic() > deadline:
+                    raise
+            time.sleep(_AGAIN_SECONDS)
+
     def look(self) -> None:
         """Hear what the connections have to say. Raises SettingsError if we are not let in."""
         self.admin.poll(0)
@@ -132,6 +144,9 @@ class Connection:
 
     def describe(self, topic: str) -> TopicState:
         """The topic as it is now. Raises TopicMissing if there is none."""
+        return self.insist(lambda: self._describe(topic))
+
+    def _describe(self, topic: str) -> TopicState:
         (future,) = self.admin.describe_topics(TopicCollection([topic]), request_timeout=REQUEST_SECONDS).values()
         found = self.ask(future, f"asking for the topic {topic}", topic=topic)
         return TopicState(_spell(str(found.topic_id)), len(found.partitions))
@@ -139,10 +154,12 @@ class Connection:
     def name_log(self, topic_id: str) -> str:
         """The id of the log of a topic's id: it holds the cluster's too, for people who read the lake."""
         if topic_id not in self._log_ids:
-            with self.explained("asking for the cluster"):
-                cluster = self.admin.list_topics(timeout=self.answer_seconds).cluster_id
-            self._log_ids[topic_id] = f"{_spell(str(cluster))}.{topic_id}"
+            self._log_ids[topic_id] = f"{_spell(self.insist(self._ask_cluster))}.{topic_id}"
         return self._log_ids[topic_id]
+
+    def _ask_cluster(self) -> str:
+        with self.explained("asking for the cluster"):
+            return str(self.admin.list_topics(timeout=self.answer_seconds).cluster_id)
 
 
 def _secure(access: KafkaAccess) -> dict[str, Any]:

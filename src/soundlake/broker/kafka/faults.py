@@ -23,8 +23,10 @@ _AUTHORIZATION = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
 _MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
-_MOVED = {
+_NOBODY_THERE = {
     KafkaError._UNKNOWN_PARTITION,  # so says a client whose broker has just come back
+    KafkaError._DESTROY_BROKER,  # so a client that gave up the connection on which the question waited, to look for the cluster anew
+    KafkaError._TIMED_OUT_QUEUE,  # the question was never sent
     KafkaError.LEADER_NOT_AVAILABLE,
     KafkaError.NOT_LEADER_FOR_PARTITION,
     KafkaError.FENCED_LEADER_EPOCH,
@@ -60,8 +62,8 @@ REFUSING = _AUTHORIZATION | _MISSING | {
 """Errors of a record by which the broker says that it has not taken it; after any other one it may be in the log."""
 
 
-class LeaderMoved(Unavailable):
-    """Another broker leads the partition than the one asked, or none yet: who leads has to be asked anew."""
+class NobodyThere(Unavailable):
+    """The one who was asked leads the partition no more, or is gone: the question has to be put again, to whom it now concerns."""
 
 
 def explain(error: KafkaError, access: KafkaAccess, doing: str, last_words: str) -> SoundlakeError:
@@ -83,9 +85,9 @@ def explain(error: KafkaError, access: KafkaAccess, doing: str, last_words: str)
         return UsageError(f"{where} does not allow {access.username or 'us'} {doing}: {error.str()}", next_step="grant it in Kafka's ACLs")
     if code in _MISSING:
         return UsageError(f"{where}: {doing}: {error.str()}", next_step=MAKE_TOPICS)
-    if code < 0 or code in _PASSING | _MOVED or error.retriable():  # below zero: the client's own, the connection's state
+    if code < 0 or code in _PASSING | _NOBODY_THERE or error.retriable():  # below zero: the client's own, the connection's state
         reason = f"{error.str()}; {last_words}" if last_words else error.str()
-        kind = LeaderMoved if code in _MOVED else Unavailable
+        kind = NobodyThere if code in _NOBODY_THERE else Unavailable
         return kind(
             f"{where} does not answer now ({doing}: {reason})",
             next_step=f"see whether the broker runs, and speaks {access.security_protocol} (SOUNDLAKE_KAFKA_SECURITY_PROTOCOL), then go on",
