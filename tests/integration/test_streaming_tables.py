@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import threading
+import time
 import uuid
 from pathlib import Path
 
@@ -19,7 +21,7 @@ from soundlake.streaming.processed import ProcessedWriter
 from soundlake.streaming.tables import choose_table, ensure_tables
 from soundlake.streaming.tracks import TrackDimension
 from soundlake.streaming.transforms import judge, normalize
-from soundlake.streaming.upkeep import Upkeep
+from soundlake.streaming.upkeep import FILES_AT_ONCE, Upkeep
 
 
 @pytest.fixture
@@ -76,3 +78,24 @@ def test_a_checkpoint_is_known_by_the_id_that_spark_gave_it(spark, tmp_path):
     query = stream.trigger(availableNow=True).start()
     query.awaitTermination()
     assert read_checkpoint_id(spark, uri) == str(query.id)
+
+
+def test_old_files_go_once_after_each_start_and_not_with_every_compaction(spark, road, tmp_path):
+    ensure_tables(spark, road.processed)
+    old = tmp_path / "processed" / "plays" / "of-a-batch-that-was-killed.parquet"
+
+    def compact(upkeep: Upkeep) -> bool:
+        """As many commits as make a table due; whether a file of the day before yesterday is gone."""
+        old.write_bytes(b"PAR1")
+        os.utime(old, (time.time() - 2 * 86_400,) * 2)
+        for _ in range(FILES_AT_ONCE):
+            upkeep.note_commit("plays")
+        begun = time.monotonic()
+        upkeep.run()
+        assert time.monotonic() - begun < 20, "a batch waits meanwhile"
+        return not old.exists()
+
+    write_batch(spark, road, "a", 0, [make_value()])
+    started = Upkeep(spark, road)
+    assert [compact(started), compact(started), compact(Upkeep(spark, road))] == [True, False, True]
+    assert spark.read.format("delta").load(road.table("plays")).count() == 1

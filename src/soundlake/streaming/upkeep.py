@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 
 from pyspark.sql import SparkSession
@@ -11,6 +12,7 @@ from soundlake.streaming.models import Road
 FILES_AT_ONCE = 60
 """A table is compacted after so many commits: at one every five seconds each five minutes, so that no batch waits long for it."""
 VACUUM_SECONDS = 6 * 3_600.0
+"""Old files go that often; and once after each start, since a job may never run that long."""
 
 
 class Upkeep:
@@ -26,13 +28,13 @@ class Upkeep:
         self._commits[name] = self._commits.get(name, 0) + 1
 
     def run(self) -> None:
-        """Compact one table that is due, and some hours after the last time let go of its old files."""
+        """Compact one table that is due, and let go of its old files, unless that was a few hours ago."""
         due = next((name for name, commits in self._commits.items() if commits >= FILES_AT_ONCE), None)
         if due is None:
             return
         self._commits[due] = 0
         table = f"delta.`{self._road.table(due)}`"
         self._session.sql(f"optimize {table}")
-        if time.monotonic() - self._vacuumed.setdefault(due, time.monotonic()) > VACUUM_SECONDS:
+        if time.monotonic() - self._vacuumed.get(due, -math.inf) > VACUUM_SECONDS:
             self._vacuumed[due] = time.monotonic()
             self._session.sql(f"vacuum {table}")
