@@ -62,7 +62,7 @@ def run_service(folder: Path):
     lake, rounds = open_lake(folder), []
     environment = extend_environment({
         "SOUNDLAKE_HOME": str(folder / "home"), "SOUNDLAKE_BROKER": f"sqlite://{folder / 'broker.db'}",
-        "SOUNDLAKE_LAKE": lake.address.url, "SOUNDLAKE_BRONZE_RETENTION_DAYS": "1",
+        "SOUNDLAKE_LAKE": lake.address.url, "SOUNDLAKE_BRONZE_RETENTION_DAYS": "1", **lake.storage_options,
     })  # fmt: skip
     command = [sys.executable, "-m", "soundlake.cli.app", "compact", "--every", "0.3s", "--json"]
     with (folder / "rounds").open("w") as said, subprocess.Popen(command, env=environment, stdout=said) as service:
@@ -90,10 +90,10 @@ def read_let_go(folder: Path) -> dict[str, int]:
     return {name: count for name, count in found.items() if count}
 
 
-def test_rows_go_beside_sink_and_readers_and_exactly_those_that_should(tmp_path):
-    truth, chance, reads = prepare(tmp_path), random.Random(20261126), []
-    first = store(tmp_path, chance, CAME, old=(300, OLD), mixed=(10, MIXED))
-    second = store(tmp_path, chance, NOW, mixed=(3, MIXED))
+def test_rows_go_beside_sink_and_readers_and_exactly_those_that_should(campaign):
+    truth, chance, reads = prepare(campaign), random.Random(20261126), []
+    first = store(campaign, chance, CAME, old=(300, OLD), mixed=(10, MIXED))
+    second = store(campaign, chance, NOW, mixed=(3, MIXED))
     held = {find_cell(topic, event) for topic, told in second.items() for event in told.events}
     going = {TABLES[t][0]: sum(find_cell(t, event) not in held for event in told.events) for t, told in first.items()}
     going["rejected"] = sum(len(told.broken) for told in first.values())
@@ -102,31 +102,31 @@ def test_rows_go_beside_sink_and_readers_and_exactly_those_that_should(tmp_path)
     truth.broken += [digest for told in second.values() for digest in told.broken]
 
     def produce() -> None:
-        with closing(open_broker(tmp_path)) as broker:
+        with closing(open_broker(campaign)) as broker:
             while not threads.ended.wait(0.1):
                 happened = LATE if chance.random() < 0.1 else datetime.now(UTC)
                 truth.publish(broker, chance, chance.choice(list(TABLES)), chance.choice((1, 20, 150)), happened)
 
-    with run_service(tmp_path) as rounds:
+    with run_service(campaign) as rounds:
         with Threads() as threads:
             threads.start(produce)
-            threads.start(lambda: read_again_and_again(tmp_path, threads, reads))
+            threads.start(lambda: read_again_and_again(campaign, threads, reads))
             deadline, kills = time.monotonic() + 120, 0
-            while (kills < 3 or read_let_go(tmp_path) != going) and time.monotonic() < deadline:
-                sink = start_driver(tmp_path, "--endless")
-                await_batches(tmp_path, 6)
+            while (kills < 3 or read_let_go(campaign) != going) and time.monotonic() < deadline:
+                sink = start_driver(campaign, "--endless")
+                await_batches(campaign, 6)
                 sink.kill()
                 sink.communicate(timeout=60)
                 kills += 1
-        drain(tmp_path)
+        drain(campaign)
     assert threads.errors == []
-    lake = open_lake(tmp_path)
+    lake = open_lake(campaign)
     found = reckon(lake.uri("").removesuffix("/bronze/"), lake.storage_options, truth)
     assert found.pop("gaps") == sum(going.values())
     assert not any(found.values()), found
-    assert read_let_go(tmp_path) == going
+    assert read_let_go(campaign) == going
     assert {name: sum(done["rows_dropped"].get(name, 0) for done in rounds) for name in going} == going
-    with closing(open_broker(tmp_path)) as broker:
+    with closing(open_broker(campaign)) as broker:
         assert [check for check in check_log(broker, lake) if not check.ok] == []
     assert sum(table["files_before"] for done in rounds for table in done["tables"]) > 5
     assert len(reads) > 5

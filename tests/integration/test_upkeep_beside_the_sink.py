@@ -13,7 +13,6 @@ from pathlib import Path
 from typing import Self
 
 import duckdb
-import pytest
 from tests.integration.campaign_truth import TABLES
 from tests.integration.kill_campaign import assert_exactly_once, drain, prepare, start_driver
 from tests.integration.sink_driver import open_broker, open_lake
@@ -29,15 +28,6 @@ from soundlake.warehouse import Warehouse, open_snapshot
 AHEAD = timedelta(days=2)
 """By upkeep's clock every hour of the campaign is over."""
 LOG_RETENTION = AHEAD + timedelta(seconds=1)
-
-
-@pytest.fixture(params=["folder", "bucket"])
-def campaign(request, tmp_path) -> Path:
-    if request.param == "bucket":
-        options = request.getfixturevalue("object_store").server.storage_options
-        found = {"uri": f"s3://spotify-data-lake/{tmp_path.name}", "storage_options": options}
-        (tmp_path / "bucket.json").write_text(json.dumps(found))
-    return tmp_path
 
 
 class Threads:
