@@ -28,7 +28,7 @@ from soundlake.errors import Unavailable
 from soundlake.lake import Compaction, Lake
 from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 from soundlake.operations.services import Service
-from soundlake.operations.stack.monitoring import give_metrics_ports, list_metrics_ports, sample_services
+from soundlake.operations.stack.monitoring import TARGETS_FILE, give_metrics_ports, list_metrics_ports, sample_services, write_targets
 from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, Settings
 from soundlake.sink import Sink, SinkLimits
@@ -297,6 +297,15 @@ def test_each_service_has_a_port_of_its_own_and_the_same_place_in_every_stack():
         {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "9475"},
         {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "0"},
     ]
+
+
+@pytest.mark.parametrize(
+    ("host", "place"),
+    [("127.0.0.1", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("fd00::1", "[fd00::1]")],  # noqa: S104
+)
+def test_prometheus_is_told_the_address_on_which_metrics_are_offered(tmp_path, host, place):
+    write_targets(tmp_path, host, {"sink": 9471})
+    assert json.loads((tmp_path / TARGETS_FILE).read_text()) == [{"targets": [f"{place}:9471"], "labels": {"service": "sink"}}]
 
 
 def test_the_supervisor_tells_how_its_services_are(telemetry, tmp_path):

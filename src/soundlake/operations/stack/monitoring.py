@@ -20,6 +20,7 @@ SUPERVISOR = "supervisor"
 TARGETS_FILE = "metrics-targets.json"
 """In the home of a stack: where each process offers its metrics, as Prometheus reads it (file_sd_configs)."""
 
+_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # nothing is bound by this
 _PLACES = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard", "upkeep")
 
 
@@ -44,9 +45,10 @@ def give_metrics_ports(services: Iterable[Service], ports: Mapping[str, int]) ->
     )
 
 
-def write_targets(home: Path, ports: Mapping[str, int]) -> None:
-    """Write the list for Prometheus, in one step."""
-    targets = [{"targets": [f"{LOOPBACK}:{port}"], "labels": {"service": name}} for name, port in ports.items()]
+def write_targets(home: Path, host: str, ports: Mapping[str, int]) -> None:
+    """Write the list for Prometheus, in one step; what listens on every address of this machine is found on its own."""
+    place = LOOPBACK if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
+    targets = [{"targets": [f"{place}:{port}"], "labels": {"service": name}} for name, port in ports.items()]
     draft = home / f".{TARGETS_FILE}.part"
     draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")
     draft.replace(home / TARGETS_FILE)

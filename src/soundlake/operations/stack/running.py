@@ -49,7 +49,7 @@ def keep_up(stack: Stack, prepare: Callable[[], Sequence[str]], tell: Tell) -> N
                 server.settle()
             write_private(stack.home / HOME_SETTINGS, "".join(f"{name}={value}\n" for name, value in stack.local_settings.items()))
             notes = prepare()
-            write_targets(stack.home, stack.metrics_ports)
+            write_targets(stack.home, stack.settings.metrics_host, stack.metrics_ports)
             supervisor.start(stack.services)
             supervisor.wait_until_ready(READY_SECONDS)
             supervisor.declare_complete(notes)
