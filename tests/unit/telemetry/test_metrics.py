@@ -301,7 +301,7 @@ def test_each_service_has_a_port_of_its_own_and_the_same_place_in_every_stack():
 
 @pytest.mark.parametrize(
     ("host", "place"),
-    [("127.0.0.1", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("fd00::1", "[fd00::1]")],  # noqa: S104
+    [("127.0.0.1", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("fd00::1", "[fd00::1]")],
 )
 def test_prometheus_is_told_the_address_on_which_metrics_are_offered(tmp_path, host, place):
     write_targets(tmp_path, host, {"sink": 9471})
