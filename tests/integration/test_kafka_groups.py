@@ -162,6 +162,32 @@ def test_a_member_that_fails_tells_whoever_holds_its_share_and_who_asks_for_one(
         assert caught.value.next_step == "start it again: it goes on where bronze ends"
 
 
+def test_a_member_that_was_lost_and_has_still_offsets_to_tell_is_not_fenced_by_itself(kafka_server, broker):
+    stop, is_over, offsets = threading.Event(), threading.Event(), dict.fromkeys(range(PARTITIONS), 7)
+    broker.append(PLAYS.name, [b"ann"] * 100, [b"{}"] * 100)
+
+    def tell() -> None:
+        """As a sink that finishes its batches, whatever becomes of its place."""
+        while not is_over.wait(0.02):
+            member.commit(PLAYS.name, offsets)
+
+    with closing(broker.join("tried", "a", [PLAYS])) as member:
+        telling = threading.Thread(target=tell)
+        telling.start()
+        try:
+            with member.hold(stop) as share:
+                kafka_server.kill()
+                assert share.over.wait(SESSION_SECONDS * 3)
+                kafka_server.start()
+            with member.hold(stop) as anew:
+                assert anew.partitions == share.partitions
+                assert not anew.over.wait(5)
+                await_that(lambda: broker.committed("tried", PLAYS.name) == offsets)
+        finally:
+            is_over.set()
+            telling.join()
+
+
 class SinkProcess:
     """`soundlake sink` with a home of its own."""
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import math
 import threading
 import time
 from collections.abc import Iterator, Mapping, Sequence
@@ -26,6 +27,7 @@ _SHARE_SECONDS = 60.0
 _LOOK_SECONDS = 0.1
 _REFRESH_MS = 5_000
 _LAST_WORDS_SECONDS = 1.0
+_OWN_FENCE_SECONDS = 30.0  # so long after it was lost a member may be fenced by itself
 _FENCED = (KafkaError.FENCED_INSTANCE_ID, KafkaError._FATAL)
 _REFUSED = (KafkaError.GROUP_AUTHORIZATION_FAILED, KafkaError.INVALID_SESSION_TIMEOUT, KafkaError.INCONSISTENT_GROUP_PROTOCOL)
 
@@ -47,7 +49,8 @@ class GroupMember:
         self._error: SoundlakeError | None = None
         self._reached: dict[tuple[str, int], int] = {}
         self._topics = list(topics)
-        settings: dict[str, str | int | bool] = {
+        self._is_lost, self._lost_at = False, -math.inf
+        self._settings: dict[str, str | int | bool] = {
             "group_id": group,
             "group_instance_id": member,
             "session_timeout_ms": int(SESSION_SECONDS * 1_000),
@@ -58,8 +61,7 @@ class GroupMember:
             "enable_auto_commit": False,
             "enable_auto_offset_store": False,
         }
-        with connection.explained(f"joining the group {group}"):
-            self._consumer = Consumer(connection.configure(self._watch, **settings))
+        self._consumer = self._open()
         self._thread = threading.Thread(target=self._take_part, name="group", daemon=True)
         self._thread.start()
 
@@ -80,7 +82,8 @@ class GroupMember:
     def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
         """Remember the next offset of each partition for lag monitors, a moment later; nobody starts from it."""
         with self._changed:
-            self._reached |= {(topic, partition): offset for partition, offset in offsets.items()}
+            if not self._is_lost:
+                self._reached |= {(topic, partition): offset for partition, offset in offsets.items()}
 
     def close(self) -> None:
         """Leave; the others get the share when the session is over, unless the place is taken again before."""
@@ -108,9 +111,16 @@ class GroupMember:
                 )
         return None
 
+    def _open(self) -> Consumer:
+        with self._connection.explained(f"joining the group {self._group}"):
+            return Consumer(self._connection.configure(self._watch, **self._settings))
+
+    def _subscribe(self) -> None:
+        self._consumer.subscribe(self._topics, on_assign=self._begin, on_revoke=self._hand_over, on_lost=self._lose)
+
     def _take_part(self) -> None:
         try:
-            self._consumer.subscribe(self._topics, on_assign=self._begin, on_revoke=self._hand_over, on_lost=self._lose)
+            self._subscribe()
             while not self._is_closing:
                 message = self._consumer.poll(_LOOK_SECONDS)
                 if message is not None and (error := message.error()) is not None:
@@ -131,6 +141,7 @@ class GroupMember:
         for place in partitions:
             found.setdefault(place.topic, set()).add(place.partition)
         with self._changed:
+            self._is_lost = False
             self._share = Share({topic: frozenset(numbers) for topic, numbers in found.items()})
             self._changed.notify_all()
         tell(f"{self._group}: this sink reads {len(partitions)} partitions")
@@ -144,6 +155,7 @@ class GroupMember:
         log.warning("%s: this sink was not heard of for too long, others may read its partitions by now", self._group)
         self._end(wait=False)
         with self._changed:
+            self._is_lost, self._lost_at = True, time.monotonic()
             self._reached.clear()
         consumer.unassign()
 
@@ -168,13 +180,30 @@ class GroupMember:
                 log.debug("%s: offsets not noted: %s", self._group, cause)
 
     def _hear(self, error: KafkaError) -> None:
-        if error.code() in _FENCED:
+        if error.code() in _FENCED and time.monotonic() - self._lost_at < _OWN_FENCE_SECONDS:
+            self._rejoin()
+        elif error.code() in _FENCED:
             said = f"another sink took this one's place in the group {self._group}: {error.str()}"
             self._fail(DataError(said, next_step="sinks beside each other need homes of their own (SOUNDLAKE_HOME)"))
         elif error.code() in _REFUSED:
             self._fail(explain(error, self._connection.access, f"joining the group {self._group}", self._watch.last_words))
         else:
             log.debug("%s: %s", self._group, error.str())
+
+    def _rejoin(self) -> None:
+        """Take the place anew, after a fence that may be our own.
+
+        A member that was lost has no id until it is let in again. An offset on its way since before then arrives without one, beside the
+        name, and Kafka takes it for a stranger's. If it was a stranger who took the place, this makes him give way: one of two stays.
+        """
+        log.warning("%s: fenced just after it was lost, most likely by itself; this sink joins anew", self._group)
+        self._end(wait=False)
+        with self._changed:
+            self._is_lost = True
+            self._reached.clear()
+        self._consumer.close()
+        self._consumer = self._open()
+        self._subscribe()
 
     def _fail(self, error: SoundlakeError) -> None:
         """Whoever holds the share, or asks for one, hears of it."""
