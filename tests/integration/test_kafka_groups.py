@@ -10,7 +10,6 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import closing, suppress
-from functools import cache
 from pathlib import Path
 from typing import Self
 
@@ -53,15 +52,11 @@ def await_that(what: Callable[[], bool], seconds: float = 60.0) -> None:
         time.sleep(0.1)
 
 
-@cache
-def open_admin(servers: str) -> AdminClient:
-    return AdminClient({"bootstrap.servers": servers})
-
-
 def describe_group(access: KafkaAccess) -> dict[str, int]:
     """The members of the sinks' group by name, and how many partitions each was given."""
     while True:
-        (asked,) = open_admin(access.servers).describe_consumer_groups([GROUP]).values()
+        admin = AdminClient({"bootstrap.servers": access.servers})  # one that has seen the broker die may wait for it for minutes
+        (asked,) = admin.describe_consumer_groups([GROUP]).values()
         with suppress(KafkaException):  # a broker that has just begun does not know yet who looks after the group
             return {member.group_instance_id: len(member.assignment.topic_partitions) for member in asked.result(30).members}
 
