@@ -32,6 +32,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from tests.integration.campaign_truth import TABLES
 
+from soundlake.broker.kafka.group import SESSION_SECONDS
 from soundlake.errors import DataError
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, ServerProcess, find_free_block, install_jars
 from soundlake.settings import extend_environment, load_settings
@@ -168,9 +169,10 @@ def strike(stack: Stack, blow: str, chance: random.Random) -> None:
         case "hold sink":
             sleeper = stack.sinks["a"]
             sleeper.send_signal(signal.SIGSTOP)
+            lost_at = time.monotonic() + SESSION_SECONDS + 1
             has_taken_over, shares = stack.is_storing(), stack.count_shares("a")
             stack.start_sink("b")
-            stack.await_until("hold sink: another takes over", has_taken_over)
+            stack.await_until("hold sink: another takes over", lambda: time.monotonic() > lost_at and has_taken_over())
             sleeper.send_signal(signal.SIGCONT)
             stack.await_until("hold sink: it is back", lambda: stack.count_shares("a") > shares or sleeper.poll() is not None)
             stack.end_sink("b", signal.SIGKILL)
