@@ -21,7 +21,7 @@ from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays
 from soundlake.broker.kafka.group import SESSION_SECONDS
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import DLQ, PLAYS
-from soundlake.errors import DataError, SoundlakeError
+from soundlake.errors import DataError, SoundlakeError, Unavailable
 from soundlake.settings import KafkaAccess, extend_environment
 from soundlake.sink.sharing import GROUP
 
@@ -139,10 +139,11 @@ def test_a_share_is_over_only_when_it_is_let_go_of(broker):
         second.close()
 
 
-def test_a_member_that_fails_tells_whoever_holds_its_share_and_who_asks_for_one(broker):
+@pytest.mark.parametrize("error", [KafkaException(KafkaError(KafkaError._STATE, "out of order")), Unavailable("out of order")])
+def test_a_member_that_fails_tells_whoever_holds_its_share_and_who_asks_for_one(broker, error):
     class Broken:
         def poll(self, _: float) -> None:
-            raise KafkaException(KafkaError(KafkaError._STATE, "out of order"))
+            raise error
 
         def close(self) -> None:
             """Nothing to leave."""

@@ -128,7 +128,7 @@ class GroupMember:
                 self._commit()
             self._end(wait=False)
             self._consumer.poll(_LAST_WORDS_SECONDS)  # what has just been committed is on its way
-        except KafkaException as cause:
+        except (KafkaException, SoundlakeError) as cause:
             said = f"this sink can take part in the group {self._group} no more: {cause}"
             self._fail(SoundlakeError(said, next_step="start it again: it goes on where bronze ends"))
         finally:
