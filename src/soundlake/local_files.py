@@ -1,0 +1,73 @@
+"""Files of this machine: replaced whole or not at all, and locks between processes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from filelock import FileLock, Timeout
+
+
+@contextmanager
+def replace_file(path: Path, *, is_private: bool = False, sync: bool = False) -> Iterator[Path]:
+    """Give the path of a draft beside `path`; what was written there takes the place of `path` when the block ends without an error.
+
+    A reader sees the old file or the new one, and a killed process leaves the old one. `is_private` makes the draft first, with mode
+    0600; `sync` has its content on the disk before it is renamed. The folder must exist. Raises OSError.
+    """
+    draft = path.with_name(f".{path.name}.part")
+    try:
+        draft.unlink(missing_ok=True)
+        if is_private:
+            os.close(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
+        yield draft
+        if sync:
+            _sync(draft)
+        draft.replace(path)
+    except BaseException:
+        draft.unlink(missing_ok=True)
+        raise
+
+
+def write_file(path: Path, text: str, *, is_private: bool = False, sync: bool = False) -> None:
+    """Write a whole text file in UTF-8 as `replace_file` does. Raises OSError."""
+    with replace_file(path, is_private=is_private, sync=sync) as draft:
+        draft.write_text(text, encoding="utf-8")
+
+
+@contextmanager
+def try_lock(path: Path) -> Iterator[bool]:
+    """Take the lock if it is free, for the block; yields whether it was. The lock ends with its process, however that ends."""
+    lock = _make_lock(path)
+    try:
+        lock.acquire(blocking=False)
+    except Timeout:
+        yield False
+        return
+    try:
+        yield True
+    finally:
+        lock.release()
+
+
+@contextmanager
+def hold_lock(path: Path) -> Iterator[None]:
+    """Wait for the lock and hold it for the block."""
+    with _make_lock(path):
+        yield
+
+
+def _make_lock(path: Path) -> FileLock:
+    """A lock of the system's own: without `fallback_to_soft` a file system without locks is an error, not a file that outlives its owner."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    return FileLock(path, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
+
+
+def _sync(path: Path) -> None:
+    descriptor = os.open(path, os.O_RDONLY)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
