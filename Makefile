@@ -2,7 +2,7 @@
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
-.PHONY: help setup setup-demo setup-stack demo up status doctor down test check check-types check-style check-units bench soak lint format picture system-packages server-packages clean
+.PHONY: help setup setup-demo setup-stack demo up status doctor down test check check-types check-style check-units bench soak mutation lint format picture system-packages server-packages clean
 
 PYTHON ?= python3
 UV_VERSION := 0.13.9
@@ -13,6 +13,7 @@ export SOUNDLAKE_DOWNLOADS ?= $(CURDIR)/.tools/jars
 export UV_PYTHON_DOWNLOADS := never
 export UV_HTTP_TIMEOUT ?= 180
 ARGS ?=
+PACKAGES ?=
 
 help:  ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "  make %-16s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -74,6 +75,9 @@ test: server-packages setup system-packages  ## every test, with real servers an
 
 soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
+
+mutation: setup  ## do the tests notice? mutants of a seeded sample (PACKAGES="sink lake"; ARGS="--sample 100 --seed 2")
+	@$(RUN)/python -m tests.mutation $(PACKAGES) $(ARGS)
 
 bench: setup  ## the benchmarks, a line of JSON each; bench/endurance.py alone takes two hours
 	@for file in $$(grep -l __main__ bench/*.py); do echo "# $$file" >&2; $(RUN)/python "$$file"; done
