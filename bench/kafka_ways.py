@@ -26,7 +26,7 @@ from soundlake.lake import Lake
 from soundlake.operations.servers.jars import SPARK_JARS, install_jars
 from soundlake.settings import Address, KafkaAccess, load_settings
 from soundlake.sink import Sink, SinkLimits
-from soundlake.sink.memory import keep_freed_memory
+from soundlake.sink.memory import allocate_with_jemalloc
 from soundlake.streaming.models import Cluster
 from soundlake.streaming.session import open_session
 
@@ -69,7 +69,7 @@ def produce_plain(servers: str, topic: str, records: int) -> Result:
 
 def store_ours(servers: str, folder: str, _: int) -> Result:
     """The sink as it is in service, until all is stored."""
-    keep_freed_memory()
+    allocate_with_jemalloc()
     lake = Lake(Address(f"file://{folder}", "file", path=Path(folder)))
     lake.ensure_tables()
     broker = KafkaBroker(KafkaAccess(servers))

@@ -1,6 +1,6 @@
 """How long the commit of a live batch takes as commits pile up, with compaction of past hours beside it, and without.
 
-Two tables of one lake, side by side: ours (EventTable and Upkeep, as in service) gets all commits; the plain way (write_deltalake on one
+Two tables of one lake, side by side: ours (DeltaBronzeTable and Upkeep, as in service) gets all commits; the plain way (write_deltalake on one
 handle, as its documentation shows) gets every tenth of the first ones. Batches are two seconds of event time apart. What was timed is
 checked: rows, batch numbers, positions, files. One JSON line.
 
@@ -23,13 +23,13 @@ from deltalake import DeltaTable, write_deltalake
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import PositionMoved
-from soundlake.lake import NO_POSITION, Lake, Move, make_app_id
+from soundlake.lake import NO_POSITION, Lake, PositionMove, make_position_app_id
 from soundlake.settings import Address
 
 BEGIN = datetime(2026, 1, 31, 20, tzinfo=UTC)
 SECONDS_APART = 2
 COMPACT_EVERY_COMMITS = 300  # `soundlake sink` compacts every ten minutes
-APP_ID = make_app_id("bench", "user_plays", 0)
+APP_ID = make_position_app_id("bench", "user_plays", 0)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 
 
@@ -60,7 +60,7 @@ def make_rows(number: int, count: int, chance: np.random.Generator) -> pa.Table:
 
 def time_ours(lake: Lake, commits: int, count: int) -> tuple[np.ndarray, list[float]]:
     """Milliseconds of each commit, and seconds of each compaction that ran beside them."""
-    table, chance = lake.table("plays"), np.random.default_rng(1)
+    table, chance = lake.open_table("plays"), np.random.default_rng(1)
     times_ms, compactions, running = np.zeros(commits), [], threading.Thread()
 
     def compact(now: datetime) -> None:
@@ -72,7 +72,7 @@ def time_ours(lake: Lake, commits: int, count: int) -> tuple[np.ndarray, list[fl
     for number in range(commits):
         rows = make_rows(number, count, chance)
         begin = time.perf_counter()
-        table.append(rows, [Move(APP_ID, last, last + count)])
+        table.append(rows, [PositionMove(APP_ID, last, last + count)])
         times_ms[number] = (time.perf_counter() - begin) * 1_000
         last += count
         if number % COMPACT_EVERY_COMMITS == COMPACT_EVERY_COMMITS - 1 and not running.is_alive():
@@ -103,12 +103,12 @@ def check(lake: Lake, commits: int, count: int) -> dict[str, int]:
     rows = lake.read("plays", ["_offset", "_batch"])
     assert np.array_equal(np.sort(rows["_offset"].to_numpy()), np.arange(commits * count))
     assert np.array_equal(np.unique(rows["_batch"].to_numpy()), np.arange(1, commits + 1))
-    table = lake.table("plays")
-    assert table.position(APP_ID) == commits * count - 1
+    table = lake.open_table("plays")
+    assert table.read_position(APP_ID) == commits * count - 1
     try:
-        table.append(ROWS.empty_table(), [Move(APP_ID, 0, 1)])
+        table.append(ROWS.empty_table(), [PositionMove(APP_ID, 0, 1)])
     except PositionMoved:
-        return {"rows": len(rows), "files": len(DeltaTable(lake.uri("plays")).file_uris())}
+        return {"rows": len(rows), "files": len(DeltaTable(lake.find_uri("plays")).file_uris())}
     raise AssertionError("a stale position was accepted")
 
 

@@ -12,7 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from deltalake import CommitProperties, DeltaTable, Transaction, write_deltalake
 
-from soundlake.contract import BRONZE_SCHEMA, HISTORY, REJECTED_SCHEMA, REJECTED_TABLE, TOPICS, Topic, wrap_refused
+from soundlake.contract import BRONZE_SCHEMA, HISTORY, REJECTED_SCHEMA, REJECTED_TABLE, TOPICS, Topic, wrap_refused_row
 
 TOPIC_OF_TABLE: dict[str, Topic] = {topic.table: topic for topic in TOPICS}
 PARTS_OF_TABLE = {topic.table: topic.partition_by for topic in TOPICS} | {REJECTED_TABLE: ("year", "month", "day")}
@@ -32,19 +32,19 @@ class BronzeBuilder:
         for table in PARTS_OF_TABLE:
             self.make_anew(table)
 
-    def uri(self, name: str, layer: str = "bronze") -> str:
+    def find_uri(self, name: str, layer: str = "bronze") -> str:
         return f"{self.folder.absolute().as_uri()}/{layer}/{name}"
 
-    def last_batch(self, name: str) -> int:
+    def read_last_batch(self, name: str) -> int:
         return self.batches[name]
 
-    def table_id(self, name: str) -> str:
-        return str(DeltaTable(self.uri(name)).metadata().id)
+    def read_table_id(self, name: str) -> str:
+        return str(DeltaTable(self.find_uri(name)).metadata().id)
 
     def make_anew(self, table: str) -> None:
         partition_by = list(PARTS_OF_TABLE[table])
         schema = pa.schema([*schema_of(table), *(pa.field(part, pa.string()) for part in partition_by)])
-        DeltaTable.create(self.uri(table), schema, mode="overwrite", partition_by=partition_by)
+        DeltaTable.create(self.find_uri(table), schema, mode="overwrite", partition_by=partition_by)
         self.batches[table] = self.offsets[table] = 0
 
     def append(self, table: str, events: Iterable[Mapping[str, Any]]) -> None:
@@ -52,7 +52,7 @@ class BronzeBuilder:
 
     def append_refused(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
         """Rows of exports that an import refused, each with its listener, as the sink puts them into bronze/rejected."""
-        values = [wrap_refused("names_nothing", "spotify_export", user_id, row) for user_id, row in rows]
+        values = [wrap_refused_row("names_nothing", "spotify_export", user_id, row) for user_id, row in rows]
         columns = {"value": pa.array(values, pa.binary()), "reason": pa.repeat("names_nothing", len(values))}
         arrays = [columns.get(field.name, pa.nulls(len(values), field.type)) for field in REJECTED_SCHEMA]
         self.append_table(REJECTED_TABLE, pa.Table.from_arrays(arrays, schema=REJECTED_SCHEMA))
@@ -83,7 +83,7 @@ class BronzeBuilder:
                 part, pc.strftime(rows["_ingested_at" if table == REJECTED_TABLE else "played_at"], format=PARTS[part])
             )
         commit = CommitProperties(app_transactions=[Transaction("sink/batch", batch)])
-        write_deltalake(self.uri(table), rows, mode="append", partition_by=partition_by, commit_properties=commit)
+        write_deltalake(self.find_uri(table), rows, mode="append", partition_by=partition_by, commit_properties=commit)
         self.batches[table], self.offsets[table] = batch, offset + len(rows)
 
 

@@ -17,17 +17,17 @@ if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
     from soundlake.broker.kafka import KafkaBroker
     from soundlake.broker.protocol import Membership
+    from soundlake.importing import Importer
+    from soundlake.importing.log_drain import LogDrain
     from soundlake.lake import Lake
-    from soundlake.operations.checking import CheckReport
     from soundlake.operations.dead_letters import Replayer
     from soundlake.operations.demo import Demo
-    from soundlake.operations.demo_state import DemoOptions
-    from soundlake.operations.draining import Drain
-    from soundlake.operations.feed import Feed
-    from soundlake.operations.importing import Importer
-    from soundlake.operations.progress import Reporter
+    from soundlake.operations.generator_feed import GeneratorFeed
+    from soundlake.operations.generator_state import GeneratorOptions
     from soundlake.operations.stack.status import Status
     from soundlake.operations.upkeep import Upkeep
+    from soundlake.progress import Reporter
+    from soundlake.reconciliation import CheckReport
     from soundlake.settings import Settings
     from soundlake.sink import Sink
     from soundlake.streaming.job import StreamJob
@@ -80,12 +80,12 @@ def look_at_services(settings: Settings) -> Status:
     from soundlake.lake import Lake
     from soundlake.operations.stack.probes import make_probes
     from soundlake.operations.stack.status import look
-    from soundlake.warehouse import current_id
+    from soundlake.warehouse import read_current_id
 
     home = settings.home.expanduser().absolute()
     warehouse = settings.warehouse_address.path or home
     lake = Lake(settings.lake_address, settings.storage_options)
-    return look(home, current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
+    return look(home, read_current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
 
 
 def open_lake(settings: Settings) -> Lake:
@@ -107,9 +107,9 @@ def open_publisher(broker: Broker, telemetry: Telemetry | None = None) -> Publis
 def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Telemetry | None = None) -> Sink:
     """The road from the log to bronze. On Kafka it shares the partitions with the sinks of other homes."""
     from soundlake.sink import Sink, SinkLimits
-    from soundlake.sink.memory import keep_freed_memory
+    from soundlake.sink.memory import allocate_with_jemalloc
 
-    keep_freed_memory()
+    allocate_with_jemalloc()
     limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
     observer = None if telemetry is None else telemetry.watch_sink()
     return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker))
@@ -121,20 +121,20 @@ def _find_group(settings: Settings, broker: Broker) -> Callable[[], Membership] 
         return None
     from soundlake.broker.kafka import KafkaBroker
     from soundlake.contract import TOPICS
-    from soundlake.sink.sharing import GROUP
+    from soundlake.sink.membership import CONSUMER_GROUP
 
     assert isinstance(broker, KafkaBroker)
     home = hashlib.sha256(str(settings.home.expanduser().absolute()).encode()).hexdigest()
-    return partial(broker.join, GROUP, f"{socket.gethostname()}-{home[:12]}", TOPICS)
+    return partial(broker.join, CONSUMER_GROUP, f"{socket.gethostname()}-{home[:12]}", TOPICS)
 
 
-def build_drain(settings: Settings, broker: Broker, lake: Lake) -> Drain:
+def build_log_drain(settings: Settings, broker: Broker, lake: Lake) -> LogDrain:
     """What stores in bulk: a sink of our own, or patience with the one that runs."""
-    from soundlake.operations.draining import Drain
-    from soundlake.operations.locks import SINK_LOCK
+    from soundlake.importing.log_drain import LogDrain
+    from soundlake.sink.models import SINK_LOCK
 
     sink = build_sink(settings.model_copy(update={"sink_max_seconds": _BULK_SECONDS}), broker, lake)
-    return Drain(
+    return LogDrain(
         broker, lake, lambda stop: sink.run(stop=stop, until_drained=stop is None), settings.home.expanduser().absolute() / SINK_LOCK
     )
 
@@ -142,13 +142,12 @@ def build_drain(settings: Settings, broker: Broker, lake: Lake) -> Drain:
 @contextmanager
 def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
     """The way in for files of history, with a sink of its own or by the one that runs."""
-    from soundlake.operations.importing import Importer
-    from soundlake.operations.locks import IMPORT_LOCK
+    from soundlake.importing import IMPORT_LOCK, Importer
 
     broker, lake = open_broker(settings), open_lake(settings)
     try:
         lock = settings.home.expanduser().absolute() / IMPORT_LOCK
-        yield Importer(lake, open_publisher(broker), build_drain(settings, broker, lake), reporter=reporter, lock=lock)
+        yield Importer(lake, open_publisher(broker), build_log_drain(settings, broker, lake), reporter=reporter, lock=lock)
     finally:
         broker.close()
 
@@ -156,7 +155,7 @@ def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
 @contextmanager
 def open_replayer(settings: Settings, reporter: Reporter) -> Iterator[Replayer]:
     """The way back into the log for rejected records."""
-    from soundlake.operations.dead_letters.replaying import ARRIVAL_SECONDS, Replayer
+    from soundlake.operations.dead_letters.replayer import ARRIVAL_SECONDS, Replayer
 
     grace_seconds = ARRIVAL_SECONDS if settings.broker_address.scheme == "kafka" else 0.0
     with closing(open_broker(settings)) as broker:
@@ -198,10 +197,10 @@ def open_warehouse(settings: Settings, lake: Lake, telemetry: Telemetry | None =
 
 
 @contextmanager
-def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
+def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
     """The demo in the home of these settings, new or as it was left. Raises UsageError if the options contradict what is there."""
     from soundlake.operations.demo import Demo
-    from soundlake.operations.demo_state import load_state
+    from soundlake.operations.generator_state import load_state
 
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
@@ -214,17 +213,17 @@ def open_demo(settings: Settings, options: DemoOptions) -> Iterator[Demo]:
             settings.home,
             state,
             publisher=open_publisher(broker),
-            drain=build_drain(settings, broker, lake),
+            drain=build_log_drain(settings, broker, lake),
             warehouse=warehouse,
             import_person=None if options.export is None else partial(_import_person, settings, options),
         )
 
 
 @contextmanager
-def open_feed(settings: Settings, options: DemoOptions, telemetry: Telemetry | None = None) -> Iterator[Feed]:
+def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetry | None = None) -> Iterator[GeneratorFeed]:
     """The made-up world of a full stack, new or as far as it was told. Raises UsageError if the options contradict what is there."""
-    from soundlake.operations.demo_state import load_state
-    from soundlake.operations.feed import FIRST_DAYS, Feed
+    from soundlake.operations.generator_feed import FIRST_DAYS, GeneratorFeed
+    from soundlake.operations.generator_state import load_state
 
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
@@ -232,7 +231,7 @@ def open_feed(settings: Settings, options: DemoOptions, telemetry: Telemetry | N
         state = replace(options, days=FIRST_DAYS if options.days is None else options.days).begin(datetime.now(UTC).date())
     options.check(state, settings.home)
     with closing(open_broker(settings)) as broker:
-        yield Feed(settings.home, state, open_publisher(broker, telemetry))
+        yield GeneratorFeed(settings.home, state, open_publisher(broker, telemetry))
 
 
 @contextmanager
@@ -251,7 +250,7 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
         from soundlake.streaming.session import make_scratch, open_session
     except ModuleNotFoundError as cause:
         raise SettingsError("Spark is not installed", next_step="run `make setup`") from cause
-    from soundlake.cache.redis import open_redis_store
+    from soundlake.cache.redis_store import open_redis_store
     from soundlake.contract.topics import NOW_PLAYING_ENRICHED, TOPICS
     from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
     from soundlake.streaming.preflight import check_storage
@@ -277,7 +276,7 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
             session.stop()
 
 
-def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter) -> dict[str, Any]:
+def _import_person(settings: Settings, options: GeneratorOptions, reporter: Reporter) -> dict[str, Any]:
     assert options.export is not None
     with open_importer(settings, reporter) as importer:
         return importer.import_spotify_exports([options.export], options.user).as_json()
@@ -285,7 +284,7 @@ def _import_person(settings: Settings, options: DemoOptions, reporter: Reporter)
 
 def check_everything(settings: Settings, reporter: Reporter) -> CheckReport:
     """One look at log, lake and warehouse. Raises Unavailable if nothing was built yet."""
-    from soundlake.operations.checking import run_checks
+    from soundlake.reconciliation import run_checks
 
     warehouse = settings.warehouse_address.path
     if warehouse is None:

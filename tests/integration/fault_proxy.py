@@ -23,7 +23,7 @@ from urllib.parse import unquote, urlsplit
 
 import obstore
 
-from soundlake.lake.store import open_store
+from soundlake.lake.object_store import open_store
 
 SLOW_DOWN = (503, "<Error><Code>SlowDown</Code><Message>Please reduce your request rate.</Message></Error>")
 SKEWED = (403, "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>")

@@ -23,7 +23,7 @@ from soundlake.errors import SoundlakeError
 from soundlake.lake import Lake
 from soundlake.settings import Address, KafkaAccess
 from soundlake.sink import Sink, SinkLimits
-from soundlake.sink.sharing import GROUP
+from soundlake.sink.membership import CONSUMER_GROUP
 
 LIMITS = SinkLimits(max_events=5_000, max_bytes=8 * 1024 * 1024, max_seconds=0.2)
 
@@ -83,8 +83,8 @@ class RunningSink:
     With a name it is a `member` of the sinks' group. `done` tells how many records it has stored.
     """
 
-    def __init__(self, access: KafkaAccess, lake: Lake, *, member: str = "", patience_seconds: float = 60.0) -> None:
-        self._access, self._lake, self._member, self._patience_seconds = access, lake, member, patience_seconds
+    def __init__(self, access: KafkaAccess, lake: Lake, *, member: str = "", retry_seconds: float = 60.0) -> None:
+        self._access, self._lake, self._member, self._patience_seconds = access, lake, member, retry_seconds
         self.done = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sink under test")
@@ -114,10 +114,10 @@ class RunningSink:
 
     def _run(self) -> None:
         with open_kafka(self._access, answer_seconds=5.0) as broker:
-            join = partial(broker.join, GROUP, self._member, [PLAYS]) if self._member else None
+            join = partial(broker.join, CONSUMER_GROUP, self._member, [PLAYS]) if self._member else None
             sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS], join=join)
             try:
-                sink.run(stop=self._stop, on_progress=self._note, patience_seconds=self._patience_seconds)
+                sink.run(stop=self._stop, on_progress=self._note, retry_seconds=self._patience_seconds)
             except SoundlakeError as error:
                 self.error = error
 

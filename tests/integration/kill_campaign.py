@@ -85,7 +85,7 @@ def assert_exactly_once(folder: Path, truth: Truth) -> None:
     """Both reckonings give zeros: our own, and the independent checker's where it is there."""
     assert len(truth.events) > 0
     lake = open_lake(folder)
-    root = lake.uri("plays").removesuffix("/bronze/plays")
+    root = lake.find_uri("plays").removesuffix("/bronze/plays")
     found = reckon(root, lake.storage_options, truth)
     assert not any(found.values()), found
     if LAKE_CHECK.exists():

@@ -10,11 +10,11 @@ from tests.integration.fault_proxy import Faults, open_proxy
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import SettingsError
-from soundlake.lake import Lake, Move, make_app_id
-from soundlake.lake.store import open_store
+from soundlake.lake import Lake, PositionMove, make_position_app_id
+from soundlake.lake.object_store import open_store
 from soundlake.settings import Address
 
-APP_ID = make_app_id("log", "user_plays", 0)
+APP_ID = make_position_app_id("log", "user_plays", 0)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 
 
@@ -32,7 +32,7 @@ def overwriting(straight, object_store):
 
 def append(lake: Lake, offset: int) -> None:
     row = {"event_id": str(offset), "played_at": datetime(2026, 3, 1, 12, tzinfo=UTC), "_partition": 0, "_offset": offset}
-    lake.table("plays").append(pa.Table.from_pylist([row], schema=ROWS), [Move(APP_ID, offset - 1, offset)])
+    lake.open_table("plays").append(pa.Table.from_pylist([row], schema=ROWS), [PositionMove(APP_ID, offset - 1, offset)])
 
 
 def list_objects(lake: Lake) -> list[str]:

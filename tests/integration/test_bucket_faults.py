@@ -21,11 +21,11 @@ from tests.integration.sink_driver import open_broker, open_lake
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import SettingsError, Unavailable
-from soundlake.lake import Lake, Move, make_app_id
-from soundlake.operations.checking.log import count_waiting
+from soundlake.lake import Lake, PositionMove, make_position_app_id
+from soundlake.reconciliation.log_vs_bronze import count_waiting
 from soundlake.settings import Address
 
-APP_ID = make_app_id("log", "user_plays", 0)
+APP_ID = make_position_app_id("log", "user_plays", 0)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 BATCHES = 15
 
@@ -45,12 +45,12 @@ def open_behind(object_store, tmp_path):
 
 def append(lake: Lake, offset: int) -> None:
     """One row, tried again as the sink does: from what the table says of its position."""
-    table = lake.table("plays")
+    table = lake.open_table("plays")
     row = {"event_id": str(offset), "played_at": datetime(2026, 3, 1, 12, tzinfo=UTC), "_partition": 0, "_offset": offset}
     for _ in range(30):
         try:
-            if table.position(APP_ID) < offset:
-                table.append(pa.Table.from_pylist([row], schema=ROWS), [Move(APP_ID, offset - 1, offset)])
+            if table.read_position(APP_ID) < offset:
+                table.append(pa.Table.from_pylist([row], schema=ROWS), [PositionMove(APP_ID, offset - 1, offset)])
         except Unavailable:
             table.refresh()
         else:
@@ -76,7 +76,7 @@ def test_nothing_is_lost_and_nothing_doubled(open_behind, object_store, faults, 
             append(behind, offset)
     assert proxy.met[met] > 0
     assert sorted(int(one) for one in straight.read("plays", ["event_id"])["event_id"].to_pylist()) == list(range(BATCHES))
-    assert straight.table("plays").position(APP_ID) == BATCHES - 1
+    assert straight.open_table("plays").read_position(APP_ID) == BATCHES - 1
 
 
 @pytest.mark.parametrize(
@@ -129,8 +129,8 @@ def wait_for_words(log: Path, words: str, times: int = 1) -> None:
 def wait_for_batches(campaign: Path, count: int) -> None:
     """Until the sink has stored so many batches more."""
     lake, deadline = open_lake(campaign), time.monotonic() + 120
-    wanted = sum(lake.last_batch(name) for name, _ in TABLES.values()) + count
-    while sum(lake.last_batch(name) for name, _ in TABLES.values()) < wanted:
+    wanted = sum(lake.read_last_batch(name) for name, _ in TABLES.values()) + count
+    while sum(lake.read_last_batch(name) for name, _ in TABLES.values()) < wanted:
         assert time.monotonic() < deadline, (campaign / "sink.log").read_text()
         time.sleep(0.02)
 

@@ -13,13 +13,14 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
+from tests.server_process import ServerProcess
 from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.broker.kafka import TopicPlan
 from soundlake.contract.topics import DLQ, PLAYS, SKIPS
 from soundlake.errors import DataError, OffsetGap, SettingsError, TopicMissing, Unavailable
-from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
+from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import KafkaAccess, Settings
 from soundlake.sink import Sink, SinkLimits
 
@@ -198,8 +199,8 @@ def test_a_broker_that_is_held_or_killed_delays_the_sink_and_nothing_else(kafka_
 def test_a_missing_topic_is_named_and_stops_the_sink_one_that_vanishes_is_waited_for(access, broker, tmp_path):
     lake, (keys, values) = open_lake(tmp_path), make_plays(100)
     with pytest.raises(TopicMissing, match="no topic user_skips"):
-        Sink(broker, lake, SinkLimits(), topics=[SKIPS]).run(until_drained=True, patience_seconds=60)
-    with RunningSink(access, lake, patience_seconds=2) as sink:
+        Sink(broker, lake, SinkLimits(), topics=[SKIPS]).run(until_drained=True, retry_seconds=60)
+    with RunningSink(access, lake, retry_seconds=2) as sink:
         broker.append(PLAYS.name, keys, values)
         sink.await_ids(read_ids(values))
         delete_topics(access)
@@ -268,7 +269,7 @@ def test_records_that_are_gone_stop_the_sink_with_the_gap(access, broker, tmp_pa
     (partition,) = [number for number, held in broker.offsets(PLAYS.name).items() if len(held)]
     broker.trim(PLAYS.name, {partition: 350})
     with pytest.raises(OffsetGap) as caught:
-        sink.run(until_drained=True, patience_seconds=60)
+        sink.run(until_drained=True, retry_seconds=60)
     assert (caught.value.expected, caught.value.first_available) == (100, 350)
     assert len(stored_ids(lake)) == 100
 

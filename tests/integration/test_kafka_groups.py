@@ -18,12 +18,12 @@ from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AdminClient
 from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids
 
-from soundlake.broker.kafka.group import SESSION_SECONDS
+from soundlake.broker.kafka.consumer_group import SESSION_SECONDS
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import DLQ, PLAYS
 from soundlake.errors import DataError, SoundlakeError, Unavailable
 from soundlake.settings import KafkaAccess, extend_environment
-from soundlake.sink.sharing import GROUP
+from soundlake.sink.membership import CONSUMER_GROUP
 
 PARTITIONS = 4
 
@@ -56,7 +56,7 @@ def describe_group(access: KafkaAccess) -> dict[str, int]:
     """The members of the sinks' group by name, and how many partitions each was given."""
     while True:
         admin = AdminClient({"bootstrap.servers": access.servers})  # one that has seen the broker die may wait for it for minutes
-        (asked,) = admin.describe_consumer_groups([GROUP]).values()
+        (asked,) = admin.describe_consumer_groups([CONSUMER_GROUP]).values()
         with suppress(KafkaException):  # a broker that has just begun does not know yet who looks after the group
             return {member.group_instance_id: len(member.assignment.topic_partitions) for member in asked.result(30).members}
 
@@ -78,7 +78,7 @@ def test_two_sinks_share_the_partitions_and_monitors_see_them(access, broker, tm
         feed(broker, [first, second], keys, values)
         first.await_ids(read_ids(values))
         ends = {partition: held.end for partition, held in broker.offsets(PLAYS.name).items()}
-        await_that(lambda: broker.committed(GROUP, PLAYS.name) == ends)
+        await_that(lambda: broker.committed(CONSUMER_GROUP, PLAYS.name) == ends)
     assert (first.error, second.error) == (None, None)
     assert first.done + second.done == len(values)
 
@@ -130,7 +130,7 @@ def test_a_share_is_over_only_when_it_is_let_go_of(broker):
 
             taker = threading.Thread(target=take)
             taker.start()
-            assert share.over.wait(30)
+            assert share.revoked.wait(30)
             assert not handed_over.wait(3), "the other one reads what is still being stored here"
         with first.hold(stop) as rest:
             assert handed_over.wait(30)
@@ -152,7 +152,7 @@ def test_a_member_that_fails_tells_whoever_holds_its_share_and_who_asks_for_one(
     with closing(broker.join("tried", "a", [PLAYS])) as member:
         with closing(member._consumer), member.hold(stop) as share:
             member._consumer = Broken()
-            assert share.over.wait(10)
+            assert share.revoked.wait(10)
         with pytest.raises(SoundlakeError, match=r"take part in the group tried no more: .*out of order") as caught, member.hold(stop):
             pass
         assert caught.value.next_step == "start it again: it goes on where bronze ends"
@@ -173,11 +173,11 @@ def test_a_member_that_was_lost_and_has_still_offsets_to_tell_is_not_fenced_by_i
         try:
             with member.hold(stop) as share:
                 kafka_server.kill()
-                assert share.over.wait(SESSION_SECONDS * 3)
+                assert share.revoked.wait(SESSION_SECONDS * 3)
                 kafka_server.start()
             with member.hold(stop) as anew:
                 assert anew.partitions == share.partitions
-                assert not anew.over.wait(5)
+                assert not anew.revoked.wait(5)
                 await_that(lambda: broker.committed("tried", PLAYS.name) == offsets)
         finally:
             is_over.set()

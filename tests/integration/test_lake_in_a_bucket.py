@@ -24,12 +24,12 @@ from tests.warehouse_tables import digest_tables
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import SettingsError, Unavailable
-from soundlake.lake import NO_POSITION, Lake, Move, make_app_id
-from soundlake.lake.store import open_store
+from soundlake.lake import NO_POSITION, Lake, PositionMove, make_position_app_id
+from soundlake.lake.object_store import open_store
 from soundlake.settings import Address
 from soundlake.warehouse import Warehouse
 
-APP_ID = make_app_id("log", "user_plays", 0)
+APP_ID = make_position_app_id("log", "user_plays", 0)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 HOUR = datetime(2026, 2, 28, 23, tzinfo=UTC)
 BUCKET = "s3://spotify-data-lake"
@@ -49,7 +49,7 @@ def lake(object_store, root) -> Lake:
 
 def append(lake: Lake, offset: int, *moments: datetime) -> None:
     rows = [{"event_id": f"{offset}-{moment}", "played_at": moment, "_partition": 0, "_offset": offset} for moment in moments]
-    lake.table("plays").append(pa.Table.from_pylist(rows, schema=ROWS), [Move(APP_ID, offset - 1, offset)])
+    lake.open_table("plays").append(pa.Table.from_pylist(rows, schema=ROWS), [PositionMove(APP_ID, offset - 1, offset)])
 
 
 def read_ids(lake: Lake) -> list[str]:
@@ -57,27 +57,27 @@ def read_ids(lake: Lake) -> list[str]:
 
 
 def test_rows_and_position_are_there_together_and_past_hours_become_one_file(lake):
-    assert lake.table("plays").position(APP_ID) == NO_POSITION
+    assert lake.open_table("plays").read_position(APP_ID) == NO_POSITION
     for offset in range(4):
         append(lake, offset, HOUR, HOUR + timedelta(hours=1, minutes=59))
     before = read_ids(lake)
     done = next(table for table in lake.compact(HOUR + timedelta(days=1), vacuum_retention_hours=0) if table.table == "plays")
     assert (done.files_before, done.files_after, done.files_deleted) == (8, 2, 8)
     assert read_ids(lake) == before
-    assert lake.table("plays").position(APP_ID) == 3
+    assert lake.open_table("plays").read_position(APP_ID) == 3
     folders = {
         uri.split("bronze/plays/")[1].rsplit("/", 1)[0]
-        for uri in DeltaTable(lake.uri("plays"), storage_options=lake.storage_options).file_uris()
+        for uri in DeltaTable(lake.find_uri("plays"), storage_options=lake.storage_options).file_uris()
     }
     assert folders == {"year=2026/month=02/day=28/hour=23", "year=2026/month=03/day=01/hour=00"}
 
 
 def test_two_writers_of_two_partitions_lose_nothing_to_each_other(lake):
     def write(partition: int) -> None:
-        app_id, table = make_app_id("log", "user_plays", partition), lake.table("plays")
+        app_id, table = make_position_app_id("log", "user_plays", partition), lake.open_table("plays")
         for offset in range(15):
             row = {"event_id": f"{partition}-{offset}", "played_at": HOUR, "_partition": partition, "_offset": offset}
-            table.append(pa.Table.from_pylist([row], schema=ROWS), [Move(app_id, offset - 1, offset)])
+            table.append(pa.Table.from_pylist([row], schema=ROWS), [PositionMove(app_id, offset - 1, offset)])
 
     writers = [threading.Thread(target=write, args=(partition,)) for partition in range(2)]
     for writer in writers:

@@ -20,8 +20,8 @@ from tests.integration.test_upkeep_beside_the_sink import Threads, await_batches
 
 from soundlake.contract.topics import MONTHLY
 from soundlake.lake import LAYOUTS
-from soundlake.lake.retention import LET_GO_APP_ID
-from soundlake.operations.checking.log import check_log
+from soundlake.lake.retention import DELETED_ROWS_APP_ID
+from soundlake.reconciliation.log_vs_bronze import check_log
 from soundlake.settings import extend_environment
 from soundlake.sink import Sink
 
@@ -86,7 +86,7 @@ def read_again_and_again(folder: Path, threads: Threads, reads: list[int]) -> No
 
 def read_let_go(folder: Path) -> dict[str, int]:
     lake = open_lake(folder)
-    found = {name: DeltaTable(lake.uri(name), storage_options=lake.storage_options).transaction_version(LET_GO_APP_ID) for name in LAYOUTS}
+    found = {name: DeltaTable(lake.find_uri(name), storage_options=lake.storage_options).transaction_version(DELETED_ROWS_APP_ID) for name in LAYOUTS}
     return {name: count for name, count in found.items() if count}
 
 
@@ -121,7 +121,7 @@ def test_rows_go_beside_sink_and_readers_and_exactly_those_that_should(campaign)
         drain(campaign)
     assert threads.errors == []
     lake = open_lake(campaign)
-    found = reckon(lake.uri("").removesuffix("/bronze/"), lake.storage_options, truth)
+    found = reckon(lake.find_uri("").removesuffix("/bronze/"), lake.storage_options, truth)
     assert found.pop("gaps") == sum(going.values())
     assert not any(found.values()), found
     assert read_let_go(campaign) == going

@@ -20,7 +20,7 @@ from tests.warehouse_builder import BronzeBuilder
 from tests.warehouse_cases import Listening
 
 from soundlake.lake import Lake
-from soundlake.operations.checking.warehouse import check_silver
+from soundlake.reconciliation.bronze_vs_silver import check_silver
 from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, extend_environment
 from soundlake.warehouse import Warehouse, open_snapshot
@@ -73,8 +73,8 @@ def read_again_and_again(folder: Path, ended: threading.Event) -> int:
 def await_batches(folder: Path, count: int) -> None:
     """Wait until the sink has stored so many batches more, a minute at most: machines are slow at times."""
     lake, deadline = open_lake(folder), time.monotonic() + 60
-    wanted = sum(lake.last_batch(name) for name, _ in TABLES.values()) + count
-    while sum(lake.last_batch(name) for name, _ in TABLES.values()) < wanted and time.monotonic() < deadline:
+    wanted = sum(lake.read_last_batch(name) for name, _ in TABLES.values()) + count
+    while sum(lake.read_last_batch(name) for name, _ in TABLES.values()) < wanted and time.monotonic() < deadline:
         time.sleep(0.1)
 
 
@@ -127,7 +127,7 @@ def test_silver_still_adds_up_once_bronze_has_let_go_of_what_is_old(tmp_path):
     lake.ensure_tables()
     with open_snapshot(tmp_path / "warehouse") as snapshot:
         before = [check.expected for check in check_silver(snapshot.connection, lake)]
-        dropped = lake.drop_before(datetime(2026, 3, 4, tzinfo=UTC))
+        dropped = lake.delete_rows_before(datetime(2026, 3, 4, tzinfo=UTC))
         checks = check_silver(snapshot.connection, lake)
         assert dropped["plays"] > 10
         assert [check.ok for check in checks] == [True, True]

@@ -52,20 +52,21 @@ def _run(
     stop: threading.Event, on_progress: Callable[[int], None], *, until_drained: bool, for_seconds: float | None, compact_seconds: float
 ) -> SinkReport:
     from soundlake.errors import UsageError
-    from soundlake.operations.locks import SINK_LOCK, try_lock
+    from soundlake.local_files import try_lock
     from soundlake.settings import load_settings
+    from soundlake.sink.models import SINK_LOCK
     from soundlake.telemetry import open_telemetry
     from soundlake.wiring import build_sink, open_broker, open_upkeep
 
     settings = load_settings()
-    patience_seconds = _PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf
+    retry_seconds = _PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf
     lock = settings.home.expanduser().absolute() / SINK_LOCK
     with try_lock(lock) as is_free, open_telemetry(settings, "sink") as telemetry:
         if not is_free:
             raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
         if telemetry is not None:
             telemetry.watch_sink()  # a sink that waits for its store is as silent as one that waits for the log
-        lake = _open_lake(settings, patience_seconds, stop)
+        lake = _open_lake(settings, retry_seconds, stop)
         broker = open_broker(settings)
         try:
             with ExitStack() as upkeep:
@@ -77,19 +78,19 @@ def _run(
                     stop=stop,
                     for_seconds=for_seconds,
                     on_progress=on_progress,
-                    patience_seconds=patience_seconds,
+                    retry_seconds=retry_seconds,
                 )
         finally:
             broker.close()
 
 
-def _open_lake(settings: Settings, patience_seconds: float, stop: threading.Event) -> Lake:
+def _open_lake(settings: Settings, retry_seconds: float, stop: threading.Event) -> Lake:
     """The lake, waited for if its store does not answer; what is wrong with the settings is said at once."""
     from soundlake.errors import Retryable
-    from soundlake.sink.patience import Patience
+    from soundlake.sink.outage_retries import Patience
     from soundlake.wiring import open_lake
 
-    patience = Patience(patience_seconds, stop)
+    patience = Patience(retry_seconds, stop)
     while True:
         try:
             return open_lake(settings)

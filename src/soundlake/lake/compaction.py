@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties
 
-from soundlake.lake.faults import explain_faults
+from soundlake.lake.store_errors import translate_store_errors
 from soundlake.lake.layout import TableLayout
 
 Cell = tuple[str, ...]
@@ -38,26 +38,26 @@ def compact_table(table: DeltaTable, layout: TableLayout, now: datetime) -> Comp
     """Rewrite the partitions that `plan_compaction` names, and drop expired log files; others keep writing meanwhile."""
     before = after = 0
     for chosen in plan_compaction(count_files(table, layout), layout, now):
-        with explain_faults(table.table_uri):
+        with translate_store_errors(table.table_uri):
             done = table.optimize.compact(
                 partition_filters=chosen, max_concurrent_tasks=1, writer_properties=WriterProperties(compression="ZSTD")
             )
         before += done["numFilesRemoved"]
         after += done["numFilesAdded"]
-    with explain_faults(table.table_uri):
+    with translate_store_errors(table.table_uri):
         table.cleanup_metadata()
     return Compaction(layout.name, before, after)
 
 
 def vacuum_table(table: DeltaTable, retention_hours: int = VACUUM_RETENTION_HOURS) -> int:
     """Delete files that no commit names, or none any more, once they are old enough; returns how many."""
-    with explain_faults(table.table_uri):
+    with translate_store_errors(table.table_uri):
         return len(table.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True))
 
 
 def count_files(table: DeltaTable, layout: TableLayout) -> dict[Cell, int]:
     """How many files each partition holds."""
-    with explain_faults(table.table_uri):
+    with translate_store_errors(table.table_uri):
         files = pa.table(table.get_add_actions(flatten=True))
     return Counter(zip(*(files[f"partition.{name}"].to_pylist() for name in layout.partition_by), strict=True))
 

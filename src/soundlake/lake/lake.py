@@ -13,11 +13,11 @@ from deltalake.exceptions import TableNotFoundError
 
 from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
-from soundlake.lake.faults import Refused, explain_faults
+from soundlake.lake.store_errors import CommitConflict, translate_store_errors
 from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
-from soundlake.lake.retention import drop_old_rows
-from soundlake.lake.store import open_store, prove_create_only
-from soundlake.lake.table import EventTable
+from soundlake.lake.retention import delete_old_rows
+from soundlake.lake.object_store import open_store, check_create_only
+from soundlake.lake.delta_table import DeltaBronzeTable
 from soundlake.settings import Address
 
 _COMMITS_LOOKED_AT = 20  # compaction's are among them
@@ -32,39 +32,39 @@ class Lake:
         self._root = str(address.path) if address.path is not None else address.url.rstrip("/")
         self._is_proven = "://" not in self._root  # a folder creates by link
 
-    def uri(self, name: str, layer: str = "bronze") -> str:
+    def find_uri(self, name: str, layer: str = "bronze") -> str:
         """Where a table lies, as Delta readers take it: a path, or s3://bucket/…."""
         return f"{self._root}/{layer}/{name}"
 
     def ensure_tables(self) -> None:
         """Make every bronze table that is not there, empty, and give those that are there the contract's newer columns."""
         for layout in LAYOUTS.values():
-            with explain_faults(self.uri(layout.name)):
+            with translate_store_errors(self.find_uri(layout.name)):
                 self._ensure_table(layout)
 
-    def table(self, name: str, checkpoint: Callable[[str], None] = lambda _: None) -> EventTable:
+    def open_table(self, name: str, checkpoint: Callable[[str], None] = lambda _: None) -> DeltaBronzeTable:
         """The bronze table of that name for one writer; `checkpoint` is told when its files are written."""
-        layout, uri = LAYOUTS[name], self.uri(name)
-        with explain_faults(uri):
+        layout, uri = LAYOUTS[name], self.find_uri(name)
+        with translate_store_errors(uri):
             store = open_store(uri, self.storage_options)
-        return EventTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, prove=self._prove_store)
+        return DeltaBronzeTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, prove=self._prove_store)
 
     def read(self, name: str, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows of a bronze table as it is now."""
-        return self.table(name).read(columns, rows_where)
+        return self.open_table(name).read(columns, rows_where)
 
-    def last_batch(self, name: str) -> int:
+    def read_last_batch(self, name: str) -> int:
         """The number of the last batch of a bronze table, 0 when there is none."""
-        return self.table(name).last_batch
+        return self.open_table(name).read_last_batch()
 
-    def last_written(self, name: str, layer: str = "bronze") -> datetime | None:
+    def read_last_write_time(self, name: str, layer: str = "bronze") -> datetime | None:
         """When rows, or positions, were last committed to a table (UTC); None if not lately. Raises Unavailable if there is none."""
-        with explain_faults(self.uri(name, layer)):
+        with translate_store_errors(self.find_uri(name, layer)):
             commits = self._open(name, layer).history(limit=_COMMITS_LOOKED_AT)
         written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE"]
         return datetime.fromtimestamp(written[0] / 1_000, UTC) if written else None
 
-    def table_id(self, name: str) -> str:
+    def read_table_id(self, name: str) -> str:
         """The id of a bronze table itself: another one once it is made anew."""
         return str(self._open(name).metadata().id)
 
@@ -75,38 +75,38 @@ class Lake:
         """
         return [self._compact(layout, now, vacuum_retention_hours) for layout in LAYOUTS.values()]
 
-    def drop_before(self, before: datetime) -> dict[str, int]:
+    def delete_rows_before(self, before: datetime) -> dict[str, int]:
         """Let go of all rows of bronze that happened and came before that moment, whole hours (months, days) at once; how many by table.
 
         A table that another process changes in the same places is left to the next round.
         """
         dropped = {}
         for layout in LAYOUTS.values():
-            with suppress(Refused):
-                if count := drop_old_rows(self._open(layout.name), layout, self.storage_options, before):
+            with suppress(CommitConflict):
+                if count := delete_old_rows(self._open(layout.name), layout, self.storage_options, before):
                     dropped[layout.name] = count
         return dropped
 
     def _prove_store(self) -> None:
         """Before the first table is made and before the first commit: the store creates only what is not there."""
         if not self._is_proven:
-            with explain_faults(self._root):
-                prove_create_only(self._root, self.storage_options)
+            with translate_store_errors(self._root):
+                check_create_only(self._root, self.storage_options)
             self._is_proven = True
 
     def _compact(self, layout: TableLayout, now: datetime, retention_hours: int | None) -> Compaction:
         table = self._open(layout.name)
         try:
             done = compact_table(table, layout, now)
-        except Refused:
+        except CommitConflict:
             return Compaction(layout.name, 0, 0)
         deleted = 0 if retention_hours is None else vacuum_table(self._open(layout.name), retention_hours)
         return Compaction(done.table, done.files_before, done.files_after, deleted)
 
     def _open(self, name: str, layer: str = "bronze") -> DeltaTable:
-        uri = self.uri(name, layer)
+        uri = self.find_uri(name, layer)
         try:
-            with explain_faults(uri):
+            with translate_store_errors(uri):
                 return DeltaTable(uri, storage_options=self.storage_options)
         except Unavailable as cause:
             if isinstance(cause.__cause__, TableNotFoundError):
@@ -115,7 +115,7 @@ class Lake:
             raise
 
     def _ensure_table(self, layout: TableLayout) -> None:
-        uri = self.uri(layout.name)
+        uri = self.find_uri(layout.name)
         if not DeltaTable.is_deltatable(uri, self.storage_options):
             self._prove_store()
             DeltaTable.create(

@@ -12,32 +12,32 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import Transaction
 
 from soundlake.lake.compaction import Cell, count_files
-from soundlake.lake.faults import explain_faults
+from soundlake.lake.store_errors import translate_store_errors
 from soundlake.lake.layout import TableLayout
-from soundlake.lake.store import open_filesystem
+from soundlake.lake.object_store import open_filesystem
 
 _PLACE = ("_broker", "_topic", "_partition")
 
 
-def make_dropped_app_id(broker: str, topic: str, partition: int) -> str:
+def make_deleted_rows_app_id(broker: str, topic: str, partition: int) -> str:
     """The name under which a table remembers how many rows of a partition retention has let go of."""
     return f"retention/rows/{broker}/{topic}/{partition}"
 
 
-def make_first_app_id(broker: str, topic: str, partition: int) -> str:
+def make_first_deleted_app_id(broker: str, topic: str, partition: int) -> str:
     """The name under which a table remembers the first offset that retention has let go of."""
     return f"retention/first/{broker}/{topic}/{partition}"
 
 
-LET_GO_APP_ID = "retention/rows"
+DELETED_ROWS_APP_ID = "retention/rows"
 """How many rows of all partitions a table has let go of."""
 
 
-def drop_old_rows(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], before: datetime) -> int:
+def delete_old_rows(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], before: datetime) -> int:
     """Delete the partitions of time that end at or before that moment and got their last row before it; returns how many rows.
 
     What has only just come of an old time (an import) stays until it has been here as long. A month is a commit, and its counts are in it.
-    Raises Refused if somebody else changed these partitions meanwhile: the next round tries again.
+    Raises CommitConflict if somebody else changed these partitions meanwhile: the next round tries again.
     """
     dropped = 0
     for cells in _group(_find_old_cells(table, layout, before)):
@@ -58,7 +58,7 @@ def _group(cells: list[Cell]) -> Iterator[list[Cell]]:
 
 
 def _drop(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], cells: list[Cell], before: datetime) -> int:
-    with explain_faults(table.table_uri):
+    with translate_store_errors(table.table_uri):
         rows, came_at = _read_month(table, layout, storage_options, cells[0]), _name_arrival(layout)
         newest = rows.group_by(list(layout.partition_by)).aggregate([(came_at, "max")])
         old = {tuple(row[name] for name in layout.partition_by) for row in newest.to_pylist() if row[f"{came_at}_max"] < before}
@@ -69,7 +69,7 @@ def _drop(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str
         gone = rows.join(cell_columns, list(layout.partition_by), join_type="left semi")
         counts = gone.group_by(list(_PLACE)).aggregate([("_offset", "count"), ("_offset", "min")]).to_pylist()
         transactions = [step for place in counts for step in _count_up(table, place)]
-        transactions.append(Transaction(LET_GO_APP_ID, (table.transaction_version(LET_GO_APP_ID) or 0) + len(gone)))
+        transactions.append(Transaction(DELETED_ROWS_APP_ID, (table.transaction_version(DELETED_ROWS_APP_ID) or 0) + len(gone)))
         table.delete(_write_predicate(layout, sorted(old)), commit_properties=CommitProperties(app_transactions=transactions))
     return len(gone)
 
@@ -90,7 +90,7 @@ def _name_arrival(layout: TableLayout) -> str:
 def _count_up(table: DeltaTable, counted: dict[str, Any]) -> list[Transaction]:
     """What the table shall remember of a partition: so many rows more, and the first offset of all that went."""
     place = (counted["_broker"], counted["_topic"], counted["_partition"])
-    rows_id, first_id = make_dropped_app_id(*place), make_first_app_id(*place)
+    rows_id, first_id = make_deleted_rows_app_id(*place), make_first_deleted_app_id(*place)
     first, known_first = counted["_offset_min"], table.transaction_version(first_id)
     return [
         Transaction(rows_id, (table.transaction_version(rows_id) or 0) + counted["_offset_count"]),

@@ -2,6 +2,6 @@
 
 from soundlake.sink.job import Sink
 from soundlake.sink.models import CHECKPOINTS, SinkLimits, SinkReport, TopicReport
-from soundlake.sink.observing import SinkObserver, StoredBatch
+from soundlake.sink.observer import SinkObserver, StoredBatch
 
 __all__ = ["CHECKPOINTS", "Sink", "SinkLimits", "SinkObserver", "SinkReport", "StoredBatch", "TopicReport"]

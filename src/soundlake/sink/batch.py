@@ -41,29 +41,29 @@ class Batch:
 
 
 @dataclass(frozen=True)
-class JudgedBatch:
-    """A closed batch of a topic and what its records hold; `is_left`: the log that it came from is gone, no offset can follow it."""
+class DecodedBatch:
+    """A closed batch of a topic and what its records hold; `is_log_gone`: the log that it came from is gone, no offset can follow it."""
 
     topic: str
     batch: Batch
     decoded: Decoded
     decode_seconds: float
-    is_left: bool
+    is_log_gone: bool
 
 
 @dataclass(frozen=True)
 class ClosedBatch:
-    """A closed batch of a topic, not looked into yet; `is_left` as in JudgedBatch."""
+    """A closed batch of a topic, not looked into yet; `is_log_gone` as in DecodedBatch."""
 
     topic: Topic
     batch: Batch
-    is_left: bool
+    is_log_gone: bool
 
-    def judge(self) -> JudgedBatch:
+    def decode(self) -> DecodedBatch:
         """Decode and validate its records."""
         begun = time.monotonic()
         decoded = decode_records(self.topic, self.batch.values, self.batch.timestamps_ms)
-        return JudgedBatch(self.topic.name, self.batch, decoded, time.monotonic() - begun, self.is_left)
+        return DecodedBatch(self.topic.name, self.batch, decoded, time.monotonic() - begun, self.is_log_gone)
 
 
 @dataclass

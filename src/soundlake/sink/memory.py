@@ -7,7 +7,7 @@ from contextlib import suppress
 import pyarrow as pa
 
 
-def keep_freed_memory() -> None:
+def allocate_with_jemalloc() -> None:
     """Let the whole process allocate by jemalloc, which keeps what was freed for seconds, where Arrow was built with it.
 
     Arrow's default (mimalloc) gives freed pages back within milliseconds; the next batch then asks the kernel for the same ones anew, a

@@ -5,6 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+SINK_LOCK = "sink.lock"
+"""A file in the home: the process that writes this home's log to bronze holds its lock."""
+
 LARGEST_BATCH_BYTES = 1024**3
 """Arrow counts the bytes of a binary column in 31 bits."""
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from soundlake.lake.store import find_service
+from soundlake.lake.object_store import find_endpoint
 from soundlake.settings import Address, KafkaAccess
 
 _LOGIN_MODULE = {
@@ -31,7 +31,7 @@ def describe_store(uri: str, storage_options: Mapping[str, str]) -> dict[str, st
     if "AWS_REGION" not in storage_options:
         return {}
     is_by_name = storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") == "true"
-    endpoint = find_service(uri, storage_options).geturl()  # Hadoop puts the bucket into the host's name itself
+    endpoint = find_endpoint(uri, storage_options).geturl()  # Hadoop puts the bucket into the host's name itself
     found = {
         "endpoint": endpoint,
         "endpoint.region": storage_options["AWS_REGION"],

@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 
 from soundlake.errors import SettingsError
-from soundlake.lake.faults import explain_faults
-from soundlake.lake.store import open_store
+from soundlake.lake.store_errors import translate_store_errors
+from soundlake.lake.object_store import open_store
 from soundlake.settings import Settings
 from soundlake.streaming import processed
 from soundlake.streaming.deployment import SUBMITTED
@@ -20,7 +20,7 @@ def check_storage(settings: Settings, queries: Sequence[str]) -> None:
     Raises SettingsError for an address or keys with which no run can go well, Unavailable for a store that does not answer.
     """
     if processed.NAME in queries and settings.lake_address.path is not None:
-        with explain_faults(str(settings.lake_address.path)):
+        with translate_store_errors(str(settings.lake_address.path)):
             (settings.lake_address.path / "processed").mkdir(parents=True, exist_ok=True)
     for setting, url in _list_stores(settings, queries):
         if url.startswith("gs://"):
@@ -30,7 +30,7 @@ def check_storage(settings: Settings, queries: Sequence[str]) -> None:
                 f"{setting}={url}: Spark has no connector for gs:// here",
                 next_step=f"for `soundlake stream` alone write s3:// and set AWS_ENDPOINT_URL={_GCS_ENDPOINT} and HMAC keys of the bucket",
             )
-        with explain_faults(url):
+        with translate_store_errors(url):
             next(iter(open_store(url, settings.storage_options).list(chunk_size=1)), None)
 
 

@@ -16,12 +16,12 @@ import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
 from soundlake.contract import TOPICS
-from soundlake.contract.judge import REASONS
+from soundlake.contract.reference_decoder import REJECTION_REASONS
 from soundlake.errors import Retryable, TopicMissing
-from soundlake.telemetry.bulk import BulkHistogram
+from soundlake.telemetry.bulk_histogram import BulkHistogram
 
 if TYPE_CHECKING:
-    from soundlake.broker import PublishAccount
+    from soundlake.broker import PublishReport
     from soundlake.lake import Compaction
     from soundlake.sink import StoredBatch
 
@@ -50,7 +50,7 @@ class ProcessMetrics:
         for level in ("warning", "error", "critical"):
             self._lines.labels(level)
 
-    def error_met(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Something went wrong, and the process goes on."""
         self._errors.labels(type(error).__name__).inc()
 
@@ -75,7 +75,7 @@ class PublishMetrics:
         for fate in ("acknowledged", "failed", "unsure"):
             self._events.labels(fate)
 
-    def published(self, account: PublishAccount, seconds: float) -> None:
+    def published(self, account: PublishReport, seconds: float) -> None:
         """A table of events has been offered."""
         self._events.labels("acknowledged").inc(account.acknowledged)
         self._events.labels("failed").inc(account.failed)
@@ -88,10 +88,10 @@ class FeedMetrics:
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._until = Gauge(
-            "soundlake_feed_told_until_timestamp_seconds", "How far the made-up world is told, in its own time", registry=registry
+            "soundlake_feed_progress_timestamp_seconds", "How far the made-up world is told, in its own time", registry=registry
         )
 
-    def told_until(self, moment: datetime | None) -> None:
+    def progress_made(self, moment: datetime | None) -> None:
         """Everything before that moment is published."""
         if moment is not None:
             self._until.set(moment.timestamp())
@@ -124,7 +124,7 @@ class SinkMetrics:
             "soundlake_sink_lag_records", "Records in the log that the lake does not hold yet", ["topic", "partition"], registry=registry
         )
         self._looked = Gauge(
-            "soundlake_sink_looked_timestamp_seconds",
+            "soundlake_sink_lag_checked_timestamp_seconds",
             "When the log last told how far it is; before it ever did, when the sink began",
             ["topic"],
             registry=registry,
@@ -137,23 +137,23 @@ class SinkMetrics:
         self._looked.labels(topic).set(time())  # a sink that begins while the log is away never hears of it
         for metric in (self._consumed, self._bytes, self._committed, self._batch, self._decode, self._commit):
             metric.labels(topic)
-        for reason in (*REASONS, REFUSED_BY_IMPORT):
+        for reason in (*REJECTION_REASONS, REFUSED_BY_IMPORT):
             self._rejected.labels(topic, reason)
         self._delay.observe(topic, np.empty(0))
 
-    def batch_stored(self, batch: StoredBatch) -> None:
+    def record_batch(self, batch: StoredBatch) -> None:
         """A batch is in bronze."""
         self._consumed.labels(batch.topic).inc(batch.records)
         self._bytes.labels(batch.topic).inc(batch.bytes)
         self._committed.labels(batch.topic).inc(batch.events)
         for reason, records in batch.rejected.items():
-            self._rejected.labels(batch.topic, reason if reason in REASONS else REFUSED_BY_IMPORT).inc(records)
+            self._rejected.labels(batch.topic, reason if reason in REJECTION_REASONS else REFUSED_BY_IMPORT).inc(records)
         self._batch.labels(batch.topic).observe(batch.records)
         self._decode.labels(batch.topic).observe(batch.decode_seconds)
         self._commit.labels(batch.topic).observe(batch.commit_seconds)
         self._delay.observe(batch.topic, batch.delays_seconds)
 
-    def lag_seen(self, topic: str, behind: Mapping[int, int]) -> None:
+    def record_lag(self, topic: str, behind: Mapping[int, int]) -> None:
         """So many records of each partition wait."""
         for partition in self._told.get(topic, frozenset()) - behind.keys():
             self._lag.remove(topic, partition)
@@ -162,9 +162,9 @@ class SinkMetrics:
             self._lag.labels(topic, partition).set(records)
         self._looked.labels(topic).set(time())
 
-    def error_met(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Something went wrong that the sink waits out."""
-        self._process.error_met(error)
+        self._process.record_error(error)
 
 
 class UpkeepMetrics:

@@ -12,12 +12,12 @@ from deltalake import DeltaTable
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import PositionMoved
-from soundlake.lake import LAYOUTS, NO_POSITION, Lake, Move, make_app_id
+from soundlake.lake import LAYOUTS, NO_POSITION, Lake, PositionMove, make_position_app_id
 from soundlake.lake.compaction import plan_compaction
 from soundlake.settings import Address
 
-APP_ID = make_app_id("log", "user_plays", 0)
-OTHER_APP_ID = make_app_id("log", "user_plays", 1)
+APP_ID = make_position_app_id("log", "user_plays", 0)
+OTHER_APP_ID = make_position_app_id("log", "user_plays", 1)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 
 
@@ -31,7 +31,7 @@ def lake(tmp_path) -> Lake:
 def append(lake: Lake, offset: int, *hours: int) -> None:
     rows = [{"event_id": f"{offset}-{hour}", "played_at": datetime(2024, 2, 29, hour, 30, tzinfo=UTC)} for hour in hours]
     rows = [{**row, "_partition": 0, "_offset": offset} for row in rows]
-    lake.table("plays").append(pa.Table.from_pylist(rows, schema=ROWS), [Move(APP_ID, offset - 1, offset)])
+    lake.open_table("plays").append(pa.Table.from_pylist(rows, schema=ROWS), [PositionMove(APP_ID, offset - 1, offset)])
 
 
 def read_ids(lake: Lake) -> list[tuple[str, int]]:
@@ -46,7 +46,7 @@ def test_only_hours_that_are_over_and_have_several_files_are_rewritten(lake):
     plays = lake.compact(datetime(2024, 2, 29, 11, 15, tzinfo=UTC))[0]
     assert (plays.table, plays.files_before, plays.files_after) == ("plays", 6, 2)
     assert read_ids(lake) == before
-    assert len(DeltaTable(lake.uri("plays")).file_uris()) == 1 + 1 + 1 + 3
+    assert len(DeltaTable(lake.find_uri("plays")).file_uris()) == 1 + 1 + 1 + 3
 
 
 def test_an_hour_that_has_just_ended_is_left_alone(lake):
@@ -57,18 +57,18 @@ def test_an_hour_that_has_just_ended_is_left_alone(lake):
 
 
 def test_positions_outlive_compaction_and_a_handle_from_before_it_goes_on(lake):
-    table = lake.table("plays")
+    table = lake.open_table("plays")
     append(lake, 0, 10)
     append(lake, 1, 10)
     table.refresh()
     lake.compact(datetime(2024, 3, 1, tzinfo=UTC))
-    assert table.append(ROWS.empty_table(), [Move(APP_ID, 1, 2)]) == 3
-    assert lake.table("plays").position(APP_ID) == 2
+    assert table.append(ROWS.empty_table(), [PositionMove(APP_ID, 1, 2)]) == 3
+    assert lake.open_table("plays").read_position(APP_ID) == 2
 
 
 def test_a_vacuum_with_retention_leaves_young_files_and_deletes_old_orphans(lake):
     append(lake, 0, 10)
-    young, old = Path(lake.uri("plays")) / "young.parquet", Path(lake.uri("plays")) / "year=2024" / "old.parquet"
+    young, old = Path(lake.find_uri("plays")) / "young.parquet", Path(lake.find_uri("plays")) / "year=2024" / "old.parquet"
     for orphan in (young, old):
         orphan.write_bytes(b"of a dead batch")
     two_days_ago = datetime.now(UTC).timestamp() - 48 * 3600
@@ -97,23 +97,23 @@ def test_an_open_hour_is_taken_only_when_it_is_crowded():
 
 def test_positions_are_kept_by_checkpoints(lake):
     for offset in range(105):
-        lake.table("plays").append(ROWS.empty_table(), [Move(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
-    assert list((Path(lake.uri("plays")) / "_delta_log").glob("*.checkpoint.parquet"))
-    assert lake.table("plays").position(APP_ID) == 104
-    assert lake.last_batch("plays") == 105
+        lake.open_table("plays").append(ROWS.empty_table(), [PositionMove(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
+    assert list((Path(lake.find_uri("plays")) / "_delta_log").glob("*.checkpoint.parquet"))
+    assert lake.open_table("plays").read_position(APP_ID) == 104
+    assert lake.read_last_batch("plays") == 105
 
 
 def test_a_handle_from_before_the_oldest_log_file_is_renewed_and_loses_no_race(lake):
-    stale, overtaken, busy = (lake.table("plays") for _ in range(3))
-    assert stale.position(OTHER_APP_ID) == overtaken.position(APP_ID) == NO_POSITION
+    stale, overtaken, busy = (lake.open_table("plays") for _ in range(3))
+    assert stale.read_position(OTHER_APP_ID) == overtaken.read_position(APP_ID) == NO_POSITION
     for offset in range(105):
-        busy.append(ROWS.empty_table(), [Move(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
-    log = Path(lake.uri("plays")) / "_delta_log"
+        busy.append(ROWS.empty_table(), [PositionMove(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
+    log = Path(lake.find_uri("plays")) / "_delta_log"
     for file in log.iterdir():
         os.utime(file, (0, 0))
     lake.compact(datetime.now(UTC))
     assert not (log / f"{2:020}.json").exists()
     with pytest.raises(PositionMoved):
-        overtaken.append(ROWS.empty_table(), [Move(APP_ID, NO_POSITION, 0)])
-    assert stale.append(ROWS.empty_table(), [Move(OTHER_APP_ID, NO_POSITION, 7)]) == 106
-    assert (lake.table("plays").position(APP_ID), lake.table("plays").position(OTHER_APP_ID)) == (104, 7)
+        overtaken.append(ROWS.empty_table(), [PositionMove(APP_ID, NO_POSITION, 0)])
+    assert stale.append(ROWS.empty_table(), [PositionMove(OTHER_APP_ID, NO_POSITION, 7)]) == 106
+    assert (lake.open_table("plays").read_position(APP_ID), lake.open_table("plays").read_position(OTHER_APP_ID)) == (104, 7)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from soundlake.errors import SettingsError, Unavailable
-from soundlake.lake.faults import _LASTING, _PASSING, describe_fault
+from soundlake.lake.store_errors import _LASTING, _PASSING, describe_store_error
 
 SIGNS = [sign for sign, *_ in (*_LASTING, *_PASSING)]
 ELSEWHERE = (
@@ -28,14 +28,14 @@ def write_answer(code: str, bucket: str = "lake") -> str:
 @pytest.mark.parametrize("said", ELSEWHERE, ids=["host", "key", "xml", "arrow", "folder"])
 def test_the_name_of_a_place_is_no_fault(sign, said):
     name = sign.replace(" ", "-")
-    error = describe_fault(f"s3://{name}/p", OSError(said.format(name=name)))
+    error = describe_store_error(f"s3://{name}/p", OSError(said.format(name=name)))
     assert isinstance(error, Unavailable)
     assert "the lake cannot be used" in error.message
 
 
 def test_a_folder_whose_name_has_the_words_of_a_fault_is_no_fault():
     folder = "/data/disk quota exceeded/lake"
-    assert "cannot be used" in describe_fault(folder, OSError(f"Unable to open {folder}/x: Input/output error")).message
+    assert "cannot be used" in describe_store_error(folder, OSError(f"Unable to open {folder}/x: Input/output error")).message
 
 
 @pytest.mark.parametrize(
@@ -54,6 +54,6 @@ def test_a_folder_whose_name_has_the_words_of_a_fault_is_no_fault():
     ],
 )
 def test_what_a_store_says_is_told_in_words(said, kind, meaning):
-    error = describe_fault("s3://lake/p", OSError(said))
+    error = describe_store_error("s3://lake/p", OSError(said))
     assert isinstance(error, kind)
     assert meaning in error.message

@@ -11,12 +11,12 @@ from deltalake import DeltaTable
 
 from soundlake.contract import BRONZE_SCHEMA
 from soundlake.errors import PositionMoved, Unavailable
-from soundlake.lake import LAYOUTS, NO_POSITION, Lake, Move, Refused, make_app_id
+from soundlake.lake import LAYOUTS, NO_POSITION, Lake, PositionMove, CommitConflict, make_position_app_id
 from soundlake.settings import Address
 
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 REJECTED_ROWS = pa.schema([field for field in LAYOUTS["rejected"].schema if field.name != "_batch"])
-FIRST, SECOND = make_app_id("log", "user_plays", 0), make_app_id("log", "user_plays", 1)
+FIRST, SECOND = make_position_app_id("log", "user_plays", 0), make_position_app_id("log", "user_plays", 1)
 
 
 def open_lake(folder: Path) -> Lake:
@@ -43,55 +43,55 @@ def at(text: str) -> datetime:
 
 
 def folders(lake: Lake, name: str) -> set[str]:
-    root = Path(lake.uri(name))
+    root = Path(lake.find_uri(name))
     return {str(path.parent.relative_to(root)) for path in root.rglob("part-*.parquet")}
 
 
 def test_rows_and_positions_become_visible_together(lake):
-    batch = lake.table("plays").append(plays(at("2026-11-22T16:00:00")), [Move(FIRST, NO_POSITION, 0)])
-    assert (batch, lake.last_batch("plays"), lake.table("plays").position(FIRST)) == (1, 1, 0)
+    batch = lake.open_table("plays").append(plays(at("2026-11-22T16:00:00")), [PositionMove(FIRST, NO_POSITION, 0)])
+    assert (batch, lake.read_last_batch("plays"), lake.open_table("plays").read_position(FIRST)) == (1, 1, 0)
     assert lake.read("plays", ["event_id", "_batch"]).to_pylist() == [{"event_id": "e0", "_batch": 1}]
 
 
 def test_a_batch_without_rows_moves_the_position_and_writes_no_file(lake):
-    table = lake.table("plays")
-    assert table.append(ROWS.empty_table(), [Move(FIRST, NO_POSITION, 41)]) == 1
-    assert lake.table("plays").position(FIRST) == 41
+    table = lake.open_table("plays")
+    assert table.append(ROWS.empty_table(), [PositionMove(FIRST, NO_POSITION, 41)]) == 1
+    assert lake.open_table("plays").read_position(FIRST) == 41
     assert folders(lake, "plays") == set()
 
 
 def test_a_commit_without_rows_fences_an_older_handle(lake):
-    stale = lake.table("plays")
-    assert stale.position(FIRST) == NO_POSITION
-    lake.table("plays").append(ROWS.empty_table(), [Move(FIRST, NO_POSITION, 9)])
+    stale = lake.open_table("plays")
+    assert stale.read_position(FIRST) == NO_POSITION
+    lake.open_table("plays").append(ROWS.empty_table(), [PositionMove(FIRST, NO_POSITION, 9)])
     with pytest.raises(PositionMoved) as moved:
-        stale.append(plays(at("2026-11-22T16:00:00")), [Move(FIRST, NO_POSITION, 0)])
+        stale.append(plays(at("2026-11-22T16:00:00")), [PositionMove(FIRST, NO_POSITION, 0)])
     assert (moved.value.expected, moved.value.found) == (NO_POSITION, 9)
     assert lake.read("plays").num_rows == 0
 
 
 def test_another_partition_s_commit_is_waited_for_and_gives_a_new_batch_number(lake):
-    one, other = lake.table("plays"), lake.table("plays")
-    assert one.position(FIRST) == other.position(SECOND) == NO_POSITION
-    other.append(plays(at("2026-11-22T16:00:00")), [Move(SECOND, NO_POSITION, 0)])
-    assert one.append(plays(at("2026-11-22T17:00:00")), [Move(FIRST, NO_POSITION, 0)]) == 2
+    one, other = lake.open_table("plays"), lake.open_table("plays")
+    assert one.read_position(FIRST) == other.read_position(SECOND) == NO_POSITION
+    other.append(plays(at("2026-11-22T16:00:00")), [PositionMove(SECOND, NO_POSITION, 0)])
+    assert one.append(plays(at("2026-11-22T17:00:00")), [PositionMove(FIRST, NO_POSITION, 0)]) == 2
     assert sorted(lake.read("plays", ["_batch"])["_batch"].to_pylist()) == [1, 2]
 
 
 def test_append_unless_changed_is_refused_by_any_commit_of_others(lake):
-    stale = lake.table("rejected")
-    seen = stale.last_batch
-    lake.table("rejected").append_unless_changed(REJECTED_ROWS.empty_table(), [Move(SECOND, NO_POSITION, 3)], since_batch=0)
+    stale = lake.open_table("rejected")
+    seen = stale.read_last_batch()
+    lake.open_table("rejected").append_unless_changed(REJECTED_ROWS.empty_table(), [PositionMove(SECOND, NO_POSITION, 3)], since_batch=0)
     for _ in range(2):
-        with pytest.raises(Refused):
-            stale.append_unless_changed(REJECTED_ROWS.empty_table(), [Move(FIRST, NO_POSITION, 3)], since_batch=seen)
-    assert lake.table("rejected").position(FIRST) == NO_POSITION
+        with pytest.raises(CommitConflict):
+            stale.append_unless_changed(REJECTED_ROWS.empty_table(), [PositionMove(FIRST, NO_POSITION, 3)], since_batch=seen)
+    assert lake.open_table("rejected").read_position(FIRST) == NO_POSITION
 
 
 def test_a_position_that_is_not_where_the_writer_thinks_stops_it_before_it_writes(lake):
-    table = lake.table("plays")
+    table = lake.open_table("plays")
     with pytest.raises(PositionMoved):
-        table.append(plays(at("2026-11-22T16:00:00")), [Move(FIRST, 5, 6)])
+        table.append(plays(at("2026-11-22T16:00:00")), [PositionMove(FIRST, 5, 6)])
     assert folders(lake, "plays") == set()
 
 
@@ -106,7 +106,7 @@ def test_a_position_that_is_not_where_the_writer_thinks_stops_it_before_it_write
     ],
 )
 def test_a_row_lies_in_the_hour_of_its_own_time(lake, moment, folder):
-    lake.table("plays").append(plays(at(moment)), [Move(FIRST, NO_POSITION, 0)])
+    lake.open_table("plays").append(plays(at(moment)), [PositionMove(FIRST, NO_POSITION, 0)])
     assert folders(lake, "plays") == {folder}
     row = lake.read("plays").to_pylist()[0]
     assert row["played_at"] == at(moment)
@@ -114,32 +114,32 @@ def test_a_row_lies_in_the_hour_of_its_own_time(lake, moment, folder):
 
 
 def test_history_lies_by_month_and_rejected_by_the_day_it_was_read(lake):
-    lake.table("history").append(plays(at("2024-02-29T12:00:00"), at("2024-02-01T00:00:00"), at("2024-03-01T00:00:00")), [])
+    lake.open_table("history").append(plays(at("2024-02-29T12:00:00"), at("2024-02-01T00:00:00"), at("2024-03-01T00:00:00")), [])
     assert folders(lake, "history") == {"year=2024/month=02", "year=2024/month=03"}
     row = {"value": b"\xff\x00", "_ingested_at": at("2026-11-22T23:59:59"), "_partition": 0, "_offset": 0}
-    lake.table("rejected").append_unless_changed(pa.Table.from_pylist([row], schema=REJECTED_ROWS), [], since_batch=0)
+    lake.open_table("rejected").append_unless_changed(pa.Table.from_pylist([row], schema=REJECTED_ROWS), [], since_batch=0)
     assert folders(lake, "rejected") == {"year=2026/month=11/day=22"}
     assert lake.read("rejected", ["value"])["value"].to_pylist() == [b"\xff\x00"]
 
 
 def test_rows_of_a_batch_are_sorted_by_time_within_a_file(lake):
     moments = [at(f"2026-11-22T16:{minute:02d}:00") for minute in (5, 1, 9, 3)]
-    lake.table("plays").append(plays(*moments, title="夜に駆ける سلام"), [Move(FIRST, NO_POSITION, 3)])
+    lake.open_table("plays").append(plays(*moments, title="夜に駆ける سلام"), [PositionMove(FIRST, NO_POSITION, 3)])
     rows = lake.read("plays", ["played_at", "_offset", "track_name"]).to_pylist()
     assert [row["_offset"] for row in rows] == [1, 3, 0, 2]
     assert rows[0]["track_name"] == "夜に駆ける سلام"
 
 
 def test_the_log_knows_least_and_greatest_of_what_readers_filter_on(lake):
-    lake.table("plays").append(plays(at("2026-11-22T16:05:00"), at("2026-11-22T16:01:00"), first_offset=7), [Move(FIRST, NO_POSITION, 8)])
-    file = pa.table(DeltaTable(lake.uri("plays")).get_add_actions(flatten=True)).to_pylist()[0]
+    lake.open_table("plays").append(plays(at("2026-11-22T16:05:00"), at("2026-11-22T16:01:00"), first_offset=7), [PositionMove(FIRST, NO_POSITION, 8)])
+    file = pa.table(DeltaTable(lake.find_uri("plays")).get_add_actions(flatten=True)).to_pylist()[0]
     assert (file["num_records"], file["min._offset"], file["max._offset"], file["min._batch"], file["max._batch"]) == (2, 7, 8, 1, 1)
     assert (file["min.played_at"], file["max.played_at"]) == (at("2026-11-22T16:01:00"), at("2026-11-22T16:05:00"))
 
 
 def test_tables_need_only_the_protocol_that_all_engines_read(lake):
     for name in LAYOUTS:
-        protocol = DeltaTable(lake.uri(name)).protocol()
+        protocol = DeltaTable(lake.find_uri(name)).protocol()
         assert (protocol.min_reader_version, protocol.min_writer_version) == (1, 2), name
 
 
@@ -147,9 +147,9 @@ def test_a_table_of_an_older_contract_gets_the_newer_columns_and_keeps_its_rows(
     lake = open_lake(tmp_path)
     layout = LAYOUTS["plays"]
     older = pa.schema([field for field in layout.full_schema if field.name != "is_private"])
-    DeltaTable.create(lake.uri("plays"), schema=older, partition_by=list(layout.partition_by))
+    DeltaTable.create(lake.find_uri("plays"), schema=older, partition_by=list(layout.partition_by))
     lake.ensure_tables()
-    lake.table("plays").append(plays(at("2026-11-22T16:00:00")), [Move(FIRST, NO_POSITION, 0)])
+    lake.open_table("plays").append(plays(at("2026-11-22T16:00:00")), [PositionMove(FIRST, NO_POSITION, 0)])
     assert lake.read("plays", ["event_id", "is_private"]).to_pylist() == [{"event_id": "e0", "is_private": None}]
 
 

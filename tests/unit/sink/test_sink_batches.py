@@ -14,7 +14,7 @@ import pytest
 from soundlake.broker.memory import MemoryBroker
 from soundlake.contract import DLQ_TOPIC, TOPICS
 from soundlake.errors import LogReplaced, OffsetGap, PositionMoved
-from soundlake.lake import Lake, make_app_id
+from soundlake.lake import Lake, make_position_app_id
 from soundlake.settings import Address
 from soundlake.sink import Sink, SinkLimits
 
@@ -73,7 +73,7 @@ def test_a_second_run_stores_nothing_and_commits_nothing(broker, lake):
     publish(broker, "user_likes", event("like"))
     drain(broker, lake)
     assert drain(broker, lake).batches == 0
-    assert (lake.last_batch("likes"), lake.last_batch("plays")) == (1, 0)
+    assert (lake.read_last_batch("likes"), lake.read_last_batch("plays")) == (1, 0)
 
 
 def test_a_batch_of_rejected_records_alone_moves_the_position_and_writes_no_event(broker, lake):
@@ -82,13 +82,13 @@ def test_a_batch_of_rejected_records_alone_moves_the_position_and_writes_no_even
     assert (report.events, report.rejected, report.batches) == (0, 2, 1)
     ends = {partition: held.end for partition, held in broker.offsets("user_plays").items() if held.end}
     [(partition, end)] = ends.items()
-    assert lake.table("plays").position(make_app_id(broker.log_id("user_plays"), "user_plays", partition)) == end - 1
+    assert lake.open_table("plays").read_position(make_position_app_id(broker.log_id("user_plays"), "user_plays", partition)) == end - 1
     assert lake.read("plays").num_rows == 0
 
 
 def test_an_empty_log_leaves_every_table_as_it_was(broker, lake):
     assert drain(broker, lake).batches == 0
-    assert [lake.last_batch(topic.table) for topic in TOPICS] == [0] * len(TOPICS)
+    assert [lake.read_last_batch(topic.table) for topic in TOPICS] == [0] * len(TOPICS)
 
 
 def test_rejected_records_are_announced_by_their_coordinates(broker, lake):

@@ -16,7 +16,7 @@ from soundlake.errors import TopicMissing, Unavailable
 from soundlake.lake import Lake
 from soundlake.settings import Address
 from soundlake.sink import Sink, SinkLimits
-from soundlake.sink.patience import Patience
+from soundlake.sink.outage_retries import Patience
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
@@ -63,7 +63,7 @@ def stored(lake: Lake) -> list[str]:
 
 def test_a_log_that_is_away_for_a_moment_is_waited_for(lake):
     sink = Sink(ChangingBroker(make_log("a", "b"), failures=1), lake, SinkLimits(), topics=[PLAYS])
-    assert sink.run(until_drained=True, patience_seconds=30).events == 2
+    assert sink.run(until_drained=True, retry_seconds=30).events == 2
     assert stored(lake) == ["a", "b"]
 
 
@@ -76,7 +76,7 @@ def test_without_patience_it_is_told_at_once(lake):
 def test_when_the_log_becomes_another_one_what_was_read_is_kept_and_the_new_one_is_read_from_its_beginning(lake):
     changing = ChangingBroker(make_log("a", "b", "c"), make_log("d", "e", "f", "g"), polls=1)
     sink = Sink(changing, lake, SinkLimits(max_events=2), topics=[PLAYS])
-    assert sink.run(until_drained=True, patience_seconds=30).events == 6
+    assert sink.run(until_drained=True, retry_seconds=30).events == 6
     assert stored(lake) == ["a", "b", "d", "e", "f", "g"]
 
 

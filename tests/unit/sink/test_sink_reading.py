@@ -152,6 +152,6 @@ def test_a_log_made_anew_that_ends_where_the_old_one_ended_is_noticed_and_read(l
         elif broker.log is old:
             broker.log = make_log(5)
 
-    make_sink(broker, lake, max_seconds=0.1).run(stop=stop, on_progress=change, for_seconds=20, patience_seconds=5)
+    make_sink(broker, lake, max_seconds=0.1).run(stop=stop, on_progress=change, for_seconds=20, retry_seconds=5)
     ids = (old.log_id(PLAYS.name), broker.log.log_id(PLAYS.name))
     assert stored(lake) == sorted((name, 0, offset) for name in ids for offset in range(5))

@@ -8,7 +8,7 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from soundlake.lake import EventTable, Move, Refused
+from soundlake.lake import CommitConflict, DeltaBronzeTable, PositionMove
 
 _COLUMNS = ["_topic", "_partition", "_offset", "reason", "detail", "event_id"]
 
@@ -18,13 +18,13 @@ def coordinates(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     return rows["_partition"].to_numpy(), rows["_offset"].to_numpy()
 
 
-class RejectedLog:
+class RejectedTable:
     """The one handle of this process on bronze/rejected.
 
     `generation` grows whenever somebody else has written to the table: what was read of it before no longer counts.
     """
 
-    def __init__(self, table: EventTable) -> None:
+    def __init__(self, table: DeltaBronzeTable) -> None:
         self._table = table
         self._batch: int | None = None
         self.generation = 0
@@ -32,20 +32,20 @@ class RejectedLog:
     def read_above(self, broker: str, topic: str, positions: dict[int, int]) -> pa.Table:
         """The rows of these partitions whose offset is above the position of their event table."""
         if self._batch is None:
-            self._batch = self._table.last_batch
+            self._batch = self._table.read_last_batch()
         above = pc.scalar(False)  # noqa: FBT003  # the neutral element of `or`
         for partition, position in positions.items():
             above = above | ((pc.field("_partition") == partition) & (pc.field("_offset") > position))
         of_topic = (pc.field("_broker") == broker) & (pc.field("_topic") == topic) & (pc.field("_offset") > min(positions.values()))
         return self._table.read(_COLUMNS, of_topic & above)
 
-    def append(self, rows: pa.Table, moves: Iterable[Move]) -> None:
-        """Commit the rows; raises Refused, with a new `generation`, if anybody else has written since this object last looked."""
+    def append(self, rows: pa.Table, moves: Iterable[PositionMove]) -> None:
+        """Commit the rows; raises CommitConflict, with a new `generation`, if anybody else has written since this object last looked."""
         assert self._batch is not None, "what stands there is read before anything is added"
         try:
             self._batch = self._table.append_unless_changed(rows, moves, since_batch=self._batch)
-        except Refused:
+        except CommitConflict:
             self._table.refresh()
-            self._batch = self._table.last_batch
+            self._batch = self._table.read_last_batch()
             self.generation += 1
             raise

@@ -12,7 +12,7 @@ from obstore.exceptions import BaseError as StoreError
 from soundlake.errors import Retryable, SettingsError, Unavailable
 
 
-class Refused(Retryable):
+class CommitConflict(Retryable):
     """Another commit came first; what this one was based on may no longer be true."""
 
 
@@ -69,21 +69,21 @@ _LASTING = (
 
 
 @contextmanager
-def explain_faults(uri: str) -> Iterator[None]:
-    """Turn errors of the store or of delta-rs into `Unavailable` or `SettingsError` naming `uri`, a lost commit race into `Refused`."""
+def translate_store_errors(uri: str) -> Iterator[None]:
+    """Turn errors of the store or of delta-rs into `Unavailable` or `SettingsError` naming `uri`, a lost commit race into `CommitConflict`."""
     try:
         yield
     except CommitFailedError as cause:
-        raise Refused(f"{uri}: another commit came first ({cause})", next_step="try again") from cause
+        raise CommitConflict(f"{uri}: another commit came first ({cause})", next_step="try again") from cause
     except (OSError, DeltaError, StoreError) as cause:
         if _LOG_IS_GONE.search(str(cause)):
-            raise Refused(
+            raise CommitConflict(
                 f"{uri}: so many commits came first that the log no longer tells of them ({cause})", next_step="try again"
             ) from cause
-        raise describe_fault(uri, cause) from cause
+        raise describe_store_error(uri, cause) from cause
 
 
-def describe_fault(uri: str, cause: Exception) -> Unavailable | SettingsError:
+def describe_store_error(uri: str, cause: Exception) -> Unavailable | SettingsError:
     """The error for `cause` at `uri`, with what is known to help: a SettingsError where no waiting mends it."""
     said = str(cause)
     words = _PLACES.sub("", said.replace(uri, "")).lower()

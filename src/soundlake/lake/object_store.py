@@ -36,7 +36,7 @@ def open_filesystem(uri: str, storage_options: Mapping[str, str]) -> pa_fs.FileS
         return pa_fs.SubTreeFileSystem(uri, pa_fs.LocalFileSystem())
     if not uri.startswith("s3://"):
         return None
-    endpoint = find_service(uri, storage_options)
+    endpoint = find_endpoint(uri, storage_options)
     store = pa_fs.S3FileSystem(
         access_key=storage_options.get("AWS_ACCESS_KEY_ID"),
         secret_key=storage_options.get("AWS_SECRET_ACCESS_KEY"),
@@ -49,7 +49,7 @@ def open_filesystem(uri: str, storage_options: Mapping[str, str]) -> pa_fs.FileS
     return pa_fs.SubTreeFileSystem(uri.removeprefix("s3://"), store)
 
 
-def find_service(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
+def find_endpoint(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
     """The endpoint of the store behind `uri` without the bucket, which delta-rs wants in the host's name of virtual-hosted requests."""
     endpoint = urlsplit(storage_options.get("AWS_ENDPOINT_URL", ""))
     if storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") != "true":
@@ -57,7 +57,7 @@ def find_service(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
     return endpoint._replace(netloc=endpoint.netloc.removeprefix(f"{urlsplit(uri).netloc}."))
 
 
-def prove_create_only(uri: str, storage_options: Mapping[str, str]) -> None:
+def check_create_only(uri: str, storage_options: Mapping[str, str]) -> None:
     """Put a small object twice that must not exist yet, and delete it: every commit rests on the second being refused.
 
     Raises SettingsError where the store takes both: commits of two writers would overwrite each other, and nobody would hear of it.
@@ -70,7 +70,7 @@ def prove_create_only(uri: str, storage_options: Mapping[str, str]) -> None:
         is_overwritten = True
     obstore.delete(store, name)
     if is_overwritten:
-        endpoint = find_service(uri, storage_options).geturl() or "Amazon S3"
+        endpoint = find_endpoint(uri, storage_options).geturl() or "Amazon S3"
         raise SettingsError(
             f"{uri}: the store ({endpoint}) overwrites what it was told to create only (If-None-Match: *): commits would be lost",
             next_step="take a store that honours it: docs/object-storage.md names some; nothing was stored",

@@ -15,10 +15,10 @@ from deltalake import CommitProperties, DeltaTable, PostCommitHookProperties
 from deltalake.transaction import AddAction, Transaction
 
 from soundlake.errors import PositionMoved, Unavailable
-from soundlake.lake.faults import Refused, explain_faults
-from soundlake.lake.files import write_files
+from soundlake.lake.store_errors import CommitConflict, translate_store_errors
+from soundlake.lake.data_files import write_files
 from soundlake.lake.layout import TableLayout
-from soundlake.lake.store import open_filesystem
+from soundlake.lake.object_store import open_filesystem
 
 BATCH_APP_ID = "sink/batch"
 NO_POSITION = -1
@@ -32,7 +32,7 @@ _SECONDS_PER_HANDLE = 60.0  # and should not outlive the log files between it an
 
 
 @dataclass(frozen=True)
-class Move:
+class PositionMove:
     """One partition's step in a commit: from the last offset stored so far to the last one of the batch."""
 
     app_id: str
@@ -40,12 +40,12 @@ class Move:
     last: int
 
 
-def make_app_id(broker: str, topic: str, partition: int) -> str:
+def make_position_app_id(broker: str, topic: str, partition: int) -> str:
     """The name under which a table keeps the position of one partition."""
     return f"sink/{broker}/{topic}/{partition}"
 
 
-class EventTable:
+class DeltaBronzeTable:
     """A bronze table as its writer sees it. Not for several threads at once.
 
     All that it tells (positions, batch number, rows) and every commit come from one handle, so that a commit is refused if
@@ -79,31 +79,30 @@ class EventTable:
         """The table's name, for example plays."""
         return self.layout.name
 
-    @property
-    def last_batch(self) -> int:
+    def read_last_batch(self) -> int:
         """The number of the last batch, 0 when there is none."""
         return self._read_lastingly(BATCH_APP_ID) or 0
 
-    def position(self, app_id: str) -> int:
+    def read_position(self, app_id: str) -> int:
         """The last offset stored of a partition, `NO_POSITION` when there is none."""
         found = self._read_lastingly(app_id)
         return NO_POSITION if found is None else found
 
     def refresh(self) -> None:
         """Look at the table anew."""
-        with explain_faults(self.uri):
+        with translate_store_errors(self.uri):
             self._handle = DeltaTable(self.uri, storage_options=self._storage_options)
         self._commits = 0
         self._opened = time.monotonic()
 
     def read(self, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows that the table holds by this handle, some columns of them and those that the filter lets pass."""
-        with explain_faults(self.uri):
+        with translate_store_errors(self.uri):
             files = open_filesystem(self.uri, self._storage_options)
             dataset = self._opened_handle().to_pyarrow_dataset(filesystem=files)
             return dataset.to_table(columns=columns, filter=rows_where)
 
-    def append(self, rows: pa.Table, moves: Iterable[Move]) -> int:
+    def append(self, rows: pa.Table, moves: Iterable[PositionMove]) -> int:
         """Append the rows (without `_batch`) and move the positions in one commit; without rows, move the positions alone.
 
         A commit that was refused for other partitions' sake is repeated with a new batch number, which is returned.
@@ -115,19 +114,19 @@ class EventTable:
             try:
                 self._check_positions(wanted)
                 return self._append_once(rows, wanted)
-            except Refused:
+            except CommitConflict:
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
                 self.refresh()
         raise Unavailable(f"{self.uri}: {_ATTEMPTS} commits in a row were refused", next_step="see who else writes this table")
 
-    def append_unless_changed(self, rows: pa.Table, moves: Iterable[Move], *, since_batch: int) -> int:
-        """Append as `append` does, but only if `since_batch` is still the last batch; raises Refused otherwise."""
+    def append_unless_changed(self, rows: pa.Table, moves: Iterable[PositionMove], *, since_batch: int) -> int:
+        """Append as `append` does, but only if `since_batch` is still the last batch; raises CommitConflict otherwise."""
         self._renew_handle()
-        if self.last_batch != since_batch:
-            raise Refused(f"{self.uri}: batch {since_batch} is no longer the last", next_step="read it again")
+        if self.read_last_batch() != since_batch:
+            raise CommitConflict(f"{self.uri}: batch {since_batch} is no longer the last", next_step="read it again")
         return self._append_once(rows, list(moves))
 
-    def _check_positions(self, moves: list[Move]) -> None:
+    def _check_positions(self, moves: list[PositionMove]) -> None:
         for move in moves:
             stored = self._read_transaction(move.app_id)
             found = NO_POSITION if stored is None else stored
@@ -135,8 +134,8 @@ class EventTable:
                 raise PositionMoved(self.uri, move.app_id, move.expected, found)
 
     def _read_transaction(self, app_id: str) -> int | None:
-        """As the handle has it. Raises Refused if the log that it would read is gone."""
-        with explain_faults(self.uri):
+        """As the handle has it. Raises CommitConflict if the log that it would read is gone."""
+        with translate_store_errors(self.uri):
             found: int | None = self._opened_handle().transaction_version(app_id)
             return found
 
@@ -144,15 +143,15 @@ class EventTable:
         """The same by a new handle where the old one's log is gone: not between a check and its commit."""
         try:
             return self._read_transaction(app_id)
-        except Refused:
+        except CommitConflict:
             self.refresh()
             return self._read_transaction(app_id)
 
-    def _append_once(self, rows: pa.Table, moves: list[Move]) -> int:
+    def _append_once(self, rows: pa.Table, moves: list[PositionMove]) -> int:
         self._prove()
         batch = (self._read_transaction(BATCH_APP_ID) or 0) + 1
         numbered = rows.append_column(pa.field("_batch", pa.int64()), pa.repeat(pa.scalar(batch, pa.int64()), len(rows)))
-        with explain_faults(self.uri):
+        with translate_store_errors(self.uri):
             actions = write_files(self._store, numbered.select(self.layout.schema.names), self.layout, batch)
             self._checkpoint("files_written")
             token = uuid.uuid4().hex
@@ -164,7 +163,7 @@ class EventTable:
         self._commits += 1
         return batch
 
-    def _commit(self, actions: list[AddAction], moves: list[Move], batch: int, token: str) -> None:
+    def _commit(self, actions: list[AddAction], moves: list[PositionMove], batch: int, token: str) -> None:
         handle = self._opened_handle()
         transactions = [*(Transaction(move.app_id, move.last) for move in moves), Transaction(BATCH_APP_ID, batch)]
         handle.create_write_transaction(

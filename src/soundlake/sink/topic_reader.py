@@ -5,18 +5,18 @@ from __future__ import annotations
 import time
 from collections.abc import Callable
 
-from soundlake.broker.protocol import Broker, OffsetRange, Share
+from soundlake.broker.protocol import Assignment, Broker, OffsetRange
 from soundlake.contract import Topic
 from soundlake.errors import LogRemade, TopicMissing
-from soundlake.lake import NO_POSITION, EventTable, make_app_id
+from soundlake.lake import NO_POSITION, DeltaBronzeTable, make_position_app_id
 from soundlake.sink.batch import ClosedBatch, OpenBatch
 from soundlake.sink.models import LARGEST_BATCH_BYTES, SinkLimits
-from soundlake.sink.observing import SinkObserver
+from soundlake.sink.observer import SinkObserver
 
 _LOOK_SECONDS = 1.0
 
 
-class Intake:
+class TopicReader:
     """Reads the share's partitions of a topic from the positions of its table on, ahead of its storing: `positions` is moved by who stores.
 
     Every second it looks how far the log reaches, which partitions it has and whether it still is the same one.
@@ -25,10 +25,10 @@ class Intake:
     def __init__(
         self,
         topic: Topic,
-        share: Share,
+        share: Assignment,
         *,
         broker: Broker,
-        open_table: Callable[[], EventTable],
+        open_table: Callable[[], DeltaBronzeTable],
         limits: SinkLimits,
         observer: SinkObserver,
     ) -> None:
@@ -43,7 +43,7 @@ class Intake:
 
     def name_position(self, partition: int) -> str:
         """The name under which the table keeps the position of a partition."""
-        return make_app_id(self.log_id, self.topic.name, partition)
+        return make_position_app_id(self.log_id, self.topic.name, partition)
 
     def read_ends(self) -> dict[int, int]:
         """Where each partition ends now."""
@@ -74,11 +74,11 @@ class Intake:
             pass
         return self._open.events > before
 
-    def close(self, *, is_left: bool = False) -> ClosedBatch:
+    def close(self, *, is_log_gone: bool = False) -> ClosedBatch:
         """What has been gathered as a batch."""
         batch = self._open.close()
         self._open = OpenBatch()
-        return ClosedBatch(self.topic, batch, is_left)
+        return ClosedBatch(self.topic, batch, is_log_gone)
 
     def find_log(self) -> str:
         """The id of the log that is there now, empty if there is none."""
@@ -102,7 +102,7 @@ class Intake:
         self._adopt({partition: found for partition, found in held.items() if partition not in self._next})
         for partition, offset in self._next.items():
             held[partition].check(self.topic.name, partition, offset)
-        self._observer.lag_seen(self.topic.name, {partition: self._count_waiting(partition, found) for partition, found in held.items()})
+        self._observer.record_lag(self.topic.name, {partition: self._count_waiting(partition, found) for partition, found in held.items()})
         self._looked = now
 
     def _read_offsets(self) -> dict[int, OffsetRange]:
@@ -115,7 +115,7 @@ class Intake:
             return
         table = self._open_table()
         for partition, held in new.items():
-            self.positions[partition] = table.position(self.name_position(partition))
+            self.positions[partition] = table.read_position(self.name_position(partition))
             self._next[partition] = held.begin if self.positions[partition] == NO_POSITION else self.positions[partition] + 1
 
     def _check_log(self, found: str) -> None:

@@ -9,7 +9,7 @@ from deltalake import CommitProperties, DeltaTable, WriterProperties, write_delt
 from deltalake.exceptions import TableNotFoundError
 from deltalake.transaction import Transaction
 
-from soundlake.lake.faults import explain_faults
+from soundlake.lake.store_errors import translate_store_errors
 
 BUILD_APP_ID = "warehouse/build"
 CONTENT_APP_ID = "warehouse/content"
@@ -17,12 +17,12 @@ RETENTION_HOURS = 24
 _VERSIONS_PER_VACUUM = 60
 
 
-def copied_build(uri: str, storage_options: Mapping[str, str]) -> int | None:
+def read_copied_build(uri: str, storage_options: Mapping[str, str]) -> int | None:
     """The build that the copy was last made of; None if there is no copy."""
     return _read_transaction(uri, BUILD_APP_ID, storage_options)
 
 
-def copied_content(uri: str, storage_options: Mapping[str, str]) -> int | None:
+def read_copied_content(uri: str, storage_options: Mapping[str, str]) -> int | None:
     """The number that stands for the rows of the copy; None if there is no copy, or it was written without one."""
     return _read_transaction(uri, CONTENT_APP_ID, storage_options)
 
@@ -43,7 +43,7 @@ def write_copy(
     """
     predicate = None if only is None else f"{partition} in ({', '.join(repr(value) for value in only or [''])})"  # '' is no value
     transactions = [Transaction(BUILD_APP_ID, build)] + ([] if content is None else [Transaction(CONTENT_APP_ID, content)])
-    with explain_faults(uri):
+    with translate_store_errors(uri):
         write_deltalake(
             uri,
             rows,

@@ -1,4 +1,4 @@
-"""A judged batch as rows of bronze: events and rejected records with the place they were read from."""
+"""A decoded_batch batch as rows of bronze: events and rejected records with the place they were read from."""
 
 from __future__ import annotations
 

@@ -9,7 +9,7 @@ from typing import Protocol
 
 import numpy as np
 
-from soundlake.sink.batch import JudgedBatch
+from soundlake.sink.batch import DecodedBatch
 
 
 @dataclass(frozen=True)
@@ -29,38 +29,38 @@ class StoredBatch:
 class SinkObserver(Protocol):
     """Hears how the sink's work goes."""
 
-    def batch_stored(self, batch: StoredBatch) -> None:
+    def record_batch(self, batch: StoredBatch) -> None:
         """A batch is in bronze."""
 
-    def lag_seen(self, topic: str, behind: Mapping[int, int]) -> None:
+    def record_lag(self, topic: str, behind: Mapping[int, int]) -> None:
         """So many records of each partition wait, as the log has just told."""
 
-    def error_met(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Something went wrong that the sink waits out."""
 
 
-class Unobserved:
+class NoOpObserver:
     """The observer of those who do not want to know."""
 
-    def batch_stored(self, batch: StoredBatch) -> None:
+    def record_batch(self, batch: StoredBatch) -> None:
         """Nothing."""
 
-    def lag_seen(self, topic: str, behind: Mapping[int, int]) -> None:
+    def record_lag(self, topic: str, behind: Mapping[int, int]) -> None:
         """Nothing."""
 
-    def error_met(self, error: Exception) -> None:
+    def record_error(self, error: Exception) -> None:
         """Nothing."""
 
 
-def describe_batch(judged: JudgedBatch, *, events: int, commit_seconds: float, stored_at: datetime) -> StoredBatch:
+def describe_batch(decoded_batch: DecodedBatch, *, events: int, commit_seconds: float, stored_at: datetime) -> StoredBatch:
     """A batch that was stored at that moment."""
     return StoredBatch(
-        topic=judged.topic,
-        records=len(judged.batch),
-        bytes=judged.batch.values.nbytes,
+        topic=decoded_batch.topic,
+        records=len(decoded_batch.batch),
+        bytes=decoded_batch.batch.values.nbytes,
         events=events,
-        rejected={found["values"]: found["counts"] for found in judged.decoded.rejected["reason"].value_counts().to_pylist()},
-        decode_seconds=judged.decode_seconds,
+        rejected={found["values"]: found["counts"] for found in decoded_batch.decoded.rejected["reason"].value_counts().to_pylist()},
+        decode_seconds=decoded_batch.decode_seconds,
         commit_seconds=commit_seconds,
-        delays_seconds=stored_at.timestamp() - judged.batch.timestamps_ms.to_numpy() / 1_000,
+        delays_seconds=stored_at.timestamp() - decoded_batch.batch.timestamps_ms.to_numpy() / 1_000,
     )

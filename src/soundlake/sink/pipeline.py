@@ -1,4 +1,4 @@
-"""The reading half of the sink: batches of all topics in the order in which they close, read and judged while others are stored."""
+"""The reading half of the sink: batches of all topics in the order in which they close, read and decoded_batch while others are stored."""
 
 from __future__ import annotations
 
@@ -9,10 +9,10 @@ from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
-from soundlake.broker.protocol import Share
+from soundlake.broker.protocol import Assignment
 from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, TopicMissing
-from soundlake.sink.batch import ClosedBatch, JudgedBatch
-from soundlake.sink.intake import Intake
+from soundlake.sink.batch import ClosedBatch, DecodedBatch
+from soundlake.sink.topic_reader import TopicReader
 
 Item = TypeVar("Item")
 
@@ -20,13 +20,13 @@ _LONGEST_NAP_SECONDS = 0.1
 _DRAINING_NAP_SECONDS = 0.005
 
 
-class Reading:
+class BatchPipeline:
     """Reads until it is stopped, the share or the time (`deadline` of `time.monotonic`) is over, or, to drain, past what there is now."""
 
     def __init__(
         self,
-        intakes: Sequence[Intake],
-        share: Share,
+        intakes: Sequence[TopicReader],
+        share: Assignment,
         stop: threading.Event,
         deadline: float | None,
         *,
@@ -39,14 +39,14 @@ class Reading:
         self._left = threading.Event()
 
     @contextmanager
-    def ahead(self) -> Iterator[Iterator[JudgedBatch]]:
+    def ahead(self) -> Iterator[Iterator[DecodedBatch]]:
         """The batches. While one is in use, a thread judges the next and another reads the one after it: three are in memory, no more.
 
         What ends the reading is raised when all that was read before has been handed out; to leave the block ends the reading.
         """
-        with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "judging") as judge:
+        with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "judging") as decode:
             try:
-                yield _hand_out(map(ClosedBatch.judge, _hand_out(self._read(), reader)), judge)
+                yield _hand_out(map(ClosedBatch.decode, _hand_out(self._read(), reader)), decode)
             finally:
                 self._left.set()
 
@@ -71,12 +71,12 @@ class Reading:
     def _is_over(self) -> bool:
         return (
             self._stop.is_set()
-            or self._share.over.is_set()
+            or self._share.revoked.is_set()
             or self._left.is_set()
             or (self._deadline is not None and time.monotonic() >= self._deadline)
         )
 
-    def _is_drained(self, intake: Intake) -> bool:
+    def _is_drained(self, intake: TopicReader) -> bool:
         return intake in self._ends and intake.is_past(self._ends[intake])
 
 
@@ -88,11 +88,11 @@ def _hand_out(batches: Iterator[Item], thread: ThreadPoolExecutor) -> Iterator[I
         yield found
 
 
-def _leave(intake: Intake, error: SoundlakeError) -> Iterator[ClosedBatch]:
+def _leave(intake: TopicReader, error: SoundlakeError) -> Iterator[ClosedBatch]:
     """Raise LogRemade if that is why the offsets do not fit; what came from the log that is gone is handed out before."""
     found = intake.find_log()
     if found != intake.log_id and intake.has_records:
-        yield intake.close(is_left=True)
+        yield intake.close(is_log_gone=True)
     if found not in ("", intake.log_id):
         raise LogRemade(intake.topic.name, intake.log_id, found) from error
     raise error

@@ -13,30 +13,30 @@ import pyarrow as pa
 from soundlake.broker.protocol import Broker, Membership
 from soundlake.contract.decode import Decoded
 from soundlake.errors import Unavailable
-from soundlake.lake import NO_POSITION, EventTable, Move, Refused
+from soundlake.lake import NO_POSITION, CommitConflict, DeltaBronzeTable, PositionMove
 from soundlake.sink.announcements import announce_rejected
-from soundlake.sink.batch import Batch, JudgedBatch
-from soundlake.sink.intake import Intake
+from soundlake.sink.batch import Batch, DecodedBatch
+from soundlake.sink.bronze_rows import Origin, build_event_rows, build_rejected_rows
 from soundlake.sink.models import Checkpoint, TopicReport
-from soundlake.sink.observing import SinkObserver, describe_batch
-from soundlake.sink.rejected import RejectedLog, coordinates
-from soundlake.sink.rows import Origin, build_event_rows, build_rejected_rows
+from soundlake.sink.observer import SinkObserver, describe_batch
+from soundlake.sink.rejected_table import RejectedTable, coordinates
+from soundlake.sink.topic_reader import TopicReader
 
 _REJECTED_ATTEMPTS = 20
 
 
-class Lane:
+class TopicWriter:
     """Stores what one topic's intake reads. Positions come from the table at the start, after that from its own commits."""
 
     def __init__(
         self,
-        intake: Intake,
+        intake: TopicReader,
         report: TopicReport,
         *,
         broker: Broker,
         membership: Membership,
-        events: EventTable,
-        rejected: RejectedLog,
+        events: DeltaBronzeTable,
+        rejected: RejectedTable,
         clock: Callable[[], datetime],
         checkpoint: Checkpoint,
         observer: SinkObserver,
@@ -48,29 +48,29 @@ class Lane:
         self._standing: pa.Table | None = None
         self._generation = 0
 
-    def store(self, judged: JudgedBatch) -> None:
+    def store(self, decoded_batch: DecodedBatch) -> None:
         """Commit a batch, and let the broker's offsets follow."""
-        last_offsets = self._store(judged)
-        if judged.is_left:
+        last_offsets = self._store(decoded_batch)
+        if decoded_batch.is_log_gone:
             return
         self._membership.commit(self.intake.topic.name, {number: last + 1 for number, last in last_offsets.items()})
         self._checkpoint("offset_moved")
 
-    def _store(self, judged: JudgedBatch) -> dict[int, int]:
+    def _store(self, decoded_batch: DecodedBatch) -> dict[int, int]:
         """Commit the batch; returns the last offset of each of its partitions."""
-        begun, batch, positions = time.monotonic(), judged.batch, self.intake.positions
+        begun, batch, positions = time.monotonic(), decoded_batch.batch, self.intake.positions
         origin = Origin(self.intake.log_id, self.intake.topic.name, batch, self._clock())
-        stood = self._write_rejected(batch, judged.decoded, origin)
+        stood = self._write_rejected(batch, decoded_batch.decoded, origin)
         self._checkpoint("rejected_committed")
-        rows = build_event_rows(judged.decoded, origin, stood)
+        rows = build_event_rows(decoded_batch.decoded, origin, stood)
         name = self.intake.name_position
-        self._events.append(rows, [Move(name(number), positions[number], last) for number, last in batch.last_offsets.items()])
+        self._events.append(rows, [PositionMove(name(number), positions[number], last) for number, last in batch.last_offsets.items()])
         self._checkpoint("events_committed")
         positions.update(batch.last_offsets)
         self.report.events += len(rows)
         self.report.batches += 1
-        told = describe_batch(judged, events=len(rows), commit_seconds=time.monotonic() - begun, stored_at=self._clock())
-        self._observer.batch_stored(told)
+        told = describe_batch(decoded_batch, events=len(rows), commit_seconds=time.monotonic() - begun, stored_at=self._clock())
+        self._observer.record_batch(told)
         return batch.last_offsets
 
     def _write_rejected(self, batch: Batch, decoded: Decoded, origin: Origin) -> np.ndarray:
@@ -82,7 +82,7 @@ class Lane:
             try:
                 if len(rows):
                     self._rejected.append(rows, self._find_rejected_moves(rows))
-            except Refused:
+            except CommitConflict:
                 time.sleep(random.uniform(0, 0.02 * 2 ** min(attempt, 6)))
                 continue
             again = standing.filter(pa.array(batch.covers(*coordinates(standing))))
@@ -93,10 +93,10 @@ class Lane:
             f"{self.intake.topic.name}: bronze/rejected refused {_REJECTED_ATTEMPTS} commits in a row", next_step="see who else writes it"
         )
 
-    def _find_rejected_moves(self, rows: pa.Table) -> list[Move]:
+    def _find_rejected_moves(self, rows: pa.Table) -> list[PositionMove]:
         last = rows.group_by("_partition").aggregate([("_offset", "max")])
         pairs = zip(last["_partition"].to_pylist(), last["_offset_max"].to_pylist(), strict=True)
-        return [Move(self.intake.name_position(number), NO_POSITION, offset) for number, offset in pairs]
+        return [PositionMove(self.intake.name_position(number), NO_POSITION, offset) for number, offset in pairs]
 
     def _read_standing(self) -> pa.Table:
         if self._standing is None or self._generation != self._rejected.generation:
