@@ -26,8 +26,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundlake import wiring
-from soundlake.operations.importing import ImportReport
-from soundlake.operations.progress import StepList
+from soundlake.importing import ImportReport
+from soundlake.progress import StepList
 from soundlake.settings import Settings
 
 ROWS_A_FILE = 15_000  # as Spotify cuts them

@@ -10,7 +10,7 @@ from collections import Counter
 import pytest
 
 from soundlake import wiring
-from soundlake.operations.progress import StepList
+from soundlake.progress import StepList
 from soundlake.settings import Settings
 
 LISTENERS = ["listener-a", "listener-c", "listener-d"]

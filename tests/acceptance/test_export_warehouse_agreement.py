@@ -6,7 +6,7 @@ import sys
 import pytest
 
 from soundlake import wiring
-from soundlake.operations.progress import StepList
+from soundlake.progress import StepList
 from soundlake.settings import Settings
 
 

@@ -15,8 +15,8 @@ import threading
 from collections import Counter
 from contextlib import closing
 
-from soundlake.operations.dead_letters import Replayer, Wanted
-from soundlake.operations.progress import StepList
+from soundlake.operations.dead_letters import Replayer, DeadLetterFilter
+from soundlake.progress import StepList
 from soundlake.settings import load_settings
 from soundlake.wiring import open_broker, open_lake
 
@@ -52,7 +52,7 @@ def main() -> None:
         replayer = Replayer(broker, open_lake(settings), settings.home, StepList(), grace_seconds=grace, checkpoint=checkpoint)
         if options.kill_after is not None:
             kill_after(options.kill_after)
-        print(json.dumps(replayer.replay(Wanted(), target=options.to).as_json()), flush=True)
+        print(json.dumps(replayer.replay(DeadLetterFilter(), target=options.to).as_json()), flush=True)
 
 
 if __name__ == "__main__":

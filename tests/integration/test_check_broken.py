@@ -11,7 +11,7 @@ import duckdb
 import pytest
 from deltalake import DeltaTable, write_deltalake
 
-from soundlake.operations.checking.gold import check_gold
+from soundlake.reconciliation.silver_vs_gold import check_gold
 
 SOUNDLAKE = Path(sys.executable).with_name("soundlake")
 

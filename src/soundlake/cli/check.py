@@ -9,7 +9,7 @@ import typer
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from soundlake.operations.checking import CheckReport
+    from soundlake.reconciliation import CheckReport
 
 EXIT_DOES_NOT_ADD_UP = 3
 

@@ -29,12 +29,12 @@ def run_demo(
     from soundlake import wiring
     from soundlake.errors import UsageError
     from soundlake.operations.demo_live import stay
-    from soundlake.operations.demo_state import DemoOptions
+    from soundlake.operations.generator_state import GeneratorOptions
     from soundlake.settings import load_settings
 
     if from_export is None and (user is not None or alone):
         raise UsageError("--user and --alone go with --from-export", next_step="name the export's folder or zip")
-    options = DemoOptions(from_export, user or "me", alone, listeners, days, seed)
+    options = GeneratorOptions(from_export, user or "me", alone, listeners, days, seed)
     settings = options.place(load_settings())
     with wiring.open_demo(settings, options) as demo:
         with show_progress() as reporter:

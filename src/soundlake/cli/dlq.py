@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from soundlake.operations.dead_letters import DeadLetter, Listing, ReplayReport, Wanted
+    from soundlake.operations.dead_letters import DeadLetter, DeadLetterFilter, Listing, ReplayReport
 
 Reasons = Annotated[list[str] | None, typer.Option("--reason", metavar="REASON", help="Only this reason; may be given several times.")]
 Topics = Annotated[list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only from this topic; may be given several times.")]
@@ -55,12 +55,12 @@ def run_dlq_replay(
 ) -> None:
     """Publish rejected records anew after a fix, each once: those that decode now. Running it again, also after a kill, is safe."""
     from soundlake.cli.terminal import print_json, show_progress
-    from soundlake.operations.dead_letters.mending import keep_bytes, mend_by_command
+    from soundlake.operations.dead_letters.repair_program import keep_unchanged, repair_with_program
     from soundlake.settings import load_settings
     from soundlake.wiring import open_replayer
 
     wanted, target = _parse_wanted(reason, topic, since), None if to is None else _check_topic("--to", to)
-    step = keep_bytes if mend is None else mend_by_command(mend)
+    step = keep_unchanged if mend is None else repair_with_program(mend)
     with show_progress() as reporter, open_replayer(load_settings(), reporter) as replayer:
         report = replayer.replay(wanted, target=target, mend=step, again=again, limit=limit)
     if as_json:
@@ -71,11 +71,11 @@ def run_dlq_replay(
         raise typer.Exit(1)
 
 
-def _parse_wanted(reasons: list[str] | None, topics: list[str] | None, since: str | None) -> Wanted:
-    from soundlake.operations.dead_letters import Wanted
+def _parse_wanted(reasons: list[str] | None, topics: list[str] | None, since: str | None) -> DeadLetterFilter:
+    from soundlake.operations.dead_letters import DeadLetterFilter
 
     named = tuple(_check_topic("--topic", name) for name in topics or ())
-    return Wanted(tuple(reasons or ()), named, None if since is None else _parse_since(since))
+    return DeadLetterFilter(tuple(reasons or ()), named, None if since is None else _parse_since(since))
 
 
 def _check_topic(option: str, name: str) -> str:

@@ -16,13 +16,13 @@ def run_feed(
     """Tell a made-up world into the event log: its history once, then live events, until stopped; a new start goes on."""
     from soundlake import wiring
     from soundlake.cli.terminal import show_progress
-    from soundlake.logs import tell
+    from soundlake.logs import report
     from soundlake.operations.demo_live import stop_on_request
-    from soundlake.operations.demo_state import DemoOptions
+    from soundlake.operations.generator_state import GeneratorOptions
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
 
-    options = DemoOptions(listeners=listeners, days=days, seed=seed)
+    options = GeneratorOptions(listeners=listeners, days=days, seed=seed)
     settings = load_settings()
     with (
         stop_on_request(),
@@ -32,4 +32,4 @@ def run_feed(
         metrics = telemetry and telemetry.watch_feed()
         with show_progress() as reporter:
             feed.publish_history(reporter)
-        feed.flow(tell, lambda: metrics.told_until(feed.state.live_until) if metrics else None)
+        feed.flow(report, lambda: metrics.progress_made(feed.state.live_until) if metrics else None)

@@ -10,7 +10,7 @@ import typer
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from soundlake.operations.importing import ImportReport
+    from soundlake.importing import ImportReport
 
 Files = Annotated[list[Path], typer.Argument(metavar="FILE…", help="Parquet or NDJSON (.jsonl; .gz, .zst too).", show_default=False)]
 Json = Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")]

@@ -10,6 +10,9 @@ import typer
 
 from soundlake.cli.stopping import stop_on_signal
 
+_LOCK_NAME = "stream-{}.lock"
+"""A file in the home: the process that runs the streaming query of that name holds its lock."""
+
 
 class Query(StrEnum):
     """What the job can run."""
@@ -33,7 +36,7 @@ def run_stream(
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json, print_table, show_progress
     from soundlake.errors import UsageError
-    from soundlake.operations.locks import STREAM_LOCK, try_lock
+    from soundlake.local_files import try_lock
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
 
@@ -46,7 +49,7 @@ def run_stream(
     with ExitStack() as stack, show_progress() as progress, stop_on_signal() as stop:
         telemetry = stack.enter_context(open_telemetry(settings, "stream"))
         for name in names:
-            if not stack.enter_context(try_lock(settings.home.expanduser().absolute() / STREAM_LOCK.format(name))):
+            if not stack.enter_context(try_lock(settings.home.expanduser().absolute() / _LOCK_NAME.format(name))):
                 raise UsageError(f"another {name} of this home is running", next_step="leave it running, or stop it first")
         progress.begin("log → processed")
         with wiring.open_stream(settings, names, telemetry) as job:

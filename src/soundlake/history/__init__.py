@@ -12,8 +12,8 @@ is absurd and the end stands as it is, `reported`), and `source_ref` keeps form 
 Silver matches the observations of one play by them.
 """
 
-from soundlake.history.discovery import ExportFile, Exports, find_exports
 from soundlake.history.event_files import check_event_files, read_event_records
+from soundlake.history.export_discovery import ExportFile, Exports, find_exports
 from soundlake.history.json_rows import BrokenFile
 from soundlake.history.models import SOURCE, HistoryRows, RefusedRow
 from soundlake.history.spotify_export import read_spotify_export

@@ -11,10 +11,10 @@ from datetime import datetime
 import pyarrow as pa
 
 from soundlake.contract import EVENT_SCHEMA
-from soundlake.history.columns import Row
 from soundlake.history.json_rows import parse_rows
 from soundlake.history.models import HistoryRows, Reading, RefusedRow
-from soundlake.history.personal import strip_personal
+from soundlake.history.personal_fields import strip_personal
+from soundlake.history.play_columns import Row
 from soundlake.history.spotify_extended import read_extended
 from soundlake.history.spotify_short import read_short
 

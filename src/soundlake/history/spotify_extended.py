@@ -14,7 +14,10 @@ import pyarrow as pa
 
 from soundlake.contract.ids import make_event_ids
 from soundlake.contract.record import SCHEMA_VERSION
-from soundlake.history.columns import (
+from soundlake.history.device_types import name_device
+from soundlake.history.models import SOURCE, Reading
+from soundlake.history.personal_fields import is_personal
+from soundlake.history.play_columns import (
     Row,
     Times,
     build_events,
@@ -28,9 +31,6 @@ from soundlake.history.columns import (
     take_texts,
     write_extra,
 )
-from soundlake.history.devices import name_device
-from soundlake.history.models import SOURCE, Reading
-from soundlake.history.personal import is_personal
 
 
 class Kind(NamedTuple):

@@ -14,7 +14,9 @@ import pyarrow as pa
 
 from soundlake.contract.ids import make_event_ids
 from soundlake.contract.record import SCHEMA_VERSION
-from soundlake.history.columns import (
+from soundlake.history.models import SOURCE, Reading
+from soundlake.history.personal_fields import is_personal
+from soundlake.history.play_columns import (
     Row,
     Times,
     build_events,
@@ -27,8 +29,6 @@ from soundlake.history.columns import (
     take_texts,
     write_extra,
 )
-from soundlake.history.models import SOURCE, Reading
-from soundlake.history.personal import is_personal
 
 _LAYOUT = "%Y-%m-%d %H:%M"
 _MAPPED = frozenset({"endTime", "artistName", "trackName", "podcastName", "episodeName", "msPlayed"})

@@ -12,10 +12,10 @@ from typing import Any
 import pyarrow as pa
 
 from soundlake.broker import Publisher
-from soundlake.operations.demo_state import DemoState
-from soundlake.operations.draining import Drain
-from soundlake.operations.feed import Feed
-from soundlake.operations.progress import Reporter
+from soundlake.importing.log_drain import LogDrain
+from soundlake.operations.generator_feed import GeneratorFeed
+from soundlake.operations.generator_state import GeneratorState
+from soundlake.progress import Reporter
 from soundlake.warehouse import Warehouse, open_snapshot
 
 _COUNTS = """
@@ -69,15 +69,15 @@ class Demo:
     def __init__(
         self,
         home: Path,
-        state: DemoState,
+        state: GeneratorState,
         *,
         publisher: Publisher,
-        drain: Drain,
+        drain: LogDrain,
         warehouse: Warehouse,
         import_person: ImportPerson | None = None,
     ) -> None:
         self.home = home
-        self.feed = Feed(home, state, publisher, self._read_tracks)
+        self.feed = GeneratorFeed(home, state, publisher, self._read_tracks)
         self._drain, self._warehouse = drain, warehouse
         self._import_person = import_person
         self._stopwatch = _Stopwatch()
@@ -93,7 +93,7 @@ class Demo:
         return DemoSummary(self.home, snapshot, full_refresh, published, counts, dict(self._stopwatch.seconds), imported)
 
     @property
-    def state(self) -> DemoState:
+    def state(self) -> GeneratorState:
         """What it remembers between runs."""
         return self.feed.state
 

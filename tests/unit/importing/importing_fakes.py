@@ -13,7 +13,7 @@ import pyarrow.dataset as ds
 from soundlake.broker import MemoryBroker, Publisher
 from soundlake.contract import EVENT_SCHEMA, HISTORY, REJECTED_SCHEMA, TOPICS
 from soundlake.contract.decode import decode_records
-from soundlake.operations.importing import Intake, StoredRows
+from soundlake.importing import RowPublisher, StoredRows
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -40,7 +40,7 @@ class MemoryLake:
     )
     offsets: dict[int, int] = field(default_factory=dict)
 
-    def table(self, name: str) -> MemoryTable:
+    def open_table(self, name: str) -> MemoryTable:
         return self.tables[name]
 
     def store(self, broker: MemoryBroker) -> None:
@@ -83,9 +83,9 @@ class Deployment:
     def __post_init__(self) -> None:
         self.broker.create_topics([HISTORY], partitions=2)
 
-    def open_intake(self, listeners: Sequence[str] | None) -> Intake:
+    def open_intake(self, listeners: Sequence[str] | None) -> RowPublisher:
         self.lake.store(self.broker)
-        return Intake(Publisher(self.broker, lambda: NOW), StoredRows(self.lake, listeners))
+        return RowPublisher(Publisher(self.broker, lambda: NOW), StoredRows(self.lake, listeners))
 
     def settle(self) -> None:
         self.lake.store(self.broker)

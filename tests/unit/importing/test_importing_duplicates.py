@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from importing_fakes import NOW, Deployment
 
 from soundlake.history import Exports
-from soundlake.operations.importing import import_spotify_exports
+from soundlake.importing import import_spotify_exports
 
 TIMES = ("2024-02-29T23:59:30Z", "2024-03-01T00:00:30Z")
 EXTENDED = st.fixed_dictionaries({

@@ -4,7 +4,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from soundlake.operations.importing.known_ids import KnownIds, parse_uuids
+from soundlake.importing.known_ids import KnownIds, parse_uuids
 
 # few distinct bytes, many of them zero: what a comparison that stops at the end of a text would confuse
 UUIDS = st.lists(st.sampled_from([0, 0, 1, 255]), min_size=16, max_size=16).map(lambda numbers: str(UUID(bytes=bytes(numbers))))

@@ -16,23 +16,24 @@ from typer.testing import CliRunner
 from soundlake.broker import OffsetRange
 from soundlake.broker.memory import MemoryBroker
 from soundlake.cli.app import app
-from soundlake.contract import TOPICS, wrap_refused
+from soundlake.contract import TOPICS, wrap_refused_row
 from soundlake.errors import DataError, Unavailable, UsageError
 from soundlake.lake import Lake
-from soundlake.lake.faults import Refused
-from soundlake.operations.checking.log import check_log
-from soundlake.operations.dead_letters import Replayer, Wanted, list_dead_letters
-from soundlake.operations.dead_letters.mending import mend_by_command
+from soundlake.lake.store_errors import CommitConflict
+from soundlake.local_files import try_lock
+from soundlake.operations.dead_letters import DeadLetterFilter, Replayer, list_dead_letters
 from soundlake.operations.dead_letters.models import Step
 from soundlake.operations.dead_letters.preview import preview
-from soundlake.operations.locks import DLQ_LOCK, try_lock
-from soundlake.operations.progress import StepList
+from soundlake.operations.dead_letters.repair_program import repair_with_program
+from soundlake.operations.dead_letters.replayer import DLQ_LOCK
+from soundlake.progress import StepList
+from soundlake.reconciliation.log_vs_bronze import check_log
 from soundlake.settings import Address
 from soundlake.sink import Sink, SinkLimits
 
 NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
 LATER = NOW + timedelta(days=2)
-EVERYTHING = Wanted()
+EVERYTHING = DeadLetterFilter()
 
 
 class Interrupted(Exception):
@@ -103,7 +104,7 @@ def event(kind="play", **fields) -> bytes:
 
 
 def from_tomorrow() -> bytes:
-    """Refused for its time, and good two days later."""
+    """CommitConflict for its time, and good two days later."""
     return event(played_at="2026-11-24T00:00:00Z")
 
 
@@ -111,7 +112,7 @@ def test_what_was_rejected_is_listed_newest_first_with_reason_place_and_counts(d
     deployment.publish("user_plays", event(), b"nonsense", event("like"))
     deployment.now = LATER
     deployment.publish("user_likes", b"{", None)
-    listing = list_dead_letters(deployment.lake, Wanted(), 3)
+    listing = list_dead_letters(deployment.lake, DeadLetterFilter(), 3)
     assert (listing.total, listing.replayed) == (4, 0)
     assert listing.by_reason == {"not_json": 2, "null_value": 1, "wrong_topic": 1}
     assert listing.by_topic == {"user_likes": 2, "user_plays": 2}
@@ -129,13 +130,13 @@ def test_filters_choose_by_reason_topic_and_time(deployment):
     deployment.now = LATER
     deployment.publish("user_likes", b"{")
     wanted = [
-        Wanted(reasons=("wrong_topic",)),
-        Wanted(topics=("user_plays",)),
-        Wanted(since=NOW + timedelta(hours=1)),
-        Wanted(("no_such",)),
+        DeadLetterFilter(reasons=("wrong_topic",)),
+        DeadLetterFilter(topics=("user_plays",)),
+        DeadLetterFilter(since=NOW + timedelta(hours=1)),
+        DeadLetterFilter(("no_such",)),
     ]
     assert [list_dead_letters(deployment.lake, one, 9).total for one in wanted] == [1, 2, 1, 0]
-    assert list_dead_letters(deployment.lake, Wanted(), 0).records == ()
+    assert list_dead_letters(deployment.lake, DeadLetterFilter(), 0).records == ()
 
 
 def test_what_decodes_after_a_fix_is_published_once_and_the_rest_stays(deployment):
@@ -150,8 +151,8 @@ def test_what_decodes_after_a_fix_is_published_once_and_the_rest_stays(deploymen
     assert deployment.lake.read("plays").num_rows == 2
     assert deployment.lake.read("rejected").num_rows == 3
     assert all(check.ok for check in check_log(deployment.broker, deployment.lake))
-    assert list_dead_letters(deployment.lake, Wanted(), 9).replayed == 2
-    assert {record.replay for record in list_dead_letters(deployment.lake, Wanted(), 9).records} == {Step.PUBLISHED, None}
+    assert list_dead_letters(deployment.lake, DeadLetterFilter(), 9).replayed == 2
+    assert {record.replay for record in list_dead_letters(deployment.lake, DeadLetterFilter(), 9).records} == {Step.PUBLISHED, None}
 
 
 def test_key_and_order_are_kept(deployment):
@@ -290,16 +291,16 @@ def test_of_two_replays_that_chose_the_same_records_one_gives_way(deployment, tm
     rival = Replayer(deployment.broker, deployment.lake, tmp_path / "rival", StepList(), clock=lambda: LATER)
 
     def let_the_other_go_first(values):
-        rival.replay(Wanted())
+        rival.replay(DeadLetterFilter())
         return values
 
-    with pytest.raises(Refused):
+    with pytest.raises(CommitConflict):
         deployment.replay(mend=let_the_other_go_first)
     assert deployment.count("user_plays") == {value: 2}
 
 
 def test_rows_of_imports_are_not_replayed(deployment):
-    deployment.publish("user_history", wrap_refused("no_time", "spotify_export", "ann", {"ts": None}))
+    deployment.publish("user_history", wrap_refused_row("no_time", "spotify_export", "ann", {"ts": None}))
     report = deployment.replay()
     assert (report.rows_of_imports, report.replayed, report.still_refused) == (1, 0, {})
     assert deployment.count("user_history").total() == 1
@@ -308,11 +309,11 @@ def test_rows_of_imports_are_not_replayed(deployment):
 def test_a_mending_command_sees_each_value_and_only_what_decodes_then_is_published(deployment):
     broken = b'{"event_id":"17ee7f5a-08a0-4b84-a31c-36a33e6cb7b7","event_type":"play","played_at":"2026-11-22T16:00:00Z","ms_played":1.0}'
     deployment.publish("user_plays", broken, b"left alone\nfor its line break", b"nonsense")
-    report = deployment.replay(mend=mend_by_command("sed s/1.0}/1}/;s/^nonsense$//"))
+    report = deployment.replay(mend=repair_with_program("sed s/1.0}/1}/;s/^nonsense$//"))
     assert (report.replayed, report.left_out, report.still_refused) == (1, 2, {})
     deployment.drain()
     assert deployment.lake.read("plays", ["ms_played"])["ms_played"].to_pylist() == [1]
-    assert deployment.replay(mend=mend_by_command("cat")).replayed_before == 1
+    assert deployment.replay(mend=repair_with_program("cat")).replayed_before == 1
 
 
 @pytest.mark.parametrize(
@@ -327,7 +328,7 @@ def test_a_mending_command_sees_each_value_and_only_what_decodes_then_is_publish
 def test_a_mending_command_that_does_not_work_publishes_nothing(deployment, command, kind, said):
     deployment.publish("user_plays", b"{", b"[")
     with pytest.raises(kind, match=said):
-        deployment.replay(mend=mend_by_command(command))
+        deployment.replay(mend=repair_with_program(command))
     assert deployment.count("user_plays").total() == 2
 
 

@@ -14,11 +14,11 @@ from soundlake.broker import EmbeddedBroker
 from soundlake.broker.memory import MemoryBroker
 from soundlake.contract import DLQ_TOPIC, TOPICS
 from soundlake.errors import SettingsError, Unavailable
-from soundlake.lake import Lake, make_app_id
-from soundlake.operations.checking.log import check_log
-from soundlake.operations.dead_letters import Replayer, Wanted
-from soundlake.operations.progress import StepList
+from soundlake.lake import Lake, make_position_app_id
+from soundlake.operations.dead_letters import DeadLetterFilter, Replayer
 from soundlake.operations.upkeep import Upkeep
+from soundlake.progress import StepList
+from soundlake.reconciliation.log_vs_bronze import check_log
 from soundlake.settings import Address
 from soundlake.sink import Sink, SinkLimits
 
@@ -101,13 +101,15 @@ def test_what_a_replay_that_was_cut_short_may_look_for_stays(deployment, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Replayer(deployment.broker, deployment.lake, tmp_path, StepList(), clock=lambda: deployment.now, checkpoint=die).replay(Wanted())
+        Replayer(deployment.broker, deployment.lake, tmp_path, StepList(), clock=lambda: deployment.now, checkpoint=die).replay(
+            DeadLetterFilter()
+        )
     deployment.drain()
     deployment.now += timedelta(days=99)
     deployment.upkeep(log_retention=WEEK).run_once()
     assert deployment.held() == [(1, 2)]
     replayer = Replayer(deployment.broker, deployment.lake, tmp_path, StepList(), clock=lambda: deployment.now)
-    assert replayer.replay(Wanted()).found_of_an_earlier_run == 1
+    assert replayer.replay(DeadLetterFilter()).found_of_an_earlier_run == 1
     deployment.upkeep(log_retention=WEEK).run_once()
     assert deployment.held() == [(2, 2)]
 
@@ -131,7 +133,10 @@ def test_rows_go_by_their_own_time_once_they_have_been_here_as_long(deployment):
     assert deployment.adds_up()
     [(number, held)] = [(number, held) for number, held in deployment.broker.offsets("user_plays").items() if held.end]
     assert (
-        deployment.lake.table("plays").position(make_app_id(deployment.broker.log_id("user_plays"), "user_plays", number)) == held.end - 1
+        deployment.lake.open_table("plays").read_position(
+            make_position_app_id(deployment.broker.log_id("user_plays"), "user_plays", number)
+        )
+        == held.end - 1
     )
     deployment.publish(play(deployment.now))
     deployment.drain()
@@ -146,7 +151,7 @@ def test_a_row_that_retention_did_not_take_is_still_missed(deployment):
     deployment.publish(play(deployment.now))
     deployment.drain()
     assert deployment.adds_up()
-    DeltaTable(deployment.lake.uri("plays")).delete("_offset = 2")
+    DeltaTable(deployment.lake.find_uri("plays")).delete("_offset = 2")
     assert not deployment.adds_up()
 
 

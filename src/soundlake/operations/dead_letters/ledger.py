@@ -12,7 +12,7 @@ import pyarrow as pa
 
 from soundlake.lake import REPLAYS_TABLE, Lake
 from soundlake.lake.layout import REPLAYS_SCHEMA
-from soundlake.operations.dead_letters.models import Place, Step
+from soundlake.operations.dead_letters.models import Coordinates, Step
 
 _ROWS = REPLAYS_SCHEMA.remove(REPLAYS_SCHEMA.get_field_index("_batch"))
 _LATEST = """
@@ -38,7 +38,7 @@ class Attempt:
 class Entry:
     """The last step of one record, as part of an attempt; `digest` is that of the record as it was published."""
 
-    place: Place
+    place: Coordinates
     step: Step
     attempt: Attempt
     digest: bytes
@@ -48,15 +48,15 @@ class Ledger:
     """The steps that stand there, and a way to add some: only as long as nobody else has added any since they were read."""
 
     def __init__(self, lake: Lake) -> None:
-        self._table = lake.table(REPLAYS_TABLE)
+        self._table = lake.open_table(REPLAYS_TABLE)
         self._batch = 0
-        self.entries: dict[Place, Entry] = {}
+        self.entries: dict[Coordinates, Entry] = {}
         self.read()
 
     def read(self) -> None:
         """Look at the table anew."""
         self._table.refresh()
-        self._batch = self._table.last_batch
+        self._batch = self._table.read_last_batch()
         with duckdb.connect() as db:
             db.execute("set TimeZone = 'UTC'")
             db.register("rows", self._table.read(REPLAYS_SCHEMA.names))
@@ -72,7 +72,7 @@ class Ledger:
         return found
 
     def add(self, entries: Sequence[Entry], acted_at: datetime) -> None:
-        """Write these steps down in one commit. Raises Refused if another replay has written meanwhile."""
+        """Write these steps down in one commit. Raises CommitConflict if another replay has written meanwhile."""
         if not entries:
             return
         rows = [_write_row(entry, acted_at) for entry in entries]

@@ -10,7 +10,7 @@ from typing import Any
 
 import pyarrow.compute as pc
 
-Place = tuple[str, str, int, int]
+Coordinates = tuple[str, str, int, int]
 """Where a record stood: id of the log, topic, partition, offset."""
 
 
@@ -24,7 +24,7 @@ class Step(StrEnum):
 
 
 @dataclass(frozen=True)
-class Wanted:
+class DeadLetterFilter:
     """The rejected records that have one of the reasons and one of the topics, if any are named, and were rejected since then."""
 
     reasons: tuple[str, ...] = ()

@@ -9,24 +9,27 @@ from pathlib import Path
 from soundlake.broker import Clock, Publisher, read_utc_now
 from soundlake.errors import Unavailable
 from soundlake.history import check_event_files, find_exports
+from soundlake.importing.events_import import import_events
+from soundlake.importing.log_drain import LogDrain
+from soundlake.importing.report import ImportReport
+from soundlake.importing.row_publisher import RowPublisher
+from soundlake.importing.spotify_import import Advance, import_spotify_exports
+from soundlake.importing.stored_rows import StoredRows
 from soundlake.lake import Lake
-from soundlake.operations.draining import Drain
-from soundlake.operations.importing.events import import_events
-from soundlake.operations.importing.intake import Intake
-from soundlake.operations.importing.report import ImportReport
-from soundlake.operations.importing.spotify import Advance, import_spotify_exports
-from soundlake.operations.importing.stored import StoredRows
-from soundlake.operations.locks import try_lock
-from soundlake.operations.progress import Reporter
+from soundlake.local_files import try_lock
+from soundlake.progress import Reporter
 
-Read = Callable[[Intake, Advance], ImportReport]
+IMPORT_LOCK = "import.lock"
+"""A file in the home: an import holds its lock from the first read of bronze to its last record."""
+
+Read = Callable[[RowPublisher, Advance], ImportReport]
 
 
 class Importer:
     """Imports into one deployment, one import at a time (`lock`); when it returns, every stored row of the report is in bronze."""
 
     def __init__(
-        self, lake: Lake, publisher: Publisher, drain: Drain, *, reporter: Reporter, lock: Path, clock: Clock = read_utc_now
+        self, lake: Lake, publisher: Publisher, drain: LogDrain, *, reporter: Reporter, lock: Path, clock: Clock = read_utc_now
     ) -> None:
         self._lake = lake
         self._publisher = publisher
@@ -52,7 +55,7 @@ class Importer:
     def _import(self, listeners: Sequence[str] | None, size: int, read: Read) -> ImportReport:
         with self._only_one():
             self._run_drain("store what the log holds")
-            intake = Intake(self._publisher, StoredRows(self._lake, listeners))
+            intake = RowPublisher(self._publisher, StoredRows(self._lake, listeners))
             self._reporter.begin("read and publish", size)
             with self._drain.beside():
                 report = read(intake, _Meter(self._reporter))

@@ -11,8 +11,8 @@ from pathlib import Path
 from soundlake.broker import Broker
 from soundlake.contract import TOPICS, Topic
 from soundlake.errors import PositionMoved, SoundlakeError, Unavailable
-from soundlake.lake import Lake, make_app_id
-from soundlake.operations.locks import try_lock
+from soundlake.lake import Lake, make_position_app_id
+from soundlake.local_files import try_lock
 
 _POLL_SECONDS = 0.1
 _PATIENCE_SECONDS = 120.0
@@ -23,7 +23,7 @@ RunSink = Callable[[threading.Event | None], object]
 """Runs a sink until the event is set, or without one until all is stored that the log held at the beginning."""
 
 
-class Drain:
+class LogDrain:
     """Brings bronze up to the end of the log. `lock` tells whether another sink of this home runs."""
 
     def __init__(self, broker: Broker, lake: Lake, run_sink: RunSink, lock: Path) -> None:
@@ -84,6 +84,6 @@ class Drain:
         return {(topic.name, partition): at for topic in TOPICS for partition, at in self._positions_of(topic).items()}
 
     def _positions_of(self, topic: Topic) -> dict[int, int]:
-        table, log_id = self._lake.table(topic.table), self._broker.log_id(topic.name)
+        table, log_id = self._lake.open_table(topic.table), self._broker.log_id(topic.name)
         partitions = self._broker.partitions(topic.name)
-        return {partition: table.position(make_app_id(log_id, topic.name, partition)) for partition in partitions}
+        return {partition: table.read_position(make_position_app_id(log_id, topic.name, partition)) for partition in partitions}

@@ -9,8 +9,8 @@ import pyarrow as pa
 
 from soundlake.contract import TOPICS
 from soundlake.lake import Lake
-from soundlake.lake.retention import LET_GO_APP_ID
-from soundlake.operations.checking.models import Check
+from soundlake.lake.retention import DELETED_ROWS_APP_ID
+from soundlake.reconciliation.models import Check
 
 _EVENT_TYPES = "('play', 'skip', 'like', 'playlist')"
 _BRONZE = f"""
@@ -57,7 +57,9 @@ def check_silver(db: duckdb.DuckDBPyConnection, lake: Lake) -> list[Check]:
         counts.register("bronze", _read_bronze(lake))
         counts.register("watermarks", db.execute("select table_name, low_batch from raw.bronze_windows").to_arrow_table())
         events, distinct, now_playing, distinct_now_playing = _fetch_numbers(counts, _BRONZE)
-        if any(lake.table(topic.table).position(LET_GO_APP_ID) > 0 for topic in TOPICS):  # silver keeps what retention took from bronze
+        if any(
+            lake.open_table(topic.table).read_position(DELETED_ROWS_APP_ID) > 0 for topic in TOPICS
+        ):  # silver keeps what retention took from bronze
             counts.register("explained", db.execute(_EXPLAINED).to_arrow_table())
             silver, superseded, rejected, playing = _fetch_numbers(counts, _STILL_THERE)
         else:

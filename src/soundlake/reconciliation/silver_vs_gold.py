@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import duckdb
 
-from soundlake.operations.checking.models import Check
+from soundlake.reconciliation.models import Check
 
 _SKIPS = "count(*) filter (is_skipped), count(is_skipped)"
 _SKIP_RATE = "round(count(*) filter (is_skipped) / nullif(count(is_skipped), 0), 6)"

@@ -12,8 +12,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from soundlake.contract import HISTORY, REJECTED_TABLE, TOPICS
+from soundlake.importing.known_ids import KnownIds
 from soundlake.lake import Lake
-from soundlake.operations.importing.known_ids import KnownIds
 
 Mask = npt.NDArray[np.bool_]
 
@@ -21,7 +21,7 @@ Mask = npt.NDArray[np.bool_]
 class StoredRows:
     """Tells new rows from repeats. Read once, after the log was drained; afterwards it is told what is published.
 
-    An event is known by its event_id. Refused rows have none: of equal ones as many are new as the import brings more than
+    An event is known by its event_id. Rejected rows have none: of equal ones as many are new as the import brings more than
     bronze/rejected holds, so that each is kept as often as it stands in one import, however often that is repeated.
     """
 
@@ -63,18 +63,18 @@ class StoredRows:
 
     def _read_ids(self) -> None:
         for topic in TOPICS:
-            self._known.add(self._lake.table(topic.table).read(["event_id"])["event_id"])
+            self._known.add(self._lake.open_table(topic.table).read(["event_id"])["event_id"])
 
     def _read_history(self, listeners: Sequence[str]) -> None:
         theirs = pc.field("user_id").isin(pa.array(listeners, pa.string()))
-        rows = self._lake.table(HISTORY.table).read(["event_id", "content_type"], theirs)
+        rows = self._lake.open_table(HISTORY.table).read(["event_id", "content_type"], theirs)
         told = pc.is_valid(rows["content_type"])
         self._known.add(rows["event_id"])
         self._untold.add(rows["event_id"].filter(pc.invert(told)))
         self._untold.discard(rows["event_id"].filter(told))
 
     def _read_refused(self) -> Counter[bytes]:
-        rows = self._lake.table(REJECTED_TABLE).read(["value"], pc.field("_topic") == HISTORY.name)
+        rows = self._lake.open_table(REJECTED_TABLE).read(["value"], pc.field("_topic") == HISTORY.name)
         return Counter(_digest(value.as_buffer()) for value in rows["value"].combine_chunks() if value.is_valid)
 
 

@@ -9,27 +9,27 @@ from pathlib import Path
 
 import pyarrow as pa
 
-from soundlake.broker.checks import MAX_RECORD_BYTES
+from soundlake.broker.validation import MAX_RECORD_BYTES
 from soundlake.contract import HISTORY
 from soundlake.contract.decode import decode_records
-from soundlake.contract.refusal import wrap_refused
+from soundlake.contract.refused_rows import wrap_refused_row
 from soundlake.history import BrokenFile, read_event_records
-from soundlake.operations.importing.intake import Intake
-from soundlake.operations.importing.report import ImportReport, Tally
-from soundlake.operations.importing.spotify import Advance
+from soundlake.importing.report import ImportReport, RowCounts
+from soundlake.importing.row_publisher import RowPublisher
+from soundlake.importing.spotify_import import Advance
 
 SOURCE = "events"
 _KEY_BYTES = 64 * 1024  # room for the key beside the value: the log's limit is on both together
 
 
-def import_events(files: Sequence[Path], intake: Intake, *, now: datetime, advance: Advance) -> ImportReport:
+def import_events(files: Sequence[Path], intake: RowPublisher, *, now: datetime, advance: Advance) -> ImportReport:
     """Publish every record of the files as it stands; what the sink will reject is judged here by its own decoder and counted as refused.
 
     A file that cannot be read further is named in the report; what came before the break stays imported.
     Raises Unavailable if the log does not take the records.
     """
     report = ImportReport(SOURCE)
-    tally = report.by_listener.setdefault("", Tally())
+    tally = report.by_listener.setdefault("", RowCounts())
     for path in files:
         try:
             for records in read_event_records(path, advance):
@@ -41,7 +41,7 @@ def import_events(files: Sequence[Path], intake: Intake, *, now: datetime, advan
     return report
 
 
-def _import_records(records: list[bytes], tally: Tally, intake: Intake, now: datetime) -> None:
+def _import_records(records: list[bytes], tally: RowCounts, intake: RowPublisher, now: datetime) -> None:
     values = [_shorten(record) if len(record) > MAX_RECORD_BYTES - _KEY_BYTES else record for record in records]
     times = pa.repeat(pa.scalar(int(now.timestamp() * 1000), pa.int64()), len(values))
     decoded = decode_records(HISTORY, pa.array(values, pa.binary()), times)
@@ -54,4 +54,4 @@ def _import_records(records: list[bytes], tally: Tally, intake: Intake, now: dat
 
 def _shorten(record: bytes) -> bytes:
     """What stands for a record that is larger than the log takes."""
-    return wrap_refused("too_large", SOURCE, "", {"bytes": len(record), "sha256": hashlib.sha256(record).hexdigest()})
+    return wrap_refused_row("too_large", SOURCE, "", {"bytes": len(record), "sha256": hashlib.sha256(record).hexdigest()})

@@ -8,16 +8,16 @@ from collections.abc import Callable, Sequence
 
 from soundlake.errors import DataError, UsageError
 
-Mend = Callable[[Sequence[bytes | None]], list[bytes | None]]
+Repair = Callable[[Sequence[bytes | None]], list[bytes | None]]
 """Turns values into what shall be published instead; None where it cannot."""
 
 
-def keep_bytes(values: Sequence[bytes | None]) -> list[bytes | None]:
+def keep_unchanged(values: Sequence[bytes | None]) -> list[bytes | None]:
     """The same bytes again."""
     return list(values)
 
 
-def mend_by_command(command: str) -> Mend:
+def repair_with_program(command: str) -> Repair:
     """Values, a line each, through a command without a shell: a line comes back for each, an empty one to leave it out.
 
     A value that is null or has a line break in it cannot be a line, and is left out. Raises UsageError if there is no such command,

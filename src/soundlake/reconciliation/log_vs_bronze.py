@@ -10,9 +10,9 @@ import pyarrow as pa
 
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
-from soundlake.lake import NO_POSITION, EventTable, Lake, make_app_id
-from soundlake.lake.retention import make_dropped_app_id, make_first_app_id
-from soundlake.operations.checking.models import Check
+from soundlake.lake import NO_POSITION, DeltaBronzeTable, Lake, make_position_app_id
+from soundlake.lake.retention import make_deleted_rows_app_id, make_first_deleted_app_id
+from soundlake.reconciliation.models import Check
 
 _PLACE = ["_broker", "_topic", "_partition", "_offset"]
 _COUNT = """
@@ -43,9 +43,9 @@ def count_waiting(broker: Broker, lake: Lake) -> int:
     """Records in the log that no table holds yet."""
     waiting = 0
     for topic in TOPICS:
-        table, log_id = lake.table(topic.table), broker.log_id(topic.name)
+        table, log_id = lake.open_table(topic.table), broker.log_id(topic.name)
         for partition, held in broker.offsets(topic.name).items():
-            waiting += max(0, held.end - 1 - max(table.position(make_app_id(log_id, topic.name, partition)), held.begin - 1))
+            waiting += max(0, held.end - 1 - max(table.read_position(make_position_app_id(log_id, topic.name, partition)), held.begin - 1))
     return waiting
 
 
@@ -53,10 +53,12 @@ def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> tuple[Check, int]:
     """The check, and how many rows stand there once more than they should."""
     log_id = broker.log_id(topic.name)
     begins = {partition: held.begin for partition, held in broker.offsets(topic.name).items()}
-    table = lake.table(topic.table)
+    table = lake.open_table(topic.table)
     events = table.read(_PLACE)
-    stored, rejected_table = _count(events), lake.table(REJECTED_TABLE)
-    positions = {place: table.position(make_app_id(*place)) for place in {*stored, *((log_id, topic.name, p) for p in begins)}}
+    stored, rejected_table = _count(events), lake.open_table(REJECTED_TABLE)
+    positions = {
+        place: table.read_position(make_position_app_id(*place)) for place in {*stored, *((log_id, topic.name, p) for p in begins)}
+    }
     rejected = _read_rejected(lake, topic, positions)
     together = _count(pa.concat_tables([events, rejected]))
     gone = {place: _read_gone(place, table, rejected_table) for place in positions}
@@ -69,10 +71,10 @@ def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> tuple[Check, int]:
     return check, sum(found.rows - found.offsets for found in together.values())
 
 
-def _read_gone(place: Partition, *tables: EventTable) -> _Stored | None:
+def _read_gone(place: Partition, *tables: DeltaBronzeTable) -> _Stored | None:
     """What retention has let go of, as the tables remember it."""
-    rows = [table.position(make_dropped_app_id(*place)) for table in tables]
-    firsts = [table.position(make_first_app_id(*place)) for table in tables]
+    rows = [table.read_position(make_deleted_rows_app_id(*place)) for table in tables]
+    firsts = [table.read_position(make_first_deleted_app_id(*place)) for table in tables]
     counts = [count for count in rows if count != NO_POSITION]
     return _Stored(sum(counts), sum(counts), min(one for one in firsts if one != NO_POSITION), NO_POSITION) if counts else None
 

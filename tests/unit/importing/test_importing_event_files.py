@@ -9,7 +9,7 @@ from importing_fakes import NOW, Deployment
 
 from soundlake.errors import UsageError
 from soundlake.history import check_event_files
-from soundlake.operations.importing import import_events
+from soundlake.importing import import_events
 
 
 def make_event(number=0, **changes):

@@ -13,9 +13,9 @@ import pyarrow.parquet as pq
 from soundlake.broker import Publisher
 from soundlake.errors import Unavailable
 from soundlake.generator import World, live_events, make_world
-from soundlake.generator.neighbours import make_neighbourhood
-from soundlake.operations.demo_state import DemoState, save_state
-from soundlake.operations.progress import Reporter
+from soundlake.generator.model.neighbours import make_neighbourhood
+from soundlake.operations.generator_state import GeneratorState, save_state
+from soundlake.progress import Reporter
 
 TRACKS_FILE = "neighbourhood.parquet"
 CATCH_UP_SPEED = 3_600.0
@@ -33,10 +33,10 @@ def know_no_tracks(person: str) -> pa.Table:
     raise Unavailable(f"the tracks of {person} are not known here", next_step="run the demo with that export")
 
 
-class Feed:
+class GeneratorFeed:
     """One world, as far as it is published. Every step can be interrupted and repeated: what is done is not done again."""
 
-    def __init__(self, home: Path, state: DemoState, publisher: Publisher, read_tracks: ReadTracks = know_no_tracks) -> None:
+    def __init__(self, home: Path, state: GeneratorState, publisher: Publisher, read_tracks: ReadTracks = know_no_tracks) -> None:
         self.home = home
         self.state = state
         self._publisher = publisher

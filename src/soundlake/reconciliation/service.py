@@ -10,11 +10,11 @@ import pyarrow.compute as pc
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS
 from soundlake.lake import Lake
-from soundlake.operations.checking.gold import check_gold
-from soundlake.operations.checking.log import check_log, count_waiting
-from soundlake.operations.checking.models import CheckReport, Freshness
-from soundlake.operations.checking.warehouse import check_silver, count_rules, count_unread, read_built_at
-from soundlake.operations.progress import Reporter
+from soundlake.progress import Reporter
+from soundlake.reconciliation.bronze_vs_silver import check_silver, count_rules, count_unread, read_built_at
+from soundlake.reconciliation.log_vs_bronze import check_log, count_waiting
+from soundlake.reconciliation.models import CheckReport, Freshness
+from soundlake.reconciliation.silver_vs_gold import check_gold
 from soundlake.warehouse import open_snapshot
 
 

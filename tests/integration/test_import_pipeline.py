@@ -14,9 +14,11 @@ from typer.testing import CliRunner
 from soundlake import wiring
 from soundlake.cli.imports import run_import_events, run_import_spotify_export
 from soundlake.errors import DataError, Unavailable, UsageError
-from soundlake.operations.locks import IMPORT_LOCK, SINK_LOCK, try_lock
-from soundlake.operations.progress import StepList
+from soundlake.importing import IMPORT_LOCK
+from soundlake.local_files import try_lock
+from soundlake.progress import StepList
 from soundlake.settings import Settings
+from soundlake.sink.models import SINK_LOCK
 
 app = typer.Typer()
 app.command("spotify-export")(run_import_spotify_export)
@@ -118,7 +120,7 @@ def test_what_a_killed_import_had_published_is_stored_first_and_not_again(settin
 import os, sys
 from pathlib import Path
 from soundlake import wiring
-from soundlake.operations.progress import StepList
+from soundlake.progress import StepList
 from soundlake.settings import load_settings
 
 class EndHard(StepList):

@@ -20,7 +20,7 @@ NEIGHBOURS = GeneratorConfig(listeners=300, days=30, seed=DEMO_CONFIG.seed, trac
 
 
 @dataclass(frozen=True)
-class DemoOptions:
+class GeneratorOptions:
     """What the user asked for; None: as it was, or the default."""
 
     export: Path | None = None
@@ -37,7 +37,7 @@ class DemoOptions:
             home /= f"export-{re.sub(r'[^A-Za-z0-9_-]+', '-', self.user).strip('-') or 'listener'}"
         return settings.model_copy(update={"home": home})
 
-    def begin(self, today: date) -> DemoState:
+    def begin(self, today: date) -> GeneratorState:
         """The state of a demo before anything is done; its history ends with the day before `today` (UTC)."""
         base = DEMO_CONFIG if self.export is None else NEIGHBOURS
         config = GeneratorConfig(
@@ -46,12 +46,12 @@ class DemoOptions:
             seed=base.seed if self.seed is None else self.seed,
             tracks=base.tracks,
         ).ending(today)
-        return DemoState(
+        return GeneratorState(
             listeners=config.listeners, days=config.days, seed=config.seed, tracks=config.tracks, start=config.start,
             person=None if self.export is None else self.user, alone=self.alone, history_complete=self.alone,
         )  # fmt: skip
 
-    def check(self, state: DemoState, home: Path) -> None:
+    def check(self, state: GeneratorState, home: Path) -> None:
         """Refuse options that contradict what stands here already. Raises UsageError."""
         for name, asked in (("listeners", self.listeners), ("days", self.days), ("seed", self.seed), ("alone", self.alone or None)):
             if asked is not None and asked != getattr(state, name):
@@ -61,7 +61,7 @@ class DemoOptions:
                 )
 
 
-class DemoState(BaseModel):
+class GeneratorState(BaseModel):
     """One demo: which world it tells, how much of its history is published, and up to where it went on live (UTC)."""
 
     listeners: int
@@ -81,18 +81,18 @@ class DemoState(BaseModel):
         return GeneratorConfig(listeners=self.listeners, days=self.days, seed=self.seed, tracks=self.tracks, start=self.start)
 
 
-def load_state(home: Path) -> DemoState | None:
+def load_state(home: Path) -> GeneratorState | None:
     """What the demo in this folder remembers; None before its first run. Raises DataError for a file that is not ours."""
     path = home / FILE
     try:
-        return DemoState.model_validate_json(path.read_bytes())
+        return GeneratorState.model_validate_json(path.read_bytes())
     except FileNotFoundError:
         return None
     except (ValidationError, OSError) as cause:
         raise DataError(f"{path} cannot be read as a demo's state", next_step=f"move {home} away; the demo then begins anew") from cause
 
 
-def save_state(home: Path, state: DemoState) -> None:
+def save_state(home: Path, state: GeneratorState) -> None:
     """Write it in one step: a reader sees the old state or the new one."""
     path = home / FILE
     draft = path.with_suffix(".tmp")

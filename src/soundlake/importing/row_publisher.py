@@ -9,12 +9,12 @@ import pyarrow as pa
 from soundlake.broker import Delivery, Publisher
 from soundlake.contract import HISTORY
 from soundlake.errors import Unavailable
-from soundlake.operations.importing.stored import Mask, StoredRows
+from soundlake.importing.stored_rows import Mask, StoredRows
 
 _NEXT_STEP = "see that the log can be written, then import the same files again: what has arrived is left out"
 
 
-class Intake:
+class RowPublisher:
     """The way of an import into the log: user_history, so that live events need not wait for it."""
 
     def __init__(self, publisher: Publisher, stored: StoredRows) -> None:

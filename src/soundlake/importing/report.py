@@ -14,7 +14,7 @@ from soundlake.history import BrokenFile
 
 
 @dataclass
-class Tally:
+class RowCounts:
     """The counts of one listener, or of all; `ms_played` is of the plays stored, the times are of all events read."""
 
     rows_stored: int = 0
@@ -43,7 +43,7 @@ class Tally:
         bounds = pc.min_max(events["played_at"]).as_py()
         self._widen(bounds["min"], bounds["max"])
 
-    def add(self, other: Tally) -> None:
+    def add(self, other: RowCounts) -> None:
         """Count what another tally counted."""
         self.rows_stored += other.rows_stored
         self.rows_duplicate += other.rows_duplicate
@@ -74,15 +74,15 @@ class ImportReport:
     """One import: the counts of each listener (of all together where a file mixes them), and the files."""
 
     source: str
-    by_listener: dict[str, Tally] = field(default_factory=dict)
+    by_listener: dict[str, RowCounts] = field(default_factory=dict)
     files_read: list[str] = field(default_factory=list)
     files_left_out: list[str] = field(default_factory=list)
     files_broken: list[BrokenFile] = field(default_factory=list)
 
     @property
-    def total(self) -> Tally:
+    def total(self) -> RowCounts:
         """All listeners together."""
-        total = Tally()
+        total = RowCounts()
         for tally in self.by_listener.values():
             total.add(tally)
         return total

@@ -1,6 +1,6 @@
 import pytest
 
-from soundlake.history.devices import name_device
+from soundlake.history.device_types import name_device
 
 
 @pytest.mark.parametrize(

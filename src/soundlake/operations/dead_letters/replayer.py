@@ -16,16 +16,19 @@ import pyarrow.compute as pc
 
 from soundlake.broker import Broker, Clock, Delivery, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPIC_BY_NAME, decode_records
-from soundlake.contract.refusal import REFUSED_PREFIX
+from soundlake.contract.refused_rows import REFUSED_ROW_PREFIX
 from soundlake.errors import Retryable, Unavailable
 from soundlake.lake import Lake
+from soundlake.local_files import try_lock
 from soundlake.operations.dead_letters.ledger import Attempt, Entry, Ledger
-from soundlake.operations.dead_letters.listing import PLACE, read_places
-from soundlake.operations.dead_letters.mending import Mend, keep_bytes
-from soundlake.operations.dead_letters.models import Place, ReplayReport, Step, Wanted
-from soundlake.operations.dead_letters.searching import await_arrivals, digest_record, settle, write_marks
-from soundlake.operations.locks import DLQ_LOCK, try_lock
-from soundlake.operations.progress import Reporter
+from soundlake.operations.dead_letters.listing import COORDINATES, read_coordinates
+from soundlake.operations.dead_letters.log_search import await_arrivals, digest_record, settle, write_marks
+from soundlake.operations.dead_letters.models import Coordinates, DeadLetterFilter, ReplayReport, Step
+from soundlake.operations.dead_letters.repair_program import Repair, keep_unchanged
+from soundlake.progress import Reporter
+
+DLQ_LOCK = "dlq.lock"
+"""A file in the home: a replay of rejected records holds its lock."""
 
 LEASE_SECONDS = 300.0
 """A replay of another home that has not ended for so long is taken for dead: longer than an append may take."""
@@ -36,7 +39,7 @@ ARRIVAL_SECONDS = 15.0
 _HELD_SECONDS = 60.0  # a replay that was held so long between writing down and publishing gives up: another may look for its records
 _CHUNK_RECORDS = 2_000
 
-Record = tuple[Place, bytes | None, bytes]
+Record = tuple[Coordinates, bytes | None, bytes]
 """A record on its way: where it stood, its key, and the value to publish."""
 
 
@@ -64,11 +67,17 @@ class Replayer:
         self._clock, self._checkpoint = clock, checkpoint
 
     def replay(
-        self, wanted: Wanted, *, target: str | None = None, mend: Mend = keep_bytes, again: bool = False, limit: int | None = None
+        self,
+        wanted: DeadLetterFilter,
+        *,
+        target: str | None = None,
+        mend: Repair = keep_unchanged,
+        again: bool = False,
+        limit: int | None = None,
     ) -> ReplayReport:
         """Publish what is wanted to the topic it came from, or to `target`: what decodes there now and was not replayed before.
 
-        With `again` also what was. Raises Unavailable if another replay is at work, TopicMissing if the log lacks the topic, Refused if
+        With `again` also what was. Raises Unavailable if another replay is at work, TopicMissing if the log lacks the topic, CommitConflict if
         another home's replay came between; running it again is always safe.
         """
         report = ReplayReport()
@@ -104,14 +113,14 @@ class Replayer:
             report.lost_of_an_earlier_run += steps[Step.FAILED]
             report.unknown_of_an_earlier_run += steps[Step.UNKNOWN]
 
-    def _choose(self, wanted: Wanted, ledger: Ledger, report: ReplayReport, *, again: bool) -> list[Place]:
-        places = sorted(read_places(self._lake.read(REJECTED_TABLE, PLACE, wanted.rows_where)))
+    def _choose(self, wanted: DeadLetterFilter, ledger: Ledger, report: ReplayReport, *, again: bool) -> list[Coordinates]:
+        places = sorted(read_coordinates(self._lake.read(REJECTED_TABLE, COORDINATES, wanted.rows_where)))
         settled = {place for place, entry in ledger.entries.items() if entry.step in (Step.PUBLISHED, Step.UNKNOWN) and not again}
         chosen = [place for place in places if place not in settled]
         report.replayed_before = len(places) - len(chosen)
         return chosen
 
-    def _replay_chunk(self, places: Sequence[Place], target: str | None, mend: Mend, ledger: Ledger, report: ReplayReport) -> None:
+    def _replay_chunk(self, places: Sequence[Coordinates], target: str | None, mend: Repair, ledger: Ledger, report: ReplayReport) -> None:
         topic = target or places[0][1]
         records = self._prepare(places, topic, mend, report)
         if not records:
@@ -133,10 +142,10 @@ class Replayer:
         report.unsure += len(delivery.unsure)
         report.failed.update(delivery.failed.values())
 
-    def _prepare(self, places: Sequence[Place], topic: str, mend: Mend, report: ReplayReport) -> list[Record]:
+    def _prepare(self, places: Sequence[Coordinates], topic: str, mend: Repair, report: ReplayReport) -> list[Record]:
         """The records of these places, as they shall be published; those that would be refused again are counted and left out."""
         rows = self._read(places)
-        is_event = [not (value or b"").startswith(REFUSED_PREFIX) for value in rows["value"].to_pylist()]
+        is_event = [not (value or b"").startswith(REFUSED_ROW_PREFIX) for value in rows["value"].to_pylist()]
         report.rows_of_imports += len(rows) - sum(is_event)
         rows = rows.filter(pa.array(is_event, pa.bool_()))
         values = rows["value"].to_pylist()
@@ -148,15 +157,15 @@ class Replayer:
         decoded = decode_records(TOPIC_BY_NAME[topic], pa.array(mended, pa.binary()), times)
         report.still_refused.update(decoded.rejected["reason"].to_pylist())
         kept = decoded.event_rows.tolist()
-        found, keys = read_places(rows), rows["key"].to_pylist()
+        found, keys = read_coordinates(rows), rows["key"].to_pylist()
         return [(found[row], keys[row], mended[row] or b"") for row in kept]
 
-    def _read(self, places: Sequence[Place]) -> pa.Table:
+    def _read(self, places: Sequence[Coordinates]) -> pa.Table:
         """Key and value of each place; they are of one partition, in offset order."""
         broker, topic, partition, first = places[0]
         among = (pc.field("_broker") == broker) & (pc.field("_topic") == topic) & (pc.field("_partition") == partition)
         among = among & (pc.field("_offset") >= first) & (pc.field("_offset") <= places[-1][3])
-        rows = self._lake.read(REJECTED_TABLE, [*PLACE, "key", "value"], among)
+        rows = self._lake.read(REJECTED_TABLE, [*COORDINATES, "key", "value"], among)
         wanted = pc.is_in(rows["_offset"], pa.array([offset for *_, offset in places], pa.int64()))
         return rows.filter(wanted).sort_by("_offset").combine_chunks()
 
@@ -182,7 +191,7 @@ def _judge(begun: Sequence[Entry], delivery: Delivery) -> list[Entry]:
     ]
 
 
-def _cut(places: Sequence[Place]) -> Iterator[list[Place]]:
+def _cut(places: Sequence[Coordinates]) -> Iterator[list[Coordinates]]:
     """Chunks of one partition each, in offset order: a listener's records stay in theirs."""
     for _, group in groupby(places, key=lambda place: place[:3]):
         held = list(group)
