@@ -14,7 +14,7 @@
         "coalesce(" ~ normalize_name(artist_name) ~ ", '') || chr(31) || coalesce(" ~ normalize_name(track_name) ~ ", '')") }}
 {%- endmacro %}
 
-{# A column in the contract's normal form, if it has one; contract_forms() is generated from soundlake.contract.measures. #}
+{# A column in the contract's normal form, if it has one; contract_forms() is generated from soundlake.contract.expressions. #}
 {% macro normal_form(column) -%}
     {{ contract_forms().get(column, column) }}
 {%- endmacro %}

@@ -19,16 +19,16 @@ _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asct
 _PASSWORD_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
 _HIDDEN = "***"
 
-_told = logging.getLogger("soundlake.told")
+_report_log = logging.getLogger("soundlake.report")
 
 
-class Veil:
+class Redactor:
     """Replaces secrets in text: those it was told of, and any password that stands in an address."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
 
-    def hide(self, text: str) -> str:
+    def redact(self, text: str) -> str:
         """The text without secrets."""
         for secret in self._secrets:
             text = text.replace(secret, _HIDDEN)
@@ -38,13 +38,13 @@ class Veil:
 class PlainFormatter(logging.Formatter):
     """`2026-11-22T22:40:01Z WARNING soundlake.sink: message`, and the traceback below it."""
 
-    def __init__(self, veil: Veil) -> None:
+    def __init__(self, redactor: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
-        self._veil = veil
+        self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole record as text."""
-        return self._veil.hide(super().format(record))
+        return self._redactor.redact(super().format(record))
 
     def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's own name
         """When it happened, in UTC."""
@@ -54,9 +54,9 @@ class PlainFormatter(logging.Formatter):
 class JsonFormatter(logging.Formatter):
     """One JSON object a record: `time` (UTC), `level`, `service`, `logger`, `message`; `fields`: what came as `extra`; `error`."""
 
-    def __init__(self, service: str, veil: Veil) -> None:
+    def __init__(self, service: str, redactor: Redactor) -> None:
         super().__init__()
-        self._service, self._veil = service, veil
+        self._service, self._redactor = service, redactor
 
     def format(self, record: logging.LogRecord) -> str:
         """The whole record on one line."""
@@ -71,52 +71,52 @@ class JsonFormatter(logging.Formatter):
             whole["fields"] = fields
         if record.exc_info and record.exc_info[1] is not None:
             whole["error"] = dict(_describe_error(record.exc_info[1]))
-        return json.dumps(self._cover(whole), ensure_ascii=False)
+        return json.dumps(self._to_json(whole), ensure_ascii=False)
 
-    def _cover(self, value: object) -> object:
+    def _to_json(self, value: object) -> object:
         """The value as JSON takes it, each text of it without secrets."""
         if isinstance(value, dict):
-            return {str(name): self._cover(inner) for name, inner in value.items()}
+            return {str(name): self._to_json(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
-            return [self._cover(inner) for inner in value]
+            return [self._to_json(inner) for inner in value]
         if value is None or isinstance(value, bool | int) or (isinstance(value, float) and math.isfinite(value)):
             return value
-        return self._veil.hide(str(value))
+        return self._redactor.redact(str(value))
 
 
 @dataclass
-class _Manner:
+class _LogState:
     """How this process speaks."""
 
     as_json: bool = False
-    veil: Veil = field(default_factory=Veil)
+    redactor: Redactor = field(default_factory=Redactor)
 
 
-_manner = _Manner()
+_state = _LogState()
 
 
 def configure_logs(service: str, *, as_json: bool, secrets: Iterable[str] = ()) -> None:
     """Have everything that is logged from now on go to standard error in this form; a second call replaces the first."""
-    _manner.as_json, _manner.veil = as_json, Veil(secrets)
+    _state.as_json, _state.redactor = as_json, Redactor(secrets)
     handler = logging.StreamHandler(sys.stderr)
-    handler.setFormatter(JsonFormatter(service, _manner.veil) if as_json else PlainFormatter(_manner.veil))
+    handler.setFormatter(JsonFormatter(service, _state.redactor) if as_json else PlainFormatter(_state.redactor))
     logging.getLogger().handlers[:] = [handler]
-    _told.setLevel(logging.INFO)
+    _report_log.setLevel(logging.INFO)
     logging.captureWarnings(as_json)
     threading.excepthook = _log_thread_error
 
 
 def is_json() -> bool:
     """Whether this process logs JSON."""
-    return _manner.as_json
+    return _state.as_json
 
 
-def tell(line: str, *, error: BaseException | None = None) -> None:
+def report(line: str, *, error: BaseException | None = None) -> None:
     """Say it to whoever watches: the line as it is, or in JSON where this process logs so, there with all that is known of `error`."""
-    if _manner.as_json:
-        _told.log(logging.INFO if error is None else logging.ERROR, line, exc_info=error)
+    if _state.as_json:
+        _report_log.log(logging.INFO if error is None else logging.ERROR, line, exc_info=error)
     else:
-        sys.stderr.write(f"{_manner.veil.hide(line)}\n")
+        sys.stderr.write(f"{_state.redactor.redact(line)}\n")
         sys.stderr.flush()
 
 

@@ -10,13 +10,13 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 import redis
+from tests.server_process import ServerProcess
 from tests.unit.cache.test_live_metrics import make_event as make_event_of_then
 
 from soundlake.cache import LIVE_SCHEMA, MemoryLiveStore
-from soundlake.cache.live import HORIZON_SECONDS, TOP_TRACKS, UNKNOWN
-from soundlake.cache.redis import RedisLiveStore
+from soundlake.cache.live_metrics import HORIZON_SECONDS, TOP_TRACKS, UNKNOWN
+from soundlake.cache.redis_store import RedisLiveStore
 from soundlake.errors import Unavailable
-from soundlake.operations.servers import ServerProcess
 
 
 @pytest.fixture

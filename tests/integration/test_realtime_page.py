@@ -13,14 +13,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from playwright.sync_api import Browser
+from tests.server_process import ServerProcess
 from tests.browser import StartDashboard, Visit, open_visit
 
 from soundlake import wiring
 from soundlake.cache import LIVE_SCHEMA
-from soundlake.cache.redis import open_redis_store
+from soundlake.cache.redis_store import open_redis_store
 from soundlake.contract import LIVE_TOPIC_OF_TYPE
 from soundlake.generator import GeneratorConfig, make_world
-from soundlake.operations.servers import ServerProcess
 from soundlake.settings import Settings
 
 AHEAD_MINUTES, LONG_MINUTES = 12, 28
@@ -65,8 +65,8 @@ def make_evening() -> pa.Table:
         )
     )
     for name in ("played_at", "produced_at"):
-        place = told.schema.get_field_index(name)
-        told = told.set_column(place, told.schema.field(name), pc.add(told[name], pa.scalar(shift, pa.duration("us"))))
+        entry = told.schema.get_field_index(name)
+        told = told.set_column(entry, told.schema.field(name), pc.add(told[name], pa.scalar(shift, pa.duration("us"))))
     return pa.concat_tables([told, told.slice(len(told) // 2, 500)])
 
 

@@ -16,13 +16,14 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from pydantic import SecretStr
+from tests.server_process import ServerProcess
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, count_processed, make_topics, publish_plays
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER, run
 
-from soundlake.cache.redis import RedisLiveStore
+from soundlake.cache.redis_store import RedisLiveStore
 from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
-from soundlake.operations.servers import KafkaServer, RedisServer, ServerProcess, find_free_block
+from soundlake.operations.servers import KafkaServer, RedisServer, find_free_block
 from soundlake.settings import KafkaAccess, Settings
 from soundlake.streaming.addresses import describe_kafka, describe_keys, describe_store
 from soundlake.streaming.log_identity import check_logs

@@ -19,7 +19,7 @@ from tests.integration.streaming_frames import NOW, make_records, make_value
 
 from soundlake import wiring
 from soundlake.broker import Broker
-from soundlake.cache.redis import open_redis_store
+from soundlake.cache.redis_store import open_redis_store
 from soundlake.contract import (
     EVENT_SCHEMA,
     FIELD_NAMES,
@@ -29,15 +29,15 @@ from soundlake.contract import (
     TOPICS,
     Rejection,
     encode_events,
-    judge_record,
+    decode_record,
 )
-from soundlake.contract.measures import NORMAL_FORMS
+from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.schemas import build_spark_ddl
 from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
-from soundlake.dashboard.live import BronzeLiveSource
+from soundlake.dashboard.live_source import BronzeLiveSource
 from soundlake.errors import DataError
 from soundlake.generator import GeneratorConfig, make_world
-from soundlake.generator.faults import Faults, disturb
+from soundlake.generator.output.fault_injection import Faults, disturb
 from soundlake.settings import Settings
 from soundlake.streaming.decoding import decode
 from soundlake.streaming.enriching import TRACK_DDL, enrich
@@ -162,7 +162,7 @@ def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):
     records = make_records(spark, [value + b" " * place for place, value in enumerate(values.values())], NOW_PLAYING.name)
     timed = records.withColumn("timestamp", expr("timestampadd(millisecond, offset, timestamp)"))
     passed = {round(row["logged_at"].microsecond / 1_000) for row in decode_natively(timed).select("logged_at").collect()}
-    judged = {name: judge_record(NOW_PLAYING, value, int(NOW.timestamp() * 1_000)) for name, value in values.items()}
+    judged = {name: decode_record(NOW_PLAYING, value, int(NOW.timestamp() * 1_000)) for name, value in values.items()}
     assert {name for place, name in enumerate(values) if place in passed} == {
         name for name, found in judged.items() if not isinstance(found, Rejection)
     }
@@ -339,5 +339,5 @@ def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_serv
     told, reckoned = store().read(now), BronzeLiveSource(lake.read).read(now)
     assert told == reckoned
     assert sum(minute.plays for minute in told.minutes) > 100
-    assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_acts for minute in told.minutes)
+    assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_changes for minute in told.minutes)
     assert len(told.top_tracks) == 10

@@ -16,6 +16,7 @@ from pathlib import Path
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
+from tests.server_process import ServerProcess
 from tests.integration.streaming_cases import (
     STEP_SECONDS,
     Feed,
@@ -28,10 +29,10 @@ from tests.integration.streaming_cases import (
 )
 from tests.servers import run
 
-from soundlake.cache.live import LiveMetrics
-from soundlake.cache.redis import open_redis_store
+from soundlake.cache.live_metrics import LiveMetrics
+from soundlake.cache.redis_store import open_redis_store
 from soundlake.contract.topics import NOW_PLAYING, NOW_PLAYING_ENRICHED, PLAYS, SKIPS
-from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
+from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import Settings, extend_environment
 
 PROGRAM = Path(__file__).parents[2] / "src" / "soundlake" / "cli" / "app.py"

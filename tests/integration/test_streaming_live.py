@@ -11,14 +11,15 @@ from functools import partial
 
 import pytest
 from pyspark.sql import DataFrame
+from tests.server_process import ServerProcess
 from tests.integration.streaming_frames import make_value
 from tests.servers import run
 
 from soundlake.broker.backoff import Backoff
-from soundlake.cache.live import HORIZON_SECONDS, is_in_horizon
-from soundlake.cache.redis import RedisLiveStore, open_redis_store
+from soundlake.cache.live_metrics import HORIZON_SECONDS, is_in_horizon
+from soundlake.cache.redis_store import RedisLiveStore, open_redis_store
 from soundlake.contract.topics import PLAYS
-from soundlake.operations.servers import RedisServer, ServerProcess, find_free_block
+from soundlake.operations.servers import RedisServer, find_free_block
 from soundlake.streaming.faults import explain
 from soundlake.streaming.live import choose_countable, leave_out_past, record_live
 from soundlake.streaming.records import RECORD_DDL

@@ -84,7 +84,7 @@ def test_a_sink_that_was_started_while_a_server_is_away_is_silent_since_then(awa
     try:
         told, deadline = None, time.monotonic() + PATIENCE_SECONDS
         while told is None and time.monotonic() < deadline:
-            told = re.search(r'soundlake_sink_looked_timestamp_seconds\{topic="user_plays"\} (\S+)', scrape(port))
+            told = re.search(r'soundlake_sink_lag_checked_timestamp_seconds\{topic="user_plays"\} (\S+)', scrape(port))
             time.sleep(0.1)
         assert begun <= float(told[1]) <= time.time()
     finally:

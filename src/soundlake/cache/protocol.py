@@ -7,7 +7,7 @@ from typing import Protocol
 
 import pyarrow as pa
 
-from soundlake.cache.live import LiveMetrics
+from soundlake.cache.live_metrics import LiveMetrics
 
 
 class LiveStore(Protocol):

@@ -26,7 +26,7 @@ from soundlake.cli import (
     up,
 )
 from soundlake.errors import SoundlakeError
-from soundlake.logs import configure_logs, is_json, tell
+from soundlake.logs import configure_logs, is_json, report
 
 EXIT_FAILED = 1
 EXIT_INTERRUPTED = 130
@@ -112,7 +112,7 @@ def main() -> None:
 def _report(error: Exception, text: str, exit_code: int) -> int:
     if debugging:
         sys.excepthook(type(error), error, error.__traceback__)
-    tell(text if is_json() else f"error: {text}", error=error)
+    report(text if is_json() else f"error: {text}", error=error)
     return exit_code
 
 

@@ -13,7 +13,7 @@ from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeEl
 from rich.table import Table
 from rich.text import Text
 
-from soundlake.logs import tell
+from soundlake.logs import report
 
 
 class ProgressReporter:
@@ -37,7 +37,7 @@ class ProgressReporter:
         total = task.total or max(task.completed, 1)
         self._progress.update(self._task, total=total, completed=total, detail=detail)
         if not self._progress.console.is_terminal:
-            tell(f"{task.description}: {detail}")
+            report(f"{task.description}: {detail}")
 
 
 @contextmanager

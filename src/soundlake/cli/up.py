@@ -11,8 +11,8 @@ import typer
 
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
-    from soundlake.operations.run_file import RunRecord
     from soundlake.operations.stack import Stack
+    from soundlake.supervisor.run_file import RunRecord
 
 
 def run_up(
@@ -83,13 +83,13 @@ def _prepare(stack: Stack) -> tuple[str, ...]:
 
 def await_stack(progress: ProgressReporter, bring_up: Callable[[Callable[[str], None]], RunRecord]) -> RunRecord:
     """Wait until all is up, and say what goes on if somebody ends the waiting."""
-    from soundlake.logs import tell
+    from soundlake.logs import report
 
     progress.begin("starting")
     try:
         record = bring_up(lambda waiting: progress.advance(0, waiting))
     except KeyboardInterrupt:
-        tell("the stack goes on starting by itself: `soundlake status` shows how far it is, `soundlake down` (make down) ends it")
+        report("the stack goes on starting by itself: `soundlake status` shows how far it is, `soundlake down` (make down) ends it")
         raise
     progress.end("all services are up")
     return record
@@ -97,14 +97,14 @@ def await_stack(progress: ProgressReporter, bring_up: Callable[[Callable[[str], 
 
 def _tell_when(line: str) -> None:
     """A line of the supervisor's log, with the moment at which it was told."""
-    from soundlake.logs import is_json, tell
+    from soundlake.logs import is_json, report
 
-    tell(line if is_json() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}")
+    report(line if is_json() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}")
 
 
 def _print_record(record: RunRecord, *, as_json: bool) -> None:
     from soundlake.cli.terminal import print_json, print_table
-    from soundlake.operations.run_file import State
+    from soundlake.supervisor.run_file import State
 
     if as_json:
         print_json(record.model_dump(mode="json"))

@@ -3,15 +3,15 @@
 from soundlake.contract.decode import Decoded, decode_records
 from soundlake.contract.encode import encode_events
 from soundlake.contract.ids import make_event_ids
-from soundlake.contract.judge import REASONS, Rejection, judge_record
+from soundlake.contract.reference_decoder import REJECTION_REASONS, Rejection, decode_record
 from soundlake.contract.record import BRONZE_FIELDS, FIELD_BY_NAME, FIELD_NAMES, FIELDS, SCHEMA_VERSION, Field
-from soundlake.contract.refusal import wrap_refused
-from soundlake.contract.rules import RULES, Rule, rules_for
+from soundlake.contract.refused_rows import wrap_refused_row
+from soundlake.contract.rules import RULES, Rule, list_rules
 from soundlake.contract.schemas import BRONZE_SCHEMA, EVENT_SCHEMA, REJECTED_SCHEMA
 from soundlake.contract.topics import DLQ_TOPIC, HISTORY, LIVE_TOPIC_OF_TYPE, REJECTED_TABLE, TOPIC_BY_NAME, TOPICS, Topic
 
 __all__ = [
     "BRONZE_FIELDS", "BRONZE_SCHEMA", "DLQ_TOPIC", "EVENT_SCHEMA", "FIELDS", "FIELD_BY_NAME", "FIELD_NAMES", "HISTORY",
-    "LIVE_TOPIC_OF_TYPE", "REASONS", "REJECTED_SCHEMA", "REJECTED_TABLE", "RULES", "SCHEMA_VERSION", "TOPICS", "TOPIC_BY_NAME", "Decoded",
-    "Field", "Rejection", "Rule", "Topic", "decode_records", "encode_events", "judge_record", "make_event_ids", "rules_for", "wrap_refused",
+    "LIVE_TOPIC_OF_TYPE", "REJECTION_REASONS", "REJECTED_SCHEMA", "REJECTED_TABLE", "RULES", "SCHEMA_VERSION", "TOPICS", "TOPIC_BY_NAME", "Decoded",
+    "Field", "Rejection", "Rule", "Topic", "decode_records", "encode_events", "decode_record", "make_event_ids", "list_rules", "wrap_refused_row",
 ]  # fmt: skip

@@ -1,6 +1,6 @@
 """Records of the log to events in bulk: columns in, columns out, each record in exactly one of events and rejected.
 
-`judge.judge_record` says what must decode; this says the same, faster. What looks odd (empty, padded, broken over lines, no UTF-8), what
+`judge.decode_record` says what must decode; this says the same, faster. What looks odd (empty, padded, broken over lines, no UTF-8), what
 does not parse with its neighbours and what breaks a rule of the required fields is judged one by one; all else never becomes a
 Python object.
 """
@@ -14,10 +14,10 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from soundlake.contract.judge import EARLIEST_PLAYED_AT, PLAYED_AT_LEAD, Rejection, Values, judge_record
-from soundlake.contract.moments import read_moments
-from soundlake.contract.parse import Parsed, Parser
-from soundlake.contract.refusal import REFUSED_PREFIX
+from soundlake.contract.reference_decoder import EARLIEST_PLAYED_AT, PLAYED_AT_LEAD, Rejection, Values, decode_record
+from soundlake.contract.timestamps import parse_timestamps
+from soundlake.contract.json_parser import Parsed, Parser
+from soundlake.contract.refused_rows import REFUSED_ROW_PREFIX
 from soundlake.contract.schemas import EVENT_SCHEMA
 from soundlake.contract.topics import Topic
 
@@ -59,7 +59,7 @@ def decode_records(topic: Topic, values: pa.Array, timestamps_ms: pa.Array) -> D
         rows.append(at[good])
         judged += at[~good].tolist()
     judged += places[parser.doubtful].tolist()
-    singles = {row: judge_record(topic, values[row].as_py(), timestamps_ms[row].as_py()) for row in sorted(judged)}
+    singles = {row: decode_record(topic, values[row].as_py(), timestamps_ms[row].as_py()) for row in sorted(judged)}
     accepted = {row: event for row, event in singles.items() if not isinstance(event, Rejection)}
     tables.append(_build_events(accepted.values()))
     rows.append(np.array(list(accepted), np.int64))
@@ -76,7 +76,7 @@ def _find_plain(values: pa.BinaryArray) -> np.ndarray:
     plain: np.ndarray = values.is_valid().to_numpy(zero_copy_only=False) & (np.diff(offsets) > 1)
     here = np.flatnonzero(plain)
     starts, lasts = offsets[:-1][here], offsets[1:][here] - 1
-    refused = (data[np.minimum(starts + 2, lasts)] == REFUSED_PREFIX[2]) & (data[np.minimum(starts + 3, lasts)] == REFUSED_PREFIX[3])
+    refused = (data[np.minimum(starts + 2, lasts)] == REFUSED_ROW_PREFIX[2]) & (data[np.minimum(starts + 3, lasts)] == REFUSED_ROW_PREFIX[3])
     plain[here] = (data[starts] == ord("{")) & (data[lasts] == ord("}")) & ~refused
     letters = data[offsets[0] : offsets[-1]]
     if len(letters) and letters.min() < ord(" "):
@@ -110,13 +110,13 @@ def _type_events(topic: Topic, parsed: Parsed, latest: np.ndarray) -> tuple[pa.T
     if not {"event_id", "event_type", "played_at"} <= set(wire.column_names):
         return EVENT_SCHEMA.empty_table(), good
     event_ids = wire["event_id"].combine_chunks()
-    played_at, good = read_moments(wire["played_at"].combine_chunks())
+    played_at, good = parse_timestamps(wire["played_at"].combine_chunks())
     good &= (played_at >= EARLIEST_PLAYED_AT) & (played_at <= latest) & _are_uuids(event_ids)
     good &= pc.is_in(wire["event_type"], pa.array(topic.event_types)).to_numpy()
     columns = {name: wire[name] for name in wire.column_names}
     columns |= {"event_id": pc.ascii_lower(event_ids), "played_at": _as_moments(played_at, good)}
     if "produced_at" in columns:
-        produced_at, known = read_moments(wire["produced_at"].combine_chunks())
+        produced_at, known = parse_timestamps(wire["produced_at"].combine_chunks())
         good &= known | wire["produced_at"].is_null().to_numpy()
         columns["produced_at"] = _as_moments(produced_at, known)
     events = pa.table([columns[c.name] if c.name in columns else pa.nulls(len(wire), c.type) for c in EVENT_SCHEMA], schema=EVENT_SCHEMA)

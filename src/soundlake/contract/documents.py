@@ -7,8 +7,8 @@ import sys
 from collections.abc import Iterable
 from pathlib import Path
 
-from soundlake.contract.judge import REASONS
-from soundlake.contract.measures import DEVICE_OF_WORD, NAMES, NORMAL_FORMS
+from soundlake.contract.reference_decoder import REJECTION_REASONS
+from soundlake.contract.expressions import DEVICE_OF_WORD, TITLE_FIELDS, NORMAL_FORMS
 from soundlake.contract.record import BRONZE_FIELDS, FIELDS, Field
 from soundlake.contract.rules import DEVICE_TYPES, RULES
 from soundlake.contract.schemas import REJECTED_SCHEMA, build_dbt_columns, build_json_schema
@@ -103,7 +103,7 @@ def _write_dictionary() -> str:
         fields=fields,
         bronze=bronze,
         topics=_table(["topic", "table", "event types", "partitioned by"], topics),
-        reasons=", ".join(f"`{reason}`" for reason in REASONS),
+        reasons=", ".join(f"`{reason}`" for reason in REJECTION_REASONS),
         rules=_table(["rule", "severity", "event types", "true for a good row", "meaning"], rules),
         forms=_table(["field", "normal form"], _form_rows()),
     )
@@ -113,7 +113,7 @@ def _form_rows() -> list[list[str]]:
     words = ", ".join(f"`{word}` is {device or 'null'}" for word, device in DEVICE_OF_WORD.items())
     other = "another word stays, without white space at its ends, A to Z in lower case"
     return [
-        [", ".join(f"`{name}`" for name in NAMES), "without white space (Unicode's White_Space) at its ends; null where nothing is left"],
+        [", ".join(f"`{name}`" for name in TITLE_FIELDS), "without white space (Unicode's White_Space) at its ends; null where nothing is left"],
         ["`device_type`", f"{', '.join(DEVICE_TYPES)}; {words}; {other}"],
     ]
 

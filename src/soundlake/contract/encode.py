@@ -7,10 +7,10 @@ from collections.abc import Iterator
 import numpy as np
 import pyarrow as pa
 
-from soundlake.contract.extra import merge_extra
-from soundlake.contract.members import list_members
-from soundlake.contract.moments import write_moments
-from soundlake.contract.pieces import join_members
+from soundlake.contract.unknown_fields import merge_unknown_fields
+from soundlake.contract.json_columns import make_json_columns
+from soundlake.contract.timestamps import format_timestamps
+from soundlake.contract.json_lines import write_json_lines
 from soundlake.contract.record import FIELD_BY_NAME
 
 _ROWS_AT_ONCE = 262_144  # enough for what comes again to be written once
@@ -41,10 +41,10 @@ def encode_blocks(events: pa.Table) -> Iterator[pa.Buffer]:
 def _encode_part(events: pa.Table, rows: int) -> Iterator[pa.Buffer]:
     """The lines of so many rows; columns of nulls are left out already."""
     if "extra" not in events.column_names:
-        yield from join_members(list_members(events), rows)
+        yield from write_json_lines(make_json_columns(events), rows)
         return
     extra, first = events["extra"].combine_chunks(), 0
-    for lines in join_members(list_members(events.drop_columns("extra")), rows):
+    for lines in write_json_lines(make_json_columns(events.drop_columns("extra")), rows):
         split = lines.to_pybytes().split(b"\n")
         _merge_extras(split, extra.slice(first, len(split) - 1))
         first += len(split) - 1
@@ -54,11 +54,11 @@ def _encode_part(events: pa.Table, rows: int) -> Iterator[pa.Buffer]:
 def _merge_extras(lines: list[bytes], extra: pa.Array) -> None:
     """Put the unknown fields of those rows that have some into their lines."""
     for row in np.flatnonzero(extra.is_valid()).tolist():
-        lines[row] = merge_extra(lines[row], extra[row].as_py())
+        lines[row] = merge_unknown_fields(lines[row], extra[row].as_py())
 
 
 def _write_moment_columns(events: pa.Table) -> pa.Table:
     for place, column in enumerate(events.schema):
         if FIELD_BY_NAME[column.name].kind == "timestamp":
-            events = events.set_column(place, column.name, write_moments(events[column.name].combine_chunks()))
+            events = events.set_column(place, column.name, format_timestamps(events[column.name].combine_chunks()))
     return events

@@ -18,14 +18,14 @@ _DIGITS = [position for position in range(_TEXT_LENGTH) if position not in _DASH
 _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
-def namespace_of(source: str) -> UUID:
+def make_namespace(source: str) -> UUID:
     """The namespace of one source's ids."""
     return uuid5(PROJECT_NAMESPACE, source)
 
 
 def make_event_ids(source: str, keys: Iterable[str]) -> pa.Array:
-    """The event_id (UUIDv5, lower case) of each natural key of a source; equal to uuid5(namespace_of(source), key)."""
-    root = hashlib.sha1(namespace_of(source).bytes, usedforsecurity=False)
+    """The event_id (UUIDv5, lower case) of each natural key of a source; equal to uuid5(make_namespace(source), key)."""
+    root = hashlib.sha1(make_namespace(source).bytes, usedforsecurity=False)
     digests = []
     for key in keys:
         digest = root.copy()

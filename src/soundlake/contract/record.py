@@ -12,7 +12,7 @@ EVENT_TYPES = ("play", "skip", "like", "playlist", "now_playing")
 SOURCES = ("generator", "spotify_recent", "spotify_live", "spotify_export", "listenbrainz", "lastfm", "api")
 PLAYED_AT_BASES = ("measured", "derived_from_end", "reported")
 CONTENT_TYPES = ("track", "episode", "chapter")
-INVENTED_ID_PREFIX = "sl_"
+GENERATED_ID_PREFIX = "sl_"
 """Ids of made-up tracks, artists, albums and playlists begin with it, and no Spotify id can (letters and digits): they get no link."""
 
 

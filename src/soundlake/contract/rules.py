@@ -121,6 +121,6 @@ RULES: tuple[Rule, ...] = (
 """All rules, in the order in which they are asked: the first reject rule that a row breaks is the one it is rejected for."""
 
 
-def rules_for(event_type: str, severity: Severity) -> tuple[Rule, ...]:
+def list_rules(event_type: str, severity: Severity) -> tuple[Rule, ...]:
     """The rules of one severity that an event of that type is held against."""
     return tuple(rule for rule in RULES if rule.severity == severity and event_type in rule.event_types)

@@ -3,7 +3,7 @@
 `entry/app.py` is the script that Streamlit runs, `server.py` says how it is started.
 """
 
+from soundlake.dashboard.page_metrics import watch
 from soundlake.dashboard.server import serve
-from soundlake.dashboard.watching import watch
 
 __all__ = ["serve", "watch"]

@@ -8,9 +8,9 @@ from datetime import UTC, date, datetime, time, timedelta
 
 import altair as alt
 
-from soundlake.cache.live import LiveWindow
-from soundlake.dashboard.answers import Bucket, DeviceBucket, Hour
-from soundlake.dashboard.formats import format_count, format_days, format_device, format_share
+from soundlake.cache.live_metrics import LiveWindow
+from soundlake.dashboard.formatting import format_count, format_days, format_device, format_share
+from soundlake.dashboard.query_results import Bucket, DeviceBucket, HourOfWeek
 from soundlake.dashboard.theme import Palette
 
 WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
@@ -46,7 +46,7 @@ def draw_rate(buckets: Sequence[Bucket], measure: Callable[[Bucket], float | Non
     return _encode(line, [_scale_time("middle", buckets), rate], _tell(title))
 
 
-def draw_week(hours: Sequence[Hour], palette: Palette) -> alt.Chart:
+def draw_week(hours: Sequence[HourOfWeek], palette: Palette) -> alt.Chart:
     """Plays by hour and weekday, the stronger the colour the more."""
     rows: list[Row] = [
         {"weekday": WEEKDAYS[hour.weekday - 1], "hour": f"{hour.hour:02}", "plays": hour.plays, "shown": format_count(hour.plays)}

@@ -9,7 +9,7 @@ from typing import TypeVar, TypeVarTuple
 from duckdb import DuckDBPyConnection
 
 from soundlake.dashboard.filters import Extent, Filters
-from soundlake.dashboard.reader import Reader
+from soundlake.dashboard.snapshot_reader import SnapshotReader
 from soundlake.dashboard.theme import Palette
 
 Terms = TypeVarTuple("Terms")
@@ -20,7 +20,7 @@ Answer = TypeVar("Answer")
 class View:
     """One drawing of a page: the snapshot, what is chosen, what there is to choose from, and the colours."""
 
-    reader: Reader
+    reader: SnapshotReader
     filters: Filters
     extent: Extent
     listeners: tuple[str, ...]

@@ -10,19 +10,19 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from soundlake.dashboard.answers import (
+from soundlake.dashboard.filters import Filters
+from soundlake.dashboard.query_results import (
     Bucket,
     Content,
     DeviceBucket,
-    DeviceUse,
+    DeviceUsage,
     Grain,
-    Hour,
+    HourOfWeek,
     Measure,
-    Ranked,
+    RankedItem,
     Recommendation,
     Summary,
 )
-from soundlake.dashboard.filters import Filters
 
 _CHOSEN = """
     chosen as (
@@ -59,7 +59,7 @@ def summarize(cursor: DuckDBPyConnection, filters: Filters) -> Summary:
     return Summary(*row)
 
 
-def trace(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[Bucket, ...]:
+def list_buckets(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[Bucket, ...]:
     """The window in order of time, without gaps."""
     rows = _ask(
         cursor,
@@ -120,7 +120,7 @@ _RANKED: dict[Content, str] = {
 }
 
 
-def rank(cursor: DuckDBPyConnection, filters: Filters, content: Content, measure: Measure, limit: int) -> tuple[Ranked, ...]:
+def rank_content(cursor: DuckDBPyConnection, filters: Filters, content: Content, measure: Measure, limit: int) -> tuple[RankedItem, ...]:
     """The top of the tracks, artists or albums by plays or by time heard; ties by name, then by id."""
     rows = _ask(
         cursor,
@@ -139,10 +139,10 @@ def rank(cursor: DuckDBPyConnection, filters: Filters, content: Content, measure
         measure=measure,
         limit=limit,
     )
-    return tuple(Ranked(*row) for row in rows)
+    return tuple(RankedItem(*row) for row in rows)
 
 
-def map_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[Hour, ...]:
+def average_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[HourOfWeek, ...]:
     """Plays of each of the 168 hours of the week, Monday first, empty hours too."""
     rows = _ask(
         cursor,
@@ -163,10 +163,10 @@ def map_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[Hour, ...]:
         order by 1, 2
         """,
     )
-    return tuple(Hour(*row) for row in rows)
+    return tuple(HourOfWeek(*row) for row in rows)
 
 
-def trace_devices(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[DeviceBucket, ...]:
+def list_device_buckets(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[DeviceBucket, ...]:
     """What was started on each device type, bucket by bucket; buckets without a play are left out."""
     rows = _ask(
         cursor,
@@ -191,7 +191,7 @@ def trace_devices(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) ->
     return tuple(DeviceBucket(*row) for row in rows)
 
 
-def compare_devices(cursor: DuckDBPyConnection, filters: Filters) -> tuple[DeviceUse, ...]:
+def summarize_devices(cursor: DuckDBPyConnection, filters: Filters) -> tuple[DeviceUsage, ...]:
     """What each device type was used for, the most used first."""
     rows = _ask(
         cursor,
@@ -204,10 +204,10 @@ def compare_devices(cursor: DuckDBPyConnection, filters: Filters) -> tuple[Devic
         order by 2 desc, 1
         """,
     )
-    return tuple(DeviceUse(*row) for row in rows)
+    return tuple(DeviceUsage(*row) for row in rows)
 
 
-def recommend(cursor: DuckDBPyConnection, listener: str) -> tuple[Recommendation, ...]:
+def list_recommendations(cursor: DuckDBPyConnection, listener: str) -> tuple[Recommendation, ...]:
     """What is recommended to one listener, the best first."""
     rows = _fetch(
         cursor,

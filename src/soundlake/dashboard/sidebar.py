@@ -6,26 +6,26 @@ from datetime import date
 
 import streamlit as st
 
-from soundlake.dashboard import choices
+from soundlake.dashboard import filter_options
 from soundlake.dashboard.filters import CUSTOM_PERIOD, DEFAULT_PERIOD, PERIODS, Extent, Filters, resolve_window
-from soundlake.dashboard.formats import format_count, format_device
+from soundlake.dashboard.formatting import format_count, format_device
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.reader import Reader
+from soundlake.dashboard.snapshot_reader import SnapshotReader
 from soundlake.dashboard.theme import choose_palette
 
 LISTENER_KEY = "listener"
 _LISTENERS_OFFERED = 500
 
 
-def choose_view(reader: Reader, page: Page, whole: Extent) -> View | None:
+def choose_view(reader: SnapshotReader, page: Page, whole: Extent) -> View | None:
     """Draws the filters and reads them; None where the chosen listener has no plays."""
-    listeners = reader.ask(choices.list_listeners, _LISTENERS_OFFERED)
+    listeners = reader.ask(filter_options.list_listeners, _LISTENERS_OFFERED)
     with st.sidebar:
         listener = _choose_listener(reader, listeners)
         period = _choose_period(page)
         days = _choose_days(page, whole) if period == CUSTOM_PERIOD else ()
         devices = _choose_devices(reader, page)
-        extent = reader.ask(choices.find_extent, listener)
+        extent = reader.ask(filter_options.find_extent, listener)
         if extent is None:
             return None
     return View(
@@ -37,8 +37,8 @@ def choose_view(reader: Reader, page: Page, whole: Extent) -> View | None:
     )
 
 
-def _choose_listener(reader: Reader, listeners: tuple[str, ...]) -> str | None:
-    count = reader.ask(choices.count_listeners)
+def _choose_listener(reader: SnapshotReader, listeners: tuple[str, ...]) -> str | None:
+    count = reader.ask(filter_options.count_listeners)
     more = f" The {len(listeners)} most active are listed; type the name of any other." if count > len(listeners) else ""
     chosen: str | None = st.selectbox(
         "Listener",
@@ -82,10 +82,10 @@ def _choose_days(page: Page, whole: Extent) -> tuple[date, ...]:
     return tuple(chosen)
 
 
-def _choose_devices(reader: Reader, page: Page) -> tuple[str, ...]:
+def _choose_devices(reader: SnapshotReader, page: Page) -> tuple[str, ...]:
     chosen: list[str] = st.multiselect(
         "Devices",
-        reader.ask(choices.list_devices),
+        reader.ask(filter_options.list_devices),
         format_func=format_device,
         key="device",
         bind="query-params",

@@ -7,7 +7,7 @@ from itertools import chain
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
-from soundlake.contract.measures import HEARD_MS, IS_LISTEN, PASSED_MS
+from soundlake.contract.expressions import HEARD_MS, IS_LISTEN, ELAPSED_MS
 from soundlake.streaming.places import list_zones
 
 TRACK_DDL = "track_id STRING, song_key STRING, duration_ms BIGINT, first_seen_at TIMESTAMP"
@@ -40,7 +40,7 @@ def enrich(events: DataFrame, tracks: DataFrame) -> DataFrame:
             "heard_ms": f.when(f.col("event_type") == "play", f.expr(HEARD_MS)),
             "is_listen": f.when(f.col("event_type") == "play", f.expr(IS_LISTEN)),
             "completion": divide_bounded(f.col("ms_played"), f.coalesce("duration_ms", "_known_ms")),
-            "ended_at": f.expr(f"timestampadd(millisecond, {PASSED_MS}, played_at)"),
+            "ended_at": f.expr(f"timestampadd(millisecond, {ELAPSED_MS}, played_at)"),
             **tell_hour(),
             "session_key": f.coalesce("session_id", _name_half_hour()),
             "played_date": f.to_date("played_at"),

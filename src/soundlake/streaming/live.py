@@ -13,9 +13,9 @@ from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
 from soundlake.broker.backoff import Backoff
-from soundlake.cache.live import COUNT_OF_TYPE, HORIZON_SECONDS, LIVE_SCHEMA
+from soundlake.cache.live_metrics import COUNT_OF_TYPE, HORIZON_SECONDS, LIVE_SCHEMA
 from soundlake.cache.protocol import LiveStore
-from soundlake.contract.measures import IS_LISTEN, PASSED_MS
+from soundlake.contract.expressions import IS_LISTEN, ELAPSED_MS
 from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
 from soundlake.streaming.decoding import decode
 from soundlake.streaming.models import Road, StreamLimits
@@ -55,7 +55,7 @@ def choose_countable(records: DataFrame) -> DataFrame:
     good = normalize(judge(decode(records)).where(f.col("reason").isNull()))
     measured = good.withColumns(
         {
-            "ended_ms": f.expr(f"unix_millis(played_at) + {PASSED_MS}"),
+            "ended_ms": f.expr(f"unix_millis(played_at) + {ELAPSED_MS}"),
             "is_listen": f.when(f.col("event_type") == "play", f.expr(IS_LISTEN)),
         }
     )

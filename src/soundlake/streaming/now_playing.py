@@ -13,9 +13,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 from pyspark.sql.streaming.readwriter import DataStreamWriter
 
-from soundlake.contract.extra import MAX_DEPTH
-from soundlake.contract.judge import EARLIEST_PLAYED_AT, PLAYED_AT_LEAD
-from soundlake.contract.measures import NORMAL_FORMS
+from soundlake.contract.unknown_fields import MAX_DEPTH
+from soundlake.contract.reference_decoder import EARLIEST_PLAYED_AT, PLAYED_AT_LEAD
+from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.record import FIELDS, Kind
 from soundlake.contract.topics import NOW_PLAYING_ENRICHED
 from soundlake.streaming.enriching import divide_bounded, tell_hour

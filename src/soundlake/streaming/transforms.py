@@ -5,7 +5,7 @@ from __future__ import annotations
 from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
-from soundlake.contract.measures import NORMAL_FORMS
+from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.rules import RULES, Rule
 
 PROCESSED_AT = "processed_at"

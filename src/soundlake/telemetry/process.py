@@ -12,8 +12,8 @@ from prometheus_client import CollectorRegistry, PlatformCollector, ProcessColle
 from soundlake.logs import configure_logs
 from soundlake.settings import Settings
 from soundlake.telemetry.metrics import FeedMetrics, ProcessMetrics, PublishMetrics, SinkMetrics, UpkeepMetrics
-from soundlake.telemetry.readers import DashboardMetrics, StreamMetrics, TransformMetrics
-from soundlake.telemetry.services import ServiceMetrics, ServiceSample
+from soundlake.telemetry.reader_metrics import DashboardMetrics, StreamMetrics, TransformMetrics
+from soundlake.telemetry.service_metrics import ServiceMetrics, ServiceSample
 
 log = logging.getLogger(__name__)
 

@@ -10,7 +10,7 @@ import pyarrow as pa
 import pytest
 
 from soundlake.cache import LIVE_SCHEMA, LiveMetrics, LiveWindow, MemoryLiveStore
-from soundlake.cache.live import HORIZON_SECONDS, TOP_TRACKS
+from soundlake.cache.live_metrics import HORIZON_SECONDS, TOP_TRACKS
 
 NOW = datetime(2026, 12, 31, 23, 59, 55, tzinfo=UTC)
 
@@ -48,7 +48,7 @@ def test_a_play_counts_in_the_ten_seconds_and_the_minute_in_which_it_ended():
 def test_acts_are_counted_by_their_kind_and_make_their_listener_active():
     acts = [make_event(user_id=kind, event_type=kind, is_listen=None) for kind in ("skip", "like", "playlist")]
     window = last_minute(count(*acts, make_event()))
-    assert (window.started, window.skips, window.likes, window.playlist_acts, window.listeners) == (1, 1, 1, 1, 4)
+    assert (window.started, window.skips, window.likes, window.playlist_changes, window.listeners) == (1, 1, 1, 1, 4)
 
 
 def test_devices_and_countries_are_of_plays_that_count_and_unknown_is_said():

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from soundlake.contract import EVENT_SCHEMA, FIELDS, HISTORY, Rejection, decode_records, encode_events, judge_record, wrap_refused
+from soundlake.contract import EVENT_SCHEMA, FIELDS, HISTORY, Rejection, decode_records, encode_events, decode_record, wrap_refused_row
 from soundlake.contract.topics import PLAYS
 
 NOW_MS = 1_795_000_000_000  # 2026-11-18T11:06:40Z
@@ -20,7 +20,7 @@ def write_event(number: int, **fields: object) -> bytes:
 
 
 def judge_all(topic, values):
-    return [judge_record(topic, value, NOW_MS) for value in values]
+    return [decode_record(topic, value, NOW_MS) for value in values]
 
 
 def decode_all(topic, values):
@@ -74,7 +74,7 @@ ODD_VALUES = [
     HEAD + b',"x":1,"x":2}', HEAD + b',"x":1,"y" :2,"y":3}', HEAD + b',"x":{"a":1},"y":[{}],"":0}', HEAD + b',"extra":"{}"}',
     HEAD + b',"user_id":null,"user_id":"u"}', HEAD + b',"user_id":"u","user\\u005fid":"u"}', HEAD + b',"USER_ID":"u"}',
     HEAD + b',"event_id":"00000000-0000-0000-0000-000000000008"}', HEAD + b',"x":"\\":","x":1}', b'{"_refused":1}', b'{"_refused":{}}',
-    b'{"_refused":{"reason":"Not A Word","row":"","source":"s","user_id":"u"}}', wrap_refused("names_nothing", "spotify_export", "u",
+    b'{"_refused":{"reason":"Not A Word","row":"","source":"s","user_id":"u"}}', wrap_refused_row("names_nothing", "spotify_export", "u",
     {"a": 1}),
 ]  # fmt: skip
 EVENT_IDS = ["", "x", "00000000000000000000000000000001", "{00000000-0000-0000-0000-000000000001}", "ABCDEF00-0000-4000-8000-00000000000a",
@@ -144,7 +144,7 @@ def test_odd_records_among_many_good_ones_cost_only_themselves(odd, topic):
 @pytest.mark.parametrize("value", ODD_VALUES, ids=lambda value: repr(value)[-60:])
 def test_an_odd_record_alone_and_between_others_is_judged_alike(value):
     between = [write_event(1), value, write_event(2)]
-    assert decode_all(PLAYS, [value]) == [fill(judge_record(PLAYS, value, NOW_MS))]
+    assert decode_all(PLAYS, [value]) == [fill(decode_record(PLAYS, value, NOW_MS))]
     assert decode_all(PLAYS, between) == [fill(judged) for judged in judge_all(PLAYS, between)]
 
 

@@ -15,17 +15,17 @@ from soundlake.contract import (
     EVENT_SCHEMA,
     FIELDS,
     HISTORY,
-    REASONS,
+    REJECTION_REASONS,
     RULES,
     Rejection,
-    judge_record,
+    decode_record,
     make_event_ids,
-    rules_for,
-    wrap_refused,
+    list_rules,
+    wrap_refused_row,
 )  # fmt: skip
 from soundlake.contract.documents import build_documents, write_documents
-from soundlake.contract.ids import namespace_of
-from soundlake.contract.measures import NAMES, NORMAL_FORMS
+from soundlake.contract.ids import make_namespace
+from soundlake.contract.expressions import TITLE_FIELDS, NORMAL_FORMS
 from soundlake.contract.schemas import build_dbt_columns, build_json_schema, build_spark_ddl
 
 ROOT = Path(__file__).parents[3]
@@ -116,12 +116,12 @@ def test_a_normal_form_says_it_once_for_all(told, name, device):
         database.register("events", pa.Table.from_pylist([row], schema=EVENT_SCHEMA))
         (formed,) = database.execute(f"select {', '.join(NORMAL_FORMS.values())} from events").fetchall()
         row = dict(zip(NORMAL_FORMS, formed, strict=True))
-        assert row == {**dict.fromkeys(NAMES, name), "device_type": device}
+        assert row == {**dict.fromkeys(TITLE_FIELDS, name), "device_type": device}
 
 
 def test_every_rule_has_a_name_of_its_own_and_now_playing_has_none():
     assert len({rule.name for rule in RULES}) == len(RULES)
-    assert rules_for("now_playing", "reject") == rules_for("now_playing", "flag") == ()
+    assert list_rules("now_playing", "reject") == list_rules("now_playing", "flag") == ()
 
 
 @pytest.mark.parametrize("name", build_documents())
@@ -154,7 +154,7 @@ def test_all_schemas_name_the_same_fields_with_the_same_kinds():
 
 def test_ids_are_uuid5_of_the_key_in_the_namespace_of_the_source():
     keys = ["", "a|b", "夜に駆ける", "x" * 5_000]
-    assert make_event_ids("lastfm", keys).to_pylist() == [str(uuid5(namespace_of("lastfm"), key)) for key in keys]
+    assert make_event_ids("lastfm", keys).to_pylist() == [str(uuid5(make_namespace("lastfm"), key)) for key in keys]
     assert make_event_ids("lastfm", ["a"]) != make_event_ids("listenbrainz", ["a"])
     assert make_event_ids("lastfm", []).to_pylist() == []
 
@@ -166,20 +166,20 @@ def test_ids_stay_what_they_were_in_every_release():
 
 def test_a_refused_row_is_rejected_for_the_reason_of_its_importer():
     row = {"ts": "2020-01-01T00:00:00Z", "ms_played": float("nan"), "title": "\ud800"}
-    told = judge_record(HISTORY, wrap_refused("names_nothing", "spotify_export", "me", row), 0)
+    told = decode_record(HISTORY, wrap_refused_row("names_nothing", "spotify_export", "me", row), 0)
     assert told == Rejection("names_nothing", "a row of spotify_export, refused by the import, of me")
 
 
 def test_a_refused_row_has_the_same_bytes_whatever_the_order_of_its_fields():
-    assert wrap_refused("odd", "s", "u", {"a": 1, "b": {"c": 2, "d": 3}}) == wrap_refused("odd", "s", "u", {"b": {"d": 3, "c": 2}, "a": 1})
-    assert json.loads(json.loads(wrap_refused("odd", "s", "u", {"a": 1}))["_refused"]["row"]) == {"a": 1}
+    assert wrap_refused_row("odd", "s", "u", {"a": 1, "b": {"c": 2, "d": 3}}) == wrap_refused_row("odd", "s", "u", {"b": {"d": 3, "c": 2}, "a": 1})
+    assert json.loads(json.loads(wrap_refused_row("odd", "s", "u", {"a": 1}))["_refused"]["row"]) == {"a": 1}
 
 
 @pytest.mark.parametrize("reason", ["", "Not A Word", "1st", "ü"])
 def test_a_reason_that_is_no_word_is_refused(reason):
     with pytest.raises(ValueError, match="reason"):
-        wrap_refused(reason, "s", "u", {})
+        wrap_refused_row(reason, "s", "u", {})
 
 
 def test_reasons_are_words_that_an_importer_could_not_tell_apart():
-    assert all(re.fullmatch("[a-z][a-z0-9_]*", reason) for reason in REASONS)
+    assert all(re.fullmatch("[a-z][a-z0-9_]*", reason) for reason in REJECTION_REASONS)

@@ -208,13 +208,13 @@ def test_the_trends_can_be_seen_by_any_grain(visit: Visit, grain: str) -> None:
 
 def test_recommendations_link_to_the_track_to_a_search_or_for_an_invented_one_to_nothing(visit: Visit) -> None:
     (body,) = read_lists(visit("recommendations", listener="listener_00001"))
-    places = body.split("<li>")[1:]
-    assert len(places) == 10
-    assert 'href="https://open.spotify.com/track/' in places[0]
-    assert "invented track" in places[2]
-    assert "href" not in places[2]
-    assert 'href="https://open.spotify.com/search/Artist%200%20Track%203"' in places[3]
-    assert "Because you played Artist 0" in places[0]
+    entries = body.split("<li>")[1:]
+    assert len(entries) == 10
+    assert 'href="https://open.spotify.com/track/' in entries[0]
+    assert "invented track" in entries[2]
+    assert "href" not in entries[2]
+    assert 'href="https://open.spotify.com/search/Artist%200%20Track%203"' in entries[3]
+    assert "Because you played Artist 0" in entries[0]
 
 
 def test_recommendations_ask_whom_they_are_for_and_take_a_click_as_the_answer(visit: Visit) -> None:

@@ -8,9 +8,9 @@ from itertools import pairwise
 import pytest
 from duckdb import DuckDBPyConnection
 
-from soundlake.dashboard import choices, queries
-from soundlake.dashboard.answers import Grain, Measure
+from soundlake.dashboard import filter_options, queries
 from soundlake.dashboard.filters import Filters, Window
+from soundlake.dashboard.query_results import Grain, Measure
 
 WINDOW = Window(datetime(2026, 1, 14, tzinfo=UTC), datetime(2026, 2, 11, tzinfo=UTC))
 CHOICES = {
@@ -66,7 +66,7 @@ def test_the_summary_counts_the_listens(snapshot: DuckDBPyConnection, filters: F
 def test_the_buckets_cover_the_window_without_gaps_and_add_up(
     snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict], grain: Grain
 ) -> None:
-    buckets = queries.trace(snapshot, filters, grain)
+    buckets = queries.list_buckets(snapshot, filters, grain)
     assert buckets[0].first == WINDOW.first_day
     assert buckets[-1].last == WINDOW.last_day
     assert all(after.first - before.last == timedelta(days=1) for before, after in pairwise(buckets))
@@ -78,7 +78,7 @@ def test_the_buckets_cover_the_window_without_gaps_and_add_up(
 
 
 def test_weeks_begin_on_monday(snapshot: DuckDBPyConnection) -> None:
-    buckets = queries.trace(snapshot, CHOICES["all"], "week")
+    buckets = queries.list_buckets(snapshot, CHOICES["all"], "week")
     assert {bucket.first.isoweekday() for bucket in buckets[1:]} == {1}
 
 
@@ -88,7 +88,7 @@ def test_the_ranking_is_in_order_and_its_shares_are_of_everything(
 ) -> None:
     listens = [play for play in rows if play["is_listen"]]
     whole = len(listens) if measure == "plays" else sum(play["heard_ms"] for play in listens)
-    ranked = queries.rank(snapshot, filters, "track", measure, 10)
+    ranked = queries.rank_content(snapshot, filters, "track", measure, 10)
     amounts = [item.plays if measure == "plays" else item.heard_ms for item in ranked]
     assert amounts == sorted(amounts, reverse=True)
     assert [item.share for item in ranked] == pytest.approx([amount / whole for amount in amounts])
@@ -97,7 +97,7 @@ def test_the_ranking_is_in_order_and_its_shares_are_of_everything(
 
 
 def test_every_hour_of_the_week_is_there_and_they_add_up(snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict]) -> None:
-    hours = queries.map_week(snapshot, filters)
+    hours = queries.average_week(snapshot, filters)
     assert [(hour.weekday, hour.hour) for hour in hours] == [(weekday, hour) for weekday in range(1, 8) for hour in range(24)]
     for hour in hours:
         assert hour.plays == sum(
@@ -106,9 +106,9 @@ def test_every_hour_of_the_week_is_there_and_they_add_up(snapshot: DuckDBPyConne
 
 
 def test_devices_add_up_over_time_and_in_all(snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict]) -> None:
-    started = {use.device: use.started for use in queries.compare_devices(snapshot, filters)}
+    started = {use.device: use.started for use in queries.summarize_devices(snapshot, filters)}
     over_time: dict[str, int] = {}
-    for bucket in queries.trace_devices(snapshot, filters, "week"):
+    for bucket in queries.list_device_buckets(snapshot, filters, "week"):
         over_time[bucket.device] = over_time.get(bucket.device, 0) + bucket.started
     assert started == over_time
     assert sum(started.values()) == len(rows)
@@ -123,13 +123,13 @@ def test_spoken_content_is_left_out(snapshot: DuckDBPyConnection) -> None:
 
 def test_listeners_come_with_the_busiest_first(snapshot: DuckDBPyConnection) -> None:
     counts = dict(snapshot.execute("select user_id, count(*) from silver.silver_plays where is_listen group by all").fetchall())
-    listeners = choices.list_listeners(snapshot, 4)
+    listeners = filter_options.list_listeners(snapshot, 4)
     assert listeners == tuple(sorted(counts, key=lambda name: (-counts[name], name))[:4])
-    assert choices.count_listeners(snapshot) == len(counts)
+    assert filter_options.count_listeners(snapshot) == len(counts)
 
 
 def test_recommendations_come_in_their_order(snapshot: DuckDBPyConnection) -> None:
-    recommendations = queries.recommend(snapshot, "listener_00001")
+    recommendations = queries.list_recommendations(snapshot, "listener_00001")
     assert [item.rank for item in recommendations] == list(range(1, 11))
     assert recommendations[0].score == 5.0
-    assert queries.recommend(snapshot, "nobody") == ()
+    assert queries.list_recommendations(snapshot, "nobody") == ()

@@ -9,10 +9,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 
-from soundlake.cache.live import COUNT_OF_TYPE
+from soundlake.cache.live_metrics import COUNT_OF_TYPE
 from soundlake.contract import BRONZE_SCHEMA, LIVE_TOPIC_OF_TYPE
 from soundlake.contract.topics import HOURLY
-from soundlake.dashboard.live import BronzeLiveSource
+from soundlake.dashboard.live_source import BronzeLiveSource
 
 NOW = datetime(2027, 1, 1, 0, 5, 3, tzinfo=UTC)
 HOUR_MS = 3_600_000

@@ -9,8 +9,8 @@ import pytest
 from soundlake.contract import EVENT_SCHEMA, HISTORY
 from soundlake.contract.decode import decode_records
 from soundlake.contract.encode import encode_events
-from soundlake.contract.record import FIELD_BY_NAME, INVENTED_ID_PREFIX
-from soundlake.generator.invention import invent_music
+from soundlake.contract.record import FIELD_BY_NAME, GENERATED_ID_PREFIX
+from soundlake.generator.model.fake_catalogue.tracks import make_fake_tracks
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def test_closed_fields_hold_only_their_values(frame):
 def test_invented_ids_can_never_be_spotifys(frame):
     for name in ("track_id", "artist_id", "album_id", "playlist_id"):
         ids = frame[name].drop_nulls().unique()
-        assert ids.str.starts_with(INVENTED_ID_PREFIX).all()
+        assert ids.str.starts_with(GENERATED_ID_PREFIX).all()
         assert not any(re.fullmatch(r"[0-9A-Za-z]{22}", identity) for identity in ids)
 
 
@@ -96,11 +96,11 @@ def test_listeners_like_what_they_do_not_skip(small_world):
 
 
 def test_names_come_in_several_scripts():
-    music = invent_music(6_000, seed=1)
+    music = make_fake_tracks(6_000, seed=1)
     names = "".join(music["artist_name"].to_pylist() + music["track_name"].to_pylist())
     assert all(any(sign in names for sign in script) for script in ("אבה", "اعب", "のいう", "नमर", "еоа", "🌙🔥✨"))
 
 
 def test_popularity_has_a_heavy_tail(small_world):
-    plays = np.sort(np.diff(small_world.catalogue.artist_reach))[::-1]
+    plays = np.sort(np.diff(small_world.catalogue.artist_popularity_cumsum))[::-1]
     assert plays[: len(plays) // 10].sum() > 0.3 * plays.sum()

@@ -21,7 +21,7 @@ WriteToMicroBatchDataSource noop-table
 REDIS = """[PYTHON_EXCEPTION] An exception was thrown from the Python worker: Traceback (most recent call last):
   File "src/soundlake/streaming/live.py", line 61, in record
     store.record(pa.Table.from_batches([part]).cast(LIVE_SCHEMA), datetime.now(UTC))
-  File "src/soundlake/cache/redis.py", line 192, in _explain_faults
+  File "src/soundlake/cache/redis_store.py", line 192, in _explain_faults
     raise Unavailable(f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="see that it runs, then try again") from cause
 soundlake.errors.Unavailable: SOUNDLAKE_CACHE: Redis does not answer: Error 111 connecting to 127.0.0.1:22680. Connection refused.
 → see that it runs, then try again

@@ -12,7 +12,7 @@ from datetime import UTC, datetime
 import pytest
 
 from soundlake.errors import Unavailable
-from soundlake.logs import JsonFormatter, PlainFormatter, Veil
+from soundlake.logs import JsonFormatter, PlainFormatter, Redactor
 
 SECRET = 's3cr3t/öÄ"quoted'
 
@@ -25,7 +25,7 @@ def make_record(message: str, *arguments: object, level: int = logging.WARNING, 
 
 
 def format_json(record: logging.LogRecord, secrets: tuple[str, ...] = (SECRET,)) -> dict:
-    line = JsonFormatter("sink", Veil(secrets)).format(record)
+    line = JsonFormatter("sink", Redactor(secrets)).format(record)
     assert "\n" not in line
     return json.loads(line)
 
@@ -69,7 +69,7 @@ def test_an_error_comes_with_its_kind_its_next_step_and_its_traceback():
         pytest.param(make_record("denied", other=Unavailable(SECRET)), id="object"),
     ],
 )
-@pytest.mark.parametrize("formatter", [JsonFormatter("sink", Veil([SECRET])), PlainFormatter(Veil([SECRET]))], ids=["json", "plain"])
+@pytest.mark.parametrize("formatter", [JsonFormatter("sink", Redactor([SECRET])), PlainFormatter(Redactor([SECRET]))], ids=["json", "plain"])
 def test_a_secret_is_in_no_line(record, formatter):
     line = formatter.format(record)
     assert SECRET not in line
@@ -94,9 +94,9 @@ def test_what_json_has_no_number_for_is_text(value):
 
 SPEAKER = """
 import logging, sys, threading, warnings
-from soundlake.logs import configure_logs, tell
+from soundlake.logs import configure_logs, report
 configure_logs("speaker", as_json=sys.argv[1] == "json", secrets=["hunter2"])
-tell("begun with hunter2")
+report("begun with hunter2")
 logging.getLogger("soundlake.any").warning("one %s", "hunter2")
 logging.getLogger("another.library").info("not wanted")
 def fail(): raise OSError("hunter2 in a thread")

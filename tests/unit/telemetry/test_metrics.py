@@ -22,19 +22,19 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.publisher import Publisher
 from soundlake.contract import TOPICS
-from soundlake.contract.judge import REASONS
-from soundlake.contract.refusal import wrap_refused
+from soundlake.contract.reference_decoder import REJECTION_REASONS
+from soundlake.contract.refused_rows import wrap_refused_row
 from soundlake.errors import Unavailable
 from soundlake.lake import Compaction, Lake
-from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
-from soundlake.operations.services import Service
+from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
+from soundlake.supervisor.supervisor import Service
 from soundlake.operations.stack.monitoring import TARGETS_FILE, give_metrics_ports, list_metrics_ports, sample_services, write_targets
 from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, Settings
 from soundlake.sink import Sink, SinkLimits
 from soundlake.streaming.progress import ProgressWatch
 from soundlake.telemetry import Telemetry, open_telemetry, serve_telemetry
-from soundlake.telemetry.bulk import BulkHistogram
+from soundlake.telemetry.bulk_histogram import BulkHistogram
 from soundlake.warehouse import TransformReport
 
 NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
@@ -79,7 +79,7 @@ def event() -> bytes:
 
 def test_the_sink_tells_what_it_took_stored_and_refused_and_how_old_it_was(telemetry, tmp_path):
     broker = make_log()
-    refused = wrap_refused("odd_row_of_somebody", "spotify_export", "ann", {"a": 1})
+    refused = wrap_refused_row("odd_row_of_somebody", "spotify_export", "ann", {"a": 1})
     broker.append("user_plays", [b"ann"] * 5, [event(), event(), b"nonsense", None, refused])
     later = NOW + timedelta(seconds=4)
     sink = Sink(broker, make_lake(tmp_path), SinkLimits(), clock=lambda: later, observer=telemetry.watch_sink())
@@ -113,8 +113,8 @@ def test_lag_is_what_the_lake_does_not_hold_yet(telemetry, tmp_path):
 
 def test_a_partition_that_is_no_longer_ours_has_no_lag(telemetry):
     watched = telemetry.watch_sink()
-    watched.lag_seen("user_plays", {0: 5, 1: 7})
-    watched.lag_seen("user_plays", {1: 8})
+    watched.record_lag("user_plays", {0: 5, 1: 7})
+    watched.record_lag("user_plays", {1: 8})
     assert [read(telemetry, "soundlake_sink_lag_records", topic="user_plays", partition=number) for number in ("0", "1")] == [None, 8]
 
 
@@ -131,7 +131,7 @@ def test_what_the_sink_waits_out_is_counted_by_kind(telemetry, tmp_path):
     with pytest.raises(Unavailable):
         sink.run(until_drained=True)
     assert read(telemetry, "soundlake_errors_total", kind="Unavailable") == 1
-    looked = [read(telemetry, "soundlake_sink_looked_timestamp_seconds", topic=topic.name) for topic in TOPICS]
+    looked = [read(telemetry, "soundlake_sink_lag_checked_timestamp_seconds", topic=topic.name) for topic in TOPICS]
     assert all(begun <= moment <= time.time() for moment in looked)  # it never heard from the log: silent since it began
 
 
@@ -143,7 +143,7 @@ def test_what_can_fail_is_there_at_zero_before_it_does(telemetry):
     rejected = [
         read(telemetry, "soundlake_sink_rejected_records_total", topic=topic.name, reason=reason)
         for topic in TOPICS
-        for reason in (*REASONS, "refused_by_import")
+        for reason in (*REJECTION_REASONS, "refused_by_import")
     ]
     assert set(rejected) == {0}
     assert read(telemetry, "soundlake_transform_runs_total", result="failed") == 0

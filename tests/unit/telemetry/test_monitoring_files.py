@@ -22,7 +22,7 @@ from soundlake.settings import Settings
 from soundlake.streaming.job import READS
 from soundlake.streaming.progress import QueryProgress
 from soundlake.telemetry import Telemetry
-from soundlake.telemetry.services import ServiceSample
+from soundlake.telemetry.service_metrics import ServiceSample
 from soundlake.warehouse import TransformReport
 
 ROOT = Path(__file__).parents[3]
@@ -48,7 +48,7 @@ def telemetry() -> Telemetry:
         watch()
     sink = telemetry.watch_sink()
     for topic in TOPICS:
-        sink.lag_seen(topic.name, {0: 1})
+        sink.record_lag(topic.name, {0: 1})
     telemetry.watch_builds().build_ended(TransformReport("id", True, (), {}, {"plays": 1}, {"plays": 1.0}, 1.0))
     queries = telemetry.watch_queries(READS)
     for query, topics in READS.items():

@@ -2,7 +2,7 @@
 
 {#
   A row that names no play can still name a show, and then the short form's rows of that show are episodes. Refused rows are kept
-  wrapped (soundlake.contract.refusal), with the reasons of the import.
+  wrapped (soundlake.contract.refused_rows), with the reasons of the import.
 #}
 {% set window = read_window('rejected') %}
 

@@ -11,14 +11,14 @@ import numpy as np
 import pyarrow as pa
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, TopicPartition
 
-from soundlake.broker.checks import check_known, check_pairs
-from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorWatch
-from soundlake.broker.kafka.faults import NobodyThere, explain_silence
-from soundlake.broker.kafka.group import GroupMember
+from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorListener
+from soundlake.broker.kafka.consumer_group import GroupMember
+from soundlake.broker.kafka.errors import LeaderUnavailable, build_stalled_error
 from soundlake.broker.kafka.producer import RecordProducer
 from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
-from soundlake.broker.kafka.topics import TopicCheck, TopicKeeper, TopicPlan
+from soundlake.broker.kafka.topics import TopicCheck, TopicManager, TopicPlan
 from soundlake.broker.protocol import Delivery, OffsetRange, Records
+from soundlake.broker.validation import check_partitions_exist, check_same_length
 from soundlake.contract import Topic
 from soundlake.errors import SoundlakeError, TopicMissing, Unavailable
 from soundlake.settings import KafkaAccess
@@ -39,7 +39,7 @@ class KafkaBroker:
     of the topic, asked for again after every read: what is handed out as of one log was read while it was there.
     """
 
-    records_at_once = 100_000  # at its end an append waits for the last answers, some ten milliseconds
+    preferred_append_records = 100_000  # at its end an append waits for the last answers, some ten milliseconds
 
     def __init__(
         self,
@@ -50,10 +50,10 @@ class KafkaBroker:
         retention_ms: int = -1,
     ) -> None:
         self._connection = Connection(access, answer_seconds)
-        self._keeper = TopicKeeper(self._connection)
+        self._keeper = TopicManager(self._connection)
         self._producer = RecordProducer(self._connection, delivery_seconds)
         self._retention_ms = retention_ms
-        self._watch = ErrorWatch(access)
+        self._watch = ErrorListener(access)
         self._asker = Consumer(self._connection.configure(self._watch, **SETTINGS))
         self._readers: dict[str, TopicReader] = {}
         self._known: dict[str, tuple[float, int]] = {}
@@ -93,7 +93,7 @@ class KafkaBroker:
                     self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], patience)
                     for edge in (OFFSET_BEGINNING, OFFSET_END)
                 )
-        except NobodyThere:
+        except LeaderUnavailable:
             with self._connection.explained(f"asking who leads {topic}", topic=topic):
                 self._asker.list_topics(topic, patience)
             raise
@@ -101,7 +101,7 @@ class KafkaBroker:
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records; returns when each is durable, refused, or given up on after `delivery_seconds`."""
-        check_pairs(keys, values)
+        check_same_length(keys, values)
         self._count(topic)
         delivery = self._producer.append(topic, keys, values)
         if delivery.acknowledged < delivery.count:
@@ -120,7 +120,7 @@ class KafkaBroker:
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
         """What has arrived of these partitions, as it was pulled; all of it is of the log that it names."""
-        check_known(topic, self._count(topic), offsets)
+        check_partitions_exist(topic, self._count(topic), offsets)
         limits = {"max_records": max_records, "max_bytes": min(max_bytes, _MAX_POLL_BYTES)}
         with self._lock, self._reading(topic):
             reader = self._pull(topic, offsets, **limits)
@@ -132,7 +132,7 @@ class KafkaBroker:
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Give up the records below an offset of each partition."""
-        check_known(topic, self._count(topic), before)
+        check_partitions_exist(topic, self._count(topic), before)
         held = self.offsets(topic)
         wanted = [TopicPartition(topic, number, min(offset, held[number].end)) for number, offset in before.items()]
         for future in self._connection.admin.delete_records(wanted, request_timeout=REQUEST_SECONDS).values():
@@ -144,7 +144,7 @@ class KafkaBroker:
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
         """Remember the next offset of each partition; while the group has members, it is theirs, and nothing happens."""
-        check_known(topic, self._count(topic), offsets)
+        check_partitions_exist(topic, self._count(topic), offsets)
         asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number, offset) for number, offset in offsets.items()])]
         (future,) = self._connection.admin.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
         self._connection.ask(future, f"committing offsets of {topic} for {group}", topic=topic)
@@ -212,7 +212,7 @@ class KafkaBroker:
             held[partition].check(topic, partition, offset)
         behind = {partition: offset for partition, offset in offsets.items() if offset < held[partition].end}
         if behind and is_long:
-            raise explain_silence(topic, behind, self._connection.answer_seconds)
+            raise build_stalled_error(topic, behind, self._connection.answer_seconds)
         if not behind:
             reader.listen()
 

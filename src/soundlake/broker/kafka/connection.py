@@ -13,8 +13,8 @@ from typing import Any, TypeVar
 from confluent_kafka import KafkaError, KafkaException, TopicCollection
 from confluent_kafka.admin import AdminClient
 
-from soundlake.broker.kafka.faults import MAKE_TOPICS, STOPPING, NobodyThere, explain
-from soundlake.broker.kafka.quiet import log, strip_passing
+from soundlake.broker.kafka.client_log import log, strip_passing
+from soundlake.broker.kafka.errors import MAKE_TOPICS, STOPPING, LeaderUnavailable, explain
 from soundlake.errors import SettingsError, TopicMissing
 from soundlake.settings import KafkaAccess
 
@@ -39,7 +39,7 @@ class TopicState:
     partitions: int
 
 
-class ErrorWatch:
+class ErrorListener:
     """Hears what goes wrong on a client's connections, and remembers the last of it that no waiting mends."""
 
     def __init__(self, access: KafkaAccess) -> None:
@@ -69,7 +69,7 @@ class Connection:
     def __init__(self, access: KafkaAccess, answer_seconds: float = ANSWER_SECONDS) -> None:
         self.access = access
         self.answer_seconds = answer_seconds
-        self._watch = ErrorWatch(access)
+        self._watch = ErrorListener(access)
         try:
             self.admin = self._open()
         except (KafkaException, ValueError) as cause:
@@ -79,7 +79,7 @@ class Connection:
             ) from cause
         self._log_ids: dict[str, str] = {}
 
-    def configure(self, watch: ErrorWatch, **own: str | int | bool) -> dict[str, Any]:
+    def configure(self, watch: ErrorListener, **own: str | int | bool) -> dict[str, Any]:
         """What every client of this cluster is told, and what is its own (dots as underscores)."""
         return {
             "bootstrap.servers": self.access.servers,
@@ -129,7 +129,7 @@ class Connection:
         while True:
             try:
                 return question()
-            except NobodyThere:
+            except LeaderUnavailable:
                 if time.monotonic() > deadline:
                     raise
             time.sleep(_AGAIN_SECONDS)

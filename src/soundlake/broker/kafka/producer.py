@@ -8,10 +8,10 @@ from collections.abc import Sequence
 
 from confluent_kafka import KafkaError, KafkaException, Message, Producer
 
-from soundlake.broker.checks import MAX_RECORD_BYTES, TOO_LARGE
-from soundlake.broker.kafka.connection import Connection, ErrorWatch
-from soundlake.broker.kafka.faults import REFUSING
+from soundlake.broker.kafka.connection import Connection, ErrorListener
+from soundlake.broker.kafka.errors import REFUSING
 from soundlake.broker.protocol import Delivery
+from soundlake.broker.validation import MAX_RECORD_BYTES, TOO_LARGE
 
 Record = tuple[bytes, bytes]
 
@@ -41,7 +41,7 @@ class RecordProducer:
         self._connection = connection
         self._delivery_seconds = delivery_seconds
         self._lock = threading.Lock()
-        self._watch = ErrorWatch(connection.access)
+        self._watch = ErrorListener(connection.access)
         self._client: Producer | None = None
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
@@ -59,7 +59,7 @@ class RecordProducer:
     def _open(self) -> Producer:
         """The client, or a new one where the last has met an error that it cannot get over."""
         if self._client is None or self._watch.is_broken:
-            self._watch = ErrorWatch(self._connection.access)
+            self._watch = ErrorListener(self._connection.access)
             timeout_ms = int(self._delivery_seconds * 1_000)
             self._client = Producer(self._connection.configure(self._watch, message_timeout_ms=timeout_ms, **SETTINGS))
         return self._client

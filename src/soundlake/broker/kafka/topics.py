@@ -9,8 +9,8 @@ from dataclasses import dataclass, field
 from confluent_kafka import KafkaError, KafkaException
 from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource, NewTopic, ResourceType
 
-from soundlake.broker.checks import MAX_RECORD_BYTES, check_partition_count
 from soundlake.broker.kafka.connection import REQUEST_SECONDS, Connection, TopicState
+from soundlake.broker.validation import MAX_RECORD_BYTES, check_partition_count
 from soundlake.contract import Topic
 from soundlake.errors import Permanent, TopicMissing
 
@@ -50,7 +50,7 @@ class TopicCheck:
     differences: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
-class TopicKeeper:
+class TopicManager:
     """Makes topics and looks after them."""
 
     def __init__(self, connection: Connection) -> None:

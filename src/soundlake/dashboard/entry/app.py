@@ -9,20 +9,20 @@ from pathlib import Path
 import duckdb
 import streamlit as st
 
-from soundlake.dashboard import choices
+from soundlake.dashboard import filter_options
 from soundlake.dashboard.filters import Filters
-from soundlake.dashboard.formats import escape_markdown, format_days, format_device
-from soundlake.dashboard.freshness import expect_snapshot, wait_for_snapshot, watch_snapshots
+from soundlake.dashboard.formatting import escape_markdown, format_days, format_device
 from soundlake.dashboard.page import Page
+from soundlake.dashboard.page_metrics import drawing
 from soundlake.dashboard.pages import discover_pages
-from soundlake.dashboard.reader import Reader, Readers
 from soundlake.dashboard.sidebar import choose_view
+from soundlake.dashboard.snapshot_reader import SnapshotFollower, SnapshotReader
+from soundlake.dashboard.snapshot_status import expect_snapshot, wait_for_snapshot, watch_snapshots
 from soundlake.dashboard.style import apply_style
 from soundlake.dashboard.theme import choose_palette
-from soundlake.dashboard.watching import drawing
 from soundlake.errors import SettingsError, SoundlakeError
 from soundlake.settings import load_settings
-from soundlake.warehouse.snapshot import current_id, open_snapshot
+from soundlake.warehouse.snapshot import open_snapshot, read_current_id
 
 _ASSETS = Path(__file__).parents[1] / "assets"
 _ABOUT = "**Soundlake** shows the newest published snapshot of the warehouse. All days and hours are UTC."
@@ -41,12 +41,12 @@ def _find_folder() -> Path:
 
 
 @st.cache_resource(show_spinner=False)
-def _follow_snapshots(folder: Path) -> Readers:
-    return Readers(folder, open_snapshot, current_id)
+def _follow_snapshots(folder: Path) -> SnapshotFollower:
+    return SnapshotFollower(folder, open_snapshot, read_current_id)
 
 
-def _show_data(page: Page, readers: Readers, reader: Reader) -> None:
-    whole = reader.ask(choices.find_extent, None)
+def _show_data(page: Page, readers: SnapshotFollower, reader: SnapshotReader) -> None:
+    whole = reader.ask(filter_options.find_extent, None)
     if whole is None and page.render_early:
         page.render_early(choose_palette(st.context.theme.type))
     elif whole is None:

@@ -8,10 +8,9 @@ from dataclasses import dataclass
 import streamlit as st
 
 from soundlake.dashboard import queries
-from soundlake.dashboard.answers import Bucket, Summary, choose_grain
 from soundlake.dashboard.charts import draw_amounts
 from soundlake.dashboard.filters import find_previous_window
-from soundlake.dashboard.formats import (
+from soundlake.dashboard.formatting import (
     format_change,
     format_count,
     format_days,
@@ -21,8 +20,9 @@ from soundlake.dashboard.formats import (
     format_share,
 )
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.pages.top_content import list_places
-from soundlake.dashboard.ranking import Place, show_ranking
+from soundlake.dashboard.pages.top_content import list_entries
+from soundlake.dashboard.query_results import Bucket, Summary, choose_grain
+from soundlake.dashboard.ranked_list import ListEntry, show_ranked_list
 
 _COLUMNS = 3
 _BRIEF = 5
@@ -93,14 +93,14 @@ _SKIPS = Figure(
 def render(view: View) -> None:
     """Draws the page."""
     grain = choose_grain(view.filters.window.days)
-    buckets = view.ask(queries.trace, view.filters, grain)
+    buckets = view.ask(queries.list_buckets, view.filters, grain)
     _show_figures(view, buckets)
     st.subheader(f"Plays by {grain}", anchor=False)
     st.altair_chart(draw_amounts(buckets, lambda bucket: bucket.plays, "Plays", lambda bucket: format_count(bucket.plays), view.palette))
     artists, devices = st.columns(2, gap="large")
     with artists:
         st.subheader("Top artists by plays", anchor=False)
-        show_ranking(list_places(view.ask(queries.rank, view.filters, "artist", "plays", _BRIEF), "plays"), "Top artists")
+        show_ranked_list(list_entries(view.ask(queries.rank_content, view.filters, "artist", "plays", _BRIEF), "plays"), "Top artists")
     with devices:
         st.subheader("Plays by device", anchor=False)
         _show_devices(view)
@@ -140,10 +140,10 @@ def _show_figure(figure: Figure, now: Summary, before: Summary | None, buckets: 
 
 
 def _show_devices(view: View) -> None:
-    uses = view.ask(queries.compare_devices, view.filters)
+    uses = view.ask(queries.summarize_devices, view.filters)
     plays = sum(use.plays for use in uses)
-    places = [
-        Place(
+    entries = [
+        ListEntry(
             format_device(use.device),
             use.plays / plays if plays else 0,
             format_count(use.plays),
@@ -151,7 +151,7 @@ def _show_devices(view: View) -> None:
         )
         for use in uses
     ]
-    show_ranking(places, "Plays by device", numbered=False)
+    show_ranked_list(entries, "Plays by device", numbered=False)
 
 
 PAGE = Page(order=10, title="Overview", path="overview", icon=":material/dashboard:", render=render)

@@ -7,12 +7,12 @@ from collections.abc import Sequence
 import streamlit as st
 
 from soundlake.dashboard import queries
-from soundlake.dashboard.answers import Recommendation
-from soundlake.dashboard.formats import escape_markdown
-from soundlake.dashboard.links import find_spotify_link
+from soundlake.dashboard.formatting import escape_markdown
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.ranking import Place, show_ranking
+from soundlake.dashboard.query_results import Recommendation
+from soundlake.dashboard.ranked_list import ListEntry, show_ranked_list
 from soundlake.dashboard.sidebar import LISTENER_KEY
+from soundlake.dashboard.spotify_links import find_spotify_link
 
 _OFFERED = 8
 
@@ -23,25 +23,25 @@ def render(view: View) -> None:
     if listener is None:
         _offer_listeners(view.listeners)
         return
-    recommendations = view.ask(queries.recommend, listener)
+    recommendations = view.ask(queries.list_recommendations, listener)
     if not recommendations:
         st.info("There is nothing to recommend to this listener yet: nobody else heard the same tracks.", icon=":material/hourglass_empty:")
         return
     st.markdown(f"For **{escape_markdown(listener)}**, from the whole listening history; period and devices do not narrow it.")
-    show_ranking(list_recommended(recommendations), "Recommended tracks")
+    show_ranked_list(list_entries(recommendations), "Recommended tracks")
     if any(item.is_synthetic for item in recommendations):
         st.caption("Invented tracks belong to the synthetic catalogue; they are not on Spotify.")
 
 
-def list_recommended(recommendations: Sequence[Recommendation]) -> list[Place]:
-    """The places of the list; bars are relative to the best score."""
+def list_entries(recommendations: Sequence[Recommendation]) -> list[ListEntry]:
+    """The entries of the list; bars are relative to the best score."""
     best = max(item.score for item in recommendations) or 1
     return [_describe(item, best) for item in recommendations]
 
 
-def _describe(item: Recommendation, best: float) -> Place:
+def _describe(item: Recommendation, best: float) -> ListEntry:
     link = find_spotify_link(item.track_id, item.track_name, item.artist_name, is_synthetic=item.is_synthetic)
-    return Place(
+    return ListEntry(
         name=item.track_name or item.track_id,
         by=" · ".join(word for word in (item.artist_name, item.album_name) if word),
         reason=item.reason[:1].upper() + item.reason[1:] if item.reason else None,

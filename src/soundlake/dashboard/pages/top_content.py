@@ -7,10 +7,10 @@ from collections.abc import Sequence
 import streamlit as st
 
 from soundlake.dashboard import queries
-from soundlake.dashboard.answers import Content, Measure, Ranked
-from soundlake.dashboard.formats import format_count, format_duration, format_share
+from soundlake.dashboard.formatting import format_count, format_duration, format_share
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.ranking import Place, show_ranking
+from soundlake.dashboard.query_results import Content, Measure, RankedItem
+from soundlake.dashboard.ranked_list import ListEntry, show_ranked_list
 
 _TOP = 10
 _LISTS: tuple[tuple[str, Content], ...] = (("Top tracks", "track"), ("Top artists", "artist"), ("Top albums", "album"))
@@ -23,19 +23,19 @@ def render(view: View) -> None:
     for column, (title, content) in zip(st.columns(len(_LISTS), gap="medium"), _LISTS, strict=True):
         with column:
             st.subheader(title, anchor=False)
-            ranked = view.ask(queries.rank, view.filters, content, measure, _TOP)
+            ranked = view.ask(queries.rank_content, view.filters, content, measure, _TOP)
             if ranked:
-                show_ranking(list_places(ranked, measure), title)
+                show_ranked_list(list_entries(ranked, measure), title)
             else:
                 st.caption("Nothing was heard in this period with these filters.")
     st.caption(f"Shares are of {'all plays' if measure == 'plays' else 'the whole listening time'} that the filters leave.")
 
 
-def list_places(ranked: Sequence[Ranked], measure: Measure) -> list[Place]:
-    """The places of a list, the longest bar for the first."""
+def list_entries(ranked: Sequence[RankedItem], measure: Measure) -> list[ListEntry]:
+    """The entries of a list, the longest bar for the first."""
     most = max((item.share for item in ranked), default=0) or 1
     return [
-        Place(
+        ListEntry(
             name=item.name,
             by=item.by,
             bar=item.share / most,

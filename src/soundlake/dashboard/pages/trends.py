@@ -6,12 +6,12 @@ from collections.abc import Callable
 
 import streamlit as st
 
-from soundlake.dashboard import choices, queries
-from soundlake.dashboard.answers import Bucket, Grain, choose_grain
+from soundlake.dashboard import filter_options, queries
 from soundlake.dashboard.charts import WEEKDAYS, draw_amounts, draw_device_mix, draw_rate, draw_week
-from soundlake.dashboard.formats import format_count, format_device, format_duration, format_share
+from soundlake.dashboard.formatting import format_count, format_device, format_duration, format_share
 from soundlake.dashboard.page import Page, View
-from soundlake.dashboard.ranking import Place, show_ranking
+from soundlake.dashboard.query_results import Bucket, Grain, choose_grain
+from soundlake.dashboard.ranked_list import ListEntry, show_ranked_list
 from soundlake.dashboard.theme import assign_colours
 
 _AUTOMATIC = "Auto"
@@ -30,7 +30,7 @@ def render(view: View) -> None:
     """Draws the page."""
     title, grain = _choose_course(view)
     measure, show = _MEASURES[title]
-    buckets = view.ask(queries.trace, view.filters, grain)
+    buckets = view.ask(queries.list_buckets, view.filters, grain)
     st.subheader(f"{title} by {grain}", anchor=False)
     st.altair_chart(draw_amounts(buckets, measure, title, show, view.palette))
     _show_week(view)
@@ -52,7 +52,7 @@ def _choose_course(view: View) -> tuple[str, Grain]:
 
 def _show_week(view: View) -> None:
     st.subheader("Hour and weekday", anchor=False)
-    hours = view.ask(queries.map_week, view.filters)
+    hours = view.ask(queries.average_week, view.filters)
     st.altair_chart(draw_week(hours, view.palette))
     busiest = max(hours, key=lambda hour: hour.plays)
     if busiest.plays:
@@ -63,27 +63,27 @@ def _show_week(view: View) -> None:
 
 def _show_skips(view: View, buckets: tuple[Bucket, ...], grain: Grain) -> None:
     st.subheader(f"Skip rate by {grain}", anchor=False)
-    uses = view.ask(queries.compare_devices, view.filters)
+    uses = view.ask(queries.summarize_devices, view.filters)
     if all(use.skip_rate is None for use in uses):
         st.caption("The sources of these plays do not say whether they were skipped.")
         return
     st.altair_chart(draw_rate(buckets, lambda bucket: bucket.skip_rate, "Skip rate", view.palette))
-    places = [
-        Place(format_device(use.device), use.skip_rate or 0, format_share(use.skip_rate), f"of {format_count(use.started)} started")
+    entries = [
+        ListEntry(format_device(use.device), use.skip_rate or 0, format_share(use.skip_rate), f"of {format_count(use.started)} started")
         for use in uses
     ]
     st.markdown("**Skip rate by device**")
-    show_ranking(places, "Skip rate by device", numbered=False)
+    show_ranked_list(entries, "Skip rate by device", numbered=False)
 
 
 def _show_devices(view: View, grain: Grain) -> None:
     st.subheader(f"Device mix by {grain}", anchor=False)
-    colours = assign_colours(view.ask(choices.list_devices), view.palette)
-    st.altair_chart(draw_device_mix(view.ask(queries.trace_devices, view.filters, grain), colours))
-    uses = view.ask(queries.compare_devices, view.filters)
+    colours = assign_colours(view.ask(filter_options.list_devices), view.palette)
+    st.altair_chart(draw_device_mix(view.ask(queries.list_device_buckets, view.filters, grain), colours))
+    uses = view.ask(queries.summarize_devices, view.filters)
     started = sum(use.started for use in uses) or 1
-    places = [
-        Place(
+    entries = [
+        ListEntry(
             format_device(use.device),
             use.started / started,
             format_share(use.started / started),
@@ -93,7 +93,7 @@ def _show_devices(view: View, grain: Grain) -> None:
         for use in uses
     ]
     st.markdown("**Plays started by device**")
-    show_ranking(places, "Plays started by device", numbered=False)
+    show_ranked_list(entries, "Plays started by device", numbered=False)
 
 
 PAGE = Page(order=30, title="Trends", path="trends", icon=":material/trending_up:", render=render)

@@ -1,0 +1,147 @@
+"""`extra`: the fields of an event that the contract does not know, as one JSON object whose values stand as they were written."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field
+from functools import lru_cache
+
+import msgspec
+
+from soundlake.contract.record import FIELD_NAMES
+
+MAX_DEPTH = 100
+"""How deep a record may nest; more is no event, and would end the recursion of one reader or another."""
+
+KNOWN_FIELDS = frozenset(FIELD_NAMES) - {"extra"}
+"""The fields that stand on the wire; a field called extra there is one that we do not know, like any other."""
+
+Members = dict[str, msgspec.Raw]
+
+_decode_members = msgspec.json.Decoder(Members).decode
+_TOKEN = re.compile(rb'"[^"\\]*+(?:\\.[^"\\]*+)*+"|[\[{]|[\]}]', re.DOTALL)
+_find_loose_colon = re.compile(rb'"[ \t\r\n]+:').search
+
+
+class DuplicateField(ValueError):
+    """A JSON object names a field twice; `members` are those that stand once."""
+
+    def __init__(self, names: list[str], members: Members) -> None:
+        super().__init__(f"{', '.join(names)}: twice in one object")
+        self.members = members
+
+
+def read_members(value: bytes) -> Members:
+    """The members of one JSON object, each value as the bytes that were written.
+
+    Raises msgspec.DecodeError or UnicodeDecodeError if it is none, DuplicateField for a name that stands twice,
+    RecursionError for more than MAX_DEPTH levels.
+    """
+    if is_too_deep(value):
+        raise RecursionError(f"more than {MAX_DEPTH} levels")
+    members = _decode_members(value)
+    # Blank by blank, since looking for two bytes is much faster than a pattern.
+    may_be_loose = b'" ' in value or b'"\t' in value or b'"\r' in value or b'"\n' in value
+    if value.count(b'":') != len(members) or (may_be_loose and _find_loose_colon(value)):
+        _check_names(value, members)
+    return members
+
+
+def extract_unknown_fields(members: Mapping[str, msgspec.Raw]) -> str | None:
+    """`extra` of a record: one JSON object of the fields we do not know, without blanks between values; null if there is none."""
+    return _write_extra(members, [name for name in members if name not in KNOWN_FIELDS])
+
+
+@dataclass
+class UnknownFieldReader:
+    """The fields that we do not know, of many records: `extras` of those in `kept` (their places), `broken` has the places of the others.
+
+    `names` grows by every field that occurs. The records are to hold no control characters, as then a blank is the only white space.
+    """
+
+    names: set[str]
+    kept: list[int] = field(default_factory=list)
+    extras: list[str | None] = field(default_factory=list)
+    broken: list[int] = field(default_factory=list)
+
+    def gather(self, values: Iterable[bytes]) -> None:
+        """Go through the records: `read_members` and `extract_unknown_fields` of each, unrolled, since every event may pass here."""
+        unknown_of_shape: dict[tuple[str, ...], list[str]] = {}
+        for place, value in enumerate(values):
+            try:
+                members = _decode_members(value)
+                if value.count(b'":') != len(members) or b" :" in value:
+                    _check_names(value, members)
+            except (ValueError, RecursionError):
+                self.broken.append(place)
+                continue
+            shape = tuple(members)
+            unknown = unknown_of_shape.get(shape)
+            if unknown is None:
+                unknown = unknown_of_shape[shape] = [name for name in shape if name not in KNOWN_FIELDS]
+                self.names.update(shape)
+            extra = _write_extra(members, unknown)
+            if extra is not None and len(extra) > MAX_DEPTH and is_too_deep(value):
+                self.broken.append(place)
+            else:
+                self.kept.append(place)
+                self.extras.append(extra)
+
+
+def merge_unknown_fields(line: bytes, extra: str) -> bytes:
+    """The encoded event with the fields of `extra` beside its own; what is no object of unknown fields goes along as a text named extra."""
+    try:
+        members = read_members(extra.encode())
+    except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
+        members = {}
+    body = extract_unknown_fields(members) if members and KNOWN_FIELDS.isdisjoint(members) else None
+    if body is None or is_too_deep(body.encode()):
+        body = json.dumps({"extra": extra}, ensure_ascii=False, separators=(",", ":"))
+    return b"{" + body[1:].encode() if line == b"{}" else line[:-1] + b"," + body[1:].encode()
+
+
+def is_too_deep(value: bytes) -> bool:
+    """Whether objects and arrays nest deeper than MAX_DEPTH."""
+    if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
+        return False
+    depth = 0
+    for token in _TOKEN.finditer(value):
+        mark = token.group()[:1]
+        depth += (mark in b"{[") - (mark in b"}]")
+        if depth > MAX_DEPTH:
+            return True
+    return False
+
+
+def _check_names(value: bytes, members: Members) -> None:
+    """Raise DuplicateField for a name that stands twice.
+
+    Needed only where a cheap proof fails: with every colon next to its quote each member shows as `":` at least once, so that as many of
+    these as distinct names leave no room for a second.
+    """
+    names = Counter(name for name, _ in json.loads(value, object_pairs_hook=list, parse_int=str, parse_float=str))
+    twice = [name for name, count in names.items() if count > 1]
+    if twice:
+        raise DuplicateField(twice, {name: raw for name, raw in members.items() if name not in twice})
+
+
+def _write_extra(members: Mapping[str, msgspec.Raw], names: list[str]) -> str | None:
+    if not names:
+        return None
+    if len(names) == 1:
+        return f"{{{_quote(names[0])}:{_compact(bytes(members[names[0]]))}}}"
+    return "{" + ",".join([f"{_quote(name)}:{_compact(bytes(members[name]))}" for name in names]) + "}"
+
+
+def _compact(raw: bytes) -> str:
+    if len(raw.split()) == 1:
+        return raw.decode()
+    return bytes(msgspec.json.format(raw, indent=-1)).decode()
+
+
+@lru_cache(maxsize=4096)
+def _quote(name: str) -> str:
+    return json.dumps(name, ensure_ascii=False)

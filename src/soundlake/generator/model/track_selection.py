@@ -1,0 +1,215 @@
+"""What they hear: for each play of a sitting the context it comes from, the track, and how well it is known."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import numpy as np
+from numpy.typing import NDArray
+
+from soundlake.generator.model.archetypes import CONTEXTS
+from soundlake.generator.model.library import Favourites, choose_interest, discover_artists, measure_drift, pick_favourites
+from soundlake.generator.model.listeners import Listeners, Cohort
+from soundlake.generator.model.playlist_tracks import EntryRequests, pick_entries, pick_current_entries
+from soundlake.generator.model.playlists import ADD, REMOVE, Changes, Playlists, choose_playlists, find_changes, find_days_made, find_newest
+from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, root_key
+from soundlake.generator.model.sessions import Sessions, draw_lengths
+
+COLLECTION, ALBUM, PLAYLIST, RADIO, SEARCH, REPEAT, EDITORIAL = range(len(CONTEXTS))
+EDITORIAL_LISTS, EDITORIAL_LENGTH = 3, 50
+_FROM_THE_START_SHARE = 0.7
+"""Albums that are begun with their first track."""
+_BINGE_SHARE, _BINGE_DAYS = 0.9, 14
+"""How often a listener turns to an artist's new album on its first day instead of the one in mind, and when that is over."""
+_WEEK = 7
+
+
+@dataclass(frozen=True)
+class PlayQueue:
+    """Columns of the plays that are queued in sittings; `listener` and `position` are the row in the block and the place in the sitting.
+
+    `newest_list` is the number of the listener's newest playlist; where `makes_list`, it is made just then. `changes` are sparse.
+    """
+
+    session: Ints
+    listener: Ints
+    position: Ints
+    key: Keys
+    starts_run: NDArray[np.bool_]
+    context: Ints
+    context_number: Ints
+    is_shuffle: NDArray[np.bool_]
+    track: Ints
+    familiarity: Floats
+    newest_playlist: Ints
+    makes_playlist: NDArray[np.bool_]
+    changes: Changes
+
+
+@dataclass(frozen=True)
+class _ContextRuns:
+    """Columns beside the plays: of the stretch from one context that each belongs to, the key, the context, and how far the play is in.
+
+    `changes` are those of playlists, whose plays begin a stretch; `change` is the row there, or -1.
+    """
+
+    starts: NDArray[np.bool_]
+    key: Keys
+    context: Ints
+    is_shuffle: NDArray[np.bool_]
+    step: Ints
+    changes: Changes
+    change: Ints
+
+
+def build_queue(cohort: Cohort, sessions: Sessions) -> PlayQueue:
+    """The plays of each sitting, in order; where a sitting runs out of time the rest is not heard."""
+    session, position = _count_plays(cohort.listeners, sessions)
+    rows = sessions.listener[session]
+    key = child_keys(sessions.key[session], "play", position)
+    changes = find_changes(cohort.listeners, sessions)
+    changes = replace(changes, at=np.flatnonzero(position == 0)[changes.at])
+    runs = _split_into_runs(cohort.listeners, rows, position, key, changes)
+    chooser = _TrackSelector(cohort, rows, sessions.day[session], key, runs)
+    track, number, familiarity = chooser.choose_tracks()
+    newest = find_newest(cohort.listeners, sessions.listener, sessions.day)
+    makes = sessions.is_first_of_day & (find_days_made(cohort.listeners, sessions.listener, newest) == sessions.day)
+    return PlayQueue(
+        session, rows, position, key, runs.starts, runs.context, number, runs.is_shuffle, track, familiarity, newest[session],
+        makes[session] & (position == 0), chooser.list_changes(),
+    )  # fmt: skip
+
+
+def _count_plays(listeners: Listeners, sessions: Sessions) -> tuple[Ints, Ints]:
+    """How many plays are queued: for each of them its sitting and its place there."""
+    rows = sessions.listener
+    count = draw_lengths(listeners, rows, sessions.key)
+    session = np.repeat(np.arange(len(rows)), count)
+    return session, np.arange(len(session)) - np.repeat(np.cumsum(count) - count, count)
+
+
+def _split_into_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys, changes: Changes) -> _ContextRuns:
+    """Where the listeners turn to another context, and to which: for a change of a playlist to a search, or to that playlist."""
+    starts = (position == 0) | (draw(key, "switch") < listeners.switch_share[rows])
+    first, run = np.flatnonzero(starts), np.cumsum(starts) - 1
+    opener, who = key[first], rows[first]
+    context = choose(listeners.context_cdf[who], draw(opener, "context"))
+    stays = draw(opener, "devotion") < listeners.favourite_artist_share[who]
+    context = np.where(stays & np.isin(context, (RADIO, EDITORIAL)), ALBUM, context)
+    change = np.full(len(first), -1)
+    change[run[changes.at]] = np.arange(len(changes.at))
+    context[run[changes.at]] = np.where(changes.kind == REMOVE, PLAYLIST, SEARCH)
+    is_shuffle = (draw(opener, "shuffle") < listeners.shuffle_share[who]) & (context != ALBUM) & (context != REPEAT)
+    return _ContextRuns(starts, opener[run], context[run], is_shuffle[run], position - position[first][run], changes, change[run])
+
+
+class _TrackSelector:
+    """Tracks by context. All columns have a row a play."""
+
+    def __init__(self, cohort: Cohort, rows: Ints, days: Ints, key: Keys, runs: _ContextRuns) -> None:
+        self._scene, self._catalogue, self._listeners = cohort, cohort.catalogue, cohort.listeners
+        self._rows, self._days, self._key, self._runs = rows, days, key, runs
+        self._is_void = np.zeros(len(rows), bool)
+
+    def list_changes(self) -> Changes:
+        """The changes that came about."""
+        return self._runs.changes.take(~self._is_void[self._runs.changes.at])
+
+    def choose_tracks(self) -> tuple[Ints, Ints, Floats]:
+        """Track, number of the context (artist, album, playlist …) and familiarity (0 new … 1 known by heart) of each play."""
+        context = self._runs.context
+        track, number, familiarity = np.zeros(len(context), np.int64), np.zeros(len(context), np.int64), np.zeros(len(context))
+        ways: dict[int, Callable[[Ints], tuple[Ints, Ints, Floats]]] = {
+            COLLECTION: self._from_collection, SEARCH: self._from_collection, REPEAT: self._from_repeated_track, ALBUM: self._from_album,
+            PLAYLIST: self._from_playlist, RADIO: self._from_radio, EDITORIAL: self._from_editorial,
+        }  # fmt: skip
+        for kind, way in ways.items():
+            at = np.flatnonzero(context == kind)
+            track[at], number[at], familiarity[at] = way(at)
+        added = self._runs.changes.take(self._runs.changes.kind == ADD)
+        lists = Playlists.of(self._listeners, self._rows[added.at], added.number)
+        track[added.at] = pick_entries(self._scene, lists, added.entry).track
+        return track, number, familiarity
+
+    def _pick_favourites(self, at: Ints, key: Keys, artist_key: Keys | None = None) -> Favourites:
+        """A favourite out of the library for each key; whose it is may have a key of its own."""
+        return pick_favourites(self._scene, self._rows[at], key, self._days[at], artist_key)
+
+    def _pick_once_per_run(self, at: Ints) -> Favourites:
+        """The favourite that each play's run is about."""
+        run = np.cumsum(self._runs.starts[at]) - 1  # the plays of a run have one context, so its first one is among them
+        opener = at[self._runs.starts[at]]
+        return self._pick_favourites(opener, self._runs.key[opener]).take(run)
+
+    def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
+        """Their own songs as they come, or for a while one artist's."""
+        rows, key, run_key = self._rows[at], self._key[at], self._runs.key[at]
+        has_theme = draw(run_key, "theme") < self._listeners.theme_share[rows]
+        known = self._pick_favourites(at, key, np.where(has_theme, run_key, key))
+        return known.track, self._listeners.number[rows], known.familiarity
+
+    def _from_repeated_track(self, at: Ints) -> tuple[Ints, Ints, Floats]:
+        known = self._pick_once_per_run(at)
+        return known.track, self._catalogue.track_album[known.track], known.familiarity
+
+    def _from_album(self, at: Ints) -> tuple[Ints, Ints, Floats]:
+        """The album of a favourite, from its first track or from that one; after its end the artist's other tracks."""
+        catalogue, known = self._catalogue, self._pick_once_per_run(at)
+        chosen = self._prefer_new_album(at, known)
+        album = catalogue.track_album[chosen]
+        begins_at_first = draw(self._runs.key[at], "album start") < _FROM_THE_START_SHARE
+        track = np.where(begins_at_first, catalogue.track_first_of_album[album], chosen) + self._runs.step[at]
+        over = np.flatnonzero(track >= catalogue.track_first_of_album[album + 1])
+        track[over] = catalogue.draw_tracks(known.artist[over], draw(self._key[at[over]], "after album"), self._days[at[over]])
+        return track, album, known.familiarity
+
+    def _prefer_new_album(self, at: Ints, known: Favourites) -> Ints:
+        """The first track of the artist's new album where one has just come out, often; else the known track."""
+        catalogue, days = self._catalogue, self._days[at]
+        newest = catalogue.find_newest_albums(known.artist, days)
+        age = days - catalogue.album_release_day[newest]
+        boundaries = (age >= 0) & (draw(self._runs.key[at], "binge") < _BINGE_SHARE * (1 - age / _BINGE_DAYS))
+        return np.where(boundaries, catalogue.track_first_of_album[newest], known.track)
+
+    def _from_playlist(self, at: Ints) -> tuple[Ints, Ints, Floats]:
+        """One of the listener's own playlists, walked in order or shuffled; what it holds is chosen once for each entry."""
+        runs, listeners, days = self._runs, self._listeners, self._days[at]
+        opener, run = at[runs.starts[at]], np.cumsum(runs.starts[at]) - 1
+        which, start = draw_pair(runs.key[opener], "playlist")
+        newest = find_newest(listeners, self._rows[opener], self._days[opener])
+        number = choose_playlists(listeners, self._rows[opener], newest, which)
+        removal = np.flatnonzero(runs.change[opener] >= 0)
+        number[removal] = runs.changes.number[runs.change[opener[removal]]]
+        lists = Playlists.of(listeners, self._rows[opener], number)
+        length = lists.first_entries + lists.count_occasions(self._days[opener] - 1)
+        begin = np.floor(start**1.3 * length).astype(np.int64)
+        shuffled = np.floor(draw(self._key[at], "entry") * length[run]).astype(np.int64)
+        wanted = np.where(runs.is_shuffle[at], shuffled, (begin[run] + runs.step[at]) % length[run])
+        removed = (runs.change[at] >= 0) & runs.starts[at]
+        wanted[removed] = runs.changes.entry[runs.change[at[removed]]]
+        known, self._is_void[at] = pick_current_entries(self._scene, lists, EntryRequests(run, days, wanted, removed))
+        return known.track, number[run], 0.2 + 0.8 * known.familiarity
+
+    def _from_radio(self, at: Ints) -> tuple[Ints, Ints, Floats]:
+        """Around an artist of the library: every fourth track theirs, the others from their cluster, mostly unheard."""
+        catalogue, known = self._catalogue, self._pick_once_per_run(at)
+        cluster = np.searchsorted(catalogue.cluster_first, known.artist, side="right") - 1
+        other, share = draw_pair(self._key[at], "radio")
+        artist = np.where(self._runs.step[at] % 4 == 0, known.artist, catalogue.draw_artists(cluster, other))
+        return catalogue.draw_tracks(artist, share, self._days[at]), known.artist, np.where(self._runs.step[at] % 4 == 0, 0.5, 0.1)
+
+    def _from_editorial(self, at: Ints) -> tuple[Ints, Ints, Floats]:
+        """A list of a cluster that changes every week and is the same for all who open it; sometimes mixed for the listener alone."""
+        catalogue, rows, days = self._catalogue, self._rows[at], self._days[at]
+        which, kind = draw_pair(self._runs.key[at], "editorial")
+        cluster = choose_interest(self._scene, rows, which, measure_drift(self._listeners, rows, days))
+        number = cluster * EDITORIAL_LISTS + np.floor(kind * EDITORIAL_LISTS).astype(np.int64)
+        start = np.floor(draw(self._runs.key[at], "start") ** 2 * EDITORIAL_LENGTH).astype(np.int64)
+        entry = (start + self._runs.step[at]) % EDITORIAL_LENGTH
+        editorial = child_keys(root_key(self._scene.seed, catalogue.fingerprint), "editorial", number)
+        artist_share, track_share = draw_pair(child_keys(child_keys(editorial, "week", days // _WEEK), "entry", entry), "pick")
+        artist = catalogue.draw_artists(cluster, artist_share)
+        mine = np.flatnonzero(kind * EDITORIAL_LISTS >= EDITORIAL_LISTS - 1)
+        artist[mine] = discover_artists(self._scene, rows[mine], self._key[at[mine]], days[mine])
+        return catalogue.draw_tracks(artist, track_share, days), number, np.full(len(at), 0.15)

@@ -1,0 +1,152 @@
+"""The world: a catalogue and listeners, told as events, stretch by stretch of time."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import date
+from typing import overload
+
+import numpy as np
+import pyarrow as pa
+
+from soundlake.generator.model.catalogue import Catalogue
+from soundlake.generator.model.catalogue_builder import build_catalogue
+from soundlake.generator.model.catalogue_file import read_track_file
+from soundlake.generator.model.config import GeneratorConfig
+from soundlake.generator.model.event_columns import Activity, read_sent_ms, build_events
+from soundlake.generator.model.fake_catalogue.tracks import make_fake_tracks
+from soundlake.generator.model.interactions import draw_interactions
+from soundlake.generator.model.listeners import Cohort, make_cohort
+from soundlake.generator.model.playback import simulate_playback
+from soundlake.generator.model.sessions import DAY_MS, plan_sessions
+from soundlake.generator.model.track_selection import build_queue
+
+COHORT_LISTENERS = 8_192
+_LISTENER_DAYS = 8_192
+_COHORTS_KEPT = 8  # of 15 MB at most
+_EPOCH = date(1970, 1, 1)
+
+
+@dataclass(frozen=True)
+class Chunk:
+    """A part of the world that is made in one go: UTC days of a block of listeners."""
+
+    first_day: int
+    days: int
+    first_listener: int
+    listeners: int
+
+
+class _CohortCache(dict[tuple[int, int], Cohort]):
+    """The scenes made last, by first listener and number: the next day of the same listeners needs the same one."""
+
+    def get_or_make(self, block: tuple[int, int], make: Callable[[], Cohort]) -> Cohort:
+        """The scene of the block, made if it is not here."""
+        cohort = self.pop(block, None) or make()
+        while len(self) >= _COHORTS_KEPT:
+            del self[next(iter(self))]
+        self[block] = cohort
+        return cohort
+
+    def __reduce__(self) -> tuple[type[_CohortCache], tuple[()]]:
+        """Another process begins without any: they are quickly made."""
+        return _CohortCache, ()
+
+
+@dataclass(frozen=True)
+class World:
+    """What a configuration stands for."""
+
+    config: GeneratorConfig
+    catalogue: Catalogue
+    user_prefix: str = "listener"
+    _cohorts: _CohortCache = field(init=False, repr=False, compare=False, default_factory=_CohortCache)
+
+    def name_listener(self, number: int) -> str:
+        """The `user_id` of a listener."""
+        return f"{self.user_prefix}-{number:06d}"
+
+    @property
+    def _period_ms(self) -> tuple[int, int]:
+        return (self.config.start - _EPOCH).days * DAY_MS, (self.config.end - _EPOCH).days * DAY_MS
+
+    def list_chunks(self) -> Sequence[Chunk]:
+        """All stretches, in the order of the stream: by time, then by listener. They depend on the configuration alone."""
+        return _Chunks(self.config)
+
+    def make_events(self, chunk: Chunk, *, as_dictionaries: bool = False) -> pa.Table:
+        """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA).
+
+        What is sent after the world's last day (of a sitting over midnight, of a device still offline) is not among them: it is live.
+        `is_coded` as in `columns.write_events`.
+        """
+        from_ms = chunk.first_day * DAY_MS
+        events = self.make_listeners_span(
+            chunk.first_listener, chunk.listeners, from_ms, from_ms + chunk.days * DAY_MS, as_dictionaries=as_dictionaries
+        )
+        return events.slice(0, int(np.searchsorted(read_sent_ms(events), self._period_ms[1])))
+
+    def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
+        """The same for any span of time (UTC, epoch ms), a table a block of listeners."""
+        count = self.config.listeners
+        return [
+            self.make_listeners_span(first, min(COHORT_LISTENERS, count - first), from_ms, until_ms)
+            for first in range(0, count, COHORT_LISTENERS)
+        ]
+
+    def make_listeners_span(self, first_listener: int, count: int, from_ms: int, until_ms: int, *, as_dictionaries: bool = False) -> pa.Table:
+        """The events of all sittings of some listeners that begin in the span, ordered by the moment they are sent (EVENT_SCHEMA)."""
+        numbers = np.arange(first_listener, first_listener + count)
+        cohort = self._cohorts.get_or_make((first_listener, count), lambda: make_cohort(self.catalogue, self.config.seed, numbers))
+        sessions = plan_sessions(cohort.listeners, from_ms, until_ms, self._period_ms)
+        queue = build_queue(cohort, sessions)
+        playback = simulate_playback(cohort, sessions, queue)
+        return build_events(
+            Activity(cohort, sessions, queue, playback, draw_interactions(cohort.listeners, queue, playback)), self.name_listener, as_dictionaries=as_dictionaries
+        )
+
+
+class _Chunks(Sequence[Chunk]):
+    """The stretches by their numbers: there may be millions, so none is made before it is asked for."""
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        self._config = config
+        self._days = max(1, _LISTENER_DAYS // min(config.listeners, COHORT_LISTENERS))
+        self._blocks = -(-config.listeners // COHORT_LISTENERS)
+
+    def __len__(self) -> int:
+        return -(-self._config.days // self._days) * self._blocks
+
+    @overload
+    def __getitem__(self, number: int) -> Chunk: ...
+
+    @overload
+    def __getitem__(self, number: slice) -> list[Chunk]: ...
+
+    def __getitem__(self, number: int | slice) -> Chunk | list[Chunk]:
+        numbers = range(len(self))[number]
+        return self._make(numbers) if isinstance(numbers, int) else [self._make(one) for one in numbers]
+
+    def _make(self, number: int) -> Chunk:
+        config, (time, block) = self._config, divmod(number, self._blocks)
+        days, listener = time * self._days, block * COHORT_LISTENERS
+        return Chunk(
+            first_day=(config.start - _EPOCH).days + days,
+            days=min(self._days, config.days - days),
+            first_listener=listener,
+            listeners=min(COHORT_LISTENERS, config.listeners - listener),
+        )
+
+
+def make_world(config: GeneratorConfig) -> World:
+    """The world of a configuration, its catalogue made."""
+    music = make_fake_tracks(config.tracks, config.seed) if config.catalog is None else read_track_file(config.catalog)
+    return World(config, build_catalogue(music))
+
+
+def generate_events(config: GeneratorConfig) -> Iterator[pa.Table]:
+    """All events of the configuration (EVENT_SCHEMA), a table a stretch of time, ordered within by the moment they are sent."""
+    world = make_world(config)
+    for chunk in world.list_chunks():
+        yield world.make_events(chunk)
