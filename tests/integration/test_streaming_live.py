@@ -15,7 +15,6 @@ from tests.server_process import ServerProcess
 from tests.integration.streaming_frames import make_value
 from tests.servers import run
 
-from soundlake.broker.backoff import Backoff
 from soundlake.cache.live_metrics import HORIZON_SECONDS, is_in_horizon
 from soundlake.cache.redis_store import RedisLiveStore, open_redis_store
 from soundlake.contract.topics import PLAYS
@@ -60,7 +59,7 @@ def test_a_redis_that_comes_back_is_waited_for_and_counts_each_event_once(redis,
 
 def test_a_redis_that_stays_away_ends_it_by_its_name(redis, countable):
     redis.kill()
-    recording = record_live(countable, partial(open_redis_store, redis.server.url), Backoff(attempts=3))
+    recording = record_live(countable, partial(open_redis_store, redis.server.url), attempts=3)
     with pytest.raises(Exception, match="Redis does not answer") as caught:
         recording.collect()
     assert explain("live", str(caught.value)).message.startswith("the query live stopped: SOUNDLAKE_CACHE: Redis does not answer")

@@ -10,10 +10,10 @@ from dataclasses import dataclass, field
 import numpy as np
 import pyarrow as pa
 
-from soundlake.broker.checks import check_known, check_pairs, check_partition_count, find_too_large
+from soundlake.broker.local_polling import poll_by_fetching
 from soundlake.broker.partitioner import assign_partitions
-from soundlake.broker.polling import poll_by_fetching
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
+from soundlake.broker.validation import check_partitions_exist, check_same_length, check_partition_count, find_too_large
 from soundlake.contract import Topic
 
 Row = tuple[int, bytes | None, bytes | None]
@@ -32,7 +32,7 @@ class _Partition:
 class MemoryBroker:
     """Broker that keeps its records in lists; one thread may append while another one reads."""
 
-    records_at_once = 10_000
+    preferred_append_records = 10_000
 
     def __init__(self, clock: Clock = read_utc_now) -> None:
         self._clock = clock
@@ -62,7 +62,7 @@ class MemoryBroker:
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records, the partition chosen by the key."""
-        check_pairs(keys, values)
+        check_same_length(keys, values)
         partitions, now = self._find(topic), to_epoch_ms(self._clock())
         failed = find_too_large(np.array([len(key or b"") + len(value or b"") for key, value in zip(keys, values, strict=True)], np.int64))
         if not values:
@@ -115,5 +115,5 @@ class MemoryBroker:
 
     def _find(self, topic: str, *numbers: int) -> list[_Partition]:
         partitions = self._topics.get(topic, [])
-        check_known(topic, len(partitions), numbers)
+        check_partitions_exist(topic, len(partitions), numbers)
         return partitions

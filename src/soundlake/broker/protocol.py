@@ -1,4 +1,4 @@
-"""What every event log offers: partitioned topics, append with a delivery report, fetch from an offset."""
+"""The interface of every event log: partitioned topics, append with a delivery report, fetch from an offset."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from soundlake.errors import LogReplaced, OffsetGap
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
 Clock = Callable[[], datetime]
-"""Tells the time, in UTC."""
+"""Returns the current time in UTC."""
 
 
 def read_utc_now() -> datetime:
@@ -32,11 +32,10 @@ def to_epoch_ms(moment: datetime) -> int:
 
 @dataclass(frozen=True)
 class Records:
-    """A run of records of one partition, in offset order, as columns of equal length.
+    """Consecutive records of one partition in offset order, as columns of equal length.
 
-    `log_id` is the log they were read from, as `Broker.log_id` names it. `offsets` int64 without gaps, `timestamps_ms` int64
-    (the broker's own clock at append, UTC epoch milliseconds; it may step back), `keys` and `values` binary, null where the
-    record has none.
+    `log_id` is the log they were read from (`Broker.log_id`). `offsets` is int64 without gaps; `timestamps_ms` is int64, the broker's
+    own clock at the append in UTC epoch milliseconds (it may step back); `keys` and `values` are binary, null where the record has none.
     """
 
     topic: str
@@ -62,7 +61,7 @@ class OffsetRange:
         return self.end - self.begin
 
     def check(self, topic: str, partition: int, offset: int) -> None:
-        """Raise OffsetGap if `offset` is below the range, LogReplaced if it is beyond its end."""
+        """Raise OffsetGap if `offset` is below the range, LogReplaced if it is beyond the end."""
         if offset < self.begin:
             raise OffsetGap(topic, partition, offset, self.begin)
         if offset > self.end:
@@ -71,10 +70,10 @@ class OffsetRange:
 
 @dataclass(frozen=True)
 class Delivery:
-    """What became of the records of one append, by their index.
+    """The outcome of one append, by index of the record.
 
-    `failed` names those the log refused, with the reason: they are not in it. `unsure` names those whose fate is
-    unknown (the connection broke): they may be in it. All others are acknowledged and durable.
+    `failed`: refused by the log, with the reason; not in the log. `unsure`: the connection or the disk failed before an answer; in the
+    log or not. All other records are acknowledged and durable.
     """
 
     count: int
@@ -88,84 +87,81 @@ class Delivery:
 
 
 @dataclass(frozen=True)
-class Share:
-    """What one reader of a log has to read: partitions by topic, or all there are. Once `over` is set others wait for it to let go."""
+class Assignment:
+    """The partitions that one reader reads, by topic; None means all. After `revoked` is set, other readers wait until it is released."""
 
     partitions: Mapping[str, frozenset[int]] | None = None
-    over: threading.Event = field(default_factory=threading.Event)
+    revoked: threading.Event = field(default_factory=threading.Event)
 
     def covers(self, topic: str, partition: int) -> bool:
-        """Whether the partition is part of it."""
+        """Whether the partition is part of the assignment."""
         return self.partitions is None or partition in self.partitions.get(topic, ())
 
 
 class Membership(Protocol):
-    """A place among those who share the partitions of some topics. Where to begin in them is not its business."""
+    """Membership in a group of readers that share the partitions of some topics. It does not decide where reading starts."""
 
-    def hold(self, stop: threading.Event, deadline: float | None = None) -> AbstractContextManager[Share | None]:
-        """The share, as long as the block lasts; None if `stop` is set, or the deadline (of `time.monotonic`) is over, before there is one.
+    def hold(self, stop: threading.Event, deadline: float | None = None) -> AbstractContextManager[Assignment | None]:
+        """Wait for an assignment and hold it for the block; None if `stop` is set or `deadline` (of `time.monotonic`) passes first.
 
-        Raises Unavailable if none comes in time, DataError if another took this place.
+        Raises Unavailable if there is no assignment in time, DataError if another reader has taken this membership.
         """
 
     def commit(self, topic: str, offsets: Mapping[int, int]) -> None:
-        """Remember the next offset of each partition for lag monitors; nobody starts from it."""
+        """Publish the next offset of each partition for lag monitors; no reader starts from it."""
 
     def close(self) -> None:
-        """Leave the place."""
+        """Leave the group."""
 
 
 class Broker(Protocol):
-    """An event log. Appends of one key land in one partition in order; what is acknowledged survives a crash.
+    """An event log. Records with the same key go to one partition in order; acknowledged records survive a crash.
 
     Every method may raise Unavailable, TopicMissing for an unknown topic, and UsageError for an unknown partition.
     """
 
     @property
-    def records_at_once(self) -> int:
-        """How many records an append brings at best: enough that waiting for its end costs little, few enough for memory."""
+    def preferred_append_records(self) -> int:
+        """The best number of records for one append: large enough to amortize the wait at its end, small enough for memory."""
 
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
-        """Make the topics that do not exist; leave the others as they are."""
+        """Create the topics that do not exist; existing ones stay unchanged."""
 
     def log_id(self, topic: str) -> str:
-        """The id of the log behind the topic: another one once the topic, or the file, is made anew."""
+        """The id of the log behind the topic; it changes when the topic or the file is created again."""
 
     def partitions(self, topic: str) -> list[int]:
         """The partitions of the topic, ascending."""
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
-        """What each partition holds now."""
+        """The offsets that each partition holds now."""
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Append records, the partition chosen by the key; returns when the fate of each is known, or known to be unsure.
+        """Append records, each to the partition of its key; returns when every record is acknowledged, failed or unsure.
 
-        Raises a Retryable only if nothing of this call is in the log, so that the same call may be made again.
+        Raises a Retryable only if nothing of this call is in the log, so that the call can be repeated.
         """
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
         """The records from `offset` on: at least one if there is any, none at the end of the log.
 
-        At most `max_records`, and no more than `max_bytes` of values after the first; it may be fewer than the limits allow.
-        Raises OffsetGap if `offset` is below what the log still holds, LogReplaced if it is beyond its end.
+        Returns at most `max_records`, and no more than `max_bytes` of values after the first record; it may return fewer.
+        Raises OffsetGap if `offset` is below the first offset kept, LogReplaced if it is beyond the end.
         """
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
-        """What has arrived of these partitions, each from its offset on, without waiting; the runs of a partition in their order.
+        """The records that have arrived of these partitions, each from its offset on, without waiting; in order within a partition.
 
-        At most `max_records` in all; of values about `max_bytes` in all, a run holds at least one record whatever its size. From a log
-        at a distance records arrive a moment after their append: who wants to know how far it reaches asks `offsets`.
-        Raises as `fetch` does, for a log at a distance once it is heard of.
+        Returns at most `max_records` in all and about `max_bytes` of values in all; each `Records` has at least one. A remote log
+        delivers a record shortly after its append; `offsets` returns the true end. Raises the errors of `fetch`, a remote log once
+        the server reports them.
         """
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
-        """Give up the records below an offset of each partition; offsets never begin anew, an end is never passed."""
+        """Delete the records below an offset of each partition, at most up to the end; later records keep their offsets."""
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Remember the next offset of each partition for lag monitors; nobody starts from it."""
-
-    def committed(self, group: str, topic: str) -> dict[int, int]:
-        """What `commit` last remembered."""
+        """Publish the next offset of each partition for lag monitors; no reader starts from it."""
 
     def close(self) -> None:
-        """Let go of files and connections."""
+        """Close files and connections."""

@@ -1,4 +1,4 @@
-"""The way into the event log: encodes events, finds their topics, and accounts for every one of them."""
+"""Publishing to the event log: encodes events, routes each to its topic, and reports the outcome of every one."""
 
 from __future__ import annotations
 
@@ -8,74 +8,76 @@ from time import monotonic
 
 import numpy as np
 import pyarrow as pa
+from tenacity import Retrying
 
-from soundlake.broker.account import AccountBook, PublishAccount, Rows, refuse_all
-from soundlake.broker.backoff import Backoff
 from soundlake.broker.protocol import Broker, Clock, Delivery, read_utc_now
+from soundlake.broker.publish_report import PublishReport, PublishReportBuilder, Rows, fail_all
 from soundlake.contract import EVENT_SCHEMA, LIVE_TOPIC_OF_TYPE, Topic
 from soundlake.contract.encode import encode_events
 from soundlake.errors import SoundlakeError
+from soundlake.retries import retry_policy
 
-Observe = Callable[[PublishAccount, float], None]
-"""Hears the account of each table that was published, and the seconds that it took."""
+Observe = Callable[[PublishReport, float], None]
+"""Called with the report of each published table and the seconds it took."""
 
 
-def ignore_account(_account: PublishAccount, _seconds: float) -> None:
-    """For those who do not want to know."""
+def ignore_report(_report: PublishReport, _seconds: float) -> None:
+    """The default observer: does nothing."""
 
 
 class Publisher:
-    """Publishes tables of events and raw records to a broker; not for several threads."""
+    """Publishes tables of events and raw records to a broker. Not thread-safe."""
 
     def __init__(
-        self, broker: Broker, clock: Clock = read_utc_now, *, backoff: Backoff | None = None, observe: Observe = ignore_account
+        self, broker: Broker, clock: Clock = read_utc_now, *, retry: Retrying | None = None, observe: Observe = ignore_report
     ) -> None:
         self._broker = broker
         self._clock = clock
-        self._backoff = backoff or Backoff()
+        self._retry = retry or retry_policy(first_wait_seconds=0.1, longest_wait_seconds=5, stop=7)  # about 3 s, 6 at most
         self._observe = observe
 
-    def publish(self, events: pa.Table, *, topic: Topic | None = None) -> PublishAccount:
-        """Publish each row to the topic, or to the live topic of its event_type, keyed by user_id; sets `produced_at`.
+    def publish(self, events: pa.Table, *, topic: Topic | None = None) -> PublishReport:
+        """Publish each row to `topic`, or to the live topic of its event_type, keyed by user_id; sets `produced_at`.
 
-        The table has any of the contract's columns (ValueError for another one). Rows that cannot be published, and all that
-        are left when the log stays unavailable, stand in the account as failed. Nothing is sent again that may be in the log.
+        The table has any of the contract's columns (ValueError for another one). Rows that cannot be published count as failed, and so
+        do all remaining rows if the log stays unavailable. A record that may be in the log is never sent again.
         """
         begun = monotonic()
-        account = self._publish(events, topic)
-        self._observe(account, monotonic() - begun)
-        return account
+        report = self._publish(events, topic)
+        self._observe(report, monotonic() - begun)
+        return report
 
     def publish_raw(self, topic: Topic, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Publish records as they stand, valid or not; index for index in the Delivery."""
+        """Publish records unchanged, valid or not."""
         try:
             return self._append(topic, keys, values)
         except SoundlakeError as error:
-            return refuse_all(values, _describe(error))
+            return fail_all(values, _describe(error))
 
-    def _publish(self, events: pa.Table, topic: Topic | None) -> PublishAccount:
-        book, chunk_rows = AccountBook(len(events)), self._broker.records_at_once  # encoded at a time, so that memory is flat
+    def _publish(self, events: pa.Table, topic: Topic | None) -> PublishReport:
+        report = PublishReportBuilder(len(events))
+        chunk_rows = self._broker.preferred_append_records  # encoded chunk by chunk: memory does not grow with the table
         try:
             for start in range(0, len(events), chunk_rows):
-                self._publish_chunk(events.slice(start, chunk_rows), start, topic, book)
+                self._publish_chunk(events.slice(start, chunk_rows), start, topic, report)
         except SoundlakeError as error:
-            return book.close(reason=_describe(error))
-        return book.close()
+            return report.build(reason=_describe(error))
+        return report.build()
 
-    def _publish_chunk(self, chunk: pa.Table, start: int, topic: Topic | None, book: AccountBook) -> None:
+    def _publish_chunk(self, chunk: pa.Table, start: int, topic: Topic | None, report: PublishReportBuilder) -> None:
         for target, rows in _route(chunk, topic):
             if isinstance(target, str):
-                book.record_failure(rows + start, target)
+                report.record_failure(rows + start, target)
                 continue
             part = _stamp(chunk if len(rows) == len(chunk) else chunk.take(pa.array(rows)), self._clock())
-            book.record_delivery(rows + start, self._append(target, _read_keys(part), encode_events(part)))
+            report.record_delivery(rows + start, self._append(target, _read_keys(part), encode_events(part)))
 
     def _append(self, topic: Topic, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        return self._backoff.call(self._broker.append, topic.name, keys, values)
+        return self._retry(self._broker.append, topic.name, keys, values)
 
 
 def _route(events: pa.Table, topic: Topic | None) -> Iterator[tuple[Topic | str, Rows]]:
-    """The rows of each topic in their order, and those that have none, with the reason."""
+    """The rows of each topic in order; rows without a topic come with the reason instead."""
     if "event_type" not in events.column_names:
         yield "event_type is missing", np.arange(len(events))
         return
@@ -97,10 +99,11 @@ def _find_target(kind: str | None, topic: Topic | None) -> Topic | str:
 
 
 def _stamp(events: pa.Table, now: datetime) -> pa.Table:
+    """The table with `produced_at` set to `now`."""
     field = EVENT_SCHEMA.field("produced_at")
     stamps = pa.repeat(pa.scalar(now, field.type), len(events))
-    place = events.schema.get_field_index("produced_at")
-    return events.append_column(field, stamps) if place < 0 else events.set_column(place, field, stamps)
+    index = events.schema.get_field_index("produced_at")
+    return events.append_column(field, stamps) if index < 0 else events.set_column(index, field, stamps)
 
 
 def _read_keys(events: pa.Table) -> list[bytes | None]:

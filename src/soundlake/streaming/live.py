@@ -12,11 +12,11 @@ import pyarrow as pa
 from pyspark.sql import DataFrame, SparkSession
 from pyspark.sql import functions as f
 
-from soundlake.broker.backoff import Backoff
 from soundlake.cache.live_metrics import COUNT_OF_TYPE, HORIZON_SECONDS, LIVE_SCHEMA
 from soundlake.cache.protocol import LiveStore
-from soundlake.contract.expressions import IS_LISTEN, ELAPSED_MS
+from soundlake.contract.expressions import ELAPSED_MS, IS_LISTEN
 from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
+from soundlake.retries import retry_policy
 from soundlake.streaming.decoding import decode
 from soundlake.streaming.models import Road, StreamLimits
 from soundlake.streaming.records import stream_records
@@ -26,8 +26,8 @@ NAME = "live"
 TOPICS = tuple(LIVE_TOPIC_OF_TYPE[event_type].name for event_type in COUNT_OF_TYPE)
 """What is imported is not of this minute, and who plays what now is not over."""
 
-_PATIENCE = Backoff(attempts=22, first_wait_seconds=0.25)
-"""A minute for a store that refuses connections, and some five for one that leaves them without an answer."""
+_ATTEMPTS = 30
+"""About a minute for a store that refuses connections, several for one that accepts them and does not answer."""
 _SPARE_SECONDS = 60
 """So far the clocks of log and job may differ."""
 
@@ -62,7 +62,7 @@ def choose_countable(records: DataFrame) -> DataFrame:
     return measured.select(*LIVE_SCHEMA.names)
 
 
-def record_live(events: DataFrame, open_store: OpenLiveStore, patience: Backoff = _PATIENCE) -> DataFrame:
+def record_live(events: DataFrame, open_store: OpenLiveStore, attempts: int = _ATTEMPTS) -> DataFrame:
     """Hand events (LIVE_SCHEMA) to the store, from the workers that decoded them; how many, a row a batch of Arrow's.
 
     A store that is away for a moment is waited for: a query that ends ends the others of its session too. Part of the query's own plan:
@@ -71,8 +71,9 @@ def record_live(events: DataFrame, open_store: OpenLiveStore, patience: Backoff 
 
     def record(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
         store = open_store()
+        retry = retry_policy(first_wait_seconds=0.25, longest_wait_seconds=5, stop=attempts)  # made here: it cannot be pickled
         for part in parts:
-            patience.call(_record_now, store, pa.Table.from_batches([part]).cast(LIVE_SCHEMA))
+            retry(_record_now, store, pa.Table.from_batches([part]).cast(LIVE_SCHEMA))
             yield pa.RecordBatch.from_pydict({"events": [part.num_rows]})
 
     return events.mapInArrow(record, "events BIGINT")

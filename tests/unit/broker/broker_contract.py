@@ -9,7 +9,7 @@ import pyarrow as pa
 import pytest
 
 from soundlake.broker import Broker, OffsetRange, Records
-from soundlake.broker.checks import MAX_RECORD_BYTES
+from soundlake.broker.validation import MAX_RECORD_BYTES
 from soundlake.contract.topics import LIKES, PLAYS, SKIPS
 from soundlake.errors import LogReplaced, OffsetGap, UsageError
 

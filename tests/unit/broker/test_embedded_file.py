@@ -14,7 +14,7 @@ import pytest
 from tests.unit.broker.broker_contract import read_all
 
 from soundlake.broker import EmbeddedBroker
-from soundlake.broker.log_layout import LAYOUT
+from soundlake.broker.embedded.sqlite_schema import LAYOUT
 from soundlake.contract.topics import PLAYS
 from soundlake.errors import DataError, SoundlakeError, Unavailable, UsageError
 

@@ -12,11 +12,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from tests.unit.broker.broker_contract import SteppingClock, read_all
 
-from soundlake.broker import Delivery, MemoryBroker, PublishAccount, Publisher
-from soundlake.broker.backoff import Backoff
+from soundlake.broker import Delivery, MemoryBroker, Publisher, PublishReport
 from soundlake.contract import HISTORY, TOPICS
 from soundlake.contract.topics import LIKES, PLAYS, SKIPS
 from soundlake.errors import DataError, Unavailable
+from soundlake.retries import retry_policy
 
 
 class TroubledBroker(MemoryBroker):
@@ -37,7 +37,7 @@ class TroubledBroker(MemoryBroker):
 
 
 def open_publisher(broker, clock=None):
-    return Publisher(broker, clock or SteppingClock(), backoff=Backoff(attempts=3, sleep=lambda seconds: None))
+    return Publisher(broker, clock or SteppingClock(), retry=retry_policy(first_wait_seconds=0.1, longest_wait_seconds=1, stop=3, sleep=lambda seconds: None))
 
 
 def make_events(*kinds: str | None, **columns: list) -> pa.Table:
@@ -198,7 +198,7 @@ def test_sent_is_always_acknowledged_and_failed_and_unsure(kinds, met):
 
 def test_accounts_add_up():
     publisher = open_publisher(TroubledBroker())
-    total = sum((publisher.publish(make_events("play", kind)) for kind in ("skip", "dance", "dance")), start=PublishAccount())
+    total = sum((publisher.publish(make_events("play", kind)) for kind in ("skip", "dance", "dance")), start=PublishReport())
     assert (total.sent, total.acknowledged) == (6, 4)
     assert total.acknowledged_rows.tolist() == [True, True, True, False, True, False]
     assert total.failed_by_reason == {"unknown event_type 'dance'": 2}
@@ -206,7 +206,7 @@ def test_accounts_add_up():
 
 def test_an_account_that_does_not_add_up_cannot_be_made():
     one = np.array([True])
-    with pytest.raises(ValueError, match="no fate, or two"):
-        PublishAccount(one, one)
-    with pytest.raises(ValueError, match="no fate, or two"):
-        PublishAccount(~one, ~one)
+    with pytest.raises(ValueError, match="exactly one outcome"):
+        PublishReport(one, one)
+    with pytest.raises(ValueError, match="exactly one outcome"):
+        PublishReport(~one, ~one)

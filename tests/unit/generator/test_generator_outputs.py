@@ -10,21 +10,21 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 import pytest
 
-from soundlake.broker.account import PublishAccount
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.protocol import Delivery
+from soundlake.broker.publish_report import PublishReport
 from soundlake.broker.publisher import Publisher
 from soundlake.contract import EVENT_SCHEMA, HISTORY, TOPICS
 from soundlake.contract.decode import decode_records
 from soundlake.errors import UsageError
 from soundlake.generator import World, make_world
-from soundlake.generator.crew import press_stretches
-from soundlake.generator.export_files import ExportFolders
-from soundlake.generator.faults import PROFILES
-from soundlake.generator.files import EventFile, EventFolder
-from soundlake.generator.planning import plan_run
-from soundlake.generator.runs import FileOutlet, LogOutlet, Order, Time, publish_days, write_files
-from soundlake.generator.truth import TruthFolder
+from soundlake.generator.output.estimate import estimate_run
+from soundlake.generator.output.event_files import EventFile, EventFolder
+from soundlake.generator.output.export_files import ExportFolders
+from soundlake.generator.output.fault_injection import PROFILES
+from soundlake.generator.output.runs import FileDestination, BrokerDestination, RunOptions, Time, publish_days, write_files
+from soundlake.generator.output.truth import TruthFolder
+from soundlake.generator.output.worker_pool import write_chunks
 
 
 def keep_quiet(done: int, total: int | None, words: str) -> None:
@@ -43,14 +43,14 @@ def test_the_same_world_gives_the_same_bytes(vary, tmp_path, time, name):
     for attempt in ("a", "b"):
         (tmp_path / attempt).mkdir()
         with EventFile(str(tmp_path / attempt / name)) as file:
-            write_files(make_world(vary(listeners=12)), FileOutlet(file), time, keep_quiet)
+            write_files(make_world(vary(listeners=12)), FileDestination(file), time, keep_quiet)
         digests.add(hashlib.sha256((tmp_path / attempt / name).read_bytes()).hexdigest())
     assert len(digests) == 1
 
 
 def test_a_parquet_file_holds_the_events(small_world, small_events, tmp_path, time):
     with EventFile(str(tmp_path / "events.parquet")) as file:
-        tally = write_files(small_world, FileOutlet(file), time, keep_quiet)
+        tally = write_files(small_world, FileDestination(file), time, keep_quiet)
     assert tally.events == len(small_events)
     assert pq.read_table(tmp_path / "events.parquet").combine_chunks().equals(small_events.combine_chunks())
 
@@ -75,16 +75,16 @@ def test_an_unwritable_target_fails_before_the_work(tmp_path, target):
 @pytest.fixture
 def pairs_of_days(small_world):
     """Four stretches of two days each."""
-    whole = small_world.list_stretches()[0]
+    whole = small_world.list_chunks()[0]
     return [replace(whole, first_day=whole.first_day + day, days=2) for day in (0, 2, 4, 6)]
 
 
 def test_a_folder_holds_the_same_events_in_a_file_a_stretch(small_world, pairs_of_days, tmp_path):
     with EventFolder(str(tmp_path / "parts")) as folder:
-        counts = list(press_stretches(small_world, pairs_of_days, folder.press))
+        counts = list(write_chunks(small_world, pairs_of_days, folder.chunk_writer))
     files = sorted((tmp_path / "parts").iterdir())
     assert [path.name for path in files] == [f"events-{number:06d}.parquet" for number in range(4)]
-    told = [small_world.make_events(stretch) for stretch in pairs_of_days]
+    told = [small_world.make_events(chunk) for chunk in pairs_of_days]
     assert [pq.read_table(path) for path in files] == told
     assert [count.by_type.total() for count in counts] == [len(events) for events in told]
 
@@ -92,7 +92,7 @@ def test_a_folder_holds_the_same_events_in_a_file_a_stretch(small_world, pairs_o
 def test_an_interrupted_folder_run_leaves_whole_files_only(small_world, pairs_of_days, tmp_path):
     def write_and_stop() -> None:
         with EventFolder(str(tmp_path / "parts"), ".ndjson") as folder:
-            for number, _ in enumerate(press_stretches(small_world, pairs_of_days, folder.press)):
+            for number, _ in enumerate(write_chunks(small_world, pairs_of_days, folder.chunk_writer)):
                 if number == 1:
                     raise KeyboardInterrupt
 
@@ -104,7 +104,7 @@ def test_an_interrupted_folder_run_leaves_whole_files_only(small_world, pairs_of
 
 
 def test_events_do_not_depend_on_how_many_are_handed_on_at_once(small_world, tmp_path):
-    events, digests = small_world.make_events(small_world.list_stretches()[0], is_coded=True), set()
+    events, digests = small_world.make_events(small_world.list_chunks()[0], as_dictionaries=True), set()
     for rows in (777, 2_000, 10**9):
         with EventFile(str(tmp_path / "events.ndjson")) as file:
             for first in range(0, len(events), rows):
@@ -115,7 +115,7 @@ def test_events_do_not_depend_on_how_many_are_handed_on_at_once(small_world, tmp
 
 def test_a_run_of_so_many_events_is_the_beginning_of_the_whole(small_world, small_events, tmp_path, time):
     with EventFile(str(tmp_path / "events.ndjson")) as file:
-        tally = write_files(small_world, FileOutlet(file), time, keep_quiet, Order(events=500))
+        tally = write_files(small_world, FileDestination(file), time, keep_quiet, RunOptions(events=500))
     written = [json.loads(line)["event_id"] for line in (tmp_path / "events.ndjson").read_bytes().splitlines()]
     assert written == small_events["event_id"].to_pylist()[:500]
     assert tally.events == 500
@@ -135,8 +135,8 @@ def test_no_event_at_all_is_a_file_all_the_same(tmp_path, name):
 
 def test_the_truth_of_a_file_is_what_stands_in_it(small_world, tmp_path, time):
     with EventFile(str(tmp_path / "events.ndjson")) as file:
-        outlet = FileOutlet(file, TruthFolder(tmp_path / "truth", "run"))
-        tally = write_files(small_world, outlet, time, keep_quiet, Order(faults=PROFILES["harsh"]))
+        destination = FileDestination(file, TruthFolder(tmp_path / "truth", "run"))
+        tally = write_files(small_world, destination, time, keep_quiet, RunOptions(faults=PROFILES["harsh"]))
     lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
     broken = {json.loads(line)["sha256"] for line in next((tmp_path / "truth").glob("broken*")).read_text().splitlines()}
     good = [line for line in lines if hashlib.sha256(line).hexdigest() not in broken]
@@ -150,33 +150,33 @@ def test_the_truth_of_a_file_is_what_stands_in_it(small_world, tmp_path, time):
 
 def test_broken_records_have_no_place_in_parquet(small_world, tmp_path, time):
     with pytest.raises(UsageError, match="no place in Parquet"), EventFile(str(tmp_path / "events.parquet")) as file:
-        write_files(small_world, FileOutlet(file), time, keep_quiet, Order(faults=PROFILES["harsh"]))
+        write_files(small_world, FileDestination(file), time, keep_quiet, RunOptions(faults=PROFILES["harsh"]))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "value"), [("processes", 0), ("processes", 10_000), ("events", 0)])
 def test_an_order_that_cannot_be_is_refused_by_name(name, value):
     with pytest.raises(UsageError, match=f"--{name} {value}.*\n.*from 1 to"):
-        Order(**{name: value})
+        RunOptions(**{name: value})
 
 
 def test_stretches_cover_all_days_of_all_listeners_once(vary):
     for config in (vary(listeners=3, days=6_000, start=date(2005, 1, 1)), vary(listeners=20_000, days=3)):
-        stretches = World(config, None).list_stretches()
+        chunks = World(config, None).list_chunks()
         covered = [
             (day, block)
-            for stretch in stretches
-            for day in range(stretch.first_day, stretch.first_day + stretch.days)
-            for block in range(stretch.first_listener, stretch.first_listener + stretch.listeners)
+            for chunk in chunks
+            for day in range(chunk.first_day, chunk.first_day + chunk.days)
+            for block in range(chunk.first_listener, chunk.first_listener + chunk.listeners)
         ]
-        assert len(stretches) == len(list(stretches))
+        assert len(chunks) == len(list(chunks))
         assert len(set(covered)) == len(covered) == config.listeners * config.days
 
 
 def test_a_world_of_ten_million_listeners_for_years_is_planned_without_listing_them(vary):
-    stretches = World(vary(listeners=10_000_000, days=3_650), None).list_stretches()
-    assert len(stretches) == 1_221 * 3_650
-    last = stretches[-1]
+    chunks = World(vary(listeners=10_000_000, days=3_650), None).list_chunks()
+    assert len(chunks) == 1_221 * 3_650
+    last = chunks[-1]
     assert (last.first_listener + last.listeners, last.days) == (10_000_000, 1)
 
 
@@ -202,8 +202,8 @@ def test_an_export_is_not_written_over_other_things(tmp_path):
 def test_the_truth_is_what_was_published(small_world, tmp_path, time):
     broker = MemoryBroker()
     broker.create_topics(TOPICS, partitions=2)
-    outlet = LogOutlet(Publisher(broker), TruthFolder(tmp_path, "run"))
-    tally = publish_days(small_world, outlet, time, keep_quiet, Order(faults=PROFILES["harsh"]))
+    destination = BrokerDestination(Publisher(broker), TruthFolder(tmp_path, "run"))
+    tally = publish_days(small_world, destination, time, keep_quiet, RunOptions(faults=PROFILES["harsh"]))
     truth = pq.read_table(sorted(tmp_path.glob("events*")))
     assert len(truth) == tally.acknowledged
     assert sorted(_read_ids(broker)) == sorted(truth["event_id"].to_pylist())
@@ -222,23 +222,23 @@ def test_what_is_planted_stands_beside_the_truth(small_world, tmp_path):
 class Unreliable:
     """Acknowledges two rows of three, leaves a sixth unsure, refuses the others."""
 
-    def publish(self, events: pa.Table) -> PublishAccount:
+    def publish(self, events: pa.Table) -> PublishReport:
         row = np.arange(len(events))
-        return PublishAccount(row % 3 < 2, row % 6 == 2, {"full": int((row % 6 == 5).sum())})
+        return PublishReport(row % 3 < 2, row % 6 == 2, {"full": int((row % 6 == 5).sum())})
 
     def publish_raw(self, topic, keys, values) -> Delivery:
         return Delivery(len(values), {}, dict.fromkeys(range(len(values)), "gone"))
 
 
 def test_events_are_acknowledged_unsure_or_nowhere(small_events, tmp_path):
-    outlet = LogOutlet(Unreliable(), TruthFolder(tmp_path, "run"))
-    outlet.publish(small_events.slice(0, 600))
+    destination = BrokerDestination(Unreliable(), TruthFolder(tmp_path, "run"))
+    destination.publish(small_events.slice(0, 600))
     assert pq.read_metadata(next(tmp_path.glob("events*"))).num_rows == 400
     assert pq.read_metadata(next(tmp_path.glob("unsure*"))).num_rows == 100
 
 
 def test_a_producer_that_dies_leaves_its_events_as_unsure(small_events, tmp_path):
-    def die(events: pa.Table) -> PublishAccount:
+    def die(events: pa.Table) -> PublishReport:
         raise SystemExit
 
     with pytest.raises(SystemExit):
@@ -248,13 +248,13 @@ def test_a_producer_that_dies_leaves_its_events_as_unsure(small_events, tmp_path
 
 def test_a_plan_comes_near_what_is_told(vary, time):
     world = make_world(vary(listeners=100, days=200))
-    plan = plan_run(world, time.monotonic)
-    told = sum(len(world.make_events(stretch)) for stretch in world.list_stretches())
+    plan = estimate_run(world, time.monotonic)
+    told = sum(len(world.make_events(chunk)) for chunk in world.list_chunks())
     assert plan["events"] == pytest.approx(told, rel=0.1)
 
 
 def test_a_rate_is_kept(small_world, time):
-    tally = publish_days(small_world, LogOutlet(Unreliable()), time, keep_quiet, Order(rate=100))
+    tally = publish_days(small_world, BrokerDestination(Unreliable()), time, keep_quiet, RunOptions(rate=100))
     assert tally.seconds == pytest.approx(tally.events / 100, rel=0.02)
 
 

@@ -8,9 +8,9 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from pydantic import SecretStr
 
+from soundlake.broker.kafka.client_log import RepeatFilter
 from soundlake.broker.kafka.connection import Connection
-from soundlake.broker.kafka.faults import explain
-from soundlake.broker.kafka.quiet import Sparing
+from soundlake.broker.kafka.errors import explain
 from soundlake.errors import Permanent, SettingsError, Unavailable, UsageError
 from soundlake.settings import KafkaAccess, Settings
 
@@ -58,10 +58,10 @@ def test_a_question_whose_connection_is_gone_is_put_again_until_its_time_is_over
 
 def test_a_line_that_comes_again_is_said_once_whichever_client_says_it():
     lines = [f"FAIL [soundlake#producer-{n}] [thrd:b/{n}]: b: Connection refused (after {n}ms in state CONNECT)" for n in range(3)]
-    sparing = Sparing(repeat_seconds=60)
+    sparing = RepeatFilter(repeat_seconds=60)
     passed = [line for line in [*lines, "something else"] if sparing.filter(logging.makeLogRecord({"msg": line}))]
     assert passed == [lines[0], "something else"]
-    assert Sparing(repeat_seconds=0).filter(logging.makeLogRecord({"msg": lines[0]}))
+    assert RepeatFilter(repeat_seconds=0).filter(logging.makeLogRecord({"msg": lines[0]}))
 
 
 def test_several_servers_make_one_cluster_and_a_password_in_the_address_is_refused():

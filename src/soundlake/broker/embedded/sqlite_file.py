@@ -8,8 +8,8 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from soundlake.broker.log_errors import BUSY_SECONDS, CommitUnsure, explain, explain_errors, read_primary_code
-from soundlake.broker.log_layout import prepare
+from soundlake.broker.embedded.sqlite_errors import BUSY_SECONDS, CommitUnsure, explain, explain_errors, read_primary_code
+from soundlake.broker.embedded.sqlite_schema import prepare
 from soundlake.errors import DataError, UsageError
 
 

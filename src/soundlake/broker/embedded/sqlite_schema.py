@@ -7,7 +7,7 @@ import time
 import uuid
 from pathlib import Path
 
-from soundlake.broker.log_errors import BUSY_SECONDS, read_primary_code
+from soundlake.broker.embedded.sqlite_errors import BUSY_SECONDS, read_primary_code
 from soundlake.errors import DataError, UsageError
 
 APPLICATION_ID = 0x534C4F47

@@ -11,13 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from soundlake.broker.batches import Batch, Column, measure, pack_column, unpack
-from soundlake.broker.checks import MAX_RECORD_BYTES, check_known, check_pairs, check_partition_count, find_too_large
-from soundlake.broker.log_errors import CommitUnsure
-from soundlake.broker.log_file import LogFile
+from soundlake.broker.embedded.record_batches import Batch, Column, measure, pack_column, unpack
+from soundlake.broker.embedded.sqlite_errors import CommitUnsure
+from soundlake.broker.embedded.sqlite_file import LogFile
+from soundlake.broker.local_polling import poll_by_fetching
 from soundlake.broker.partitioner import assign_partitions
-from soundlake.broker.polling import poll_by_fetching
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
+from soundlake.broker.validation import MAX_RECORD_BYTES, check_partitions_exist, check_same_length, check_partition_count, find_too_large
 from soundlake.contract import Topic
 from soundlake.errors import SoundlakeError
 
@@ -38,7 +38,7 @@ _SELECT_BATCHES = """
 class EmbeddedBroker:
     """Broker on one SQLite file (WAL, synchronous full), shared by processes; one object may serve several threads, not a fork."""
 
-    records_at_once = MAX_TRANSACTION_RECORDS  # one transaction, so that a retry is all or nothing
+    preferred_append_records = MAX_TRANSACTION_RECORDS  # one transaction, so that a retry is all or nothing
 
     def __init__(self, path: Path, clock: Clock = read_utc_now) -> None:
         self._file = LogFile(path)
@@ -75,7 +75,7 @@ class EmbeddedBroker:
 
         Raises Unavailable if nothing was appended; what a later transaction could not append has failed in the Delivery.
         """
-        check_pairs(keys, values)
+        check_same_length(keys, values)
         ids = self._find(topic)
         columns = pa.record_batch({"key": pa.array(keys, pa.large_binary()), "value": pa.array(values, pa.large_binary())})
         sizes = measure(columns["key"]) + measure(columns["value"])
@@ -142,9 +142,9 @@ class EmbeddedBroker:
         if topic not in self._ids:
             with self._file.read() as db:
                 ids = [row[0] for row in db.execute("select id from partitions where topic = ? order by partition", (topic,))]
-            check_known(topic, len(ids))
+            check_partitions_exist(topic, len(ids))
             self._ids[topic] = ids
-        check_known(topic, len(self._ids[topic]), numbers)
+        check_partitions_exist(topic, len(self._ids[topic]), numbers)
         return self._ids[topic]
 
     def _append_rows(self, ids: list[int], rows: pa.RecordBatch) -> None:
