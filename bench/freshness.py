@@ -23,12 +23,13 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.parquet as pq
+from tests.server_process import ServerProcess
 
 from soundlake.broker import Publisher
 from soundlake.broker.kafka import KafkaBroker
 from soundlake.contract import EVENT_SCHEMA, TOPICS
 from soundlake.contract.topics import DLQ
-from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ServerProcess, find_free_block, install_jars
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, find_free_block, install_jars
 from soundlake.settings import KafkaAccess, extend_environment, load_settings
 
 STEP_SECONDS = 0.02
@@ -82,7 +83,7 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60)
     parser.add_argument("--batch-seconds", type=float, default=1.0, help="the sink's SOUNDLAKE_SINK_MAX_SECONDS")
     chosen = parser.parse_args()
-    jars = install_jars(KAFKA_JARS, load_settings().downloads / "kafka")
+    jars = install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
         server = KafkaServer(folder / "kafka", find_free_block(), jars)

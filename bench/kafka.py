@@ -23,6 +23,7 @@ from pathlib import Path
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
+from tests.server_process import ServerProcess
 
 from kafka_records import compare, count_topic, delete_topic, make_records, make_topic, run_apart, summarize
 from kafka_ways import (
@@ -39,7 +40,7 @@ from kafka_ways import (
 from soundlake.broker.kafka import KafkaBroker
 from soundlake.contract.topics import DLQ, PLAYS
 from soundlake.lake import Lake
-from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ServerProcess, find_free_block, install_jars
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, find_free_block, install_jars
 from soundlake.settings import Address, KafkaAccess, load_settings
 
 
@@ -121,7 +122,7 @@ def main() -> None:
     parser.add_argument("--large", type=int, default=3)
     parser.add_argument("--without-spark", action="store_true")
     chosen = parser.parse_args()
-    jars = install_jars(KAFKA_JARS, load_settings().downloads / "kafka")
+    jars = install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
     line: dict[str, object] = {"benchmark": "kafka", "events": chosen.events, "pairs": chosen.pairs}
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)

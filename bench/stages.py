@@ -22,6 +22,7 @@ from pathlib import Path
 
 import psutil
 import pyarrow as pa
+from tests.server_process import ServerProcess
 
 from soundlake import wiring
 from soundlake.broker.kafka import KafkaBroker
@@ -29,7 +30,7 @@ from soundlake.contract import TOPICS, encode_events
 from soundlake.contract.decode import decode_records
 from soundlake.contract.topics import DLQ, PLAYS
 from soundlake.generator import GeneratorConfig, generate_events
-from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ServerProcess, find_free_block, install_jars
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, find_free_block, install_jars
 from soundlake.settings import Settings, extend_environment, load_settings
 
 PARTITIONS = 4
@@ -132,12 +133,12 @@ def main() -> None:
     parser.add_argument("--days", type=int, default=10)
     parser.add_argument("--spark", action="store_true")
     options = parser.parse_args()
-    jars = load_settings().downloads.expanduser().absolute()
+    jars = load_settings().servers.downloads.expanduser().absolute()
     install_jars(KAFKA_JARS, jars / "kafka")
     with tempfile.TemporaryDirectory() as name:
         folder, server = Path(name), KafkaServer(Path(name) / "kafka", find_free_block(), jars / "kafka")
         settings = Settings(
-            _env_file=None, home=folder / "home", broker=f"kafka://{server.address}", topic_partitions=PARTITIONS, downloads=jars
+            _env_file=None, home=folder / "home", broker=f"kafka://{server.address}", topics={"partitions": PARTITIONS}, servers={"downloads": jars}
         )  # fmt: skip
         with ServerProcess(server, folder / "logs") as running:
             meter = Meter(running.pid)

@@ -9,18 +9,10 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.server_process import ServerProcess
 
 from soundlake.errors import Unavailable
-from soundlake.operations.servers import (
-    KAFKA_JARS,
-    KafkaServer,
-    ObjectStore,
-    RedisServer,
-    Server,
-    ServerProcess,
-    find_free_block,
-    install_jars,
-)
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, RedisServer, Server, find_free_block, install_jars
 from soundlake.settings import load_settings
 
 __all__ = ["KAFKA_PASSWORD", "KAFKA_USER", "kafka_jars", "kafka_server", "object_store", "redis_server"]
@@ -33,7 +25,7 @@ KAFKA_PASSWORD = "correct-horse"
 def kafka_jars() -> Path:
     """The folder of Kafka's jars, fetched the first time."""
     try:
-        return install_jars(KAFKA_JARS, load_settings().downloads / "kafka")
+        return install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
     except Unavailable as error:
         pytest.skip(f"no Kafka: {error}")
 

@@ -18,11 +18,12 @@ import psutil
 import pyarrow as pa
 import pyarrow.parquet as pq
 from deltalake import DeltaTable, write_deltalake
+from tests.server_process import ServerProcess
 
 from soundlake import wiring
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import PLAYS
-from soundlake.operations.servers import KAFKA_JARS, KafkaServer, RedisServer, ServerProcess, find_free_block, install_jars
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, RedisServer, find_free_block, install_jars
 from soundlake.settings import Settings, extend_environment, load_settings
 from soundlake.streaming.tables import QUARANTINE
 from soundlake.warehouse.extensions import provide_extensions
@@ -102,14 +103,14 @@ def read_resident_bytes(process: psutil.Process) -> int:
 @contextmanager
 def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
     """Kafka, Redis and the streaming job with all its queries, in a folder; `variables` for the job's environment."""
-    downloads = load_settings().downloads.expanduser().absolute()
+    downloads = load_settings().servers.downloads.expanduser().absolute()
     with ExitStack() as stack:
         jars = install_jars(KAFKA_JARS, downloads / "kafka")
         kafka = stack.enter_context(ServerProcess(KafkaServer(folder / "kafka", find_free_block(), jars), folder))
         cache = stack.enter_context(ServerProcess(RedisServer(folder / "redis", find_free_block(), memory="512mb"), folder))
         address, url = f"kafka://{kafka.server.address}", cache.server.url
         settings = Settings(
-            _env_file=None, home=folder / "home", broker=address, cache=url, downloads=downloads, topic_partitions=PARTITIONS
+            _env_file=None, home=folder / "home", broker=address, cache=url, servers={"downloads": downloads}, topics={"partitions": PARTITIONS}
         )
         settings.home.mkdir()
         write_tracks(settings)

@@ -31,10 +31,11 @@ from pathlib import Path
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from tests.integration.campaign_truth import TABLES
+from tests.server_process import ServerProcess
 
-from soundlake.broker.kafka.group import SESSION_SECONDS
+from soundlake.broker.kafka.consumer_group import SESSION_SECONDS
 from soundlake.errors import DataError
-from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, ServerProcess, find_free_block, install_jars
+from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, find_free_block, install_jars
 from soundlake.settings import extend_environment, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -192,7 +193,7 @@ def draw_blows(chance: random.Random, count: int) -> list[str]:
 def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float = math.inf) -> dict[str, object]:
     """Strike `kills` times while events come in, or until the time is over, let the sink finish, and count; `ok`: all is well."""
     chance, begun = random.Random(seed), time.monotonic()
-    jars = install_jars(KAFKA_JARS, load_settings().downloads / "kafka")
+    jars = install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
     kafka, objects = KafkaServer(folder / "kafka", find_free_block(), jars), ObjectStore(folder / "store", find_free_block())
     with ServerProcess(kafka, folder) as broker, ServerProcess(objects, folder) as store:
         stack, blows = Stack(folder, broker, store, seed), Counter[str]()

@@ -16,9 +16,10 @@ from pathlib import Path
 
 import pytest
 from tests.integration.campaign_truth import make_event
+from tests.server_process import ServerProcess
 
 from soundlake.contract import TOPICS
-from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
+from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import load_settings
 from soundlake.wiring import open_broker
 
@@ -35,7 +36,7 @@ class Deployment:
             **os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_BROKER": broker, "SOUNDLAKE_LAKE": f"file://{home}/lake",
             "SOUNDLAKE_TOPIC_PARTITIONS": "3",
         }  # fmt: skip
-        self._settings = load_settings(home=home, broker=broker, topic_partitions=3)
+        self._settings = load_settings(home=home, broker=broker, topics={"partitions": 3})
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
         return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, check=False)

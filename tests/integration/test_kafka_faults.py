@@ -13,8 +13,8 @@ import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
 from pydantic import SecretStr
-from tests.server_process import ServerProcess
 from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids
+from tests.server_process import ServerProcess
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.broker.kafka import TopicPlan
@@ -94,17 +94,15 @@ def test_a_cluster_by_tls_with_a_password_is_reached_by_settings_and_an_unknown_
     server = serve_tls(tmp_path, kafka_jars, store)
     told = {
         "broker": f"kafka://127.0.0.1:{server.port + 2}",
-        "kafka_security_protocol": "SASL_SSL",
-        "kafka_username": KAFKA_USER,
-        "kafka_password": KAFKA_PASSWORD,
     }
+    access = {"security_protocol": "SASL_SSL", "username": KAFKA_USER, "password": KAFKA_PASSWORD}
     with ServerProcess(server, tmp_path):
-        with open_kafka(Settings(**told, kafka_ca_file=str(authority)).kafka_access) as broker:
+        with open_kafka(Settings(**told, kafka={**access, "ca_file": str(authority)}).kafka_access) as broker:
             broker.create_topics([PLAYS], partitions=1)
             assert broker.append(PLAYS.name, [b"ann"], [b"{}"]).acknowledged == 1
             assert broker.fetch(PLAYS.name, 0, 0, **FOREVER).values.to_pylist() == [b"{}"]
-        for wrong, said in (({}, "SOUNDLAKE_KAFKA_CA_FILE"), ({"kafka_ca_file": str(authority), "kafka_password": "no"}, "KAFKA_PASSWORD")):
-            with open_kafka(Settings(**{**told, **wrong}).kafka_access) as broker, pytest.raises(SettingsError) as caught:
+        for wrong, said in (({}, "SOUNDLAKE_KAFKA_CA_FILE"), ({"ca_file": str(authority), "password": "no"}, "KAFKA_PASSWORD")):
+            with open_kafka(Settings(**told, kafka=access | wrong).kafka_access) as broker, pytest.raises(SettingsError) as caught:
                 broker.log_id(PLAYS.name)
             assert said in caught.value.next_step
         with open_kafka(Settings(broker=told["broker"]).kafka_access, answer_seconds=3.0) as broker, pytest.raises(Unavailable) as lost:
@@ -287,7 +285,7 @@ def test_records_that_the_topic_does_not_take_fail_with_the_reason_and_the_other
     (check,) = broker.ensure_topics([SKIPS], plan)
     assert check.differences == {"max.message.bytes": ("2000", plan.configs["max.message.bytes"])}
     (check,) = broker.ensure_topics([SKIPS], plan, repair=True)
-    assert (check.made, check.differences) == (False, {})
+    assert (check.is_created, check.differences) == (False, {})
     assert broker.append(SKIPS.name, [b"ann"], [noise]).acknowledged == 1
 
 

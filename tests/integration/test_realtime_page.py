@@ -13,8 +13,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
 from playwright.sync_api import Browser
-from tests.server_process import ServerProcess
 from tests.browser import StartDashboard, Visit, open_visit
+from tests.server_process import ServerProcess
 
 from soundlake import wiring
 from soundlake.cache import LIVE_SCHEMA

@@ -14,10 +14,11 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 from obstore.exceptions import PermissionDeniedError
 from obstore.store import S3Store
+from tests.server_process import ServerProcess
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.errors import Unavailable
-from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server, ServerProcess, find_free_block
+from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server, find_free_block
 
 QUIET = {"log_level": 0}
 

@@ -21,12 +21,12 @@ from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, C
 from deltalake import DeltaTable
 from tests.command_lines import read_command_lines
 
-from soundlake.operations.run_file import ProcessId, read_run
 from soundlake.operations.servers import find_free_block
 from soundlake.operations.stack.monitoring import TARGETS_FILE
 from soundlake.operations.stack.plan import DASHBOARD_HEALTH
 from soundlake.settings import HOME_SETTINGS, load_settings
-from soundlake.warehouse import current_id
+from soundlake.supervisor.run_file import ProcessId, read_run
+from soundlake.warehouse import read_current_id
 
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
 PATIENCE_SECONDS = 400
@@ -43,7 +43,7 @@ class Deployment:
         ports = {"KAFKA": find_free_block(), "OBJECT_STORE": find_free_block(), "REDIS": find_free_block(), "DASHBOARD": find_free_block()}
         self.environment = {
             **os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "5",
-            "SOUNDLAKE_DOWNLOADS": str(load_settings().downloads), **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
+            "SOUNDLAKE_DOWNLOADS": str(load_settings().servers.downloads), **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
         }  # fmt: skip
 
     def run(self, *arguments: str, code: int = 0, read: str = "", **environment: str) -> str:
@@ -84,7 +84,7 @@ class Deployment:
         return next(finding for finding in findings if finding["name"] == "topics")
 
     def snapshot_id(self) -> str:
-        return current_id(self.stack / "warehouse")
+        return read_current_id(self.stack / "warehouse")
 
     def count_stored(self) -> int:
         settings = load_settings(home=self.stack)

@@ -14,10 +14,11 @@ from confluent_kafka import Producer
 from deltalake import DeltaTable
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, kill, make_topics, open_processed
+from tests.server_process import ServerProcess
 from tests.servers import run
 
 from soundlake.contract.topics import PLAYS, SKIPS
-from soundlake.operations.servers import KafkaServer, ServerProcess, find_free_block
+from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import Settings
 
 EVENTS = 1_000
@@ -34,9 +35,9 @@ def settings(request, kafka, object_store, spark_jars, tmp_path) -> Settings:
     """A deployment whose lake is a bucket."""
     place = f"spotify-data-lake/{uuid.uuid4()}"
     found = Settings(
-        _env_file=None, home=tmp_path / "home", broker=f"kafka://{kafka.server.address}", downloads=spark_jars.parent, topic_partitions=2,
-        lake=f"s3://{place}", **object_store.server.storage_options,
-        stream_checkpoints=f"s3a://{place}-checkpoints" if "bucket" in request.param else "",
+        _env_file=None, home=tmp_path / "home", broker=f"kafka://{kafka.server.address}", servers={"downloads": spark_jars.parent}, topics={"partitions": 2},
+        lake=f"s3://{place}", s3=object_store.server.storage_options,
+        stream={"checkpoints": f"s3a://{place}-checkpoints" if "bucket" in request.param else ""},
     )  # fmt: skip
     make_topics(found)
     return found

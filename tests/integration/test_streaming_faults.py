@@ -16,9 +16,9 @@ from urllib.parse import urlsplit
 import psutil
 import pytest
 from pydantic import SecretStr
-from tests.server_process import ServerProcess
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, count_processed, make_topics, publish_plays
+from tests.server_process import ServerProcess
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER, run
 
 from soundlake.cache.redis_store import RedisLiveStore
@@ -52,7 +52,7 @@ def open_runner(spark_jars, tmp_path) -> Iterator:
     opened: list[StreamRunner] = []
 
     def open_one(**told: object) -> StreamRunner:
-        defaults = {"home": tmp_path / "home", "downloads": spark_jars.parent, "broker": f"kafka://{NOBODY}", "topic_partitions": 2}
+        defaults = {"home": tmp_path / "home", "servers": {"downloads": spark_jars.parent}, "broker": f"kafka://{NOBODY}", "topics": {"partitions": 2}}
         opened.append(StreamRunner(Settings(_env_file=None, **(defaults | told))))
         return opened[-1]
 
@@ -67,7 +67,7 @@ def open_runner(spark_jars, tmp_path) -> Iterator:
         ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, 2, "the store refuses these keys\n→ correct AWS_SECRET_ACCESS_KEY\n"),
         ({"AWS_ACCESS_KEY_ID": "stranger"}, 2, "the store does not know this access key\n→ correct AWS_ACCESS_KEY_ID\n"),
         ({"lake": "s3://no-such-bucket"}, 2, "s3://no-such-bucket: there is no such bucket\n→ make the bucket, or correct"),
-        ({"stream_checkpoints": "s3a://no-such-bucket/here"}, 2, "s3://no-such-bucket/here: there is no such bucket\n→ make the bucket"),
+        ({"stream": {"checkpoints": "s3a://no-such-bucket/here"}}, 2, "s3://no-such-bucket/here: there is no such bucket\n→ make the bucket"),
         (
             {"AWS_ENDPOINT_URL": f"http://{NOBODY}"},
             1,
@@ -78,7 +78,7 @@ def open_runner(spark_jars, tmp_path) -> Iterator:
     ids=["wrong secret", "unknown key", "missing bucket", "missing bucket of checkpoints", "store down", "google"],
 )
 def test_a_store_that_cannot_be_used_is_told_before_java_begins(open_runner, object_store, changes, code, said):
-    runner = open_runner(**({"lake": f"s3://{BUCKET}/{uuid.uuid4()}", **object_store.server.storage_options} | changes))
+    runner = open_runner(**({"lake": f"s3://{BUCKET}/{uuid.uuid4()}", "s3": object_store.server.storage_options} | changes))
     assert runner.start("processed").wait(120) == code
     told = runner.log.read_text()
     assert said in told
@@ -142,7 +142,7 @@ def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
 def test_spark_reads_by_name_and_password_and_tells_neither(open_runner, kafka, redis_server):
     runner = open_runner(
         broker=f"kafka://{kafka.server.sasl_address}", cache=redis_server.server.url,
-        kafka_security_protocol="SASL_PLAINTEXT", kafka_username=KAFKA_USER, kafka_password=KAFKA_PASSWORD,
+        kafka={"security_protocol": "SASL_PLAINTEXT", "username": KAFKA_USER, "password": KAFKA_PASSWORD},
     )  # fmt: skip
     make_topics(runner.settings)
     sent = publish_plays(kafka.server.address, datetime.now(UTC), 20)

@@ -16,7 +16,6 @@ from pathlib import Path
 import pytest
 import redis
 from confluent_kafka import Consumer, Producer, TopicPartition
-from tests.server_process import ServerProcess
 from tests.integration.streaming_cases import (
     STEP_SECONDS,
     Feed,
@@ -27,6 +26,7 @@ from tests.integration.streaming_cases import (
     open_processed,
     publish_plays,
 )
+from tests.server_process import ServerProcess
 from tests.servers import run
 
 from soundlake.cache.live_metrics import LiveMetrics
@@ -49,7 +49,7 @@ def settings(kafka, redis_server, spark_jars, tmp_path) -> Settings:
     """A deployment of these servers, with its topics made and its Redis empty."""
     found = Settings(
         _env_file=None, home=tmp_path / "home", broker=f"kafka://{kafka.server.address}", cache=redis_server.server.url,
-        downloads=spark_jars.parent, topic_partitions=2,
+        servers={"downloads": spark_jars.parent}, topics={"partitions": 2},
     )  # fmt: skip
     redis.Redis.from_url(redis_server.server.url).flushdb()
     make_topics(found)
@@ -167,7 +167,7 @@ def test_spark_submit_starts_the_job_as_documented(settings, runner, kafka):
     sent = publish_plays(kafka.server.address, datetime.now(UTC), 20)
     submit = [
         str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "--driver-memory", "1g",
-        "--driver-class-path", f"{settings.downloads}/spark/*", str(PROGRAM), "stream", "processed", "--until-drained",
+        "--driver-class-path", f"{settings.servers.downloads}/spark/*", str(PROGRAM), "stream", "processed", "--until-drained",
     ]  # fmt: skip
     environment = extend_environment({**runner.environment, "PYSPARK_PYTHON": sys.executable, "SOUNDLAKE_STREAM_MASTER": "submitted"})
     with runner.log.open("ab") as log:

@@ -11,8 +11,8 @@ from functools import partial
 
 import pytest
 from pyspark.sql import DataFrame
-from tests.server_process import ServerProcess
 from tests.integration.streaming_frames import make_value
+from tests.server_process import ServerProcess
 from tests.servers import run
 
 from soundlake.cache.live_metrics import HORIZON_SECONDS, is_in_horizon

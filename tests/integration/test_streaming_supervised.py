@@ -21,9 +21,9 @@ from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS
 from tests.spark import QUICK_JAVA
 
-from soundlake.operations.run_file import read_run
 from soundlake.operations.servers import find_free_block
 from soundlake.settings import extend_environment, load_settings
+from soundlake.supervisor.run_file import read_run
 
 PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
 WITHOUT = ("transform", "dashboard")

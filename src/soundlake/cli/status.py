@@ -17,9 +17,9 @@ def run_status(*, as_json: Annotated[bool, typer.Option("--json", help="Print ev
     """Each service with its state, uptime, memory, lag and freshness; exit code 1 if something that should run does not."""
     from soundlake import wiring
     from soundlake.cli.terminal import print_json
-    from soundlake.operations.run_file import read_run
     from soundlake.operations.stack import place_stack
     from soundlake.settings import load_settings
+    from soundlake.supervisor.run_file import read_run
 
     settings = load_settings()
     stack = place_stack(settings).home
@@ -36,7 +36,7 @@ def _print_status(status: Status) -> None:
     from rich.console import Console
     from rich.table import Table
 
-    from soundlake.operations.run_file import State
+    from soundlake.supervisor.run_file import State
 
     console = Console() if sys.stdout.isatty() else Console(width=_WIDTH_OF_FILES)
     if not status.services:

@@ -13,9 +13,8 @@ from urllib.parse import urlencode
 
 from soundlake.errors import UsageError
 from soundlake.operations.demo import Demo
-from soundlake.operations.keeping import REFUSALS, Service
-from soundlake.operations.services import Supervisor
 from soundlake.settings import Settings
+from soundlake.supervisor import NON_RETRYABLE_EXIT_CODES, Service, Supervisor
 
 _PORTS_TRIED = 20
 
@@ -24,14 +23,14 @@ Tell = Callable[[str], None]
 
 def choose_port(settings: Settings) -> Settings:
     """The settings with the first free port from the dashboard's on. Raises UsageError if there is none near."""
-    for port in range(settings.dashboard_port, min(settings.dashboard_port + _PORTS_TRIED, 65_536)):
+    for port in range(settings.servers.dashboard_port, min(settings.servers.dashboard_port + _PORTS_TRIED, 65_536)):
         with socket.socket() as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             with suppress(OSError):
-                probe.bind((settings.host, port))
-                return settings.model_copy(update={"dashboard_port": port})
+                probe.bind((settings.servers.host, port))
+                return settings.change(servers={"dashboard_port": port})
     raise UsageError(
-        f"no free port on {settings.host} from {settings.dashboard_port} on", next_step="name another one in SOUNDLAKE_DASHBOARD_PORT"
+        f"no free port on {settings.servers.host} from {settings.servers.dashboard_port} on", next_step="name another one in SOUNDLAKE_DASHBOARD_PORT"
     )
 
 
@@ -39,10 +38,10 @@ def list_services(settings: Settings) -> list[Service]:
     """What runs beside the live events, in the order of the road."""
     program = (sys.executable, "-m", "soundlake.cli.app")
     return [
-        Service("sink", (*program, "sink", "--compact-every", "0"), refusals=REFUSALS),
-        Service("upkeep", (*program, "compact", "--every", "10m"), refusals=REFUSALS),
-        Service("transform", (*program, "transform", "--every", f"{settings.transform_every_seconds:g}s"), refusals=REFUSALS),
-        Service("dashboard", (*program, "serve", "dashboard"), f"http://{settings.host}:{settings.dashboard_port}", refusals=REFUSALS),
+        Service("sink", (*program, "sink", "--compact-every", "0"), non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES),
+        Service("upkeep", (*program, "compact", "--every", "10m"), non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES),
+        Service("transform", (*program, "transform", "--every", f"{settings.transform.every_seconds:g}s"), non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES),
+        Service("dashboard", (*program, "serve", "dashboard"), f"http://{settings.servers.host}:{settings.servers.dashboard_port}", non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES),
     ]
 
 
@@ -74,7 +73,7 @@ def stay(demo: Demo, settings: Settings, tell: Tell) -> None:
         for service in services:
             if service.address is not None:
                 tell(f"{service.name}: {service.address}{_write_view(demo.state.person)}")
-        tell(f"gold is refreshed every {settings.transform_every_seconds:g} s; logs: {demo.home / 'logs'}")
+        tell(f"gold is refreshed every {settings.transform.every_seconds:g} s; logs: {demo.home / 'logs'}")
         tell("Ctrl-C ends it; everything is kept")
 
         def look_around() -> None:

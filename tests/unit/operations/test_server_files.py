@@ -11,8 +11,8 @@ import pytest
 from soundlake.errors import SettingsError, Unavailable
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, RedisServer, find_free_block
 from soundlake.operations.servers.jars import SPARK_JARS, find_missing, read_jars
-from soundlake.operations.servers.keys import read_or_make_key, write_private
 from soundlake.operations.servers.ports import check_free
+from soundlake.operations.servers.private_files import read_or_make_key, write_private
 
 
 @pytest.mark.parametrize("listing", [KAFKA_JARS, SPARK_JARS], ids=["kafka", "spark"])

@@ -6,9 +6,9 @@ import pytest
 
 from soundlake.errors import SettingsError, UsageError
 from soundlake.operations.demo_live import list_services
-from soundlake.operations.service_logs import find_last_error
 from soundlake.operations.stack import place_stack, plan_stack
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
+from soundlake.supervisor.service_logs import find_last_error
 
 NO_ENV_FILE = {"_env_file": None}
 
@@ -26,7 +26,7 @@ def names(things) -> list[str]:
 
 
 def test_without_addresses_every_server_is_local_and_the_services_are_led_to_it(make_settings):
-    stack = plan_stack(make_settings(kafka_port=19092), ())
+    stack = plan_stack(make_settings(servers={"kafka_port": 19092}), ())
     assert names(stack.servers) == ["kafka", "object-store", "redis"]
     assert stack.settings.broker == "kafka://127.0.0.1:19092"
     assert stack.settings.lake_address.scheme == "s3"
@@ -81,8 +81,8 @@ def test_the_environment_wins_over_the_file_of_a_home(tmp_path, monkeypatch):
     (tmp_path / HOME_SETTINGS).write_text("SOUNDLAKE_REDIS_PORT=7001\nSOUNDLAKE_DASHBOARD_PORT=7002\n")
     monkeypatch.setenv("SOUNDLAKE_REDIS_PORT", "7003")
     found = load_settings(home=tmp_path)
-    assert (found.redis_port, found.dashboard_port) == (7003, 7002)
-    assert load_settings(with_home=False, home=tmp_path).dashboard_port == 8501
+    assert (found.servers.redis_port, found.servers.dashboard_port) == (7003, 7002)
+    assert load_settings(with_home=False, home=tmp_path).servers.dashboard_port == 8501
 
 
 def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):

@@ -15,10 +15,10 @@ import pytest
 from soundlake.cli.terminal import show_progress
 from soundlake.cli.up import await_stack
 from soundlake.errors import Unavailable
-from soundlake.operations.locks import try_lock
-from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
+from soundlake.local_files import try_lock
 from soundlake.operations.stack import is_up, join
-from soundlake.operations.stack.running import STACK_LOCK
+from soundlake.operations.stack.lifecycle import STACK_LOCK
+from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 
 Write = Callable[..., None]
 

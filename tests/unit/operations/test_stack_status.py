@@ -8,9 +8,9 @@ from datetime import UTC, datetime, timedelta
 import pytest
 
 from soundlake.errors import Unavailable
-from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 from soundlake.operations.stack.probes import read_positions
 from soundlake.operations.stack.status import Signs, look
+from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HERE = ProcessId.of(os.getpid())

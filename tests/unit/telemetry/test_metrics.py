@@ -26,13 +26,13 @@ from soundlake.contract.reference_decoder import REJECTION_REASONS
 from soundlake.contract.refused_rows import wrap_refused_row
 from soundlake.errors import Unavailable
 from soundlake.lake import Compaction, Lake
-from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
-from soundlake.supervisor.supervisor import Service
 from soundlake.operations.stack.monitoring import TARGETS_FILE, give_metrics_ports, list_metrics_ports, sample_services, write_targets
 from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, Settings
 from soundlake.sink import Sink, SinkLimits
 from soundlake.streaming.progress import ProgressWatch
+from soundlake.supervisor import Service
+from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 from soundlake.telemetry import Telemetry, open_telemetry, serve_telemetry
 from soundlake.telemetry.bulk_histogram import BulkHistogram
 from soundlake.warehouse import TransformReport
@@ -269,7 +269,7 @@ def test_a_process_serves_its_metrics_to_this_machine_and_stops(free_port):
 
 
 def test_metrics_are_offered_on_the_address_of_the_settings(tmp_path, free_port):
-    settings = Settings(_env_file=None, home=tmp_path, metrics_port=free_port, metrics_host="127.0.0.2")
+    settings = Settings(_env_file=None, home=tmp_path, metrics={"port": free_port, "host": "127.0.0.2"})
     with open_telemetry(settings, "test"):
         assert 'program="test"' in scrape(free_port, "127.0.0.2")
         with pytest.raises(OSError, match="refused"):

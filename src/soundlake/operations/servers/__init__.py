@@ -4,8 +4,7 @@ from soundlake.operations.servers.jars import KAFKA_JARS, install_jars
 from soundlake.operations.servers.kafka import KafkaServer
 from soundlake.operations.servers.object_store import ObjectStore
 from soundlake.operations.servers.ports import find_free_block
-from soundlake.operations.servers.process import ServerProcess
 from soundlake.operations.servers.protocol import Server
 from soundlake.operations.servers.redis import RedisServer
 
-__all__ = ["KAFKA_JARS", "KafkaServer", "ObjectStore", "RedisServer", "Server", "ServerProcess", "find_free_block", "install_jars"]
+__all__ = ["KAFKA_JARS", "KafkaServer", "ObjectStore", "RedisServer", "Server", "find_free_block", "install_jars"]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import hashlib
 import subprocess
 import tempfile
@@ -12,6 +11,7 @@ from pathlib import Path
 from xml.sax.saxutils import quoteattr
 
 from soundlake.errors import Permanent, Unavailable
+from soundlake.local_files import hold_lock
 from soundlake.operations.servers.programs import find_ivy, find_java, java_options
 
 KAFKA_JARS = Path(__file__).parents[4] / "infra" / "kafka" / "jars.txt"
@@ -58,8 +58,7 @@ def install_jars(listing: Path, folder: Path) -> Path:
     """
     jars = read_jars(listing)
     folder.mkdir(parents=True, exist_ok=True)
-    with (folder / ".lock").open("a") as lock:
-        fcntl.flock(lock, fcntl.LOCK_EX)
+    with hold_lock(folder / ".lock"):
         if find_missing(jars, folder):
             _retrieve(jars, folder)
         wrong = find_missing(jars, folder)

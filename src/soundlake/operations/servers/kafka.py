@@ -13,9 +13,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soundlake.errors import Unavailable
-from soundlake.operations.servers.folders import check_path
-from soundlake.operations.servers.keys import write_private
 from soundlake.operations.servers.ports import ANSWER_SECONDS, LOOPBACK
+from soundlake.operations.servers.private_files import check_folder, write_private
 from soundlake.operations.servers.programs import find_java, java_options
 
 INFRA = Path(__file__).parents[4] / "infra" / "kafka"
@@ -73,7 +72,7 @@ class KafkaServer:
 
         Raises SettingsError for a folder that Kafka cannot name, Unavailable if it cannot be laid out.
         """
-        check_path(self.folder)
+        check_folder(self.folder)
         write_private(self._configuration, self._describe())
         if (self._data / "meta.properties").exists():
             return
@@ -97,7 +96,7 @@ class KafkaServer:
         """Whether it answers: it opens its ports when it has recovered its logs and joined."""
         return all(_is_speaking(port) for port in self.ports.values())
 
-    def settle(self) -> None:
+    def configure(self) -> None:
         """Nothing more to do."""
 
     @property

@@ -13,9 +13,8 @@ from functools import cached_property
 from pathlib import Path
 
 from soundlake.errors import Unavailable
-from soundlake.operations.servers.folders import check_path
-from soundlake.operations.servers.keys import write_private
 from soundlake.operations.servers.ports import LOOPBACK, is_answering, is_serving
+from soundlake.operations.servers.private_files import check_folder, write_private
 from soundlake.operations.servers.programs import find_weed
 
 REGION = "us-east-1"
@@ -99,7 +98,7 @@ class ObjectStore:
 
         Raises SettingsError for a folder that it cannot name.
         """
-        check_path(self.folder)
+        check_folder(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         for name in ("data", "logs"):
             (self.folder / name).mkdir(exist_ok=True)
@@ -110,7 +109,7 @@ class ObjectStore:
         """Whether S3 answers; it begins to when all its parts have."""
         return all(is_answering(port) for port in self.ports.values()) and is_serving(self.port, "/")
 
-    def settle(self) -> None:
+    def configure(self) -> None:
         """Make its buckets, and have every object synced to disk before it is acknowledged. Raises Unavailable."""
         script = [_SYNC, *(f"s3.bucket.create -name {bucket}" for bucket in self.buckets), "s3.bucket.list"]
         master = f"-master={LOOPBACK}:{self.ports['master']}.{self.ports['master.grpc']}"

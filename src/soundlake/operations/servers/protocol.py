@@ -35,5 +35,5 @@ class Server(Protocol):
     def is_ready(self) -> bool:
         """Whether it takes requests now."""
 
-    def settle(self) -> None:
+    def configure(self) -> None:
         """What has to be done once it answers; harmless to repeat."""

@@ -7,8 +7,8 @@ from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
 
-from soundlake.operations.servers.keys import read_or_make_key, write_private
 from soundlake.operations.servers.ports import ANSWER_SECONDS, LOOPBACK
+from soundlake.operations.servers.private_files import read_or_make_key, write_private
 from soundlake.operations.servers.programs import find_redis
 
 
@@ -67,7 +67,7 @@ class RedisServer:
             return False
         return answer == b"+OK\r\n+PONG\r\n"
 
-    def settle(self) -> None:
+    def configure(self) -> None:
         """Nothing more to do."""
 
     @property

@@ -1,8 +1,8 @@
 """The full stack on this machine: planned from the settings, brought up, kept up, looked at, brought down."""
 
+from soundlake.operations.stack.lifecycle import bring_down, is_up, join, keep_up, launch
 from soundlake.operations.stack.monitoring import SUPERVISOR, sample_services
 from soundlake.operations.stack.plan import Stack, install_programs, place_stack, plan_stack
-from soundlake.operations.stack.running import bring_down, is_up, join, keep_up, launch
 from soundlake.operations.stack.topics import compare_topics, name_repair
 
 __all__ = [

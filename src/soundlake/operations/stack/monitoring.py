@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
-from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
-import psutil
-
-from soundlake.operations.run_file import State, measure_memory, read_run
+from soundlake.local_files import write_file
 from soundlake.operations.servers.ports import LOOPBACK, find_free_block, is_free
-from soundlake.operations.services import Service
-from soundlake.telemetry.services import ServiceSample
+from soundlake.supervisor import Service, State, read_run
+from soundlake.supervisor.processes import measure_cpu, measure_memory
+from soundlake.telemetry.service_metrics import ServiceSample
 
 FIRST_PORT = 9470
 SUPERVISOR = "supervisor"
@@ -49,9 +47,7 @@ def write_targets(home: Path, host: str, ports: Mapping[str, int]) -> None:
     """Write the list for Prometheus, in one step; what listens on every address of this machine is found on its own."""
     place = LOOPBACK if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
     targets = [{"targets": [f"{place}:{port}"], "labels": {"service": name}} for name, port in ports.items()]
-    draft = home / f".{TARGETS_FILE}.part"
-    draft.write_text(json.dumps(targets, indent=1), encoding="utf-8")
-    draft.replace(home / TARGETS_FILE)
+    write_file(home / TARGETS_FILE, json.dumps(targets, indent=1))
 
 
 def sample_services(home: Path) -> list[ServiceSample]:
@@ -67,17 +63,7 @@ def sample_services(home: Path) -> list[ServiceSample]:
                 restarts=service.restarts,
                 started_at=service.since.timestamp(),
                 memory_bytes=None if process is None else measure_memory(process),
-                cpu_seconds=None if process is None else _measure_cpu(process),
+                cpu_seconds=None if process is None else measure_cpu(process),
             )
         )
     return samples
-
-
-def _measure_cpu(process: psutil.Process) -> float:
-    """CPU seconds of a process, of its children, and of those children that have ended."""
-    total = 0.0
-    with suppress(psutil.Error):
-        for one in (process, *process.children(recursive=True)):
-            with suppress(psutil.Error):
-                total += sum(one.cpu_times()[:4])
-    return total

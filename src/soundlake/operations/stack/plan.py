@@ -8,16 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
-from pydantic import SecretStr
-
 from soundlake.errors import SettingsError, UsageError
-from soundlake.operations.keeping import REFUSALS, Service
 from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server
 from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
 from soundlake.operations.servers.ports import check_free, is_serving
 from soundlake.operations.servers.programs import find_spark_java
 from soundlake.operations.stack.monitoring import SUPERVISOR, choose_metrics_port, give_metrics_ports, list_metrics_ports
-from soundlake.settings import Settings
+from soundlake.settings import Settings, apply_variables
+from soundlake.supervisor import NON_RETRYABLE_EXIT_CODES, Service
 
 FOLDER = "stack"
 """The full stack lives in a folder of its own below home: its lake and warehouse are not those of the embedded demo."""
@@ -51,7 +49,7 @@ class Stack:
     @property
     def jars(self) -> dict[Path, Path]:
         """The lists of Java libraries that it needs, and the folder of each."""
-        folder = self.settings.downloads.expanduser().absolute()
+        folder = self.settings.servers.downloads.expanduser().absolute()
         needs = {KAFKA_JARS: any(isinstance(server, KafkaServer) for server in self.servers), SPARK_JARS: self.has("stream")}
         return {listing: folder / listing.parent.name for listing, is_needed in needs.items() if is_needed}
 
@@ -73,7 +71,7 @@ class Stack:
     @property
     def port_uses(self) -> tuple[PortUse, ...]:
         """Everything that listens."""
-        dashboard = PortUse("dashboard", {"browsers": self.settings.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
+        dashboard = PortUse("dashboard", {"browsers": self.settings.servers.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
         return (
             *(PortUse(server.name, server.ports, server.setting) for server in self.servers),
             *([dashboard] if self.has("dashboard") else []),
@@ -83,8 +81,8 @@ class Stack:
 
 def place_stack(settings: Settings) -> Settings:
     """The settings with the home of the stack: below the one given, unless that is a stack's home itself."""
-    home = settings.home.expanduser().absolute()
-    return settings.model_copy(update={"home": home if home.name == FOLDER else home / FOLDER})
+    home = settings.home_folder
+    return settings.change(home=home if home.name == FOLDER else home / FOLDER)
 
 
 def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = ()) -> Stack:
@@ -95,7 +93,7 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
     """
     placed = place_stack(settings)
     servers, local = _plan_servers(placed)
-    effective = placed.model_copy(update={**_adopt(local), "metrics_port": choose_metrics_port(placed.metrics_port)})
+    effective = apply_variables(placed, local).change(metrics={"port": choose_metrics_port(placed.metrics.port)})
     assert all((effective.broker_address, effective.lake_address, effective.cache_address, effective.warehouse_address))
     services = _list_services(effective, feed)
     unknown = set(without) - {service.name for service in services}
@@ -104,7 +102,7 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
         raise UsageError(f"--without {', '.join(sorted(unknown))}: no such service", next_step=f"the services are {names}")
     chosen = tuple(service for service in services if service.name not in without)
     _check_lake(effective, [service.name for service in chosen])
-    ports = list_metrics_ports(effective.metrics_port, chosen)
+    ports = list_metrics_ports(effective.metrics.port, chosen)
     return Stack(placed.home, effective, servers, give_metrics_ports(chosen, ports), local, ports)
 
 
@@ -128,16 +126,18 @@ def _plan_servers(settings: Settings) -> tuple[tuple[Server, ...], dict[str, str
     servers: list[Server] = []
     local: dict[str, str] = {}
     if not settings.broker:
-        kafka = KafkaServer(settings.home / "kafka", settings.kafka_port, settings.downloads.expanduser().absolute() / "kafka")
+        kafka = KafkaServer(
+            settings.home / "kafka", settings.servers.kafka_port, settings.servers.downloads.expanduser().absolute() / "kafka"
+        )
         servers.append(kafka)
         local["SOUNDLAKE_BROKER"] = f"kafka://{kafka.address}"
         local["SOUNDLAKE_KAFKA_SECURITY_PROTOCOL"] = "PLAINTEXT"
     if not settings.lake:
-        store = ObjectStore(settings.home / "object-store", settings.object_store_port, buckets=(BUCKET,))
+        store = ObjectStore(settings.home / "object-store", settings.servers.object_store_port, buckets=(BUCKET,))
         servers.append(store)
         local |= {"SOUNDLAKE_LAKE": f"s3://{BUCKET}", **store.storage_options}
     if not settings.cache.get_secret_value():
-        redis = RedisServer(settings.home / "redis", settings.redis_port)
+        redis = RedisServer(settings.home / "redis", settings.servers.redis_port)
         servers.append(redis)
         local["SOUNDLAKE_CACHE"] = redis.url
     return tuple(servers), local
@@ -153,20 +153,10 @@ def _check_lake(settings: Settings, services: Collection[str]) -> None:
         )
 
 
-def _adopt(local: Mapping[str, str]) -> dict[str, object]:
-    """The same, as fields of Settings."""
-    fields: dict[str, object] = {}
-    for name, field in Settings.model_fields.items():
-        value = local.get(str(field.validation_alias or f"SOUNDLAKE_{name.upper()}"))
-        if value is not None:
-            fields[name] = SecretStr(value) if field.annotation is SecretStr else value == "true" if field.annotation is bool else value
-    return fields
-
-
 def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, ...]:
     """Our own programs, in the order of the road."""
-    host, port = urlsplit(f"//{settings.host}").hostname or "", settings.dashboard_port
-    every = f"{settings.transform_every_seconds:g}s"
+    host, port = urlsplit(f"//{settings.servers.host}").hostname or "", settings.servers.dashboard_port
+    every = f"{settings.transform.every_seconds:g}s"
     commands = {
         "sink": ("sink", "--compact-every", "0"),
         "upkeep": ("compact", "--every", "10m"),
@@ -175,7 +165,10 @@ def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, 
         "transform": ("transform", "--every", every),
     }
     dashboard = Service(
-        "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.host}:{port}", refusals=REFUSALS,
+        "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.servers.host}:{port}", non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES,
         is_ready=lambda: is_serving(port, DASHBOARD_HEALTH, host),
     )  # fmt: skip
-    return (*(Service(name, (*PROGRAM, *words), refusals=REFUSALS) for name, words in commands.items()), dashboard)
+    return (
+        *(Service(name, (*PROGRAM, *words), non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES) for name, words in commands.items()),
+        dashboard,
+    )

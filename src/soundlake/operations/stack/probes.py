@@ -12,10 +12,10 @@ from soundlake.broker import Broker
 from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS
 from soundlake.errors import Unavailable
 from soundlake.lake import Lake
-from soundlake.operations.checking.log import count_waiting
-from soundlake.operations.demo_state import load_state
+from soundlake.operations.generator_state import load_state
 from soundlake.operations.stack.status import Probe, Signs
-from soundlake.warehouse import current_time
+from soundlake.reconciliation.log_vs_bronze import count_waiting
+from soundlake.warehouse import read_published_at
 
 _PROCESSED = tuple(topic.table for topic in LIVE_TOPIC_OF_TYPE.values())
 _COUNTED_QUERIES = ("processed", "live")  # in real-time mode a batch lasts for minutes, and what it has read is told at its end
@@ -29,7 +29,7 @@ def make_probes(home: Path, open_broker: Callable[[], Broker], open_lake: Callab
         "sink": lambda: _probe_sink(open_broker(), open_lake()),
         "stream": lambda: _probe_stream(home / "stream" / "checkpoints", open_broker, open_lake()),
         "generator": lambda: _probe_generator(home),
-        "transform": lambda: Signs(fresh_seconds=_measure_age(current_time(warehouse))),
+        "transform": lambda: Signs(fresh_seconds=_measure_age(read_published_at(warehouse))),
     }
 
 
@@ -68,7 +68,7 @@ def _count_behind(broker: Broker, positions: Positions) -> int:
 
 
 def _find_newest(lake: Lake, names: Iterable[str], layer: str) -> datetime | None:
-    written = (lake.last_written(name, layer) for name in names)
+    written = (lake.read_last_write_time(name, layer) for name in names)
     return max((moment for moment in written if moment is not None), default=None)
 
 

@@ -9,7 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from soundlake.errors import SoundlakeError
-from soundlake.operations.run_file import ServiceRecord, State, measure_memory, read_run
+from soundlake.supervisor import ServiceRecord, State, read_run
+from soundlake.supervisor.processes import measure_memory
 
 
 @dataclass(frozen=True)

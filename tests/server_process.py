@@ -1,38 +1,28 @@
-"""One server as a process: start it and wait until it is ready, stop it, kill it, hold it, start it again on the same data."""
+"""One local server as a process of a test or benchmark: start, stop, kill, pause, restart on the same data."""
 
 from __future__ import annotations
 
-import os
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
-from typing import IO, Self
+from typing import Self
 
 from soundlake.errors import Unavailable
+from soundlake.operations.servers import Server
 from soundlake.operations.servers.ports import check_free
-from soundlake.operations.servers.protocol import Server
 from soundlake.settings import extend_environment
+from soundlake.supervisor.processes import spawn
+from soundlake.supervisor.service_logs import read_from
 
 READY_SECONDS = 90.0
-STOP_SECONDS = 10.0  # an object store waits for its clients to hang up, and is none the worse for not waiting
-_LEASH = str(Path(__file__).with_name("leash.py"))
+STOP_SECONDS = 10.0  # SeaweedFS waits for its clients to disconnect; a kill costs it nothing
 _POLL_SECONDS = 0.05
 
 
-def spawn(command: Sequence[str], environment: Mapping[str, str], log: IO[bytes], folder: Path | None = None) -> subprocess.Popen[bytes]:
-    """Start a command that ends with this process; a session of its own keeps Ctrl-C from it. Call it in the main thread."""
-    leash = (sys.executable, "-I", "-S", _LEASH, str(os.getpid()))
-    return subprocess.Popen(
-        (*leash, *command), env=dict(environment), stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True, cwd=folder
-    )
-
-
 class ServerProcess:
-    """A server that this process runs. What it prints goes to `<logs>/<name>.log`; used in `with`, it is stopped at the end."""
+    """A server run by this process; its output goes to `<logs>/<name>.log`. Leaving the `with` block stops it."""
 
     def __init__(self, server: Server, logs: Path) -> None:
         self.server = server
@@ -45,8 +35,8 @@ class ServerProcess:
         return None if self._process is None or self._process.poll() is not None else self._process.pid
 
     def start(self) -> None:
-        """Start it, on the data that is there, and return when it takes requests. Raises Unavailable if it does not come up."""
-        assert self.pid is None, f"{self.server.name} runs already"
+        """Start it on its existing data and return when it is ready. Raises Unavailable if it does not become ready."""
+        assert self.pid is None, f"{self.server.name} is running already"
         check_free(self.server.name, self.server.ports, self.server.setting)
         self.server.prepare()
         self.log.parent.mkdir(parents=True, exist_ok=True)
@@ -55,17 +45,17 @@ class ServerProcess:
         self.wait_until_ready()
 
     def wait_until_ready(self) -> None:
-        """Return when it takes requests. Raises Unavailable, with the end of its log, if it ended or takes too long."""
+        """Return when it is ready. Raises Unavailable, with the end of its log, if it ended or takes too long."""
         deadline = time.monotonic() + READY_SECONDS
         while not self.server.is_ready():
             if self.pid is None or time.monotonic() > deadline:
                 self.kill()
-                raise Unavailable(f"{self.server.name} did not come up: {read_tail(self.log)}", next_step=f"see {self.log}")
+                raise Unavailable(f"{self.server.name} did not become ready: {read_from(self.log, 0)[-1000:]}", next_step=f"see {self.log}")
             time.sleep(_POLL_SECONDS)
-        self.server.settle()
+        self.server.configure()
 
     def stop(self) -> None:
-        """Ask it to end and wait; by force if it does not listen."""
+        """SIGTERM and wait; SIGKILL after a timeout."""
         if self._process is None:
             return
         self._process.terminate()
@@ -75,23 +65,31 @@ class ServerProcess:
             self.kill()
 
     def kill(self) -> None:
-        """SIGKILL: as if the power went, but for what the system had in memory."""
+        """SIGKILL: a power failure, except that the page cache survives."""
         if self._process is not None:
             self._process.kill()
             self._process.wait()
 
     def restart(self) -> None:
-        """Start it again on the same data after `stop` or `kill`; one that runs is stopped first."""
+        """Stop it if it runs, and start it again on the same data."""
         self.stop()
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP: it keeps its connections and answers nobody."""
+        """SIGSTOP: it keeps its connections and answers no request. Returns when every thread of it is stopped.
+
+        The call to kill(2) returns before that: a broker on a busy machine still answered for some milliseconds.
+        """
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
+        tasks = Path(f"/proc/{self._process.pid}/task")
+        deadline = time.monotonic() + STOP_SECONDS
+        while not all(_is_stopped(task) for task in tasks.iterdir()):
+            assert time.monotonic() < deadline, f"{self.server.name} does not stop on SIGSTOP"
+            time.sleep(_POLL_SECONDS / 10)
 
     def resume(self) -> None:
-        """SIGCONT: it goes on, and does not know that time went by."""
+        """SIGCONT: it continues."""
         assert self._process is not None
         self._process.send_signal(signal.SIGCONT)
 
@@ -105,9 +103,9 @@ class ServerProcess:
         self.stop()
 
 
-def read_tail(log: Path, lines: int = 5) -> str:
-    """The last lines of a log, for a message."""
+def _is_stopped(task: Path) -> bool:
+    """Whether a thread is stopped (state T in /proc/PID/task/TID/stat) or has ended."""
     try:
-        return " | ".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-lines:]) or "it printed nothing"
-    except OSError:
-        return "it printed nothing"
+        return (task / "stat").read_text().rpartition(")")[2].split()[0] in "TtZX"
+    except (FileNotFoundError, ProcessLookupError):
+        return True

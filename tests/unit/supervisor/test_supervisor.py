@@ -14,11 +14,12 @@ import psutil
 import pytest
 
 from soundlake.errors import Unavailable
-from soundlake.operations.keeping import REFUSALS, KeptService, Patience, Service
-from soundlake.operations.run_file import ProcessId, RunRecord, ServiceRecord, State, read_run, write_run
-from soundlake.operations.service_logs import bound_logs, find_last_words
-from soundlake.operations.services import Supervisor
 from soundlake.operations.stack.status import look
+from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, read_run, write_run
+from soundlake.supervisor.service import NON_RETRYABLE_EXIT_CODES, Backoff, RestartPolicy, Service
+from soundlake.supervisor.service_logs import rotate_logs, summarize_output
+from soundlake.supervisor.supervised_service import SupervisedService
+from soundlake.supervisor.supervisor import Supervisor
 
 PATIENCE_SECONDS = 15
 
@@ -83,7 +84,7 @@ def test_a_program_that_is_not_there_is_named(tmp_path):
 def test_services_end_with_a_supervisor_that_is_killed(tmp_path, make_service):
     service, notes = make_service("orphan", "note(os.getpid()); time.sleep(60)")
     code = (
-        "import os, sys, time; from pathlib import Path; from soundlake.operations.services import Service, Supervisor\n"
+        "import os, sys, time; from pathlib import Path; from soundlake.supervisor import Service, Supervisor\n"
         f"supervisor = Supervisor(Path({str(tmp_path)!r}), os.environ).__enter__()\n"
         f"supervisor.start([Service('orphan', {service.command!r})]); time.sleep(60)"
     )
@@ -179,7 +180,7 @@ def test_one_that_would_be_refused_again_has_time_and_what_it_said_is_written_do
     service, _ = make_service("refused", f"{said}; sys.exit({code})")
     told: list[str] = []
     with Supervisor(tmp_path, os.environ) as supervisor:
-        supervisor.start([replace(service, refusals=REFUSALS)])
+        supervisor.start([replace(service, non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES)])
         assert wait_for(lambda: told.extend(supervisor.watch()) or told)
         record = read_run(tmp_path).services[0]
     assert f"starting it again in {wait}" in told[0]
@@ -189,10 +190,10 @@ def test_one_that_would_be_refused_again_has_time_and_what_it_said_is_written_do
 def test_one_that_fails_for_days_is_still_tried_every_half_minute(tmp_path, make_service):
     service, _ = make_service("failing", "sys.exit(1)")
     gone = replace(service, prepare=lambda: (_ for _ in ()).throw(OSError("no room")))
-    kept = KeptService(service, tmp_path / "failing.log", os.environ, Patience(), 0.0)
-    kept.service = gone
-    assert wait_for(lambda: kept.has_ended)
-    told = [line for hour in range(2_000) for line in kept.look(hour * 3_600.0)]
+    supervised = SupervisedService(service, tmp_path / "failing.log", os.environ, RestartPolicy(), 0.0)
+    supervised.service = gone
+    assert wait_for(lambda: supervised.has_ended)
+    told = [line for hour in range(2_000) for line in supervised.update(hour * 3_600.0)]
     assert len(told) == 2_000
     assert "in 30 s" in told[-1]
 
@@ -201,7 +202,7 @@ def test_one_that_hangs_is_not_taken_for_well_until_it_answers_again(tmp_path, m
     service, _ = make_service("hanging", "time.sleep(60)")
     (tmp_path / "answers").touch()
     told: list[str] = []
-    with Supervisor(tmp_path, os.environ, patience=Patience(ask_seconds=0.02)) as supervisor:
+    with Supervisor(tmp_path, os.environ, policy=RestartPolicy(probe_interval_seconds=0.02)) as supervisor:
         supervisor.start([replace(service, is_ready=(tmp_path / "answers").exists)])
         supervisor.wait_until_ready(PATIENCE_SECONDS)
         (tmp_path / "answers").unlink()
@@ -217,14 +218,14 @@ def test_one_that_hangs_is_not_taken_for_well_until_it_answers_again(tmp_path, m
 
 def test_one_that_has_hung_for_long_is_started_again(tmp_path, make_service):
     service, notes = make_service("deaf", "signal.signal(signal.SIGTERM, signal.SIG_IGN)\nnote('up'); time.sleep(60)")
-    patience = Patience(ask_seconds=0.02, hopeless_answers=6, backoff_seconds=0.1)
+    policy = RestartPolicy(probe_interval_seconds=0.02, restart_after_probes=6, backoff=Backoff(0.1, 30.0))
     told: list[str] = []
-    with Supervisor(tmp_path, os.environ, patience=patience) as supervisor:
+    with Supervisor(tmp_path, os.environ, policy=policy) as supervisor:
         supervisor.start([replace(service, is_ready=lambda: not (tmp_path / "hung").exists())])
         supervisor.wait_until_ready(PATIENCE_SECONDS)
         assert wait_for(lambda: lines_of(notes))
         (tmp_path / "hung").touch()
-        assert wait_for(lambda: told.extend(supervisor.watch()) or "started again" in "".join(told))
+        assert wait_for(lambda: told.extend(supervisor.watch()) or "killed, to be started again" in "".join(told))
         (tmp_path / "hung").unlink()
         assert wait_for(lambda: told.extend(supervisor.watch()) or lines_of(notes) == ["up", "up"])
         deaf = read_run(tmp_path).services[0].process.find()
@@ -258,7 +259,7 @@ def test_a_log_that_grows_while_its_writer_holds_it_open_stays_small_and_loses_n
     log, found = tmp_path / "logs" / "talker.log", set()
 
     def rotate() -> bool:
-        assert list(bound_logs(tmp_path / "logs", limit)) == []
+        assert list(rotate_logs(tmp_path / "logs", limit)) == []
         for path in (log.with_suffix(".log.1"), log):
             found.update(path.read_text().splitlines() if path.exists() else [])
         return len(lines_of(notes)) == 2
@@ -282,11 +283,11 @@ def test_a_running_supervisor_looks_after_its_logs(tmp_path, make_service):
 
 
 def test_of_a_log_in_json_the_last_message_is_told():
-    assert find_last_words('{"message": "starting"}\n{"level": "error", "message": "no such bucket\\n→ name another"}\n') == (
+    assert summarize_output('{"message": "starting"}\n{"level": "error", "message": "no such bucket\\n→ name another"}\n') == (
         "no such bucket → name another"
     )
-    assert find_last_words("Traceback\nValueError: boom\n") == "ValueError: boom"
-    assert find_last_words("\n") is None
+    assert summarize_output("Traceback\nValueError: boom\n") == "ValueError: boom"
+    assert summarize_output("\n") is None
 
 
 def is_alive(process: psutil.Process) -> bool:
