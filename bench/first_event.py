@@ -18,7 +18,7 @@ from pathlib import Path
 
 import duckdb
 
-from soundlake.dashboard.live import open_live_source
+from soundlake.dashboard.live_source import open_live_source
 from soundlake.errors import Unavailable
 from soundlake.operations.servers import find_free_block
 from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
@@ -48,7 +48,7 @@ def count_live(stack: Path) -> int:
 
 def measure(home: Path, left_out: list[str]) -> dict[str, float]:
     """Bring a stack up in that home, wait for its first plays, bring it down."""
-    downloads = load_settings().downloads.expanduser().absolute()
+    downloads = load_settings().servers.downloads.expanduser().absolute()
     for listing in (KAFKA_JARS, SPARK_JARS):
         install_jars(listing, downloads / listing.parent.name)
     ports = {f"SOUNDLAKE_{name}_PORT": str(find_free_block()) for name in ("KAFKA", "OBJECT_STORE", "REDIS", "DASHBOARD")}

@@ -28,8 +28,8 @@ from soundlake.contract import (
     RULES,
     TOPICS,
     Rejection,
-    encode_events,
     decode_record,
+    encode_events,
 )
 from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.schemas import build_spark_ddl
@@ -37,7 +37,7 @@ from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
 from soundlake.dashboard.live_source import BronzeLiveSource
 from soundlake.errors import DataError
 from soundlake.generator import GeneratorConfig, make_world
-from soundlake.generator.output.fault_injection import Faults, disturb
+from soundlake.generator.output.fault_injection import FaultRates, inject_faults
 from soundlake.settings import Settings
 from soundlake.streaming.decoding import decode
 from soundlake.streaming.enriching import TRACK_DDL, enrich
@@ -55,7 +55,7 @@ from soundlake.warehouse.extensions import provide_extensions
 from soundlake.warehouse.snapshot import open_snapshot
 
 EVENTS = 100_000
-EVERY_FAULT = Faults(duplicates=0.02, copies=0.01, late=0.05, disorder=0.1, odd=0.05, malformed=0.02, clock_skew=0.1)
+EVERY_FAULT = FaultRates(duplicates=0.02, copies=0.01, late=0.05, disorder=0.1, odd=0.05, malformed=0.02, clock_skew=0.1)
 CHOSEN_BY_ORDER = ("produced_at", "quality_flags")
 """What may differ between the copies of one event: which of them is kept is each engine's choice (a flag compares with produced_at)."""
 WHITE_SPACE = [chr(code) for code in range(0x110000) if chr(code).isspace() and not 0x1C <= code <= 0x1F]
@@ -188,11 +188,11 @@ def publish(broker: Broker, events: pa.Table, broken: list[bytes]) -> None:
 @pytest.fixture(scope="module")
 def hostile_log(tmp_path_factory) -> Settings:
     """A home whose embedded log holds EVENTS events with every fault of the generator, and a few of our own, moved to bronze and built."""
-    settings = Settings(home=tmp_path_factory.mktemp("parity"), topic_partitions=2)
+    settings = Settings(home=tmp_path_factory.mktemp("parity"), topics={"partitions": 2})
     world = make_world(GeneratorConfig(listeners=150, days=30, seed=7, tracks=3_000).ending(date(2026, 11, 20)))
     broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
     sent = 0
-    for part in disturb((world.make_events(stretch) for stretch in world.list_stretches()), EVERY_FAULT, 7):
+    for part in inject_faults((world.make_events(chunk) for chunk in world.list_chunks()), EVERY_FAULT, 7):
         events = part.events.slice(0, EVENTS - sent)
         sent += len(events)
         publish(broker, events, part.broken)
@@ -323,11 +323,11 @@ def move_to_now(events: pa.Table) -> pa.Table:
 
 
 def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_server, tmp_path):
-    settings = Settings(home=tmp_path, topic_partitions=2)
+    settings = Settings(home=tmp_path, topics={"partitions": 2})
     broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
     world = make_world(GeneratorConfig(listeners=3_000, days=1, seed=5, tracks=300).ending(date(2026, 11, 20)))
-    faults = Faults(duplicates=0.1, copies=0.05, disorder=0.1, odd=0.1, malformed=0.05, clock_skew=0.1)
-    part = next(disturb((world.make_events(stretch) for stretch in world.list_stretches()), faults, 5))
+    faults = FaultRates(duplicates=0.1, copies=0.05, disorder=0.1, odd=0.1, malformed=0.05, clock_skew=0.1)
+    part = next(inject_faults((world.make_events(chunk) for chunk in world.list_chunks()), faults, 5))
     publish(broker, move_to_now(part.events.slice(len(part.events) - 4_000)), part.broken[:50])
     wiring.build_sink(settings, broker, lake).run(until_drained=True)
     write_records(settings)

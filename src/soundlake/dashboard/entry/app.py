@@ -18,7 +18,7 @@ from soundlake.dashboard.pages import discover_pages
 from soundlake.dashboard.sidebar import choose_view
 from soundlake.dashboard.snapshot_reader import SnapshotFollower, SnapshotReader
 from soundlake.dashboard.snapshot_status import expect_snapshot, wait_for_snapshot, watch_snapshots
-from soundlake.dashboard.style import apply_style
+from soundlake.dashboard.stylesheet import apply_style
 from soundlake.dashboard.theme import choose_palette
 from soundlake.errors import SettingsError, SoundlakeError
 from soundlake.settings import load_settings
