@@ -33,8 +33,8 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from soundlake.generator import GeneratorConfig, World, make_world
-from soundlake.generator.crew import make_tables, press_stretches
-from soundlake.generator.files import EventFile
+from soundlake.generator.output.event_files import EventFile
+from soundlake.generator.output.worker_pool import make_tables, write_chunks
 from usual.fake import write_fakes
 from usual.loop import Music, write_loop
 
@@ -55,11 +55,11 @@ def measure(run: Callable[[], int]) -> float:
 
 def write_world(world: World, target: Path, processes: int = 1) -> int:
     """Generate and write everything; how many events it was."""
-    stretches, count = world.list_stretches(), 0
+    chunks, count = world.list_chunks(), 0
     with EventFile(str(target)) as file:
-        if file.press is not None:
-            return sum(part.by_type.total() for part in press_stretches(world, stretches, file.press, processes))
-        for events in make_tables(world, stretches, processes):
+        if file.chunk_writer is not None:
+            return sum(part.by_type.total() for part in write_chunks(world, chunks, file.chunk_writer, processes))
+        for events in make_tables(world, chunks, processes):
             file.write(events)
             count += len(events)
     return count
@@ -75,7 +75,7 @@ def write_tables(tables: list[pa.Table], target: Path) -> int:
 
 def check(world: World, parquet: Path, ndjson: Path) -> bool:
     """What was timed is what the world tells, in both forms."""
-    told = pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()).combine_chunks()
+    told = pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()).combine_chunks()
     lines = ndjson.read_bytes().splitlines()
     step = max(1, len(lines) // 1_000)
     same_ids = [json.loads(line)["event_id"] for line in lines[::step]] == told["event_id"].to_pylist()[::step]
@@ -90,7 +90,7 @@ def compare(rates: list[float], others: list[float]) -> dict[str, float]:
 
 def measure_one_core(world: World, place: Path, pairs: int) -> dict[str, object]:
     """Our two forms beside encoding alone, a plain loop and Faker."""
-    tables, music = list(make_tables(world, world.list_stretches())), Music(world.catalogue)
+    tables, music = list(make_tables(world, world.list_chunks())), Music(world.catalogue)
     runs: dict[str, Callable[[], int]] = {
         "parquet": lambda: write_world(world, place / "made.parquet"),
         "ndjson": lambda: write_world(world, place / "made.ndjson"),
@@ -134,11 +134,11 @@ def _time_stretches(world: World, target: Path, processes: int) -> float:
 
 def _write_stretches(world: World, file: EventFile, processes: int) -> Iterator[int]:
     """How many events each stretch had, as it is written."""
-    if file.press is not None:
-        for count in press_stretches(world, world.list_stretches(), file.press, processes):
+    if file.chunk_writer is not None:
+        for count in write_chunks(world, world.list_chunks(), file.chunk_writer, processes):
             yield count.by_type.total()
         return
-    for events in make_tables(world, world.list_stretches(), processes):
+    for events in make_tables(world, world.list_chunks(), processes):
         file.write(events)
         yield len(events)
 

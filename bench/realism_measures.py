@@ -1,4 +1,4 @@
-"""What is measured of a listener, made up or real: shares and quantiles of the whole history, and features of each sitting."""
+"""What is measured of a listener, made up or real: shares and quantiles of the whole history, and features of each session."""
 
 from __future__ import annotations
 
@@ -47,17 +47,17 @@ def make_listeners(listeners: int, days: int, seed: int) -> list[pl.DataFrame]:
     """The plays of generated listeners, in the same shape: ends to the second, as Spotify's exports have them."""
     world = make_world(GeneratorConfig(listeners=listeners, days=days, seed=seed))
     plays = pl.concat(
-        pl.from_arrow(world.make_events(stretch))
+        pl.from_arrow(world.make_events(chunk))
         .filter(pl.col("event_type") == "play")
         .select("user_id", "played_at", "reason_end", ms="ms_played", track="track_id", artist="artist_id", duration="duration_ms")
-        for stretch in world.list_stretches()
+        for chunk in world.list_chunks()
     )
     ends = plays.with_columns(end=(pl.col("played_at").dt.epoch("ms") + pl.col("ms")) // 1_000 * 1_000).drop("played_at")
     return [part for _, part in ends.group_by("user_id", maintain_order=True)]
 
 
 def cut_sittings(plays: pl.DataFrame) -> pl.DataFrame:
-    """The plays in time: the gap before each in seconds (null where a sitting begins), the sitting, and whether it is a repeat."""
+    """The plays in time: the gap before each in seconds (null where a session begins), the session, and whether it is a repeat."""
     ordered = plays.with_columns(start=pl.col("end") - pl.col("ms")).sort("end", "start")
     gap = ordered.select((pl.col("start") - pl.col("end").shift(1)) / 1_000).to_series()
     begins = (gap > SITTING_GAP_SECONDS).fill_null(value=True)
@@ -65,7 +65,7 @@ def cut_sittings(plays: pl.DataFrame) -> pl.DataFrame:
         between=gap,
         gap=pl.when(begins).then(None).otherwise(gap),
         begins=begins,
-        sitting=begins.cum_sum(),
+        session=begins.cum_sum(),
         repeat=~pl.col("track").is_first_distinct(),
     )
 
@@ -73,7 +73,7 @@ def cut_sittings(plays: pl.DataFrame) -> pl.DataFrame:
 def describe(plays: pl.DataFrame) -> dict[str, float]:
     """The measures of one listener."""
     cut = cut_sittings(plays)
-    sizes = cut.group_by("sitting").len()["len"]
+    sizes = cut.group_by("session").len()["len"]
     within, between = cut["gap"].drop_nulls(), cut.filter("begins")["between"].drop_nulls() / 3_600
     artists = cut["artist"].value_counts()["count"]
     hours = np.bincount((cut["start"] // 3_600_000 % 24).to_numpy(), minlength=24) / cut.height
@@ -99,9 +99,9 @@ def describe(plays: pl.DataFrame) -> dict[str, float]:
 
 
 def list_features(plays: pl.DataFrame) -> np.ndarray:
-    """One row a sitting of two plays or more: FEATURES."""
+    """One row a session of two plays or more: FEATURES."""
     cut = cut_sittings(plays)
-    sittings = cut.group_by("sitting", maintain_order=True).agg(
+    sessions = cut.group_by("session", maintain_order=True).agg(
         plays=pl.len(),
         seconds=(pl.col("end").max() - pl.col("start").min()) / 1_000,
         short=(pl.col("ms") < 30_000).mean(),
@@ -114,7 +114,7 @@ def list_features(plays: pl.DataFrame) -> np.ndarray:
         ms_mean=pl.col("ms").mean(),
         ms_spread=pl.col("ms").std(ddof=0),
     )
-    return sittings.filter(pl.col("plays") > 1).select(FEATURES).to_numpy().astype(float)
+    return sessions.filter(pl.col("plays") > 1).select(FEATURES).to_numpy().astype(float)
 
 
 def fit_slope(listeners_of_artist: np.ndarray) -> float:

@@ -20,7 +20,7 @@ from typing import Any
 
 import numpy as np
 
-from soundlake.generator.catalogue import Catalogue
+from soundlake.generator.model.catalogue import Catalogue
 
 CONTEXTS = ("collection", "album", "playlist", "radio", "search", "repeat", "editorial")
 DEVICES = (("mobile", "Android OS 14 API 34 (Google, Pixel 8)"), ("desktop", "Windows 11 (10.0.22631; x64)"), ("car", "Android Auto"))
@@ -38,7 +38,10 @@ class Music:
         self.artist, self.album = catalogue.track_artist.tolist(), catalogue.track_album.tolist()
         self.duration = catalogue.track_duration_ms.tolist()
         self.position = catalogue.artist_position.tolist()
-        self.artist_reach, self.track_reach = catalogue.artist_reach[1:].tolist(), np.diff(catalogue.track_reach).tolist()
+        self.artist_popularity_cumsum, self.track_popularity_cumsum = (
+            catalogue.artist_popularity_cumsum[1:].tolist(),
+            np.diff(catalogue.track_popularity_cumsum).tolist(),
+        )
         first = catalogue.track_first_of_album[catalogue.album_first_of_artist].tolist()
         self.tracks_of = [range(begin, end) for begin, end in pairwise(first)]
 
@@ -53,9 +56,9 @@ class Listener:
         self.position = [part / length for part in place]
         self.contexts = [random.lognormvariate(0, 0.9) for _ in CONTEXTS]
         self.device, self.country = random.choice(DEVICES), random.choice(("US", "DE", "BR", "IN", "IL", "JP"))
-        self.skip_bias, self.haste, self.library_size = random.gauss(-1.8, 1.1), random.random(), random.randrange(4, 1_000)
+        self.skip_bias, self.skip_haste, self.library_size = random.gauss(-1.8, 1.1), random.random(), random.randrange(4, 1_000)
         self.switch_share, self.pause_share, self.like_share = random.random() * 0.2, random.random() * 0.2, random.random() * 0.03
-        self.sittings_per_day, self.plays_mu = random.lognormvariate(0.8, 0.7), random.gauss(1.9, 0.5)
+        self.sessions_per_day, self.plays_mu = random.lognormvariate(0.8, 0.7), random.gauss(1.9, 0.5)
         self.library: dict[int, int] = {}
         self.playlists: dict[int, list[int]] = {}
 
@@ -64,7 +67,7 @@ class Listener:
         random, music = self.random, self.music
         slot = int(min(self.library_size, random.paretovariate(0.8))) - 1
         if slot not in self.library:
-            pair = random.choices(range(len(music.artist_reach)), cum_weights=music.artist_reach, k=2)
+            pair = random.choices(range(len(music.artist_popularity_cumsum)), cum_weights=music.artist_popularity_cumsum, k=2)
             self.library[slot] = max(pair, key=self.measure_affinity)
         return self.library[slot]
 
@@ -75,7 +78,7 @@ class Listener:
     def draw_track(self, artist: int) -> int:
         """A track of the artist by popularity."""
         tracks = self.music.tracks_of[artist]
-        return self.random.choices(tracks, weights=self.music.track_reach[tracks.start : tracks.stop])[0]
+        return self.random.choices(tracks, weights=self.music.track_popularity_cumsum[tracks.start : tracks.stop])[0]
 
     def choose_track(self, context: str, state: Event) -> int:
         """The next track of a context."""
@@ -95,7 +98,7 @@ class Listener:
             if number not in self.playlists:
                 self.playlists[number] = [self.draw_track(self.find_artist()) for _ in range(30)]
             return self.playlists[number][state["step"] % 30]
-        return self.draw_track(random.choices(range(len(music.artist_reach)), cum_weights=music.artist_reach)[0])
+        return self.draw_track(random.choices(range(len(music.artist_popularity_cumsum)), cum_weights=music.artist_popularity_cumsum)[0])
 
     def sit(self, at: datetime) -> Iterator[Event]:
         """The events of a sitting."""
@@ -108,9 +111,9 @@ class Listener:
             track = self.choose_track(context, state)
             state["step"] += 1
             artist, duration = music.artist[track], music.duration[track]
-            leaning = self.skip_bias + mood + 0.9 * (0.75 - self.measure_affinity(artist)) + 0.5 * (place < 2)
-            is_skipped = random.random() < 1 / (1 + math.exp(-leaning))
-            played = int(duration if not is_skipped else duration * random.random() ** (1 + 3 * self.haste))
+            skip_logit = self.skip_bias + mood + 0.9 * (0.75 - self.measure_affinity(artist)) + 0.5 * (place < 2)
+            is_skipped = random.random() < 1 / (1 + math.exp(-skip_logit))
+            played = int(duration if not is_skipped else duration * random.random() ** (1 + 3 * self.skip_haste))
             reason_end = "fwdbtn" if is_skipped else "trackdone" if place < left - 1 else "endplay"
             play = self.describe(track, session) | {
                 "event_id": make_id(random), "event_type": "play", "played_at": write_time(at), "ms_played": played,
@@ -120,24 +123,24 @@ class Listener:
             }  # fmt: skip
             yield play
             at += timedelta(milliseconds=played)
-            yield from self.act(track, session, play, at)
+            yield from self.draw_interactions(track, session, play, at)
             pause = random.lognormvariate(4.3, 0.9) if random.random() < self.pause_share else random.random()
             at, reason_start = at + timedelta(seconds=min(pause, 1_700)), reason_end if reason_end != "endplay" else "clickrow"
 
-    def act(self, track: int, session: str, play: Event, at: datetime) -> Iterator[Event]:
+    def draw_interactions(self, track: int, session: str, play: Event, at: datetime) -> Iterator[Event]:
         """What they do besides: skips, likes, playlists."""
         random, moment = self.random, write_time(at)
-        acts: list[Event] = []
+        interactions: list[Event] = []
         if play["is_skipped"]:
-            acts.append({"event_type": "skip", "position_ms": play["ms_played"], "source_ref": play["event_id"]})
+            interactions.append({"event_type": "skip", "position_ms": play["ms_played"], "source_ref": play["event_id"]})
         elif random.random() < self.like_share:
-            acts.append({"event_type": "like", "action": "like"})
+            interactions.append({"event_type": "like", "action": "like"})
         if random.random() < 0.7 * self.like_share:
             action = "remove" if play["is_skipped"] else "add"
             name = f"sl_playlist_{self.number}_{random.randrange(5)}"
-            acts.append({"event_type": "playlist", "action": action, "playlist_id": name, "playlist_name": "Late nights"})
-        for act in acts:
-            yield self.describe(track, session) | act | {"event_id": make_id(random), "played_at": moment, "produced_at": moment}
+            interactions.append({"event_type": "playlist", "action": action, "playlist_id": name, "playlist_name": "Late nights"})
+        for interaction in interactions:
+            yield self.describe(track, session) | interaction | {"event_id": make_id(random), "played_at": moment, "produced_at": moment}
 
     def describe(self, track: int, session: str) -> Event:
         """What all events of a track share."""
@@ -171,7 +174,7 @@ def run_loop(music: Music, listeners: int) -> Iterator[Event]:
     while True:
         at, number = heapq.heappop(queue)
         yield from people[number].sit(at)
-        wait = timedelta(days=0.05 + random.expovariate(people[number].sittings_per_day))
+        wait = timedelta(days=0.05 + random.expovariate(people[number].sessions_per_day))
         heapq.heappush(queue, (at + wait, number))
 
 

@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 import pytest
 
 from soundlake.generator import GeneratorConfig
-from soundlake.generator.live_state import LiveState
+from soundlake.generator.output.live_state import LiveState
 
 SMALL = ("--listeners", "40", "--days", "4", "--tracks", "600", "--start", "2026-03-01")
 

@@ -16,10 +16,10 @@ from soundlake.contract import EVENT_SCHEMA
 from soundlake.contract.encode import encode_events
 from soundlake.errors import Unavailable
 from soundlake.generator import GeneratorConfig, World, make_world
-from soundlake.generator.crew import ROWS_A_MESSAGE, make_tables, press_stretches, receive_table_from
-from soundlake.generator.files import EventFile, EventFolder
-from soundlake.generator.presses import PartsPress
-from soundlake.generator.world import Stretch
+from soundlake.generator.model.world import Chunk
+from soundlake.generator.output.event_files import EventFile, EventFolder
+from soundlake.generator.output.worker_pool import ROWS_PER_MESSAGE, make_tables, receive_table_over, write_chunks
+from soundlake.generator.output.writers import ChunkFileWriter
 
 
 @pytest.fixture(scope="module")
@@ -28,8 +28,8 @@ def world() -> World:
 
 
 @pytest.fixture(scope="module")
-def stretches(world) -> list[Stretch]:
-    whole = world.list_stretches()[0]
+def chunks(world) -> list[Chunk]:
+    whole = world.list_chunks()[0]
     return [replace(whole, first_day=whole.first_day + day, days=2) for day in range(0, 10, 2)]
 
 
@@ -37,50 +37,50 @@ def digest(path: Path) -> str:
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def write(world, stretches, path: Path, processes: int) -> Path:
+def write(world, chunks, path: Path, processes: int) -> Path:
     with EventFolder(f"{path}/") if path.suffix == "" else EventFile(str(path)) as writer:
-        if writer.press is None:
-            for events in make_tables(world, stretches, processes):
+        if writer.chunk_writer is None:
+            for events in make_tables(world, chunks, processes):
                 writer.write(events)
         else:
-            assert len(list(press_stretches(world, stretches, writer.press, processes))) == len(stretches)
+            assert len(list(write_chunks(world, chunks, writer.chunk_writer, processes))) == len(chunks)
     return path
 
 
-def test_every_output_is_the_same_from_one_process_and_from_several(world, stretches, tmp_path):
+def test_every_output_is_the_same_from_one_process_and_from_several(world, chunks, tmp_path):
     made = {}
     for processes in (1, 2, 3):
         folder = tmp_path / str(processes)
         folder.mkdir()
         for name in ("events.ndjson", "events.ndjson.gz", "events.parquet", "events") if processes < 3 else ("events.ndjson",):
-            write(world, stretches, folder / name, processes)
+            write(world, chunks, folder / name, processes)
         made[processes] = {str(path.relative_to(folder)): digest(path) for path in sorted(folder.rglob("*.*"))}
-    assert len(made[1]) == 3 + len(stretches)
+    assert len(made[1]) == 3 + len(chunks)
     assert made[1] == made[2] == made[1] | made[3]
     lines = (tmp_path / "1" / "events.ndjson").read_bytes()
     read = pq.read_table(tmp_path / "1" / "events.parquet")
     assert lines == b"\n".join(encode_events(read)) + b"\n" == gzip.decompress((tmp_path / "1" / "events.ndjson.gz").read_bytes())
-    assert pa.concat_tables(make_tables(world, stretches, 2)).cast(EVENT_SCHEMA).combine_chunks().equals(read.combine_chunks())
+    assert pa.concat_tables(make_tables(world, chunks, 2)).cast(EVENT_SCHEMA).combine_chunks().equals(read.combine_chunks())
 
 
 def test_a_stretch_of_more_rows_than_a_message_has_makes_the_same_bytes(tmp_path):
     world = make_world(GeneratorConfig(listeners=3_000, days=3, seed=6))
-    stretches = world.list_stretches()
-    rows = {len(events) for events in make_tables(world, stretches)}
-    assert max(rows) > ROWS_A_MESSAGE
-    made = [write(world, stretches, tmp_path / f"of-{processes}.parquet", processes) for processes in (1, 2)]
+    chunks = world.list_chunks()
+    rows = {len(events) for events in make_tables(world, chunks)}
+    assert max(rows) > ROWS_PER_MESSAGE
+    made = [write(world, chunks, tmp_path / f"of-{processes}.parquet", processes) for processes in (1, 2)]
     assert digest(made[0]) == digest(made[1])
 
 
-def test_what_a_process_meets_is_met_by_the_run_and_no_process_stays(world, stretches, tmp_path):
-    press = PartsPress(tmp_path / "gone", ".parquet")
+def test_what_a_process_meets_is_met_by_the_run_and_no_process_stays(world, chunks, tmp_path):
+    chunk_writer = ChunkFileWriter(tmp_path / "gone", ".parquet")
     with pytest.raises(FileNotFoundError, match="gone"):
-        list(press_stretches(world, stretches, press, 2))
+        list(write_chunks(world, chunks, chunk_writer, 2))
     assert multiprocessing.active_children() == []
 
 
-def test_a_run_says_so_when_a_process_is_killed(world, stretches):
-    tables = make_tables(world, stretches * 20, 2)
+def test_a_run_says_so_when_a_process_is_killed(world, chunks):
+    tables = make_tables(world, chunks * 20, 2)
     next(tables)
     for process in multiprocessing.active_children():
         os.kill(process.pid, 9)
@@ -96,11 +96,11 @@ def test_a_table_that_ends_between_two_messages_is_not_taken_for_whole():
         writer.write_table(pa.table({"number": [1, 2]}))
     theirs.close()
     with pytest.raises(EOFError):
-        receive_table_from(ours, 3)
+        receive_table_over(ours, 3)
 
 
-def test_a_run_that_is_given_up_leaves_no_process(world, stretches):
-    tables = make_tables(world, stretches * 20, 2)
+def test_a_run_that_is_given_up_leaves_no_process(world, chunks):
+    tables = make_tables(world, chunks * 20, 2)
     next(tables)
     tables.close()
     assert multiprocessing.active_children() == []

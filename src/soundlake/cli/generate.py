@@ -14,10 +14,10 @@ import typer
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
     from soundlake.generator import GeneratorConfig
-    from soundlake.generator.export_files import ExportFolders
-    from soundlake.generator.files import EventFile, EventFolder
-    from soundlake.generator.runs import Order, Tell, Time
-    from soundlake.generator.truth import TruthFolder
+    from soundlake.generator.output.event_files import EventFile, EventFolder
+    from soundlake.generator.output.export_files import ExportFolders
+    from soundlake.generator.output.runs import RunOptions, Tell, Time
+    from soundlake.generator.output.truth import TruthFolder
 
 
 SLOWEST, FASTEST = 0.01, 100_000
@@ -75,20 +75,20 @@ def run_generate(
     """Make synthetic listeners and what they hear; publish it, or write it to files."""
     from soundlake.cli.terminal import print_json, print_table, show_progress
     from soundlake.generator import GeneratorConfig, make_world
-    from soundlake.generator.faults import PROFILES
-    from soundlake.generator.planning import plan_run
-    from soundlake.generator.runs import Order
+    from soundlake.generator.output.estimate import estimate_run
+    from soundlake.generator.output.fault_injection import PROFILES
+    from soundlake.generator.output.runs import RunOptions
 
     shares = {"duplicates": duplicates, "copies": copies, "late": late, "disorder": disorder, "odd": odd, "malformed": malformed}
     shares |= {"clock_skew": clock_skew}
     chosen = replace(PROFILES[faults.value], **{name: share for name, share in shares.items() if share is not None})
-    order = Order(processes=processes, events=events, rate=rate, faults=chosen)
+    order = RunOptions(processes=processes, events=events, rate=rate, faults=chosen)
     _check_options(order, out=out, form=form, live=live, speed=speed)
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
     config = config.ending(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
     with show_progress() as reporter:
         if plan:
-            summary = plan_run(make_world(config), time.monotonic)
+            summary = estimate_run(make_world(config), time.monotonic)
         elif out is not None:
             summary = _write_files(config, truth, order, reporter, out=out, form=form)
         else:
@@ -103,7 +103,7 @@ def run_generate(
         raise typer.Exit(1)
 
 
-def _check_options(order: Order, *, out: str | None, form: Form, live: bool, speed: float | None) -> None:
+def _check_options(order: RunOptions, *, out: str | None, form: Form, live: bool, speed: float | None) -> None:
     """Refuse options that do not go together. Raises UsageError."""
     from soundlake.errors import UsageError
 
@@ -126,21 +126,21 @@ def _check_options(order: Order, *, out: str | None, form: Form, live: bool, spe
 
 
 def _write_files(
-    config: GeneratorConfig, truth_folder: Path | None, order: Order, reporter: ProgressReporter, *, out: str, form: Form
+    config: GeneratorConfig, truth_folder: Path | None, order: RunOptions, reporter: ProgressReporter, *, out: str, form: Form
 ) -> dict[str, Any]:
     """Into files; what became of it."""
     from soundlake.generator import make_world
-    from soundlake.generator.runs import FileOutlet, write_files
+    from soundlake.generator.output.runs import FileDestination, write_files
 
     with _open_writer(out, form) as writer:
-        tally = write_files(make_world(config), FileOutlet(writer, _open_truth(truth_folder)), _own_time(), _show(reporter), order)
+        tally = write_files(make_world(config), FileDestination(writer, _open_truth(truth_folder)), _own_time(), _show(reporter), order)
     reporter.end(tally.tell(0))
     return {**tally.describe(), "broken": tally.broken, "out": out, "truth": truth_folder and str(truth_folder)}
 
 
 def _open_writer(out: str, form: Form) -> ExportFolders | EventFolder | EventFile:
-    from soundlake.generator.export_files import ExportFolders
-    from soundlake.generator.files import EventFile, EventFolder
+    from soundlake.generator.output.event_files import EventFile, EventFolder
+    from soundlake.generator.output.export_files import ExportFolders
 
     if form is Form.SPOTIFY_EXPORT:
         return ExportFolders(Path(out))
@@ -148,19 +148,19 @@ def _open_writer(out: str, form: Form) -> ExportFolders | EventFolder | EventFil
 
 
 def _open_truth(folder: Path | None) -> TruthFolder | None:
-    from soundlake.generator.truth import TruthFolder
+    from soundlake.generator.output.truth import TruthFolder
 
     return None if folder is None else TruthFolder(folder, _own_time().now().strftime("%Y%m%dT%H%M%S%fZ"))
 
 
 def _publish(
-    config: GeneratorConfig, truth_folder: Path | None, order: Order, reporter: ProgressReporter, *, live_speed: float | None
+    config: GeneratorConfig, truth_folder: Path | None, order: RunOptions, reporter: ProgressReporter, *, live_speed: float | None
 ) -> dict[str, Any]:
     """Into the log: the days of a run, or live at that speed."""
     from soundlake import wiring
     from soundlake.generator import make_world
-    from soundlake.generator.live_state import LiveState
-    from soundlake.generator.runs import LogOutlet, publish_days, publish_live
+    from soundlake.generator.output.live_state import LiveState
+    from soundlake.generator.output.runs import BrokerDestination, publish_days, publish_live
     from soundlake.settings import load_settings
 
     settings, own_time = load_settings(), _own_time()
@@ -168,12 +168,12 @@ def _publish(
     world = make_world(config)
     broker = wiring.open_broker(settings)
     try:
-        outlet = LogOutlet(wiring.open_publisher(broker), truth)
+        destination = BrokerDestination(wiring.open_publisher(broker), truth)
         if live_speed is None:
-            tally = publish_days(world, outlet, own_time, _show(reporter), order)
+            tally = publish_days(world, destination, own_time, _show(reporter), order)
         else:
             state = LiveState(settings.home.expanduser() / "generator", config)
-            tally = publish_live(world, outlet, state, own_time, _show(reporter), speed=live_speed, rate=order.rate)
+            tally = publish_live(world, destination, state, own_time, _show(reporter), speed=live_speed, rate=order.rate)
     finally:
         broker.close()
     reporter.end(tally.tell(0))
@@ -181,7 +181,7 @@ def _publish(
 
 
 def _own_time() -> Time:
-    from soundlake.generator.runs import Time, read_utc_now
+    from soundlake.generator.output.runs import Time, read_utc_now
 
     return Time(time.monotonic, time.sleep, read_utc_now)
 

@@ -12,8 +12,8 @@ import pyarrow.parquet as pq
 
 from soundlake.broker import Publisher
 from soundlake.errors import Unavailable
-from soundlake.generator import World, live_events, make_world
-from soundlake.generator.model.neighbours import make_neighbourhood
+from soundlake.generator import World, generate_live_events, make_world
+from soundlake.generator.model.neighbours import make_neighbour_world
 from soundlake.operations.generator_state import GeneratorState, save_state
 from soundlake.progress import Reporter
 
@@ -48,23 +48,25 @@ class GeneratorFeed:
         return (self.home / TRACKS_FILE).exists()
 
     def publish_history(self, reporter: Reporter) -> int:
-        """Publish what is left of the world's history, a stretch at a time; each is written down before the next."""
+        """Publish what is left of the world's history, a chunk at a time; each is written down before the next."""
         if self.state.history_complete:
             return 0
         published = 0
         world = self._make_world()
-        stretches = world.list_stretches()
-        reporter.begin("listening history", len(stretches))
-        for number in range(self.state.stretches_published, len(stretches)):
-            published += self._publish(world.make_events(stretches[number]))
-            self._remember(stretches_published=number + 1, history_complete=number + 1 == len(stretches))
+        chunks = world.list_chunks()
+        reporter.begin("listening history", len(chunks))
+        for number in range(self.state.stretches_published, len(chunks)):
+            published += self._publish(world.make_events(chunks[number]))
+            self._remember(stretches_published=number + 1, history_complete=number + 1 == len(chunks))
             reporter.advance(number + 1, f"{published:,} events")
         reporter.end(f"{published:,} events published")
         return published
 
     def flow(self, tell: Callable[[str], None], look_around: Callable[[], None]) -> None:
         """Publish live events for ever; what the log does not take now is offered again. `look_around` is called every second."""
-        live = live_events(self._make_world(), self._live_from(), clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED)
+        live = generate_live_events(
+            self._make_world(), self._live_from(), clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED
+        )
         for batch in live:
             waiting = batch.events
             while len(waiting):
@@ -90,7 +92,7 @@ class GeneratorFeed:
             draft = path.with_suffix(".tmp")
             pq.write_table(self._read_tracks(self.state.person), draft)
             draft.replace(path)
-        return make_neighbourhood(self.state.config, pq.read_table(path))
+        return make_neighbour_world(self.state.config, pq.read_table(path))
 
     def _publish(self, events: pa.Table) -> int:
         account = self._publisher.publish(events)

@@ -16,7 +16,7 @@ def small_world() -> World:
 
 @pytest.fixture(scope="session")
 def small_events(small_world) -> pa.Table:
-    return pa.concat_tables(small_world.make_events(stretch) for stretch in small_world.list_stretches())
+    return pa.concat_tables(small_world.make_events(chunk) for chunk in small_world.list_chunks())
 
 
 @pytest.fixture

@@ -8,12 +8,12 @@ import pytest
 from tests.unit.generator.conftest import SMALL
 
 from soundlake.generator import make_world
-from soundlake.generator.choices import fill_queue
-from soundlake.generator.hearing import hear
-from soundlake.generator.library import measure_drift
-from soundlake.generator.listeners import set_scene
-from soundlake.generator.preferences import reckon_preferences
-from soundlake.generator.sittings import DAY_MS, plan_sittings
+from soundlake.generator.model.library import measure_drift
+from soundlake.generator.model.listeners import make_cohort
+from soundlake.generator.model.playback import simulate_playback
+from soundlake.generator.model.preferences import compute_preferences
+from soundlake.generator.model.sessions import DAY_MS, plan_sessions
+from soundlake.generator.model.track_selection import build_queue
 
 SEASON = replace(SMALL, listeners=150, days=50, tracks=2_000)
 FIRST_DAY = (SEASON.start - date(1970, 1, 1)).days
@@ -26,7 +26,7 @@ def world():
 
 @pytest.fixture(scope="module")
 def season(world) -> pl.DataFrame:
-    return pl.from_arrow(pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()))
+    return pl.from_arrow(pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()))
 
 
 @pytest.fixture(scope="module")
@@ -38,20 +38,20 @@ def plays(season) -> pl.DataFrame:
 def list_life() -> tuple[pl.DataFrame, pl.DataFrame]:
     """What is added and removed, and what is heard from playlists, by the playlist's id: of some listeners, for long."""
     world = make_world(replace(SEASON, listeners=60, days=240))
-    events = pl.from_arrow(pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()))
-    acts = events.filter(event_type="playlist").select("action", "track_id", list="playlist_id", at="played_at")
+    events = pl.from_arrow(pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()))
+    interactions = events.filter(event_type="playlist").select("action", "track_id", list="playlist_id", at="played_at")
     from_lists = events.filter(pl.col("context_uri").str.starts_with("sl:playlist:"))
     number = pl.col("context_uri").str.extract(r"(\d+)$").cast(pl.Int64)
     name = pl.format("sl_playlist_{}_{}", (number // 10_000).cast(pl.String).str.zfill(6), number % 10_000)
-    return acts, from_lists.select("track_id", list=name, heard_at="played_at")
+    return interactions, from_lists.select("track_id", list=name, heard_at="played_at")
 
 
 @pytest.fixture(scope="module")
 def best_ten(world):
-    scene = set_scene(world.catalogue, SEASON.seed, np.arange(60))
+    cohort = make_cohort(world.catalogue, SEASON.seed, np.arange(60))
 
     def rank(day) -> list[set[int]]:
-        return [set(row.tolist()) for row in np.argsort(-reckon_preferences(scene, day), axis=1)[:, :10]]
+        return [set(row.tolist()) for row in np.argsort(-compute_preferences(cohort, day), axis=1)[:, :10]]
 
     return rank
 
@@ -64,7 +64,7 @@ def test_tastes_drift_slowly(best_ten):
 
 
 def test_a_taste_turns_around_at_the_ends_of_its_way(world):
-    listeners = set_scene(world.catalogue, SEASON.seed, np.arange(5)).listeners
+    listeners = make_cohort(world.catalogue, SEASON.seed, np.arange(5)).listeners
     drift = np.stack([measure_drift(listeners, np.arange(5), day) for day in range(0, 9_000, 10)])
     assert drift.min() < 0.02
     assert drift.max() > 0.98
@@ -80,12 +80,12 @@ def test_skips_come_in_bursts(plays):
 
 
 def test_a_skip_comes_sooner_the_better_the_song_is_known(world):
-    scene = set_scene(world.catalogue, SEASON.seed, np.arange(150))
+    cohort = make_cohort(world.catalogue, SEASON.seed, np.arange(150))
     first = FIRST_DAY * DAY_MS
-    sittings = plan_sittings(scene.listeners, first, first + 30 * DAY_MS, (first, first + 30 * DAY_MS))
-    queue = fill_queue(scene, sittings)
-    hearing = hear(scene, sittings, queue)
-    familiarity, at_once = queue.familiarity[hearing.kept][hearing.is_skipped], hearing.played_ms[hearing.is_skipped] < 2_000
+    sessions = plan_sessions(cohort.listeners, first, first + 30 * DAY_MS, (first, first + 30 * DAY_MS))
+    queue = build_queue(cohort, sessions)
+    playback = simulate_playback(cohort, sessions, queue)
+    familiarity, at_once = queue.familiarity[playback.kept][playback.is_skipped], playback.played_ms[playback.is_skipped] < 2_000
     assert at_once[familiarity > 0.7].mean() > 1.2 * at_once[familiarity < 0.2].mean()
 
 
@@ -121,8 +121,8 @@ def test_two_at_once_are_on_two_devices(plays):
 
 
 def test_a_playlist_is_made_once_and_before_it_is_added_to(season):
-    acts = season.filter(event_type="playlist").group_by("playlist_id")
-    made = acts.agg(
+    interactions = season.filter(event_type="playlist").group_by("playlist_id")
+    made = interactions.agg(
         times=(pl.col("action") == "create").sum(),
         made_at=pl.col("played_at").filter(pl.col("action") == "create").min(),
         added_at=pl.col("played_at").filter(pl.col("action") == "add").min(),
@@ -140,20 +140,22 @@ def test_a_track_is_removed_from_the_playlist_it_was_heard_from(season, plays):
 
 
 def test_a_track_that_is_added_to_a_playlist_is_heard_from_it_and_one_that_is_removed_no_more(list_life):
-    acts, heard = list_life
-    added, removed = (acts.filter(action=action).join(heard, on=["list", "track_id"]) for action in ("add", "remove"))
+    interactions, heard = list_life
+    added, removed = (interactions.filter(action=action).join(heard, on=["list", "track_id"]) for action in ("add", "remove"))
     assert added.filter(pl.col("heard_at") > pl.col("at")).select("list", "track_id").unique().height > 20
     assert removed.filter(pl.col("heard_at") < pl.col("at")).select("list", "track_id").unique().height > 20
     after = removed.filter(pl.col("heard_at") > pl.col("at"))
-    again = after.join(acts.filter(action="add").select("list", "track_id", again="at"), on=["list", "track_id"])
+    again = after.join(interactions.filter(action="add").select("list", "track_id", again="at"), on=["list", "track_id"])
     again = again.filter((pl.col("again") > pl.col("at")) & (pl.col("again") <= pl.col("heard_at")))
     assert after.join(again, on=["list", "track_id", "heard_at"], how="anti").height == 0
 
 
 def test_what_is_added_is_heard_just_then_and_what_is_removed_is_skipped(season, plays):
-    acts = season.filter(pl.col("action").is_in(["add", "remove"])).select("session_id", "track_id", "action", at="played_at")
-    met = acts.join(plays, on=["session_id", "track_id"]).filter((pl.col("played_at") <= pl.col("at")) & (pl.col("at") <= pl.col("end")))
-    assert met.select("session_id", "track_id", "action").unique().height == acts.unique().height
+    interactions = season.filter(pl.col("action").is_in(["add", "remove"])).select("session_id", "track_id", "action", at="played_at")
+    met = interactions.join(plays, on=["session_id", "track_id"]).filter(
+        (pl.col("played_at") <= pl.col("at")) & (pl.col("at") <= pl.col("end"))
+    )
+    assert met.select("session_id", "track_id", "action").unique().height == interactions.unique().height
     assert dict(met.group_by("action").agg(pl.col("is_skipped").mean()).iter_rows()) == {"add": 0.0, "remove": 1.0}
 
 

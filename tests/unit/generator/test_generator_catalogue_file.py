@@ -7,7 +7,7 @@ import pytest
 
 from soundlake.errors import DataError, UsageError
 from soundlake.generator import GeneratorConfig, generate_events
-from soundlake.generator.catalogue_file import read_music
+from soundlake.generator.model.catalogue_file import read_track_file
 
 GOOD = {
     "track_id": ["a1", "a2", "b1", "b1"],
@@ -33,7 +33,7 @@ def write(tmp_path):
 
 @pytest.mark.parametrize("name", ["tracks.parquet", "tracks.csv"])
 def test_a_file_is_read_under_its_usual_names_and_each_track_once(write, name):
-    music = read_music(write(name))
+    music = read_track_file(write(name))
     assert music["track_id"].to_pylist() == ["a1", "a2", "b1"]
     assert music["artist_name"].to_pylist() == ["Ann", "Ann", "Bo"]
     assert music["release_day"].to_pylist() == [
@@ -50,7 +50,7 @@ def test_events_carry_the_ids_of_the_file(write):
 
 def test_a_missing_column_is_named_with_what_was_looked_for(write):
     with pytest.raises(DataError, match=r"no column for duration_ms .*track_duration_ms"):
-        read_music(write(duration_ms=None))
+        read_track_file(write(duration_ms=None))
 
 
 @pytest.mark.parametrize(
@@ -69,22 +69,22 @@ def test_a_missing_column_is_named_with_what_was_looked_for(write):
 )
 def test_nonsense_is_named_by_column_and_row(write, column, values, message):
     with pytest.raises(DataError, match=message):
-        read_music(write(**{column: values}))
+        read_track_file(write(**{column: values}))
 
 
 def test_an_empty_file_is_refused(write):
     with pytest.raises(DataError, match="no tracks"):
-        read_music(write(**{name: pa.array([], pa.string()) for name in GOOD}))
+        read_track_file(write(**{name: pa.array([], pa.string()) for name in GOOD}))
 
 
 def test_a_file_that_is_no_parquet_is_refused(tmp_path):
     path = tmp_path / "notes.parquet"
     path.write_text("nothing of the kind")
     with pytest.raises(UsageError, match="--catalog"):
-        read_music(path)
+        read_track_file(path)
 
 
 def test_columns_that_need_not_be_there_may_be_empty(write):
-    music = read_music(write(track_popularity=["1", "", None, "4.5"], explicit=["true", "", None, "0"]))
+    music = read_track_file(write(track_popularity=["1", "", None, "4.5"], explicit=["true", "", None, "0"]))
     assert music["is_explicit"].to_pylist() == [True, False, False]
     assert min(music["popularity"].to_pylist()) > 0

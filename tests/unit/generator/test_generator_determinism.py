@@ -8,8 +8,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundlake.generator import generate_events, make_world
-from soundlake.generator.listeners import make_listeners
-from soundlake.generator.sittings import DAY_MS, HOUR_MS, plan_sittings
+from soundlake.generator.model.listeners import make_listeners
+from soundlake.generator.model.sessions import DAY_MS, HOUR_MS, plan_sessions
 
 
 def collect(config) -> pa.Table:
@@ -47,10 +47,10 @@ def test_events_do_not_depend_on_the_spans_they_are_made_in(small_world, cuts):
 
 def test_many_listeners_begin_hour_by_hour_what_they_begin_in_one_go(vary):
     world, midnight_ms = make_world(vary()), (date(2026, 2, 10) - date(1970, 1, 1)).days * DAY_MS
-    listeners, era = make_listeners(world.catalogue, 5, np.arange(6_000)), (midnight_ms, midnight_ms + 8 * DAY_MS)
+    listeners, period_ms = make_listeners(world.catalogue, 5, np.arange(6_000)), (midnight_ms, midnight_ms + 8 * DAY_MS)
     edges = [midnight_ms + hour * HOUR_MS for hour in range(-24, 25)]
-    hours = [plan_sittings(listeners, first, end, era) for first, end in pairwise(edges)]
-    whole = plan_sittings(listeners, edges[0], edges[-1], era)
+    hours = [plan_sessions(listeners, first, end, period_ms) for first, end in pairwise(edges)]
+    whole = plan_sessions(listeners, edges[0], edges[-1], period_ms)
     for column in ("key", "start_ms", "latest_ms", "device"):
         parts = np.concatenate([getattr(part, column) for part in hours])
         assert np.array_equal(np.sort(parts), np.sort(getattr(whole, column))), column
@@ -64,8 +64,8 @@ def test_listeners_of_one_block_and_of_many_are_the_same(small_world, small_even
 
 
 def test_events_of_a_stretch_are_in_the_order_they_are_sent(small_world):
-    for stretch in small_world.list_stretches():
-        sent = small_world.make_events(stretch)["produced_at"].to_numpy()
+    for chunk in small_world.list_chunks():
+        sent = small_world.make_events(chunk)["produced_at"].to_numpy()
         assert (sent[1:] >= sent[:-1]).all()
 
 
@@ -87,9 +87,9 @@ def test_the_days_of_a_longer_story_are_those_of_a_shorter_one(vary):
 
 
 def _tell(world):
-    return [world.make_events(stretch) for stretch in world.list_stretches()]
+    return [world.make_events(chunk) for chunk in world.list_chunks()]
 
 
 def _stays(world, number) -> bool:
     listener = make_listeners(world.catalogue, world.config.seed, np.array([number]))
-    return bool(np.isinf(listener.joins[0]) and np.isinf(listener.leaves[0]))
+    return bool(np.isinf(listener.join_share[0]) and np.isinf(listener.leave_share[0]))

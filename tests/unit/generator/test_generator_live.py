@@ -6,8 +6,8 @@ import pyarrow as pa
 import pytest
 
 from soundlake.errors import UsageError
-from soundlake.generator import live_events, make_world
-from soundlake.generator.live_state import LiveState
+from soundlake.generator import generate_live_events, make_world
+from soundlake.generator.output.live_state import LiveState
 
 BEGIN = datetime(2026, 4, 2, tzinfo=UTC)
 
@@ -29,7 +29,7 @@ class Watch:
 def live(small_world):
     def live(from_time, now, ticks, **options):
         watch = Watch(now)
-        stream = live_events(small_world, from_time, clock=watch.read, sleep=watch.sleep, **options)
+        stream = generate_live_events(small_world, from_time, clock=watch.read, sleep=watch.sleep, **options)
         return list(islice(stream, ticks)), watch
 
     return live
@@ -86,5 +86,5 @@ def test_a_world_remembers_where_it_stopped_and_another_does_not(tmp_path, vary)
 def test_live_goes_on_in_a_world_of_many_blocks(vary):
     world = make_world(vary(listeners=40))
     watch = Watch(BEGIN + timedelta(hours=2))
-    parts = list(islice(live_events(world, BEGIN, clock=watch.read, sleep=watch.sleep, speed=1e9), 3))
+    parts = list(islice(generate_live_events(world, BEGIN, clock=watch.read, sleep=watch.sleep, speed=1e9), 3))
     assert len(ids(parts)) == len(set(ids(parts))) > 0

@@ -22,7 +22,7 @@ from soundlake.generator.output.estimate import estimate_run
 from soundlake.generator.output.event_files import EventFile, EventFolder
 from soundlake.generator.output.export_files import ExportFolders
 from soundlake.generator.output.fault_injection import PROFILES
-from soundlake.generator.output.runs import FileDestination, BrokerDestination, RunOptions, Time, publish_days, write_files
+from soundlake.generator.output.runs import BrokerDestination, FileDestination, RunOptions, Time, publish_days, write_files
 from soundlake.generator.output.truth import TruthFolder
 from soundlake.generator.output.worker_pool import write_chunks
 

@@ -4,38 +4,38 @@ import pytest
 
 from soundlake.errors import UsageError
 from soundlake.generator import generate_neighbours, make_world
-from soundlake.generator.preferences import list_preferences
+from soundlake.generator.model.preferences import list_preferences
 
 
 @pytest.fixture(scope="module")
-def story():
+def activity():
     from dataclasses import replace
 
     from tests.unit.generator.conftest import SMALL
 
     world = make_world(replace(SMALL, listeners=60, days=20, tracks=3_000))
-    events = pl.from_arrow(pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()))
+    events = pl.from_arrow(pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()))
     return events.filter(event_type="play"), pl.from_arrow(pa.concat_tables(list_preferences(world)))
 
 
-def test_listeners_hear_what_they_truly_prefer(story):
-    plays, preferences = story
+def test_listeners_hear_what_they_truly_prefer(activity):
+    plays, preferences = activity
     heard = plays.select("user_id", "track_id").unique()
     theirs = heard.join(preferences, on=["user_id", "track_id"]).height
     others = heard.join(preferences.with_columns(user_id=pl.col("user_id").reverse()), on=["user_id", "track_id"]).height
     assert theirs > 3 * others > 0
 
 
-def test_preferences_are_chances_ranked_from_the_best(story):
-    _, preferences = story
+def test_preferences_are_chances_ranked_from_the_best(activity):
+    _, preferences = activity
     sums = preferences.group_by("user_id").agg(pl.col("preference").sum())
     assert sums["preference"].max() <= 1 + 1e-9
     ordered = preferences.sort("user_id", "rank")
     assert ordered.select((pl.col("preference").diff().over("user_id").fill_null(-1) <= 0).all()).item()
 
 
-def test_tracks_that_fit_are_skipped_less(story):
-    plays, preferences = story
+def test_tracks_that_fit_are_skipped_less(activity):
+    plays, preferences = activity
     fits = plays.join(preferences.filter(pl.col("rank") <= 50), on=["user_id", "track_id"], how="semi")
     rest = plays.join(preferences, on=["user_id", "track_id"], how="anti")
     assert fits["is_skipped"].mean() < rest["is_skipped"].mean()

@@ -14,7 +14,7 @@ from soundlake.contract import EVENT_SCHEMA, SCHEMA_VERSION
 from soundlake.contract.record import GENERATED_ID_PREFIX
 from soundlake.generator.model import places
 from soundlake.generator.model.archetypes import CONTEXTS, DEVICES
-from soundlake.generator.model.dictionary_columns import ALL_VALID, Validity, TextDictionary, look_up_names, scatter_texts, repeat
+from soundlake.generator.model.dictionary_columns import ALL_VALID, TextDictionary, Validity, look_up_names, repeat, scatter_texts
 from soundlake.generator.model.fake_catalogue.words import load_words
 from soundlake.generator.model.interactions import ADD, CREATE, REMOVE, SKIP, Interactions, draw_title_shares
 from soundlake.generator.model.listeners import Cohort

@@ -51,7 +51,9 @@ def draw_interactions(listeners: Listeners, queue: PlayQueue, playback: Playback
     return Interactions(*(np.concatenate(column) for column in zip(*parts, strict=True)))
 
 
-def _choose_likes(listeners: Listeners, queue: PlayQueue, playback: Playback, liking: Floats) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+def _choose_likes(
+    listeners: Listeners, queue: PlayQueue, playback: Playback, liking: Floats
+) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
     """Which plays bring a like, and which take one back: new tracks are liked rather, well-known ones unliked."""
     rows, familiarity = queue.listener[playback.kept], queue.familiarity[playback.kept]
     chance = np.where(playback.is_skipped, _UNLIKE_FACTOR * familiarity, 1.0 - familiarity)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 import numpy as np
 
-from soundlake.generator.model.listeners import Listeners, Cohort
+from soundlake.generator.model.listeners import Cohort, Listeners
 from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, draw_rank, find_distinct
 from soundlake.generator.model.tastes import DRIFT_STEPS
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.model import places
-from soundlake.generator.model.archetypes import draw_trait, mix_archetypes, draw_context_cdf, draw_device_cdf, draw_hour_cdf
+from soundlake.generator.model.archetypes import draw_context_cdf, draw_device_cdf, draw_hour_cdf, draw_trait, mix_archetypes
 from soundlake.generator.model.catalogue import Catalogue
 from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, draw, draw_normal, root_key
 from soundlake.generator.model.tastes import draw_favourite_artist_shares, draw_favourite_artists, draw_interests, draw_paths

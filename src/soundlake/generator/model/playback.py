@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from soundlake.generator.model.library import compare_places, find_places, measure_drift
-from soundlake.generator.model.listeners import Listeners, Cohort
+from soundlake.generator.model.listeners import Cohort, Listeners
 from soundlake.generator.model.playlists import REMOVE
 from soundlake.generator.model.randomness import Floats, Ints, Keys, draw, draw_normal, draw_pair
 from soundlake.generator.model.sessions import Sessions

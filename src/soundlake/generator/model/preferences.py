@@ -79,7 +79,9 @@ def compute_preferences(cohort: Cohort, day: int) -> Floats:
         weight = np.diff(catalogue.artist_popularity_cumsum)[part]
         affinity = position @ catalogue.artist_position[part].T
         obscure = listeners.obscure_share[:, None]
-        chance = (1 - obscure) * _compute_win_chances(weight / weight.sum(), affinity) + obscure * _compute_win_chances(np.full(len(weight), 1 / len(weight)), affinity)
+        chance = (1 - obscure) * _compute_win_chances(weight / weight.sum(), affinity) + obscure * _compute_win_chances(
+            np.full(len(weight), 1 / len(weight)), affinity
+        )
         artists[:, part] = turning[:, cluster, None] * chance
     artists *= 1 - listeners.favourite_artist_share[:, None]
     artists[np.arange(len(artists)), listeners.favourite_artist] += listeners.favourite_artist_share

@@ -10,8 +10,8 @@ from numpy.typing import NDArray
 
 from soundlake.generator.model.archetypes import CONTEXTS
 from soundlake.generator.model.library import Favourites, choose_interest, discover_artists, measure_drift, pick_favourites
-from soundlake.generator.model.listeners import Listeners, Cohort
-from soundlake.generator.model.playlist_tracks import EntryRequests, pick_entries, pick_current_entries
+from soundlake.generator.model.listeners import Cohort, Listeners
+from soundlake.generator.model.playlist_tracks import EntryRequests, pick_current_entries, pick_entries
 from soundlake.generator.model.playlists import ADD, REMOVE, Changes, Playlists, choose_playlists, find_changes, find_days_made, find_newest
 from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, root_key
 from soundlake.generator.model.sessions import Sessions, draw_lengths

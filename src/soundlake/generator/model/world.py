@@ -14,7 +14,7 @@ from soundlake.generator.model.catalogue import Catalogue
 from soundlake.generator.model.catalogue_builder import build_catalogue
 from soundlake.generator.model.catalogue_file import read_track_file
 from soundlake.generator.model.config import GeneratorConfig
-from soundlake.generator.model.event_columns import Activity, read_sent_ms, build_events
+from soundlake.generator.model.event_columns import Activity, build_events, read_sent_ms
 from soundlake.generator.model.fake_catalogue.tracks import make_fake_tracks
 from soundlake.generator.model.interactions import draw_interactions
 from soundlake.generator.model.listeners import Cohort, make_cohort
@@ -95,7 +95,9 @@ class World:
             for first in range(0, count, COHORT_LISTENERS)
         ]
 
-    def make_listeners_span(self, first_listener: int, count: int, from_ms: int, until_ms: int, *, as_dictionaries: bool = False) -> pa.Table:
+    def make_listeners_span(
+        self, first_listener: int, count: int, from_ms: int, until_ms: int, *, as_dictionaries: bool = False
+    ) -> pa.Table:
         """The events of all sittings of some listeners that begin in the span, ordered by the moment they are sent (EVENT_SCHEMA)."""
         numbers = np.arange(first_listener, first_listener + count)
         cohort = self._cohorts.get_or_make((first_listener, count), lambda: make_cohort(self.catalogue, self.config.seed, numbers))
@@ -103,7 +105,9 @@ class World:
         queue = build_queue(cohort, sessions)
         playback = simulate_playback(cohort, sessions, queue)
         return build_events(
-            Activity(cohort, sessions, queue, playback, draw_interactions(cohort.listeners, queue, playback)), self.name_listener, as_dictionaries=as_dictionaries
+            Activity(cohort, sessions, queue, playback, draw_interactions(cohort.listeners, queue, playback)),
+            self.name_listener,
+            as_dictionaries=as_dictionaries,
         )
 
 

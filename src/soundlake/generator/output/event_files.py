@@ -12,7 +12,7 @@ import pyarrow.parquet as pq
 
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
-from soundlake.generator.output.writers import PART_SUFFIX, Blocks, NdjsonWriter, ChunkFileWriter, ChunkWriter, open_parquet
+from soundlake.generator.output.writers import PART_SUFFIX, Blocks, ChunkFileWriter, ChunkWriter, NdjsonWriter, open_parquet
 
 FORMS = (".parquet", ".ndjson", ".ndjson.gz")
 STANDARD_OUTPUT = "-"
@@ -51,7 +51,9 @@ class EventFile:
         if not self._to_stdout:
             check_writable(self._part, target)
         is_parquet = target.endswith(".parquet")
-        self.chunk_writer = None if is_parquet else NdjsonWriter(None if self._to_stdout else self._part, is_compressed=target.endswith(".gz"))
+        self.chunk_writer = (
+            None if is_parquet else NdjsonWriter(None if self._to_stdout else self._part, is_compressed=target.endswith(".gz"))
+        )
         self._parquet: pq.ParquetWriter | None = None
         self._offset = 0
 

@@ -19,7 +19,7 @@ from soundlake.errors import UsageError
 from soundlake.generator.model.live import generate_live_events
 from soundlake.generator.model.world import World
 from soundlake.generator.output.event_files import EventWriter
-from soundlake.generator.output.fault_injection import NO_FAULTS, InjectedBatch, FaultRates, inject_faults
+from soundlake.generator.output.fault_injection import NO_FAULTS, FaultRates, InjectedBatch, inject_faults
 from soundlake.generator.output.live_state import LiveState
 from soundlake.generator.output.tally import Tally
 from soundlake.generator.output.truth import TruthFolder

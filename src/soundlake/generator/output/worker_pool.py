@@ -88,7 +88,7 @@ class _Worker:
         self.wait_until_placed()
         count, size = self._read(), self._read()
         self._is_placing = True
-        return cast("Count", count), cast("int", size)
+        return cast("EventCounts", count), cast("int", size)
 
     def wait_until_placed(self) -> None:
         """Wait until what it made last stands in its place."""

@@ -3,4 +3,4 @@
 from soundlake.generator.model.fake_catalogue.tracks import make_fake_tracks
 from soundlake.generator.model.fake_catalogue.words import load_words
 
-__all__ = ["invent_music", "load_words"]
+__all__ = ["load_words", "make_fake_tracks"]

@@ -6,9 +6,10 @@ import polars as pl
 import pyarrow as pa
 import pytest
 
-from soundlake.generator import make_world, places
-from soundlake.generator.listeners import make_listeners
-from soundlake.generator.sittings import DAY_MS, plan_sittings
+from soundlake.generator import make_world
+from soundlake.generator.model import places
+from soundlake.generator.model.listeners import make_listeners
+from soundlake.generator.model.sessions import DAY_MS, plan_sessions
 
 EPOCH = date(1970, 1, 1)
 
@@ -16,7 +17,7 @@ EPOCH = date(1970, 1, 1)
 @pytest.mark.parametrize("place", range(len(places.PLACES)), ids=[zone for _, zone, _ in places.PLACES])
 @pytest.mark.parametrize("first", [date(2026, 3, 7), date(2026, 3, 27), date(2026, 10, 23), date(2026, 4, 3)])
 def test_offsets_are_those_of_the_zone_across_daylight_saving(place, first):
-    offsets = places.list_offsets((first - EPOCH).days, 4)[place]
+    offsets = places.list_utc_offsets((first - EPOCH).days, 4)[place]
     zone = ZoneInfo(places.PLACES[place][1])
     for hour in range(96):
         wall = datetime.combine(first, time()) + timedelta(hours=hour)
@@ -28,7 +29,7 @@ def test_offsets_are_those_of_the_zone_across_daylight_saving(place, first):
 @pytest.fixture(scope="module")
 def month(vary) -> pl.DataFrame:
     world = make_world(vary(listeners=60, days=28, start=date(2026, 2, 2)))
-    return pl.from_arrow(pa.concat_tables(world.make_events(stretch) for stretch in world.list_stretches()))
+    return pl.from_arrow(pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()))
 
 
 @pytest.fixture(scope="module")
@@ -42,12 +43,12 @@ def vary():
 
 def test_sittings_of_a_listener_do_not_overlap_but_on_shared_accounts(month):
     plays = month.filter(event_type="play")
-    sittings = plays.group_by("user_id", "session_id").agg(
+    sessions = plays.group_by("user_id", "session_id").agg(
         start=pl.col("played_at").min(), end=(pl.col("played_at") + pl.duration(milliseconds="ms_played")).max()
     )
-    sittings = sittings.sort("user_id", "start").with_columns(next=pl.col("start").shift(-1).over("user_id"))
-    overlapping = sittings.filter(pl.col("end") > pl.col("next") + pl.duration(seconds=2))
-    assert overlapping.height < 0.06 * sittings.height
+    sessions = sessions.sort("user_id", "start").with_columns(next=pl.col("start").shift(-1).over("user_id"))
+    overlapping = sessions.filter(pl.col("end") > pl.col("next") + pl.duration(seconds=2))
+    assert overlapping.height < 0.06 * sessions.height
 
 
 def test_nights_are_quieter_than_evenings_in_local_time(month):
@@ -63,17 +64,17 @@ def test_nights_are_quieter_than_evenings_in_local_time(month):
 def test_sittings_begin_within_the_span_that_is_asked_for(small_world):
     listeners = make_listeners(small_world.catalogue, 5, np.arange(30))
     first = (date(2026, 3, 28) - EPOCH).days * DAY_MS
-    sittings = plan_sittings(listeners, first, first + DAY_MS, (first, first + DAY_MS))
-    assert len(sittings.key) > 10
-    assert ((sittings.start_ms >= first) & (sittings.start_ms < first + DAY_MS)).all()
-    assert (sittings.latest_ms > sittings.start_ms).all()
+    sessions = plan_sessions(listeners, first, first + DAY_MS, (first, first + DAY_MS))
+    assert len(sessions.key) > 10
+    assert ((sessions.start_ms >= first) & (sessions.start_ms < first + DAY_MS)).all()
+    assert (sessions.latest_ms > sessions.start_ms).all()
 
 
 def test_newcomers_are_silent_before_they_join_and_leavers_after_they_left(small_world):
     listeners = make_listeners(small_world.catalogue, 5, np.arange(400))
     first = (date(2026, 3, 1) - EPOCH).days * DAY_MS
-    sittings = plan_sittings(listeners, first, first + 20 * DAY_MS, (first, first + 20 * DAY_MS))
-    when = (sittings.start_ms - first) / (20 * DAY_MS)
-    assert (when >= listeners.joins[sittings.listener]).all()
-    assert (when < listeners.leaves[sittings.listener]).all()
-    assert np.isfinite(listeners.joins).sum() > 5
+    sessions = plan_sessions(listeners, first, first + 20 * DAY_MS, (first, first + 20 * DAY_MS))
+    when = (sessions.start_ms - first) / (20 * DAY_MS)
+    assert (when >= listeners.join_share[sessions.listener]).all()
+    assert (when < listeners.leave_share[sessions.listener]).all()
+    assert np.isfinite(listeners.join_share).sum() > 5
