@@ -27,7 +27,7 @@ def spark_jars() -> Path:
     """The folder of Spark's jars, fetched the first time."""
     try:
         find_spark_java()
-        return install_jars(SPARK_JARS, load_settings().downloads.expanduser().absolute() / "spark")
+        return install_jars(SPARK_JARS, load_settings().servers.downloads.expanduser().absolute() / "spark")
     except Unavailable as error:
         pytest.skip(f"no Spark: {error}")
 

@@ -52,7 +52,7 @@ def open_broker(settings: Settings) -> Broker:
     from soundlake.broker.embedded import EmbeddedBroker
 
     broker = EmbeddedBroker(address.path)
-    broker.create_topics(TOPICS, partitions=settings.topic_partitions)
+    broker.create_topics(TOPICS, partitions=settings.topics.partitions)
     return broker
 
 
@@ -62,7 +62,7 @@ def open_kafka(settings: Settings) -> KafkaBroker:
         from soundlake.broker.kafka import KafkaBroker
     except ModuleNotFoundError as cause:
         raise SettingsError("SOUNDLAKE_BROKER=kafka://…: Kafka's client is not installed", next_step="run `make setup`") from cause
-    return KafkaBroker(settings.kafka_access, retention_ms=settings.topic_retention_ms)
+    return KafkaBroker(settings.kafka_access, retention_ms=settings.topics.retention_ms)
 
 
 def prepare_stack(settings: Settings) -> None:
@@ -71,7 +71,7 @@ def prepare_stack(settings: Settings) -> None:
     from soundlake.contract.topics import DLQ
 
     with closing(open_broker(settings)) as broker:
-        broker.create_topics([*TOPICS, DLQ], partitions=settings.topic_partitions)
+        broker.create_topics([*TOPICS, DLQ], partitions=settings.topics.partitions)
     open_lake(settings)
 
 
@@ -82,7 +82,7 @@ def look_at_services(settings: Settings) -> Status:
     from soundlake.operations.stack.status import look
     from soundlake.warehouse import read_current_id
 
-    home = settings.home.expanduser().absolute()
+    home = settings.home_folder
     warehouse = settings.warehouse_address.path or home
     lake = Lake(settings.lake_address, settings.storage_options)
     return look(home, read_current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
@@ -110,7 +110,7 @@ def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Teleme
     from soundlake.sink.memory import allocate_with_jemalloc
 
     allocate_with_jemalloc()
-    limits = SinkLimits(max_events=settings.sink_max_events, max_bytes=settings.sink_max_bytes, max_seconds=settings.sink_max_seconds)
+    limits = SinkLimits(max_events=settings.sink.max_events, max_bytes=settings.sink.max_bytes, max_seconds=settings.sink.max_seconds)
     observer = None if telemetry is None else telemetry.watch_sink()
     return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker))
 
@@ -124,7 +124,7 @@ def _find_group(settings: Settings, broker: Broker) -> Callable[[], Membership] 
     from soundlake.sink.membership import CONSUMER_GROUP
 
     assert isinstance(broker, KafkaBroker)
-    home = hashlib.sha256(str(settings.home.expanduser().absolute()).encode()).hexdigest()
+    home = hashlib.sha256(str(settings.home_folder).encode()).hexdigest()
     return partial(broker.join, CONSUMER_GROUP, f"{socket.gethostname()}-{home[:12]}", TOPICS)
 
 
@@ -133,9 +133,9 @@ def build_log_drain(settings: Settings, broker: Broker, lake: Lake) -> LogDrain:
     from soundlake.importing.log_drain import LogDrain
     from soundlake.sink.models import SINK_LOCK
 
-    sink = build_sink(settings.model_copy(update={"sink_max_seconds": _BULK_SECONDS}), broker, lake)
+    sink = build_sink(settings.change(sink={"max_seconds": _BULK_SECONDS}), broker, lake)
     return LogDrain(
-        broker, lake, lambda stop: sink.run(stop=stop, until_drained=stop is None), settings.home.expanduser().absolute() / SINK_LOCK
+        broker, lake, lambda stop: sink.run(stop=stop, until_drained=stop is None), settings.home_folder / SINK_LOCK
     )
 
 
@@ -146,7 +146,7 @@ def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
 
     broker, lake = open_broker(settings), open_lake(settings)
     try:
-        lock = settings.home.expanduser().absolute() / IMPORT_LOCK
+        lock = settings.home_folder / IMPORT_LOCK
         yield Importer(lake, open_publisher(broker), build_log_drain(settings, broker, lake), reporter=reporter, lock=lock)
     finally:
         broker.close()
@@ -154,12 +154,12 @@ def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
 
 @contextmanager
 def open_replayer(settings: Settings, reporter: Reporter) -> Iterator[Replayer]:
-    """The way back into the log for rejected records."""
-    from soundlake.operations.dead_letters.replayer import ARRIVAL_SECONDS, Replayer
+    """Publishes rejected records again."""
+    from soundlake.operations.dead_letters.replayer import IN_FLIGHT_SECONDS, Replayer
 
-    grace_seconds = ARRIVAL_SECONDS if settings.broker_address.scheme == "kafka" else 0.0
+    in_flight_seconds = IN_FLIGHT_SECONDS if settings.broker_address.scheme == "kafka" else 0.0
     with closing(open_broker(settings)) as broker:
-        yield Replayer(broker, open_lake(settings), settings.home.expanduser().absolute(), reporter, grace_seconds=grace_seconds)
+        yield Replayer(broker, open_lake(settings), settings.home_folder, reporter, in_flight_seconds=in_flight_seconds)
 
 
 @contextmanager
@@ -168,7 +168,7 @@ def open_upkeep(settings: Settings, telemetry: Telemetry | None = None, *, vacuu
     from soundlake.broker.protocol import read_utc_now
     from soundlake.operations.upkeep import Upkeep
 
-    days, hours = settings.bronze_retention_days, settings.topic_retention_hours
+    days, hours = settings.bronze.retention_days, settings.topics.retention_hours
     with ExitStack() as stack:
         log = stack.enter_context(closing(open_broker(settings))) if settings.broker_address.scheme == "sqlite" else None
         yield Upkeep(
@@ -193,7 +193,7 @@ def open_warehouse(settings: Settings, lake: Lake, telemetry: Telemetry | None =
             next_step="leave it empty for the embedded warehouse",
         )
     observer = None if telemetry is None else telemetry.watch_builds()
-    return Warehouse(address.path, lake, memory_limit=settings.duckdb_memory, observer=observer)
+    return Warehouse(address.path, lake, memory_limit=settings.transform.duckdb_memory, observer=observer)
 
 
 @contextmanager
@@ -259,15 +259,15 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     if "live" in queries:
         open_redis_store(settings.cache_address.url).read(datetime.now(UTC))
     with closing(open_kafka(settings)) as broker:
-        broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topic_partitions)
+        broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topics.partitions)
         log_ids = {topic.name: broker.log_id(topic.name) for topic in TOPICS}
-    jars = settings.downloads.expanduser().absolute() / "spark"
-    if settings.stream_master != SUBMITTED:
+    jars = settings.servers.downloads.expanduser().absolute() / "spark"
+    if settings.stream.master != SUBMITTED:
         find_spark_java()
         install_jars(SPARK_JARS, jars)
     reads = {name: READS[name] for name in queries}
     observe = telemetry.watch_queries(reads).progressed if telemetry is not None else ignore_progress
-    with make_scratch(settings.home.expanduser().absolute() / "stream" / "scratch") as scratch:
+    with make_scratch(settings.home_folder / "stream" / "scratch") as scratch:
         session = open_session(choose_cluster(settings, jars, scratch, queries))
         try:
             open_store = partial(open_redis_store, settings.cache_address.url)

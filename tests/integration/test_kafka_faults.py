@@ -285,7 +285,7 @@ def test_records_that_the_topic_does_not_take_fail_with_the_reason_and_the_other
     (check,) = broker.ensure_topics([SKIPS], plan)
     assert check.differences == {"max.message.bytes": ("2000", plan.configs["max.message.bytes"])}
     (check,) = broker.ensure_topics([SKIPS], plan, repair=True)
-    assert (check.is_created, check.differences) == (False, {})
+    assert (check.created, check.differences) == (False, {})
     assert broker.append(SKIPS.name, [b"ann"], [noise]).acknowledged == 1
 
 

@@ -149,5 +149,5 @@ def test_a_value_that_makes_no_sense_names_its_variable(make_settings, name, val
 
 
 def test_a_child_process_gets_the_same_home(make_settings, tmp_path):
-    settings = make_settings().model_copy(update={"home": tmp_path / "other"})
+    settings = make_settings().change(home=tmp_path / "other")
     assert Path(settings.child_environment["SOUNDLAKE_HOME"]) == tmp_path / "other"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -28,9 +28,8 @@ def run_topics_create(
     from soundlake.cli.terminal import print_json, print_table
     from soundlake.settings import load_settings
 
-    asked = {"topic_partitions": partitions, "topic_retention_hours": None if retention is None else _parse_hours(retention)}
-    changes: dict[str, Any] = {name: value for name, value in asked.items() if value is not None}
-    settings = load_settings(**changes)
+    asked = {"partitions": partitions, "retention_hours": None if retention is None else _parse_hours(retention)}
+    settings = load_settings(topics={name: value for name, value in asked.items() if value is not None})
     checks = _ensure(settings, replication=replication, repair=repair)
     if as_json:
         print_json({"topics": [asdict(check) for check in checks]})
@@ -52,7 +51,7 @@ def compare_with_plan(settings: Settings) -> tuple[str, ...]:
     with closing(open_kafka(settings)) as broker:
         from soundlake.broker.kafka import TopicPlan
 
-        return compare_topics(broker, TopicPlan(settings.topic_partitions, settings.topic_retention_ms))
+        return compare_topics(broker, TopicPlan(settings.topics.partitions, settings.topics.retention_ms))
 
 
 def _ensure(settings: Settings, *, replication: int, repair: bool) -> list[TopicCheck]:
@@ -70,14 +69,14 @@ def _ensure(settings: Settings, *, replication: int, repair: bool) -> list[Topic
 
     broker = open_kafka(settings)
     try:
-        plan = TopicPlan(settings.topic_partitions, settings.topic_retention_ms, replication)
+        plan = TopicPlan(settings.topics.partitions, settings.topics.retention_ms, replication)
         return broker.ensure_topics([*TOPICS, DLQ], plan, repair=repair)
     finally:
         broker.close()
 
 
 def _tell(check: TopicCheck) -> str:
-    state = "made" if check.made else "was there"
+    state = "made" if check.created else "was there"
     parts = [f"{check.partitions} partitions, {state}"]
     parts += [f"{name} is {found}, asked for {wanted}" for name, (found, wanted) in check.differences.items()]
     return "; ".join(parts)

@@ -18,22 +18,22 @@ _SLOTS = 2
 
 def choose_cluster(settings: Settings, jars: Path, scratch: Path, queries: Sequence[str]) -> Cluster:
     """Where the session of these queries runs."""
-    slots = _SLOTS + (settings.topic_partitions if now_playing.NAME in queries else 0)
-    master = "" if settings.stream_master == SUBMITTED else settings.stream_master or f"local[{slots}]"
+    slots = _SLOTS + (settings.topics.partitions if now_playing.NAME in queries else 0)
+    master = "" if settings.stream.master == SUBMITTED else settings.stream.master or f"local[{slots}]"
     store, keys = describe_store(settings.lake_address.url, settings.storage_options), describe_keys(settings.storage_options)
-    return Cluster(master, str(scratch), str(jars), memory=settings.stream_memory, properties=store, keys=keys)
+    return Cluster(master, str(scratch), str(jars), memory=settings.stream.memory, properties=store, keys=keys)
 
 
 def find_road(settings: Settings, log_ids: Mapping[str, str]) -> Road:
     """From where to where the queries of this deployment lead; `log_ids` by topic."""
     lake = write_folder(settings.lake_address)
-    home = settings.home.expanduser().absolute()
-    checkpoints = settings.stream_checkpoints or (home / "stream" / "checkpoints").as_uri()
+    home = settings.home_folder
+    checkpoints = settings.stream.checkpoints or (home / "stream" / "checkpoints").as_uri()
     checkpoints = checkpoints.replace("s3://", "s3a://", 1)
     return Road(describe_kafka(settings.kafka_access), f"{lake}/processed", f"{lake}/silver", checkpoints, log_ids)
 
 
 def find_limits(settings: Settings) -> StreamLimits:
     """How much at once, and how long repeats are known."""
-    tasks = 0 if settings.stream_master == SUBMITTED else _SLOTS
-    return StreamLimits(max_records=settings.stream_max_records, tasks=tasks, repeat_minutes=settings.stream_repeat_minutes)
+    tasks = 0 if settings.stream.master == SUBMITTED else _SLOTS
+    return StreamLimits(max_records=settings.stream.max_records, tasks=tasks, repeat_minutes=settings.stream.repeat_minutes)

@@ -24,7 +24,7 @@ def check_storage(settings: Settings, queries: Sequence[str]) -> None:
             (settings.lake_address.path / "processed").mkdir(parents=True, exist_ok=True)
     for setting, url in _list_stores(settings, queries):
         if url.startswith("gs://"):
-            if settings.stream_master == SUBMITTED:
+            if settings.stream.master == SUBMITTED:
                 continue  # whoever submits it brings the connector, and its keys
             raise SettingsError(
                 f"{setting}={url}: Spark has no connector for gs:// here",
@@ -38,6 +38,6 @@ def _list_stores(settings: Settings, queries: Sequence[str]) -> Iterator[tuple[s
     """The buckets among these places, by the setting that names them."""
     if processed.NAME in queries and settings.lake_address.path is None:
         yield "SOUNDLAKE_LAKE", settings.lake_address.url
-    checkpoints = settings.stream_checkpoints.replace("s3a://", "s3://", 1)
+    checkpoints = settings.stream.checkpoints.replace("s3a://", "s3://", 1)
     if checkpoints.startswith("gs://") or (checkpoints.startswith("s3://") and settings.storage_options):
         yield "SOUNDLAKE_STREAM_CHECKPOINTS", checkpoints

@@ -12,7 +12,7 @@ from pathlib import Path
 import psutil
 from pyspark.sql import SparkSession
 
-from soundlake.settings import hand_down
+from soundlake.settings import set_variable
 from soundlake.streaming.models import Cluster
 
 _DELTA = {
@@ -57,7 +57,7 @@ def open_session(cluster: Cluster) -> SparkSession:
     """The session of this process."""
     if cluster.master:
         # Java begins here. With an arena of malloc for each thread its native memory scatters (docs/streaming.md has what was seen).
-        hand_down("MALLOC_ARENA_MAX", "2", unless_set=True)
+        set_variable("MALLOC_ARENA_MAX", "2", unless_set=True)
     builder = SparkSession.builder.appName("soundlake-stream")
     for name, value in {**_DELTA, **_STREAMING, **_describe_place(cluster), **cluster.properties}.items():
         builder = builder.config(name, value)

@@ -66,8 +66,8 @@ class Telemetry:
 def open_telemetry(settings: Settings, service: str) -> Iterator[Telemetry | None]:
     """What this process tells of itself while the block runs: logs in the form of the settings, and metrics if they name a port."""
     configure_logs(service, as_json=settings.log_json, secrets=settings.secrets)
-    if settings.metrics_port:
-        with serve_telemetry(service, settings.metrics_port, settings.metrics_host) as telemetry:
+    if settings.metrics.port:
+        with serve_telemetry(service, settings.metrics.port, settings.metrics.host) as telemetry:
             yield telemetry
     else:
         yield None

@@ -30,7 +30,7 @@ def test_a_local_deployment_reads_kafka_and_writes_below_its_lake(tmp_path):
 
 def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have(tmp_path):
     settings = make_settings(
-        tmp_path, kafka_security_protocol="SASL_SSL", kafka_username="key", kafka_password=SecretStr('a"b\\c'), kafka_ca_file="/ca.pem"
+        tmp_path, kafka={"security_protocol": "SASL_SSL", "username": "key", "password": SecretStr('a"b\\c'), "ca_file": "/ca.pem"}
     )
     options = describe_kafka(settings.kafka_access)
     assert options["kafka.sasl.jaas.config"] == (
@@ -42,7 +42,7 @@ def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have
 def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
     settings = make_settings(tmp_path, lake="s3://spotify-data-lake/")
     assert find_road(settings, {}).table("skips") == "s3a://spotify-data-lake/processed/skips"
-    beside = make_settings(tmp_path, stream_checkpoints="s3://spotify-data-lake/checkpoints")
+    beside = make_settings(tmp_path, stream={"checkpoints": "s3://spotify-data-lake/checkpoints"})
     assert find_road(beside, {}).checkpoint("live") == "s3a://spotify-data-lake/checkpoints/live"
     assert describe_store("/lake", {}) == {}
 
@@ -73,13 +73,13 @@ def test_the_keys_of_a_bucket_are_not_among_what_stands_on_javas_command_line(tm
 
 
 def test_a_query_in_real_time_mode_gets_a_slot_for_each_partition(tmp_path):
-    settings = make_settings(tmp_path, topic_partitions=4)
+    settings = make_settings(tmp_path, topics={"partitions": 4})
     assert choose_cluster(settings, tmp_path, tmp_path, ["processed", "live"]).master == "local[2]"
     assert choose_cluster(settings, tmp_path, tmp_path, ["processed", "now_playing"]).master == "local[6]"
 
 
 def test_a_submitted_job_leaves_master_and_tasks_to_whoever_submitted_it(tmp_path):
-    settings = make_settings(tmp_path, stream_master=SUBMITTED)
+    settings = make_settings(tmp_path, stream={"master": SUBMITTED})
     assert choose_cluster(settings, tmp_path, tmp_path, ["processed"]).master == ""
     assert find_limits(settings).tasks == 0
 

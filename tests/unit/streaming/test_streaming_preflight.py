@@ -16,7 +16,7 @@ GOOGLE = "gs://spotify-data-lake"
     ("changes", "queries", "setting"),
     [
         ({"lake": GOOGLE}, ["processed"], "SOUNDLAKE_LAKE"),
-        ({"stream_checkpoints": f"{GOOGLE}/checkpoints"}, ["now_playing"], "SOUNDLAKE_STREAM_CHECKPOINTS"),
+        ({"stream": {"checkpoints": f"{GOOGLE}/checkpoints"}}, ["now_playing"], "SOUNDLAKE_STREAM_CHECKPOINTS"),
     ],
     ids=["lake", "checkpoints"],
 )
@@ -27,7 +27,7 @@ def test_googles_own_address_is_refused_and_the_other_one_named(tmp_path, change
 
 
 def test_whoever_submits_a_job_may_bring_a_connector_and_other_queries_need_no_lake(tmp_path):
-    check_storage(Settings(home=tmp_path, lake=GOOGLE, stream_master=SUBMITTED), ["processed"])
+    check_storage(Settings(home=tmp_path, lake=GOOGLE, stream={"master": SUBMITTED}), ["processed"])
     check_storage(Settings(home=tmp_path, lake=GOOGLE), ["live", "now_playing"])
 
 
