@@ -1,12 +1,21 @@
-"""Keep the tables: Delta Lake by address, append with positions, read, compact."""
+"""The lake: bronze as Delta Lake tables in a folder or a bucket; append with positions, read, compact, delete by age."""
 
 from soundlake.lake.compaction import VACUUM_RETENTION_HOURS, Compaction
-from soundlake.lake.store_errors import CommitConflict
+from soundlake.lake.delta_table import BATCH_APP_ID, DeltaBronzeTable
 from soundlake.lake.lake import Lake
 from soundlake.lake.layout import LAYOUTS, REPLAYS_TABLE, TableLayout
-from soundlake.lake.delta_table import BATCH_APP_ID, NO_POSITION, DeltaBronzeTable, PositionMove, make_position_app_id
+from soundlake.lake.memory import MemoryBronzeTable, MemoryBronzeTables
+from soundlake.lake.protocol import (
+    NO_POSITION,
+    BronzeTable,
+    BronzeTables,
+    CommitConflict,
+    PositionMove,
+    make_position_app_id,
+)
 
 __all__ = [
-    "BATCH_APP_ID", "LAYOUTS", "NO_POSITION", "REPLAYS_TABLE", "VACUUM_RETENTION_HOURS", "Compaction", "DeltaBronzeTable", "Lake", "PositionMove",
-    "CommitConflict", "TableLayout", "make_position_app_id",
+    "BATCH_APP_ID", "LAYOUTS", "NO_POSITION", "REPLAYS_TABLE", "VACUUM_RETENTION_HOURS", "BronzeTable", "BronzeTables", "CommitConflict",
+    "Compaction", "DeltaBronzeTable", "Lake", "MemoryBronzeTable", "MemoryBronzeTables", "PositionMove", "TableLayout",
+    "make_position_app_id",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Make one file of many in every hour that is over, and delete what no commit names any more."""
+"""Compaction: merge the small files of every hour that has ended, and delete files that the table no longer uses."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties
 
-from soundlake.lake.store_errors import translate_store_errors
 from soundlake.lake.layout import TableLayout
+from soundlake.lake.store_errors import translate_store_errors
 
 Cell = tuple[str, ...]
 """The values of a table's partition columns, zero-padded: ('2026', '11', '22', '16')."""
@@ -18,15 +18,15 @@ Cell = tuple[str, ...]
 PartitionFilter = list[tuple[str, str, str | list[str]]]
 
 VACUUM_RETENTION_HOURS = 24
-"""A file that no commit names may still be on its way into one: it is left alone for this long."""
+"""How long unused files are kept: a file that no commit names may belong to a commit in progress."""
 
-_CROWDED_FILES = 200  # a commit's cost grows with the table's files: 5 ms of CPU with 3, 36 ms with 2,000
-_MARGIN = timedelta(minutes=10)  # events of the hour that has just ended are still arriving
+_MANY_FILES = 200  # a commit's cost grows with the table's files: 5 ms of CPU with 3, 36 ms with 2,000
+_LATE_EVENTS = timedelta(minutes=10)  # events of the hour that has just ended still arrive
 
 
 @dataclass(frozen=True)
 class Compaction:
-    """What was done to one table."""
+    """What a compaction did to one table."""
 
     table: str
     files_before: int
@@ -35,7 +35,7 @@ class Compaction:
 
 
 def compact_table(table: DeltaTable, layout: TableLayout, now: datetime) -> Compaction:
-    """Rewrite the partitions that `plan_compaction` names, and drop expired log files; others keep writing meanwhile."""
+    """Rewrite the partitions that `plan_compaction` names, and delete expired log files. Writers may append meanwhile."""
     before = after = 0
     for chosen in plan_compaction(count_files(table, layout), layout, now):
         with translate_store_errors(table.table_uri):
@@ -50,7 +50,7 @@ def compact_table(table: DeltaTable, layout: TableLayout, now: datetime) -> Comp
 
 
 def vacuum_table(table: DeltaTable, retention_hours: int = VACUUM_RETENTION_HOURS) -> int:
-    """Delete files that no commit names, or none any more, once they are old enough; returns how many."""
+    """Delete unused files that are older than the retention; returns how many."""
     with translate_store_errors(table.table_uri):
         return len(table.vacuum(retention_hours=retention_hours, dry_run=False, enforce_retention_duration=False, full=True))
 
@@ -63,15 +63,15 @@ def count_files(table: DeltaTable, layout: TableLayout) -> dict[Cell, int]:
 
 
 def plan_compaction(counts: dict[Cell, int], layout: TableLayout, now: datetime) -> list[PartitionFilter]:
-    """The filters that reach every partition that holds several files and is over, or is crowded; one a commit.
+    """Filters for the partitions to compact, one a commit: those with several files whose time is over, and those with very many files.
 
-    Partitions are taken together by all columns but the last (the hours of a day, the months of a year).
+    One filter covers the partitions that differ in the last column only (the hours of a day, the months of a year).
     """
-    current = (now.astimezone(UTC) - _MARGIN).strftime("%Y-%m-%d-%H").split("-")
+    current = (now.astimezone(UTC) - _LATE_EVENTS).strftime("%Y-%m-%d-%H").split("-")
     first_open = tuple(current[: len(layout.partition_by)])
     groups: dict[Cell, list[str]] = defaultdict(list)
     for cell, count in sorted(counts.items()):
-        if count > 1 and (cell < first_open or count >= _CROWDED_FILES):
+        if count > 1 and (cell < first_open or count >= _MANY_FILES):
             groups[cell[:-1]].append(cell[-1])
     *outer, last = layout.partition_by
     return [

@@ -1,4 +1,4 @@
-"""Rows to Parquet files, one for each partition of time, with the statistics that the log keeps of them."""
+"""Write rows as Parquet files, one for each time partition, with the statistics that the Delta log keeps of them."""
 
 from __future__ import annotations
 
@@ -22,12 +22,12 @@ _NUMPY_UNITS = {"year": "Y", "month": "M", "day": "D", "hour": "h"}
 # 1.2 ms without, at the same size; from a thousand rows on ZSTD is a third smaller. Of 50,000 rows, dictionaries of numbers and of
 # event_id cost a fifth of the writing and make the file 12 % larger, statistics of all columns cost a tenth.
 _SMALL_FILE_ROWS = 1_000
-_SINGULAR = frozenset({"event_id"})  # texts of which hardly any occurs twice
+_UNIQUE_TEXTS = frozenset({"event_id"})
 
 
 @dataclass(frozen=True)
 class PartitionedRows:
-    """Rows sorted by time, and where in them each partition of time begins and ends."""
+    """Rows sorted by time, and the index at which each time partition begins and ends."""
 
     rows: pa.Table
     times_us: np.ndarray
@@ -37,7 +37,7 @@ class PartitionedRows:
 
 
 def partition_rows(rows: pa.Table, layout: TableLayout) -> PartitionedRows:
-    """Sort the rows by the table's time (equal times keep their order) and find the runs of one partition each."""
+    """Sort the rows by the table's time (equal times keep their order) and find the run of each partition."""
     times_us = rows[layout.time_column].cast(pa.int64()).to_numpy()
     if np.any(times_us[1:] < times_us[:-1]):
         order = np.argsort(times_us, kind="stable")
@@ -50,7 +50,7 @@ def partition_rows(rows: pa.Table, layout: TableLayout) -> PartitionedRows:
 
 
 def _take(rows: pa.Table, order: np.ndarray) -> pa.Table:
-    """The rows in this order; most columns of an event are empty, and an empty one is the same in any order."""
+    """The rows in this order. Most columns of an event are null throughout and need no reordering."""
     taken = pa.array(order)
     return pa.table(
         [column if column.null_count == len(column) else column.combine_chunks().take(taken) for column in rows.columns], schema=rows.schema
@@ -58,23 +58,25 @@ def _take(rows: pa.Table, order: np.ndarray) -> pa.Table:
 
 
 def write_files(store: obstore.store.ObjectStore, rows: pa.Table, layout: TableLayout, batch: int) -> list[AddAction]:
-    """Write the rows, one file a partition of time; the files are nobody's until a commit names them."""
+    """Write one file for each time partition; the files belong to the table once a commit adds the returned actions."""
     if not len(rows):
         return []
-    parted = partition_rows(rows, layout)
+    partitioned = partition_rows(rows, layout)
     token = uuid.uuid4().hex
     actions = []
-    for start, end, values, stats in zip(parted.starts, parted.ends, parted.values, _describe_files(parted, layout), strict=True):
+    for start, end, values, stats in zip(
+        partitioned.starts, partitioned.ends, partitioned.values, _describe_files(partitioned, layout), strict=True
+    ):
         folder = "/".join(f"{name}={value}" for name, value in values.items())
         path = f"{folder}/part-{batch:08d}-{token}.parquet"
-        content = encode_parquet(parted.rows.slice(start, end - start), layout)
+        content = encode_parquet(partitioned.rows.slice(start, end - start), layout)
         obstore.put(store, path, content)
         actions.append(AddAction(path, len(content), values, int(time.time() * 1000), data_change=True, stats=stats))
     return actions
 
 
 def encode_parquet(rows: pa.Table, layout: TableLayout) -> bytes:
-    """One Parquet file; where it is large enough for them to pay, with ZSTD, dictionaries of the texts and the statistics of the log."""
+    """One Parquet file. Large ones use ZSTD, dictionaries for text and column statistics, which cost more than they save in small ones."""
     buffer = pa.BufferOutputStream()
     if len(rows) < _SMALL_FILE_ROWS:
         pq.write_table(rows, buffer, compression="snappy", use_dictionary=False, write_statistics=False, store_schema=False)
@@ -83,31 +85,31 @@ def encode_parquet(rows: pa.Table, layout: TableLayout) -> bytes:
             rows,
             buffer,
             compression="zstd",
-            use_dictionary=[field.name for field in rows.schema if pa.types.is_string(field.type) and field.name not in _SINGULAR],
+            use_dictionary=[field.name for field in rows.schema if pa.types.is_string(field.type) and field.name not in _UNIQUE_TEXTS],
             write_statistics=list(layout.stats_columns),
             store_schema=False,
         )
     return cast("bytes", buffer.getvalue().to_pybytes())
 
 
-def _describe_files(parted: PartitionedRows, layout: TableLayout) -> Iterator[str]:
-    """The log's statistics of each file (Delta protocol, per-file statistics), as JSON."""
-    least: dict[str, list[object]] = {}
-    greatest: dict[str, list[object]] = {}
+def _describe_files(partitioned: PartitionedRows, layout: TableLayout) -> Iterator[str]:
+    """The statistics of each file for the log (Delta protocol, per-file statistics), as JSON."""
+    minimums: dict[str, list[object]] = {}
+    maximums: dict[str, list[object]] = {}
     for name in layout.stats_columns:
         if name == layout.time_column:
-            least[name] = _format_times(parted.times_us[parted.starts])
-            greatest[name] = _format_times(parted.times_us[parted.ends - 1])
+            minimums[name] = _format_times(partitioned.times_us[partitioned.starts])
+            maximums[name] = _format_times(partitioned.times_us[partitioned.ends - 1])
         else:
-            numbers = parted.rows[name].to_numpy()
-            least[name] = np.minimum.reduceat(numbers, parted.starts).tolist()
-            greatest[name] = np.maximum.reduceat(numbers, parted.starts).tolist()
+            numbers = partitioned.rows[name].to_numpy()
+            minimums[name] = np.minimum.reduceat(numbers, partitioned.starts).tolist()
+            maximums[name] = np.maximum.reduceat(numbers, partitioned.starts).tolist()
     no_nulls = dict.fromkeys(layout.stats_columns, 0)
-    for index, count in enumerate((parted.ends - parted.starts).tolist()):
+    for index, count in enumerate((partitioned.ends - partitioned.starts).tolist()):
         yield json.dumps({
             "numRecords": count,
-            "minValues": {name: column[index] for name, column in least.items()},
-            "maxValues": {name: column[index] for name, column in greatest.items()},
+            "minValues": {name: column[index] for name, column in minimums.items()},
+            "maxValues": {name: column[index] for name, column in maximums.items()},
             "nullCount": no_nulls,
         })  # fmt: skip
 

@@ -1,8 +1,8 @@
-"""The lake by its address: a folder, or a bucket that takes S3's or Google's verbs."""
+"""The lake at an address: a folder, or a bucket of an S3-compatible store or Google Cloud Storage."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextlib import suppress
 from datetime import UTC, datetime
 
@@ -13,86 +13,92 @@ from deltalake.exceptions import TableNotFoundError
 
 from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
-from soundlake.lake.store_errors import CommitConflict, translate_store_errors
-from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
-from soundlake.lake.retention import delete_old_rows
-from soundlake.lake.object_store import open_store, check_create_only
 from soundlake.lake.delta_table import DeltaBronzeTable
+from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
+from soundlake.lake.object_store import check_create_only, open_store
+from soundlake.lake.protocol import Checkpoint, CommitConflict, ignore_checkpoint
+from soundlake.lake.new_rows import NewRowsReader
+from soundlake.lake.retention import delete_old_rows
+from soundlake.lake.store_errors import translate_store_errors
 from soundlake.settings import Address
 
-_COMMITS_LOOKED_AT = 20  # compaction's are among them
+_COMMITS_SEARCHED = 20  # compaction's are among them
 
 
 class Lake:
-    """All tables of one lake. Opening it touches nothing; `ensure_tables` makes what is missing."""
+    """All tables of one lake. Opening it reads nothing; `ensure_tables` creates what is missing."""
 
     def __init__(self, address: Address, storage_options: Mapping[str, str] | None = None) -> None:
         self.address = address
         self.storage_options = dict(storage_options or {})
         self._root = str(address.path) if address.path is not None else address.url.rstrip("/")
-        self._is_proven = "://" not in self._root  # a folder creates by link
+        self._is_checked = "://" not in self._root  # in a folder, delta-rs creates log files by hard link
 
     def find_uri(self, name: str, layer: str = "bronze") -> str:
-        """Where a table lies, as Delta readers take it: a path, or s3://bucket/…."""
+        """The address of a table for Delta readers: a path, or s3://bucket/…."""
         return f"{self._root}/{layer}/{name}"
 
     def ensure_tables(self) -> None:
-        """Make every bronze table that is not there, empty, and give those that are there the contract's newer columns."""
+        """Create missing bronze tables, and add the contract's newer columns to existing ones."""
         for layout in LAYOUTS.values():
             with translate_store_errors(self.find_uri(layout.name)):
                 self._ensure_table(layout)
 
-    def open_table(self, name: str, checkpoint: Callable[[str], None] = lambda _: None) -> DeltaBronzeTable:
-        """The bronze table of that name for one writer; `checkpoint` is told when its files are written."""
+    def open_table(self, name: str, checkpoint: Checkpoint = ignore_checkpoint) -> DeltaBronzeTable:
+        """The bronze table of that name for one writer or reader; `checkpoint` as in `BronzeTables`."""
         layout, uri = LAYOUTS[name], self.find_uri(name)
         with translate_store_errors(uri):
             store = open_store(uri, self.storage_options)
-        return DeltaBronzeTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, prove=self._prove_store)
+        return DeltaBronzeTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, check_store=self._check_store)
 
     def read(self, name: str, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows of a bronze table as it is now."""
         return self.open_table(name).read(columns, rows_where)
+
+    def open_new_rows(self, name: str) -> NewRowsReader:
+        """A reader of a bronze table that returns each row once."""
+        return NewRowsReader(LAYOUTS[name], lambda: self._open(name), self.storage_options)
 
     def read_last_batch(self, name: str) -> int:
         """The number of the last batch of a bronze table, 0 when there is none."""
         return self.open_table(name).read_last_batch()
 
     def read_last_write_time(self, name: str, layer: str = "bronze") -> datetime | None:
-        """When rows, or positions, were last committed to a table (UTC); None if not lately. Raises Unavailable if there is none."""
+        """When rows or positions were last committed (UTC); None if not lately. Raises Unavailable if the table is missing."""
         with translate_store_errors(self.find_uri(name, layer)):
-            commits = self._open(name, layer).history(limit=_COMMITS_LOOKED_AT)
+            commits = self._open(name, layer).history(limit=_COMMITS_SEARCHED)
         written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE"]
         return datetime.fromtimestamp(written[0] / 1_000, UTC) if written else None
 
     def read_table_id(self, name: str) -> str:
-        """The id of a bronze table itself: another one once it is made anew."""
+        """The id of a bronze table; a table that is created again has another one."""
         return str(self._open(name).metadata().id)
 
     def compact(self, now: datetime, *, vacuum_retention_hours: int | None = None) -> list[Compaction]:
-        """Compact what is over in every bronze table; with a retention, delete older files that no commit names too.
+        """Compact the past hours of every bronze table; with a retention, also delete unused files that are older.
 
-        A table that another process compacts at the same time is left to that one.
+        A table that another process compacts at the same time is skipped.
         """
         return [self._compact(layout, now, vacuum_retention_hours) for layout in LAYOUTS.values()]
 
     def delete_rows_before(self, before: datetime) -> dict[str, int]:
-        """Let go of all rows of bronze that happened and came before that moment, whole hours (months, days) at once; how many by table.
+        """Delete the bronze rows that happened and arrived before that moment, by whole hours, days or months; returns counts by table.
 
-        A table that another process changes in the same places is left to the next round.
+        A table that another process changes in the same partitions is left to the next round.
         """
-        dropped = {}
+        deleted = {}
         for layout in LAYOUTS.values():
             with suppress(CommitConflict):
                 if count := delete_old_rows(self._open(layout.name), layout, self.storage_options, before):
-                    dropped[layout.name] = count
-        return dropped
+                    deleted[layout.name] = count
+        return deleted
 
-    def _prove_store(self) -> None:
-        """Before the first table is made and before the first commit: the store creates only what is not there."""
-        if not self._is_proven:
+    def _check_store(self) -> None:
+        """Check once, before the first table or commit, that the store never overwrites an object that must be new."""
+        if not self._is_checked:
             with translate_store_errors(self._root):
                 check_create_only(self._root, self.storage_options)
-            self._is_proven = True
+            self._is_checked = True
 
     def _compact(self, layout: TableLayout, now: datetime, retention_hours: int | None) -> Compaction:
         table = self._open(layout.name)
@@ -117,7 +123,7 @@ class Lake:
     def _ensure_table(self, layout: TableLayout) -> None:
         uri = self.find_uri(layout.name)
         if not DeltaTable.is_deltatable(uri, self.storage_options):
-            self._prove_store()
+            self._check_store()
             DeltaTable.create(
                 uri,
                 schema=layout.full_schema,

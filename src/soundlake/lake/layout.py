@@ -1,4 +1,4 @@
-"""How bronze lies in the lake: a Delta table for each topic, for what was rejected and for its replays, all partitioned by time."""
+"""The bronze tables: one for each topic, one for rejected records and one for their replays, all partitioned by time."""
 
 from __future__ import annotations
 
@@ -12,17 +12,17 @@ from soundlake.contract.topics import DAILY, MONTHLY
 
 TABLE_PROPERTIES = {
     "delta.checkpointInterval": "100",
-    # A commit lists the log's folder three times, file by file, and commits every two seconds make 1,800 files an hour. What is older
-    # stands in a checkpoint; a handle from before it is refused by delta-rs and renewed by us.
+    # A commit lists the log's folder three times, file by file, and commits every two seconds make 1,800 files an hour. Older commits
+    # are in a checkpoint. A handle from before the checkpoint fails in delta-rs; DeltaBronzeTable then opens a new one.
     "delta.logRetentionDuration": "interval 2 minutes",
     "delta.deletedFileRetentionDuration": "interval 24 hours",
 }
-"""What every bronze table is made with; nothing here needs more than protocol (1,2), which all engines read."""
+"""Properties of every bronze table. None needs more than protocol (1,2), which all engines read."""
 
 
 @dataclass(frozen=True)
 class TableLayout:
-    """One bronze table: its columns inside the files, its partition columns and the time they are cut from."""
+    """One bronze table: the columns in its files, its partition columns and the time column they are derived from."""
 
     name: str
     schema: pa.Schema
@@ -31,12 +31,12 @@ class TableLayout:
 
     @property
     def full_schema(self) -> pa.Schema:
-        """The files' columns and then the partition columns (zero-padded text), as the table shows them."""
+        """The columns of the table: those in the files, then the partition columns (zero-padded text)."""
         return pa.schema([*self.schema, *(pa.field(name, pa.string()) for name in self.partition_by)])
 
     @property
     def stats_columns(self) -> tuple[str, ...]:
-        """The columns whose least and greatest value stand in the log: those that readers filter on."""
+        """The columns whose minimum and maximum are in the log: those that readers filter on."""
         return tuple(name for name in ("_batch", "_partition", "_offset", "played_at") if name in self.schema.names)
 
 
@@ -51,9 +51,9 @@ REPLAYS_SCHEMA = pa.schema([
     pa.field("digest", pa.binary()),
     *build_arrow_schema(tuple(field for field in BRONZE_FIELDS if field.name != "_ingested_at")),
 ])  # fmt: skip
-"""One row of bronze/replays: a step (see operations.dead_letters) in the publishing anew of the rejected record at these coordinates.
+"""One row of bronze/replays: a step (see operations.dead_letters) in the replay of the rejected record at these coordinates.
 
-`marks` is where the partitions of `target` ended before it, as JSON; `digest` the SHA-256 of key and value as they were published.
+`marks`: the end offsets of the partitions of `target` before the replay, as JSON. `digest`: the SHA-256 of key and value as published.
 """
 
 REPLAYS_TABLE = "replays"

@@ -1,4 +1,4 @@
-"""The store behind a table, for its data files; delta-rs opens its own for the log, by the same options."""
+"""The object store behind a table, for its data files. delta-rs opens its own for the log, with the same options."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from soundlake.errors import SettingsError
 
 
 def open_store(uri: str, storage_options: Mapping[str, str]) -> ObjectStore:
-    """The store whose root is `uri`: a path, s3://… or gs://…, reached by delta-rs's storage options."""
+    """The store whose root is `uri`: a path, s3://… or gs://…, opened with delta-rs's storage options."""
     if "://" not in uri:
         return LocalStore(uri)
     options = {name.lower(): value for name, value in storage_options.items()}
@@ -27,10 +27,10 @@ def open_store(uri: str, storage_options: Mapping[str, str]) -> ObjectStore:
 
 
 def open_filesystem(uri: str, storage_options: Mapping[str, str]) -> pa_fs.FileSystem | None:
-    """A file system of Arrow's own for the same place, to read by; none for gs://, where delta-rs has to serve.
+    """Arrow's own file system for the same place, for reading; None for gs://, where deltalake's is used.
 
-    The one that deltalake offers hands Python's buffers to Arrow's threads, and a thread that lets go of one while the
-    interpreter ends takes the process down (SIGABRT, pyarrow 26 with deltalake 1.6.6: 3 of 8 short runs).
+    deltalake's passes Python buffers to Arrow's threads; a thread that releases one while the interpreter exits aborts the
+    process (SIGABRT, pyarrow 26 with deltalake 1.6.6: 3 of 8 short runs).
     """
     if "://" not in uri:
         return pa_fs.SubTreeFileSystem(uri, pa_fs.LocalFileSystem())
@@ -50,7 +50,7 @@ def open_filesystem(uri: str, storage_options: Mapping[str, str]) -> pa_fs.FileS
 
 
 def find_endpoint(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
-    """The endpoint of the store behind `uri` without the bucket, which delta-rs wants in the host's name of virtual-hosted requests."""
+    """The endpoint of the store behind `uri`, without the bucket that delta-rs expects in the host name of virtual-hosted requests."""
     endpoint = urlsplit(storage_options.get("AWS_ENDPOINT_URL", ""))
     if storage_options.get("AWS_VIRTUAL_HOSTED_STYLE_REQUEST") != "true":
         return endpoint
@@ -58,13 +58,13 @@ def find_endpoint(uri: str, storage_options: Mapping[str, str]) -> SplitResult:
 
 
 def check_create_only(uri: str, storage_options: Mapping[str, str]) -> None:
-    """Put a small object twice that must not exist yet, and delete it: every commit rests on the second being refused.
+    """Check that the store honours `If-None-Match: *`: create a small object twice, and delete it. The second must fail.
 
-    Raises SettingsError where the store takes both: commits of two writers would overwrite each other, and nobody would hear of it.
+    Raises SettingsError if both succeed: commits of two writers would then overwrite each other unnoticed.
     """
     store, name = open_store(uri, storage_options), f"_create_only_{uuid.uuid4().hex}"
     is_overwritten = False
-    with suppress(AlreadyExistsError):  # also from the first, where its answer was lost and the client tried again
+    with suppress(AlreadyExistsError):  # also from the first, if its response was lost and the client tried again
         obstore.put(store, name, b"first", mode="create", use_multipart=False)
         obstore.put(store, name, b"second", mode="create", use_multipart=False)
         is_overwritten = True
@@ -72,6 +72,6 @@ def check_create_only(uri: str, storage_options: Mapping[str, str]) -> None:
     if is_overwritten:
         endpoint = find_endpoint(uri, storage_options).geturl() or "Amazon S3"
         raise SettingsError(
-            f"{uri}: the store ({endpoint}) overwrites what it was told to create only (If-None-Match: *): commits would be lost",
-            next_step="take a store that honours it: docs/object-storage.md names some; nothing was stored",
+            f"{uri}: the store ({endpoint}) overwrites objects that it must create only (If-None-Match: *): commits would be lost",
+            next_step="use a store that honours it: docs/object-storage.md lists some; nothing was stored",
         )

@@ -1,4 +1,4 @@
-"""Let go of rows that are old enough, whole partitions of time at once, and remember how many, so that sums still add up."""
+"""Row retention: delete old rows by whole time partitions, and count them, so that the reconciliation still adds up."""
 
 from __future__ import annotations
 
@@ -12,38 +12,38 @@ from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import Transaction
 
 from soundlake.lake.compaction import Cell, count_files
-from soundlake.lake.store_errors import translate_store_errors
 from soundlake.lake.layout import TableLayout
 from soundlake.lake.object_store import open_filesystem
+from soundlake.lake.store_errors import translate_store_errors
 
-_PLACE = ("_broker", "_topic", "_partition")
+_SOURCE = ("_broker", "_topic", "_partition")
 
 
 def make_deleted_rows_app_id(broker: str, topic: str, partition: int) -> str:
-    """The name under which a table remembers how many rows of a partition retention has let go of."""
+    """The application transaction that counts the rows of a partition that retention has deleted."""
     return f"retention/rows/{broker}/{topic}/{partition}"
 
 
 def make_first_deleted_app_id(broker: str, topic: str, partition: int) -> str:
-    """The name under which a table remembers the first offset that retention has let go of."""
+    """The application transaction that keeps the first offset of a partition that retention has deleted."""
     return f"retention/first/{broker}/{topic}/{partition}"
 
 
 DELETED_ROWS_APP_ID = "retention/rows"
-"""How many rows of all partitions a table has let go of."""
+"""The application transaction that counts the rows of all partitions that retention has deleted from a table."""
 
 
 def delete_old_rows(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], before: datetime) -> int:
-    """Delete the partitions of time that end at or before that moment and got their last row before it; returns how many rows.
+    """Delete the time partitions that end at or before that moment and got their last row before it; returns the number of rows.
 
-    What has only just come of an old time (an import) stays until it has been here as long. A month is a commit, and its counts are in it.
-    Raises CommitConflict if somebody else changed these partitions meanwhile: the next round tries again.
+    Old events that have just arrived (an import) stay until they have been in the lake for as long. One commit a month deletes rows and
+    counts them. Raises CommitConflict if another process changed these partitions meanwhile; the next round tries again.
     """
-    dropped = 0
-    for cells in _group(_find_old_cells(table, layout, before)):
-        dropped += _drop(table, layout, storage_options, cells, before)
+    deleted = 0
+    for cells in _group_by_month(_find_old_cells(table, layout, before)):
+        deleted += _delete(table, layout, storage_options, cells, before)
         table.update_incremental()
-    return dropped
+    return deleted
 
 
 def _find_old_cells(table: DeltaTable, layout: TableLayout, before: datetime) -> list[Cell]:
@@ -51,46 +51,45 @@ def _find_old_cells(table: DeltaTable, layout: TableLayout, before: datetime) ->
     return sorted(cell for cell in count_files(table, layout) if cell < first_kept)
 
 
-def _group(cells: list[Cell]) -> Iterator[list[Cell]]:
-    """The cells of a month together."""
+def _group_by_month(cells: list[Cell]) -> Iterator[list[Cell]]:
     for _, group in groupby(cells, key=lambda cell: cell[:2]):
         yield list(group)
 
 
-def _drop(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], cells: list[Cell], before: datetime) -> int:
+def _delete(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], cells: list[Cell], before: datetime) -> int:
     with translate_store_errors(table.table_uri):
-        rows, came_at = _read_month(table, layout, storage_options, cells[0]), _name_arrival(layout)
-        newest = rows.group_by(list(layout.partition_by)).aggregate([(came_at, "max")])
-        old = {tuple(row[name] for name in layout.partition_by) for row in newest.to_pylist() if row[f"{came_at}_max"] < before}
+        rows, arrival = _read_month(table, layout, storage_options, cells[0]), _get_arrival_column(layout)
+        newest = rows.group_by(list(layout.partition_by)).aggregate([(arrival, "max")])
+        old = {tuple(row[name] for name in layout.partition_by) for row in newest.to_pylist() if row[f"{arrival}_max"] < before}
         old &= set(cells)
         if not old:
             return 0
         cell_columns = pa.table(list(map(pa.array, zip(*old, strict=True))), names=list(layout.partition_by))
-        gone = rows.join(cell_columns, list(layout.partition_by), join_type="left semi")
-        counts = gone.group_by(list(_PLACE)).aggregate([("_offset", "count"), ("_offset", "min")]).to_pylist()
-        transactions = [step for place in counts for step in _count_up(table, place)]
-        transactions.append(Transaction(DELETED_ROWS_APP_ID, (table.transaction_version(DELETED_ROWS_APP_ID) or 0) + len(gone)))
+        deleted = rows.join(cell_columns, list(layout.partition_by), join_type="left semi")
+        counts = deleted.group_by(list(_SOURCE)).aggregate([("_offset", "count"), ("_offset", "min")]).to_pylist()
+        transactions = [transaction for counted in counts for transaction in _count(table, counted)]
+        transactions.append(Transaction(DELETED_ROWS_APP_ID, (table.transaction_version(DELETED_ROWS_APP_ID) or 0) + len(deleted)))
         table.delete(_write_predicate(layout, sorted(old)), commit_properties=CommitProperties(app_transactions=transactions))
-    return len(gone)
+    return len(deleted)
 
 
 def _read_month(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], cell: Cell) -> pa.Table:
-    """Where and when the rows of a cell's month came, by partition of time."""
+    """Source, arrival and time partition of the rows of a cell's month."""
     month = [(name, "=", value) for name, value in zip(layout.partition_by[:2], cell[:2], strict=True)]
     files = open_filesystem(table.table_uri, storage_options)
     dataset = table.to_pyarrow_dataset(file_pruning_predicate=month, filesystem=files)
-    return dataset.to_table(columns=[*_PLACE, "_offset", _name_arrival(layout), *layout.partition_by])
+    return dataset.to_table(columns=[*_SOURCE, "_offset", _get_arrival_column(layout), *layout.partition_by])
 
 
-def _name_arrival(layout: TableLayout) -> str:
-    """The column that tells when a row came."""
+def _get_arrival_column(layout: TableLayout) -> str:
+    """The column that holds the time at which a row arrived."""
     return "_ingested_at" if "_ingested_at" in layout.schema.names else layout.time_column
 
 
-def _count_up(table: DeltaTable, counted: dict[str, Any]) -> list[Transaction]:
-    """What the table shall remember of a partition: so many rows more, and the first offset of all that went."""
-    place = (counted["_broker"], counted["_topic"], counted["_partition"])
-    rows_id, first_id = make_deleted_rows_app_id(*place), make_first_deleted_app_id(*place)
+def _count(table: DeltaTable, counted: dict[str, Any]) -> list[Transaction]:
+    """The table's counters for one partition: rows deleted in all, and the first offset deleted."""
+    source = (counted["_broker"], counted["_topic"], counted["_partition"])
+    rows_id, first_id = make_deleted_rows_app_id(*source), make_first_deleted_app_id(*source)
     first, known_first = counted["_offset_min"], table.transaction_version(first_id)
     return [
         Transaction(rows_id, (table.transaction_version(rows_id) or 0) + counted["_offset_count"]),
@@ -99,7 +98,7 @@ def _count_up(table: DeltaTable, counted: dict[str, Any]) -> list[Transaction]:
 
 
 def _write_predicate(layout: TableLayout, cells: list[Cell]) -> str:
-    """The cells as SQL over the partition columns alone, so that whole files go and none is read."""
+    """The cells as SQL over the partition columns only: Delta then removes whole files without reading them."""
     *_, last = layout.partition_by
     terms = []
     for outer, group in groupby(cells, key=lambda cell: cell[:-1]):

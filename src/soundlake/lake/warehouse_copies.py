@@ -18,12 +18,12 @@ _VERSIONS_PER_VACUUM = 60
 
 
 def read_copied_build(uri: str, storage_options: Mapping[str, str]) -> int | None:
-    """The build that the copy was last made of; None if there is no copy."""
+    """The build that the copy was last written from; None if there is no copy."""
     return _read_transaction(uri, BUILD_APP_ID, storage_options)
 
 
 def read_copied_content(uri: str, storage_options: Mapping[str, str]) -> int | None:
-    """The number that stands for the rows of the copy; None if there is no copy, or it was written without one."""
+    """The content number that the copy was last written with; None if there is no copy, or it has no such number."""
     return _read_transaction(uri, CONTENT_APP_ID, storage_options)
 
 
@@ -37,11 +37,11 @@ def write_copy(
     only: Sequence[str] | None = None,
     content: int | None = None,
 ) -> None:
-    """Make the copy hold these rows as of this build, in one commit; with `only`, replace just those values of the partition column.
+    """Replace the copy's rows by these, as of this build, in one commit; with `only`, just those values of the partition column.
 
-    `content` stands for the rows: who finds it in the copy again need not write them.
+    `content` is a number for the rows, such as a hash: a caller that finds it in the copy need not write them again.
     """
-    predicate = None if only is None else f"{partition} in ({', '.join(repr(value) for value in only or [''])})"  # '' is no value
+    predicate = None if only is None else f"{partition} in ({', '.join(repr(value) for value in only or [''])})"  # '' matches no row
     transactions = [Transaction(BUILD_APP_ID, build)] + ([] if content is None else [Transaction(CONTENT_APP_ID, content)])
     with translate_store_errors(uri):
         write_deltalake(

@@ -1,4 +1,4 @@
-"""Rejected records on a log in memory: listed with their reasons, published anew once, however often and wherever it is cut short."""
+"""Rejected records on a log in memory: listed, shown, and published again once, however often a replay is interrupted and at which point."""
 
 from __future__ import annotations
 
@@ -7,25 +7,23 @@ import sys
 import time
 import uuid
 from collections import Counter
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from threading import Timer
 
 import pytest
-from typer.testing import CliRunner
 
 from soundlake.broker import OffsetRange
 from soundlake.broker.memory import MemoryBroker
-from soundlake.cli.app import app
 from soundlake.contract import TOPICS, wrap_refused_row
 from soundlake.errors import DataError, Unavailable, UsageError
-from soundlake.lake import Lake
-from soundlake.lake.store_errors import CommitConflict
+from soundlake.lake import CommitConflict, Lake
 from soundlake.local_files import try_lock
-from soundlake.operations.dead_letters import DeadLetterFilter, Replayer, list_dead_letters
-from soundlake.operations.dead_letters.models import Step
-from soundlake.operations.dead_letters.preview import preview
+from soundlake.operations.dead_letters import DeadLetterFilter, RecordId, Replayer, find_dead_letter, list_dead_letters
+from soundlake.operations.dead_letters.escaped_bytes import preview_bytes
+from soundlake.operations.dead_letters.models import ReplayStep
 from soundlake.operations.dead_letters.repair_program import repair_with_program
-from soundlake.operations.dead_letters.replayer import DLQ_LOCK
+from soundlake.operations.dead_letters.replayer import CHECKPOINTS, DLQ_LOCK
 from soundlake.progress import StepList
 from soundlake.reconciliation.log_vs_bronze import check_log
 from soundlake.settings import Address
@@ -37,7 +35,7 @@ EVERYTHING = DeadLetterFilter()
 
 
 class Interrupted(Exception):
-    """Stands for a death at a point."""
+    """The replay ends here, as if its process had been killed."""
 
 
 class Deployment:
@@ -57,14 +55,14 @@ class Deployment:
     def drain(self) -> None:
         Sink(self.broker, self.lake, SinkLimits(), clock=lambda: self.now).run(until_drained=True)
 
-    def replay(self, wanted=EVERYTHING, *, home=None, die_at=None, broker=None, grace_seconds=0.0, **options):
+    def replay(self, wanted=EVERYTHING, *, home=None, die_at=None, broker=None, in_flight_seconds=0.0, **options):
         def checkpoint(point: str) -> None:
             if point == die_at:
                 raise Interrupted
 
         replayer = Replayer(
-            broker or self.broker, self.lake, home or self.home, StepList(), grace_seconds=grace_seconds, clock=lambda: self.now,
-            checkpoint=checkpoint,
+            broker or self.broker, self.lake, home or self.home, StepList(), in_flight_seconds=in_flight_seconds, clock=lambda: self.now,
+            on_checkpoint=checkpoint,
         )  # fmt: skip
         return replayer.replay(wanted, **options)
 
@@ -75,20 +73,20 @@ class Deployment:
         return found
 
 
-class HeldBroker:
-    """A log that does not answer at first; a moment after it has begun to, what a dead process had sent to it is in the log."""
+class PausedBroker:
+    """A log that first does not answer; 0.3 s after it does, it appends what a dead process had sent to it."""
 
     def __init__(self, log: MemoryBroker, topic: str, sent: list[bytes]) -> None:
-        self._log, self._is_held = log, True
+        self._log, self._is_paused = log, True
         self._late = Timer(0.3, log.append, (topic, [b"ann"] * len(sent), sent))
 
     def __getattr__(self, name: str):
         return getattr(self._log, name)
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
-        if self._is_held:
+        if self._is_paused:
             time.sleep(0.5)
-            self._is_held = False
+            self._is_paused = False
             self._late.start()
         return self._log.offsets(topic)
 
@@ -99,16 +97,16 @@ def deployment(tmp_path) -> Deployment:
 
 
 def event(kind="play", **fields) -> bytes:
-    told = {"event_id": str(uuid.uuid4()), "event_type": kind, "user_id": "ann", "played_at": "2026-11-22T16:00:00Z", **fields}
-    return json.dumps(told, ensure_ascii=False).encode()
+    fields = {"event_id": str(uuid.uuid4()), "event_type": kind, "user_id": "ann", "played_at": "2026-11-22T16:00:00Z", **fields}
+    return json.dumps(fields, ensure_ascii=False).encode()
 
 
 def from_tomorrow() -> bytes:
-    """CommitConflict for its time, and good two days later."""
+    """Rejected for its time, and decodable two days later."""
     return event(played_at="2026-11-24T00:00:00Z")
 
 
-def test_what_was_rejected_is_listed_newest_first_with_reason_place_and_counts(deployment):
+def test_a_listing_has_counts_and_the_newest_records_first(deployment):
     deployment.publish("user_plays", event(), b"nonsense", event("like"))
     deployment.now = LATER
     deployment.publish("user_likes", b"{", None)
@@ -125,7 +123,7 @@ def test_what_was_rejected_is_listed_newest_first_with_reason_place_and_counts(d
     assert listing.records[2].detail == "a like does not belong to user_plays"
 
 
-def test_filters_choose_by_reason_topic_and_time(deployment):
+def test_filters_select_by_reason_topic_and_time(deployment):
     deployment.publish("user_plays", b"nonsense", event("like"))
     deployment.now = LATER
     deployment.publish("user_likes", b"{")
@@ -139,12 +137,12 @@ def test_filters_choose_by_reason_topic_and_time(deployment):
     assert list_dead_letters(deployment.lake, DeadLetterFilter(), 0).records == ()
 
 
-def test_what_decodes_after_a_fix_is_published_once_and_the_rest_stays(deployment):
+def test_a_record_that_decodes_after_a_fix_is_published_once_and_the_others_stay(deployment):
     late, wrong = from_tomorrow(), b"nonsense"
     deployment.publish("user_plays", late, wrong, late)
     deployment.now = LATER
     report = deployment.replay()
-    assert (report.replayed, report.still_refused) == (2, {"not_json": 1})
+    assert (report.replayed, report.still_rejected) == (2, {"not_json": 1})
     assert deployment.replay().replayed_before == 2
     assert deployment.count("user_plays") == {late: 4, wrong: 1}
     deployment.drain()
@@ -152,10 +150,10 @@ def test_what_decodes_after_a_fix_is_published_once_and_the_rest_stays(deploymen
     assert deployment.lake.read("rejected").num_rows == 3
     assert all(check.ok for check in check_log(deployment.broker, deployment.lake))
     assert list_dead_letters(deployment.lake, DeadLetterFilter(), 9).replayed == 2
-    assert {record.replay for record in list_dead_letters(deployment.lake, DeadLetterFilter(), 9).records} == {Step.PUBLISHED, None}
+    assert {record.replay for record in list_dead_letters(deployment.lake, DeadLetterFilter(), 9).records} == {ReplayStep.PUBLISHED, None}
 
 
-def test_key_and_order_are_kept(deployment):
+def test_a_replay_keeps_key_and_order(deployment):
     values = [from_tomorrow() for _ in range(5)]
     deployment.publish("user_plays", *values, key=b"bea")
     deployment.now = LATER
@@ -167,59 +165,59 @@ def test_key_and_order_are_kept(deployment):
     assert set(records.keys.to_pylist()) == {b"bea"}
 
 
-def test_what_came_on_the_wrong_topic_goes_to_the_one_that_is_named(deployment):
+def test_a_record_of_the_wrong_topic_is_published_to_the_topic_that_is_given(deployment):
     like = event("like")
     deployment.publish("user_plays", like, event("skip"))
     assert deployment.replay().replayed == 0
     report = deployment.replay(target="user_likes")
-    assert (report.replayed, report.still_refused) == (1, {"wrong_topic": 1})
+    assert (report.replayed, report.still_rejected) == (1, {"wrong_topic": 1})
     assert deployment.count("user_likes") == {like: 1}
 
 
-@pytest.mark.parametrize("point", ["begun", "published", "marked"])
-@pytest.mark.parametrize("deaths", [1, 3])
-def test_cut_short_anywhere_and_run_again_each_is_published_once(deployment, point, deaths):
+@pytest.mark.parametrize("point", CHECKPOINTS)
+@pytest.mark.parametrize("kills", [1, 3])
+def test_a_replay_interrupted_at_any_point_publishes_each_record_once_when_it_is_run_again(deployment, point, kills):
     values = [from_tomorrow() for _ in range(3)]
     deployment.publish("user_plays", *values)
     deployment.publish("user_plays", *values[:1], key=b"bea")
     deployment.now = LATER
-    for _ in range(deaths):
+    for _ in range(kills):
         try:
             deployment.replay(die_at=point)
         except Interrupted:
             deployment.publish("user_plays", event())
     report = deployment.replay()
-    assert report.found_of_an_earlier_run + report.replayed + report.replayed_before >= 4
+    assert report.interrupted_published + report.replayed + report.replayed_before >= 4
     before = {values[0]: 2, values[1]: 1, values[2]: 1}
     assert {value: count - before[value] for value, count in deployment.count("user_plays").items() if value in before} == before
 
 
-def test_cut_short_between_publishing_and_marking_it_says_what_it_found(deployment):
+def test_the_report_counts_what_an_interrupted_run_published_and_what_it_did_not(deployment):
     deployment.publish("user_plays", from_tomorrow(), from_tomorrow())
     deployment.now = LATER
     with pytest.raises(Interrupted):
         deployment.replay(die_at="published")
     report = deployment.replay()
-    assert (report.found_of_an_earlier_run, report.lost_of_an_earlier_run, report.replayed) == (2, 0, 0)
+    assert (report.interrupted_published, report.interrupted_lost, report.replayed) == (2, 0, 0)
     with pytest.raises(Interrupted):
-        deployment.replay(die_at="begun", again=True)
+        deployment.replay(die_at="intent_recorded", again=True)
     report = deployment.replay()
-    assert (report.found_of_an_earlier_run, report.lost_of_an_earlier_run, report.replayed) == (0, 2, 2)
+    assert (report.interrupted_published, report.interrupted_lost, report.replayed) == (0, 2, 2)
 
 
-def test_what_a_dead_run_had_sent_to_a_log_that_was_held_is_waited_for_however_long_ago_it_was(deployment):
+def test_records_that_a_dead_run_sent_to_a_paused_log_are_waited_for_however_old_the_run_is(deployment):
     value = from_tomorrow()
     deployment.publish("user_plays", value)
     deployment.now = LATER
     with pytest.raises(Interrupted):
-        deployment.replay(die_at="begun")
+        deployment.replay(die_at="intent_recorded")
     deployment.now = LATER + timedelta(hours=1)
-    report = deployment.replay(broker=HeldBroker(deployment.broker, "user_plays", [value]), grace_seconds=1.0)
-    assert (report.found_of_an_earlier_run, report.replayed) == (1, 0)
-    assert deployment.count("user_plays")[value] == 2, "as it was rejected, and as it was replayed"
+    report = deployment.replay(broker=PausedBroker(deployment.broker, "user_plays", [value]), in_flight_seconds=1.0)
+    assert (report.interrupted_published, report.replayed) == (1, 0)
+    assert deployment.count("user_plays")[value] == 2, "once as rejected, once as replayed"
 
 
-def test_where_the_log_that_could_tell_is_gone_nothing_is_published_twice_unless_asked(deployment):
+def test_if_the_log_was_recreated_nothing_is_published_twice_without_again(deployment):
     deployment.publish("user_plays", from_tomorrow())
     deployment.now = LATER
     with pytest.raises(Interrupted):
@@ -227,132 +225,180 @@ def test_where_the_log_that_could_tell_is_gone_nothing_is_published_twice_unless
     deployment.broker = MemoryBroker(clock=lambda: LATER)
     deployment.broker.create_topics(TOPICS, partitions=2)
     report = deployment.replay()
-    assert (report.unknown_of_an_earlier_run, report.replayed, report.replayed_before) == (1, 0, 1)
+    assert (report.interrupted_unknown, report.replayed, report.replayed_before) == (1, 0, 1)
     assert deployment.replay(again=True).replayed == 1
 
 
-def test_what_was_trimmed_from_the_log_cannot_be_known_either(deployment):
+def test_a_record_trimmed_from_the_log_is_unknown(deployment):
     deployment.publish("user_plays", from_tomorrow())
     deployment.now = LATER
     with pytest.raises(Interrupted):
         deployment.replay(die_at="published")
     deployment.drain()
     deployment.broker.trim("user_plays", {0: 99, 1: 99})
-    assert deployment.replay().unknown_of_an_earlier_run == 1
+    assert deployment.replay().interrupted_unknown == 1
 
 
-class DeafBroker(MemoryBroker):
-    """Takes nothing, or takes it and does not say so."""
+class FailingBroker(MemoryBroker):
+    """Raises, or appends and does not acknowledge."""
 
-    def __init__(self, inner, fate) -> None:
+    def __init__(self, inner, failure) -> None:
         self.__dict__.update(inner.__dict__)
-        self._fate = fate
+        self._failure = failure
 
     def append(self, topic, keys, values):
-        if self._fate == "refuses":
+        if self._failure == "raises":
             raise Unavailable("the disk is full")
         delivery = super().append(topic, keys, values)
         return type(delivery)(delivery.count, {}, dict.fromkeys(range(delivery.count), "no answer"))
 
 
-def test_what_the_log_refuses_is_offered_again_and_what_may_be_there_is_looked_for(deployment):
+def test_a_failed_append_is_tried_again_and_an_unacknowledged_one_is_searched_for(deployment):
     value = from_tomorrow()
     deployment.publish("user_plays", value)
     deployment.now = LATER
-    report = deployment.replay(broker=DeafBroker(deployment.broker, "refuses"))
-    assert (report.replayed, report.failed, report.is_whole) == (0, {"the disk is full": 1}, False)
-    report = deployment.replay(broker=DeafBroker(deployment.broker, "does not say"))
-    assert (report.replayed, report.unsure, report.is_whole) == (0, 1, False)
-    assert deployment.replay().found_of_an_earlier_run == 1
+    report = deployment.replay(broker=FailingBroker(deployment.broker, "raises"))
+    assert (report.replayed, report.failed, report.is_complete) == (0, {"the disk is full": 1}, False)
+    report = deployment.replay(broker=FailingBroker(deployment.broker, "does not acknowledge"))
+    assert (report.replayed, report.unsure, report.is_complete) == (0, 1, False)
+    assert deployment.replay().interrupted_published == 1
     assert deployment.count("user_plays") == {value: 2}
 
 
-def test_two_replays_of_a_home_do_not_run_at_once(deployment):
+def test_a_second_replay_of_a_home_is_refused(deployment):
     with try_lock(deployment.home / DLQ_LOCK), pytest.raises(Unavailable, match="another replay is running"):
         deployment.replay()
 
 
-def test_a_replay_of_another_home_is_waited_for_until_it_can_only_be_dead(deployment, tmp_path):
+def test_a_replay_of_another_home_is_waited_for_until_its_lease_is_over(deployment, tmp_path):
     deployment.publish("user_plays", from_tomorrow())
     deployment.now = LATER
     with pytest.raises(Interrupted):
-        deployment.replay(die_at="begun", home=tmp_path / "other")
-    with pytest.raises(Unavailable, match=r"other began 0 s ago has not ended\n→ wait for its end"):
+        deployment.replay(die_at="intent_recorded", home=tmp_path / "other")
+    with pytest.raises(Unavailable, match=r"other started 0 s ago and has not ended\n→ wait for its end"):
         deployment.replay()
     deployment.now += timedelta(seconds=301)
     report = deployment.replay()
-    assert (report.lost_of_an_earlier_run, report.replayed) == (1, 1)
+    assert (report.interrupted_lost, report.replayed) == (1, 1)
 
 
-def test_of_two_replays_that_chose_the_same_records_one_gives_way(deployment, tmp_path):
+def test_of_two_replays_of_the_same_records_one_fails_with_a_conflict(deployment, tmp_path):
     value = from_tomorrow()
     deployment.publish("user_plays", value)
     deployment.now = LATER
     rival = Replayer(deployment.broker, deployment.lake, tmp_path / "rival", StepList(), clock=lambda: LATER)
 
-    def let_the_other_go_first(values):
+    def replay_by_the_rival(values):
         rival.replay(DeadLetterFilter())
         return values
 
     with pytest.raises(CommitConflict):
-        deployment.replay(mend=let_the_other_go_first)
+        deployment.replay(repair=replay_by_the_rival)
     assert deployment.count("user_plays") == {value: 2}
 
 
-def test_rows_of_imports_are_not_replayed(deployment):
+def test_refused_rows_of_imports_are_not_replayed(deployment):
     deployment.publish("user_history", wrap_refused_row("no_time", "spotify_export", "ann", {"ts": None}))
     report = deployment.replay()
-    assert (report.rows_of_imports, report.replayed, report.still_refused) == (1, 0, {})
+    assert (report.import_rows, report.replayed, report.still_rejected) == (1, 0, {})
     assert deployment.count("user_history").total() == 1
 
 
-def test_a_mending_command_sees_each_value_and_only_what_decodes_then_is_published(deployment):
+def test_a_repair_program_gets_each_value_and_what_decodes_then_is_published(deployment):
     broken = b'{"event_id":"17ee7f5a-08a0-4b84-a31c-36a33e6cb7b7","event_type":"play","played_at":"2026-11-22T16:00:00Z","ms_played":1.0}'
-    deployment.publish("user_plays", broken, b"left alone\nfor its line break", b"nonsense")
-    report = deployment.replay(mend=repair_with_program("sed s/1.0}/1}/;s/^nonsense$//"))
-    assert (report.replayed, report.left_out, report.still_refused) == (1, 2, {})
+    deployment.publish("user_plays", broken, b"not sent,\nas it has a line break", b"nonsense")
+    report = deployment.replay(repair=repair_with_program("sed s/1.0}/1}/;s/^nonsense$//"))
+    assert (report.replayed, report.left_out, report.still_rejected) == (1, 2, {})
     deployment.drain()
     assert deployment.lake.read("plays", ["ms_played"])["ms_played"].to_pylist() == [1]
-    assert deployment.replay(mend=repair_with_program("cat")).replayed_before == 1
+    assert deployment.replay(repair=repair_with_program("cat")).replayed_before == 1
 
 
 @pytest.mark.parametrize(
-    ("command", "kind", "said"),
+    ("command", "error", "message"),
     [
-        ("no-such-program", UsageError, "it cannot be started"),
+        ("no-such-program", UsageError, "cannot be started"),
         ("head -n 1", DataError, "1 lines for 2 records"),
         (f"{sys.executable} -c 'raise SystemExit(4)'", DataError, "exit code 4"),
     ],
     ids=["no program", "too few lines", "fails"],
 )
-def test_a_mending_command_that_does_not_work_publishes_nothing(deployment, command, kind, said):
+def test_a_repair_program_that_fails_publishes_nothing(deployment, command, error, message):
     deployment.publish("user_plays", b"{", b"[")
-    with pytest.raises(kind, match=said):
-        deployment.replay(mend=repair_with_program(command))
+    with pytest.raises(error, match=message):
+        deployment.replay(repair=repair_with_program(command))
     assert deployment.count("user_plays").total() == 2
+
+
+def test_a_record_is_shown_whole_with_its_coordinates(deployment):
+    value = b"nonsense \x1b[31m " + "夜".encode() * 400
+    deployment.publish("user_plays", event(), value, key=b"ann\n")
+    [listed] = list_dead_letters(deployment.lake, EVERYTHING, 9).records
+    found = find_dead_letter(deployment.lake, RecordId.parse(str(listed.id)))
+    assert (found.value, found.escaped_value) == (value, "nonsense \\x1b[31m " + "夜" * 400)
+    assert (found.summary.topic, found.summary.partition, found.summary.offset) == ("user_plays", listed.partition, 1)
+    assert (found.summary.reason, found.summary.log, found.summary.key) == ("not_json", listed.log, "ann\\n")
+    assert found.summary.detail.startswith(listed.detail.removesuffix("…"))
+
+
+def test_a_record_that_was_replayed_says_when(deployment):
+    deployment.publish("user_plays", from_tomorrow())
+    [listed] = list_dead_letters(deployment.lake, EVERYTHING, 9).records
+    assert find_dead_letter(deployment.lake, listed.id).summary.replay is None
+    deployment.now = LATER
+    deployment.replay()
+    summary = find_dead_letter(deployment.lake, listed.id).summary
+    assert (summary.replay, summary.replayed_at) == (ReplayStep.PUBLISHED, LATER)
+
+
+def test_records_of_two_logs_with_equal_coordinates_are_told_apart_by_the_log(deployment):
+    deployment.publish("user_plays", b"first")
+    deployment.broker = MemoryBroker(clock=lambda: LATER)
+    deployment.broker.create_topics(TOPICS, partitions=2)
+    deployment.publish("user_plays", b"second")
+    records = list_dead_letters(deployment.lake, EVERYTHING, 9).records
+    with pytest.raises(UsageError, match="several logs") as error:
+        find_dead_letter(deployment.lake, records[0].id)
+    ids = [replace(record.id, log=record.log) for record in records]
+    assert all(str(one) in str(error.value) for one in ids)
+    assert {find_dead_letter(deployment.lake, RecordId.parse(str(one))).value for one in ids} == {b"first", b"second"}
+
+
+def test_an_id_without_a_record_is_wrong_use(deployment):
+    deployment.publish("user_plays", event())
+    with pytest.raises(UsageError, match="no rejected record has this id"):
+        find_dead_letter(deployment.lake, RecordId("user_plays", 0, 0))
+
+
+@pytest.mark.parametrize("text", ["", "user_plays", "user_plays/0", "user_plays/0/x", "user_plays/-1/0", "/0/0", "user_plays/0/²"])
+def test_a_text_that_is_no_id_is_wrong_use(text):
+    with pytest.raises(UsageError, match="TOPIC/PARTITION/OFFSET"):
+        RecordId.parse(text)
+
+
+@pytest.mark.parametrize("text", ["user_plays/0/12", "MkU3OEVBNTcwNTJENDM2Qg/nrP_x/user_plays/3/7"], ids=["short", "with the log"])
+def test_an_id_is_written_as_it_is_read(text):
+    assert str(RecordId.parse(text)) == text
 
 
 @pytest.mark.parametrize(
     ("value", "shown"),
     [
         (None, "(null)"),
+        (b"", ""),
         ("夜に駆ける".encode(), "夜に駆ける"),
         (b"\x1b[31mred\x07", "\\x1b[31mred\\x07"),
         ("a\u202eb\u2028c".encode(), "a\\u202eb\\u2028c"),
         (b"\xff\xfe", "\\xff\\xfe"),
+        (b"x" * 120, "x" * 120),
         (b"x" * 121, "x" * 120 + "…"),
+        ("🎵".encode() * 121, "🎵" * 120 + "…"),
     ],
-    ids=["null", "letters", "terminal codes", "direction marks", "no UTF-8", "long"],
+    ids=["null", "empty", "letters", "terminal codes", "direction marks", "not UTF-8", "120", "121", "121 of four bytes"],
 )
 def test_a_preview_is_safe_to_print(value, shown):
-    assert preview(value) == shown
+    assert preview_bytes(value) == shown
 
 
-def test_the_command_lists_and_replays(deployment, monkeypatch):
-    monkeypatch.setenv("SOUNDLAKE_HOME", str(deployment.home / "home"))
-    run = CliRunner().invoke
-    listed = run(app, ["dlq", "list", "--json"])
-    assert json.loads(listed.stdout) == {"total": 0, "replayed": 0, "by_reason": {}, "by_topic": {}, "records": []}
-    assert json.loads(run(app, ["dlq", "replay", "--json", "--since", "2h"]).stdout)["replayed"] == 0
-    assert "user_plays" in str(run(app, ["dlq", "list", "--topic", "plays"]).exception)
-    assert "neither a moment" in str(run(app, ["dlq", "list", "--since", "soon"]).exception)
+def test_a_character_cut_in_two_by_the_limit_does_not_change_the_preview():
+    assert preview_bytes("夜".encode() * 200, characters=3) == "夜夜夜…"

@@ -1,0 +1,84 @@
+"""The seam between a sink and its tables: `BronzeTable`, with the delivery contract that exactly-once storing rests on."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Protocol
+
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from soundlake.errors import Retryable
+
+NO_POSITION = -1
+"""The position of a partition of which nothing is stored yet."""
+
+Checkpoint = Callable[[str], None]
+"""Called with the name of a point that a write has passed; tests interrupt writers there."""
+
+
+def ignore_checkpoint(_point: str) -> None:
+    """The default checkpoint: nothing happens."""
+
+
+class CommitConflict(Retryable):
+    """Another writer committed first: what this commit was based on may no longer be true. Read again and repeat."""
+
+
+@dataclass(frozen=True)
+class PositionMove:
+    """One partition's part in a commit: its position moves from `expected` (the last offset stored so far) to `last`."""
+
+    app_id: str
+    expected: int
+    last: int
+
+
+def make_position_app_id(broker: str, topic: str, partition: int) -> str:
+    """The application transaction under which a table keeps the position of one partition."""
+    return f"sink/{broker}/{topic}/{partition}"
+
+
+class BronzeTable(Protocol):
+    """One bronze table, as one writer or reader uses it. Not thread-safe: every thread opens its own.
+
+    What a caller may rely on (docs/decisions/0001):
+
+    - A commit appends rows and moves positions, both or neither. Readers see a commit whole or not at all.
+    - The position of a partition is kept in the table and nowhere else, so a writer that restarts reads it here.
+    - Commits of a table are serial. Each gets the next batch number, which stands in `_batch` of its rows.
+    - Positions, the batch number and rows are read from one view of the table. A commit succeeds only if no other writer has
+      committed since that view; otherwise it conflicts, and nothing of it is visible.
+    - A call that raised may be repeated: the position shows whether its rows were stored. After Unavailable they may have been, so
+      read the position before storing the same records again.
+    """
+
+    def refresh(self) -> None:
+        """Take a new view of the table. Raises Unavailable."""
+
+    def read_last_batch(self) -> int:
+        """The number of the last commit, 0 when there is none."""
+
+    def read_position(self, app_id: str) -> int:
+        """The last offset stored of a partition, `NO_POSITION` when there is none."""
+
+    def read(self, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
+        """The rows of this view: some of their columns, and those rows for which the filter is true."""
+
+    def append(self, rows: pa.Table, moves: Iterable[PositionMove]) -> int:
+        """Append rows (without `_batch`) and move positions in one commit; returns its batch number. Without rows, only positions move.
+
+        A conflict with another writer is retried as long as the positions are where the caller expects them.
+        Raises PositionMoved if one is not, Unavailable if the store fails or conflicts do not end.
+        """
+
+    def append_unless_changed(self, rows: pa.Table, moves: Iterable[PositionMove], *, since_batch: int) -> int:
+        """Append only if `since_batch` is still the last batch; raises CommitConflict otherwise, and does not retry."""
+
+
+class BronzeTables(Protocol):
+    """Opens bronze tables by name."""
+
+    def open_table(self, name: str, checkpoint: Checkpoint = ignore_checkpoint) -> BronzeTable:
+        """A view of the table of that name; `checkpoint("files_written")` is called between writing rows and committing them."""
