@@ -1,4 +1,4 @@
-"""The event log: carries events from those who make them to the lake, with an account of each."""
+"""The event log between the producers of events and the lake: Apache Kafka, an SQLite file, or memory."""
 
 from soundlake.broker.embedded import EmbeddedBroker
 from soundlake.broker.memory import MemoryBroker

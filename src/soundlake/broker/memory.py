@@ -1,4 +1,4 @@
-"""An event log in the memory of one process: the fake that tests and examples hand in. It forgets everything at its end."""
+"""An event log in the memory of one process: the fake for tests and examples."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pyarrow as pa
 from soundlake.broker.local_polling import poll_by_fetching
 from soundlake.broker.partitioner import assign_partitions
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
-from soundlake.broker.validation import check_partitions_exist, check_same_length, check_partition_count, find_too_large
+from soundlake.broker.validation import check_partition_count, check_partitions_exist, check_same_length, find_too_large
 from soundlake.contract import Topic
 
 Row = tuple[int, bytes | None, bytes | None]
@@ -30,7 +30,7 @@ class _Partition:
 
 
 class MemoryBroker:
-    """Broker that keeps its records in lists; one thread may append while another one reads."""
+    """Broker that keeps its records in lists; one thread may append while another reads. `commits` holds what `commit` published."""
 
     preferred_append_records = 10_000
 
@@ -38,17 +38,17 @@ class MemoryBroker:
         self._clock = clock
         self._id = str(uuid.uuid4())
         self._topics: dict[str, list[_Partition]] = {}
-        self._committed: dict[tuple[str, str], dict[int, int]] = {}
+        self.commits: dict[tuple[str, str], dict[int, int]] = {}
         self._appends = itertools.count()
 
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
-        """Make the topics that do not exist."""
+        """Create the topics that do not exist."""
         check_partition_count(partitions)
         for topic in topics:
             self._topics.setdefault(topic.name, [_Partition() for _ in range(partitions)])
 
     def log_id(self, topic: str) -> str:
-        """The id of this log, drawn at random when it was made."""
+        """The random id of this log."""
         self._find(topic)
         return self._id
 
@@ -57,11 +57,11 @@ class MemoryBroker:
         return list(range(len(self._find(topic))))
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
-        """What each partition holds now."""
+        """The offsets that each partition holds now."""
         return {number: partition.held for number, partition in enumerate(self._find(topic))}
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Append records, the partition chosen by the key."""
+        """Append records, each to the partition of its key."""
         check_same_length(keys, values)
         partitions, now = self._find(topic), to_epoch_ms(self._clock())
         failed = find_too_large(np.array([len(key or b"") + len(value or b"") for key, value in zip(keys, values, strict=True)], np.int64))
@@ -89,29 +89,24 @@ class MemoryBroker:
         return Records(topic, partition, self._id, *columns)
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
-        """What there is of these partitions."""
+        """The records of these partitions, each from its offset on."""
         return poll_by_fetching(self, topic, offsets, max_records=max_records, max_bytes=max_bytes)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
-        """Give up the records below an offset of each partition."""
+        """Delete the records below an offset of each partition."""
         for number, offset in before.items():
             log = self._find(topic, number)[number]
-            gone = min(max(offset - log.begin, 0), len(log.rows))
-            del log.rows[:gone]
-            log.begin += gone
+            count = min(max(offset - log.begin, 0), len(log.rows))
+            del log.rows[:count]
+            log.begin += count
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Remember the next offset of each partition."""
+        """Add the next offset of each partition to `commits[group, topic]`."""
         self._find(topic, *offsets)
-        self._committed.setdefault((group, topic), {}).update(offsets)
-
-    def committed(self, group: str, topic: str) -> dict[int, int]:
-        """What `commit` last remembered."""
-        self._find(topic)
-        return dict(sorted(self._committed.get((group, topic), {}).items()))
+        self.commits.setdefault((group, topic), {}).update(offsets)
 
     def close(self) -> None:
-        """Nothing to let go of."""
+        """Does nothing."""
 
     def _find(self, topic: str, *numbers: int) -> list[_Partition]:
         partitions = self._topics.get(topic, [])

@@ -1,4 +1,4 @@
-"""Which partition a key belongs to: murmur2, as Kafka's Java client reckons it, so that keys map alike on every broker."""
+"""The partition of a key: murmur2 as in Kafka's Java client, so that a key has the same partition on every broker."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def hash_murmur2(keys: pa.Array) -> Hashes:
 
 
 def _hash_equal_lengths(keys: Bytes) -> Hashes:
-    """One row of bytes a key; the wrap-around of unsigned 32-bit numbers is what the algorithm wants."""
+    """Hash keys of equal length, one row of bytes each; unsigned 32-bit overflow is part of the algorithm."""
     length = keys.shape[1]
     whole = length - length % 4
     hashes = np.full(len(keys), _SEED ^ np.uint32(length), np.uint32)
@@ -45,8 +45,8 @@ def _hash_equal_lengths(keys: Bytes) -> Hashes:
         mixed ^= mixed >> np.uint32(24)
         hashes = hashes * _M ^ mixed * _M
     if whole < length:
-        for place in range(whole, length):
-            hashes ^= keys[:, place].astype(np.uint32) << np.uint32(8 * (place - whole))
+        for position in range(whole, length):
+            hashes ^= keys[:, position].astype(np.uint32) << np.uint32(8 * (position - whole))
         hashes *= _M
     hashes ^= hashes >> np.uint32(13)
     hashes *= _M

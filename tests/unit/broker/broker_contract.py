@@ -252,14 +252,6 @@ class BrokerContract:
         assert (caught.value.position, caught.value.end_offset) == (0, 0)
         assert len(broker.fetch(PLAYS.name, 0, 0, **FOREVER)) == 0
 
-    def test_committed_offsets_are_remembered_by_group_and_topic(self, broker):
-        assert broker.committed("sink", PLAYS.name) == {}
-        broker.commit("sink", PLAYS.name, {0: 5, 2: 7})
-        broker.commit("sink", PLAYS.name, {0: 6})
-        broker.commit("other", PLAYS.name, {1: 1})
-        assert broker.committed("sink", PLAYS.name) == {0: 6, 2: 7}
-        assert broker.committed("sink", SKIPS.name) == {}
-
     def test_the_log_has_an_id_and_another_log_another_one(self, open_broker, broker, clock):
         other = open_broker(clock)
         other.create_topics([PLAYS], partitions=1)

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from soundlake.broker.kafka.client_log import RepeatFilter
 from soundlake.broker.kafka.connection import Connection
-from soundlake.broker.kafka.errors import explain
+from soundlake.broker.kafka.errors import translate_error
 from soundlake.errors import Permanent, SettingsError, Unavailable, UsageError
 from soundlake.settings import KafkaAccess, Settings
 
@@ -31,7 +31,7 @@ ACCESS = KafkaAccess("broker:9092", "SASL_SSL", "PLAIN", "ann", SecretStr("secre
     ids=["password", "authority", "not allowed", "no topic", "connection", "no leader", "anything else"],
 )
 def test_each_error_has_its_end_and_what_to_do(code, kind, said):
-    error = explain(KafkaError(code), ACCESS, "reading user_plays", "")
+    error = translate_error(KafkaError(code), ACCESS, "reading user_plays", "")
     assert isinstance(error, kind)
     assert said in error.next_step
     assert "broker:9092" in error.message
@@ -45,15 +45,15 @@ def test_a_question_whose_connection_is_gone_is_put_again_until_its_time_is_over
 
     def answer(times_in_vain):
         asked.append(code)
-        with connection.explained("asking"):
+        with connection.translate_errors("asking"):
             if len(asked) <= times_in_vain:
                 raise KafkaException(KafkaError(code))
         return "here"
 
-    assert connection.insist(lambda: answer(2)) == "here"
+    assert connection.retry_without_leader(lambda: answer(2)) == "here"
     assert len(asked) == 3
     with pytest.raises(Unavailable, match="asking"):
-        connection.insist(lambda: answer(1_000_000))
+        connection.retry_without_leader(lambda: answer(1_000_000))
 
 
 def test_a_line_that_comes_again_is_said_once_whichever_client_says_it():
@@ -65,7 +65,7 @@ def test_a_line_that_comes_again_is_said_once_whichever_client_says_it():
 
 
 def test_several_servers_make_one_cluster_and_a_password_in_the_address_is_refused():
-    settings = Settings(broker="kafka://one:9092,two:9093", kafka_password="secret")
+    settings = Settings(broker="kafka://one:9092,two:9093", kafka={"password": "secret"})
     assert (settings.broker_address.host, settings.broker_address.port) == ("one", 9092)
     assert settings.kafka_access.servers == "one:9092,two:9093"
     assert "secret" not in repr(settings.kafka_access)

@@ -17,7 +17,7 @@ from soundlake.settings import Settings
 @pytest.fixture
 def look(tmp_path):
     def look(name: str, *without: str) -> Finding:
-        settings = Settings(_env_file=None, home=tmp_path, broker="", lake="", cache="", downloads=tmp_path / "downloads")
+        settings = Settings(_env_file=None, home=tmp_path, broker="", lake="", cache="", servers={"downloads": tmp_path / "downloads"})
         findings = examine(plan_stack(settings, (), without), is_up=True).findings
         return next(finding for finding in findings if finding.name == name)
 
@@ -82,10 +82,10 @@ def test_a_port_is_looked_at_if_something_of_the_stack_would_listen_there(make_s
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = taken.getsockname()[1]
-        assert list_missing(make_stack(dashboard_port=port)) >= {"ports of dashboard"}
-        assert "ports of dashboard" not in list_missing(make_stack("dashboard", dashboard_port=port))
-        assert "ports of metrics" in list_missing(make_stack(metrics_port=port))
-        assert "ports of metrics" in list_missing(make_stack(metrics_port=port - 1)), "the sink's, beside the supervisor's"
+        assert list_missing(make_stack(servers={"dashboard_port": port})) >= {"ports of dashboard"}
+        assert "ports of dashboard" not in list_missing(make_stack("dashboard", servers={"dashboard_port": port}))
+        assert "ports of metrics" in list_missing(make_stack(metrics={"port": port}))
+        assert "ports of metrics" in list_missing(make_stack(metrics={"port": port - 1})), "the sink's, beside the supervisor's"
 
 
 def find_topics(stack: Stack, *differences: str, is_up: bool = True) -> Finding | None:
@@ -116,7 +116,7 @@ class Cluster:
         return "an id"
 
     def ensure_topics(self, topics, plan):
-        return [TopicCheck(topic.name, "an id", 4, made=False, differences=self._differences) for topic in topics]
+        return [TopicCheck(topic.name, "an id", 4, created=False, differences=self._differences) for topic in topics]
 
 
 def test_a_topic_with_the_time_of_its_producers_is_named_and_its_partitions_and_missing_topics_are_not():

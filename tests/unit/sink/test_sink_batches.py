@@ -66,7 +66,7 @@ def test_events_and_rejected_records_lie_where_they_belong_and_the_offset_follow
     rejected = sorted(lake.read("rejected").to_pylist(), key=lambda row: row["_offset"])
     assert [(row["_offset"], row["value"], row["key"]) for row in rejected] == [(1, b"nonsense", b"ann"), (2, None, b"ann")]
     partition = plays[0]["_partition"]
-    assert broker.committed("soundlake-sink", "user_plays") == {partition: 4}
+    assert broker.commits["soundlake-sink", "user_plays"] == {partition: 4}
 
 
 def test_a_second_run_stores_nothing_and_commits_nothing(broker, lake):

@@ -1,4 +1,4 @@
-"""An event log in one SQLite file, for several processes of one machine: no server, nothing to start."""
+"""An event log in one SQLite file, shared by the processes of one machine."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from soundlake.broker.embedded.record_batches import Batch, Column, measure, pack_column, unpack
+from soundlake.broker.embedded.record_batches import Batch, Column, measure_lengths, pack_column, unpack
 from soundlake.broker.embedded.sqlite_errors import CommitUnsure
 from soundlake.broker.embedded.sqlite_file import LogFile
 from soundlake.broker.local_polling import poll_by_fetching
 from soundlake.broker.partitioner import assign_partitions
 from soundlake.broker.protocol import Clock, Delivery, OffsetRange, Records, read_utc_now, to_epoch_ms
-from soundlake.broker.validation import MAX_RECORD_BYTES, check_partitions_exist, check_same_length, check_partition_count, find_too_large
+from soundlake.broker.validation import MAX_RECORD_BYTES, check_partition_count, check_partitions_exist, check_same_length, find_too_large
 from soundlake.contract import Topic
 from soundlake.errors import SoundlakeError
 
 MAX_TRANSACTION_RECORDS = 10_000
-"""An append of more is made durable in parts of this many."""
+"""A larger append is committed in several transactions."""
 
 _MAX_TRANSACTION_BYTES = 32 * MAX_RECORD_BYTES
 _MAX_FETCH_BYTES = 512 * MAX_RECORD_BYTES  # Arrow counts the bytes of a binary column in 31 bits
@@ -38,7 +38,7 @@ _SELECT_BATCHES = """
 class EmbeddedBroker:
     """Broker on one SQLite file (WAL, synchronous full), shared by processes; one object may serve several threads, not a fork."""
 
-    preferred_append_records = MAX_TRANSACTION_RECORDS  # one transaction, so that a retry is all or nothing
+    preferred_append_records = MAX_TRANSACTION_RECORDS  # one transaction: a retry repeats all of it or nothing
 
     def __init__(self, path: Path, clock: Clock = read_utc_now) -> None:
         self._file = LogFile(path)
@@ -47,7 +47,7 @@ class EmbeddedBroker:
         self._appends = itertools.count()
 
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
-        """Make the topics that do not exist."""
+        """Create the topics that do not exist."""
         check_partition_count(partitions)
         with self._file.write() as db:
             known = {name for (name,) in db.execute("select distinct topic from partitions")}
@@ -55,7 +55,7 @@ class EmbeddedBroker:
             db.executemany("insert into partitions (topic, partition) values (?, ?)", new)
 
     def log_id(self, topic: str) -> str:
-        """The id of the file, drawn at random when it was made; a topic cannot be deleted without its file."""
+        """The random id of the file; a topic cannot be deleted without its file."""
         self._find(topic)
         return self._file.log_id
 
@@ -64,34 +64,34 @@ class EmbeddedBroker:
         return list(range(len(self._find(topic))))
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
-        """What each partition holds now."""
+        """The offsets that each partition holds now."""
         self._find(topic)
         with self._file.read() as db:
             rows = db.execute("select partition, begin_offset, end_offset from partitions where topic = ? order by partition", (topic,))
             return {number: OffsetRange(begin, end) for number, begin, end in rows}
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Append records, the partition chosen by the key, in transactions of at most 10,000; on the disk when it returns.
+        """Append records in transactions of at most 10,000, synced to disk when it returns.
 
-        Raises Unavailable if nothing was appended; what a later transaction could not append has failed in the Delivery.
+        Raises Unavailable if nothing was appended; if a later transaction fails, its records are failed in the Delivery.
         """
         check_same_length(keys, values)
         ids = self._find(topic)
         columns = pa.record_batch({"key": pa.array(keys, pa.large_binary()), "value": pa.array(values, pa.large_binary())})
-        sizes = measure(columns["key"]) + measure(columns["value"])
+        sizes = measure_lengths(columns["key"]) + measure_lengths(columns["value"])
         failed, unsure = find_too_large(sizes), dict[int, str]()
         parts = list(_split(np.setdiff1d(np.arange(len(values)), list(failed)), sizes))
-        for done, rows in enumerate(parts):
+        for index, rows in enumerate(parts):
             try:
                 self._append_rows(ids, columns.take(pa.array(rows)))
             except CommitUnsure as error:
-                unsure = _name_rows(parts[done : done + 1], error.message)
-                failed |= _name_rows(parts[done + 1 :], f"not tried after the disk of {self._file.path} had failed")
+                unsure = _give_reason(parts[index : index + 1], error.message)
+                failed |= _give_reason(parts[index + 1 :], f"not tried after the disk of {self._file.path} failed")
                 break
             except SoundlakeError as error:
-                if done == 0:
+                if index == 0:
                     raise
-                failed |= _name_rows(parts[done:], error.message)
+                failed |= _give_reason(parts[index:], error.message)
                 break
         return Delivery(len(values), failed, unsure)
 
@@ -106,11 +106,11 @@ class EmbeddedBroker:
         return unpack(topic, partition, self._file.log_id, batches, offset, max_records=max_records, max_bytes=max_bytes)
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
-        """What there is of these partitions."""
+        """The records of these partitions, each from its offset on."""
         return poll_by_fetching(self, topic, offsets, max_records=max_records, max_bytes=max_bytes)
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
-        """Give up the records below an offset of each partition; their room in the file is used again, the file does not shrink."""
+        """Delete the records below an offset of each partition; the file reuses their space and does not shrink."""
         ids = self._find(topic, *before)
         with self._file.write() as db:
             for number, offset in before.items():
@@ -119,26 +119,16 @@ class EmbeddedBroker:
                 db.execute("update partitions set begin_offset = ? where id = ?", (begin, ids[number]))
                 db.execute("delete from batches where partition_id = ? and base_offset + records <= ?", (ids[number], begin))
 
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Remember the next offset of each partition."""
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002 nothing outside reads this file
+        """Only checks the partitions: no lag monitor reads the embedded log."""
         self._find(topic, *offsets)
-        with self._file.write() as db:
-            rows = [(group, topic, number, offset) for number, offset in offsets.items()]
-            db.executemany("insert or replace into committed values (?, ?, ?, ?)", rows)
-
-    def committed(self, group: str, topic: str) -> dict[int, int]:
-        """What `commit` last remembered."""
-        self._find(topic)
-        with self._file.read() as db:
-            select = "select partition, next_offset from committed where consumer_group = ? and topic = ? order by partition"
-            return dict(db.execute(select, (group, topic)).fetchall())
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self._file.close()
 
     def _find(self, topic: str, *numbers: int) -> list[int]:
-        """The ids of the topic's partitions, by number; once made they never change."""
+        """The row ids of the topic's partitions, by number; they never change."""
         if topic not in self._ids:
             with self._file.read() as db:
                 ids = [row[0] for row in db.execute("select id from partitions where topic = ? order by partition", (topic,))]
@@ -148,7 +138,7 @@ class EmbeddedBroker:
         return self._ids[topic]
 
     def _append_rows(self, ids: list[int], rows: pa.RecordBatch) -> None:
-        """One transaction: a batch a partition. Only numbers are read and written while others wait."""
+        """Append in one transaction, a batch for each partition. Batches are packed before the file is locked."""
         batches = list(_pack(ids, rows, without_key=next(self._appends)))
         with self._file.write() as db:
             now_ms = to_epoch_ms(self._clock())
@@ -176,7 +166,7 @@ def _split(rows: npt.NDArray[np.int64], sizes: npt.NDArray[np.int64]) -> Iterato
         start = stop
 
 
-def _name_rows(parts: list[npt.NDArray[np.int64]], reason: str) -> dict[int, str]:
+def _give_reason(parts: list[npt.NDArray[np.int64]], reason: str) -> dict[int, str]:
     return {row: reason for part in parts for row in part.tolist()}
 
 
@@ -185,7 +175,7 @@ def _read_range(db: sqlite3.Connection, partition_id: int) -> OffsetRange:
 
 
 def _take_batches(rows: sqlite3.Cursor, offset: int, max_records: int, max_bytes: int) -> list[Batch]:
-    """As many batches as the limits need."""
+    """The next batches, as many as the limits need."""
     batches = []
     found_bytes = 0
     for base, records, timestamp_ms, key_lengths, key_bytes, value_lengths, value_bytes in rows:

@@ -1,4 +1,4 @@
-"""The SQLite file under the embedded log: opening it, and transactions that are on the disk when they return."""
+"""The SQLite file of the embedded log: how it is opened, and transactions that are synced to disk when they return."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from contextlib import contextmanager, suppress
 from pathlib import Path
 from threading import Lock
 
-from soundlake.broker.embedded.sqlite_errors import BUSY_SECONDS, CommitUnsure, explain, explain_errors, read_primary_code
-from soundlake.broker.embedded.sqlite_schema import prepare
+from soundlake.broker.embedded.sqlite_errors import BUSY_SECONDS, CommitUnsure, read_primary_code, translate_error, translate_errors
+from soundlake.broker.embedded.sqlite_schema import prepare_connection
 from soundlake.errors import DataError, UsageError
 
 
 class LogFile:
-    """One open event-log file; several processes and threads may each hold it open. Every write is on the disk when it returns."""
+    """An open event-log file. Several processes and threads may have it open; every write is synced to disk when it returns."""
 
     def __init__(self, path: Path) -> None:
-        """Open the file, or make it. Raises UsageError, DataError or Unavailable, each naming the file."""
+        """Open or create the file. Raises UsageError, DataError or Unavailable, each naming the file."""
         self.path = path
         self._lock = Lock()
         self._db = _connect(path)
         try:
-            with explain_errors(path):
-                prepare(self._db, path)
+            with translate_errors(path):
+                prepare_connection(self._db, path)
                 self.log_id: str = self._db.execute("select id from log").fetchone()[0]
             self._identity = _identify(path)
         except BaseException:
@@ -38,12 +38,12 @@ class LogFile:
 
     @contextmanager
     def write(self) -> Iterator[sqlite3.Connection]:
-        """All of it or nothing, durable at the end. Raises Unavailable if nothing was written, CommitUnsure if nobody knows."""
+        """A transaction, durable at the end. Raises Unavailable if nothing was written, CommitUnsure if it may or may not be."""
         with self._transaction("begin immediate") as db:
             yield db
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         with self._lock:
             self._db.close()
 
@@ -52,35 +52,36 @@ class LogFile:
         with self._lock:
             if _identify(self.path) != self._identity:
                 raise DataError(
-                    f"{self.path} was moved, deleted or made anew while it was open",
-                    next_step="put it back, or start this program again so that it opens the new one",
+                    f"{self.path} was moved, deleted or replaced while it was open",
+                    next_step="move it back, or restart this program so that it opens the new one",
                 )
             try:
-                with explain_errors(self.path):
+                with translate_errors(self.path):
                     self._db.execute(begin)
                     yield self._db
                 _commit(self._db, self.path)
             except BaseException:
                 if self._db.in_transaction:
-                    with suppress(sqlite3.Error):  # what went wrong first is what the user must hear
+                    with suppress(sqlite3.Error):  # the first error is the one to report
                         self._db.execute("rollback")
                 raise
 
 
 def _commit(db: sqlite3.Connection, path: Path) -> None:
-    """A commit that finds no room or no lock wrote nothing; any other failure may have reached the disk."""
+    """Commit. SQLITE_FULL and SQLITE_BUSY mean that nothing was written; after any other error it may have been."""
     try:
         db.execute("commit")
     except sqlite3.Error as cause:
         if read_primary_code(cause) in (sqlite3.SQLITE_FULL, sqlite3.SQLITE_BUSY):
-            raise explain(cause, path) from cause
+            raise translate_error(cause, path) from cause
         raise CommitUnsure(
-            f"the disk failed while {path} was written ({cause}); the last records may be in it or not",
-            next_step=f"check the disk of {path.parent}; sending them again may double them",
+            f"the disk failed while {path} was written ({cause}); the records of this transaction may be in it or not",
+            next_step=f"check the disk of {path.parent}; sending them again may duplicate them",
         ) from cause
 
 
 def _identify(path: Path) -> tuple[int, int] | None:
+    """Device and inode, to notice that the path is another file by now; None if there is none."""
     try:
         found = path.stat()
     except OSError:
@@ -93,8 +94,8 @@ def _connect(path: Path) -> sqlite3.Connection:
         path.parent.mkdir(parents=True, exist_ok=True)
     except OSError as cause:
         raise UsageError(
-            f"{path.parent}, the folder of the event log, cannot be made ({cause.strerror})",
+            f"{path.parent}, the folder of the event log, cannot be created ({cause.strerror})",
             next_step="name another file in SOUNDLAKE_BROKER, or another SOUNDLAKE_HOME",
         ) from cause
-    with explain_errors(path):
+    with translate_errors(path):
         return sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None, check_same_thread=False)

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 import numpy as np
 import pyarrow as pa
 from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
 from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorListener
 from soundlake.broker.kafka.consumer_group import GroupMember
@@ -24,22 +25,22 @@ from soundlake.errors import SoundlakeError, TopicMissing, Unavailable
 from soundlake.settings import KafkaAccess
 
 DELIVERY_SECONDS = 120.0
-"""How long an append goes on trying before the fate of what is left counts as unsure."""
+"""How long an append retries before the records without an answer count as unsure."""
 
 _MAX_POLL_BYTES = 512 * 1024 * 1024  # Arrow counts the bytes of a binary column in 31 bits
-_FRESH_SECONDS = 5.0  # how long what was heard of a topic counts, where a mistake would be noticed anyway
-_WAIT_SECONDS = 0.02
+_CACHE_SECONDS = 5.0  # how long a partition count is used before it is read again
+_POLL_SECONDS = 0.02
 _NO_RECORDS = Chunk(0, pa.array([], pa.int64()), pa.array([], pa.binary()), pa.array([], pa.binary()))
 
 
 class KafkaBroker:
-    """Broker on a Kafka cluster. One object may serve several threads, not a fork.
+    """Broker on a Kafka cluster. One object may serve several threads, not a forked process.
 
-    Positions are the asker's: partitions are read from the offset asked for, a group decides at most which. A topic's log id holds the id
-    of the topic, asked for again after every read: what is handed out as of one log was read while it was there.
+    Reading starts at the offset of each call; a group decides at most which partitions. The log id contains the topic's id, which is
+    read again after every fetch: records are returned under the id that was valid after they arrived.
     """
 
-    preferred_append_records = 100_000  # at its end an append waits for the last answers, some ten milliseconds
+    preferred_append_records = 100_000  # an append ends with some ten milliseconds of waiting for the last answers
 
     def __init__(
         self,
@@ -50,62 +51,48 @@ class KafkaBroker:
         retention_ms: int = -1,
     ) -> None:
         self._connection = Connection(access, answer_seconds)
-        self._keeper = TopicManager(self._connection)
+        self._topics = TopicManager(self._connection)
         self._producer = RecordProducer(self._connection, delivery_seconds)
         self._retention_ms = retention_ms
-        self._watch = ErrorListener(access)
-        self._asker = Consumer(self._connection.configure(self._watch, **SETTINGS))
+        self._listener = ErrorListener(access)
+        self._offset_client = Consumer(self._connection.configure(self._listener, **SETTINGS))
         self._readers: dict[str, TopicReader] = {}
-        self._known: dict[str, tuple[float, int]] = {}
+        self._partition_counts: dict[str, tuple[float, int]] = {}
         self._lock = threading.RLock()
 
     def create_topics(self, topics: Sequence[Topic], *, partitions: int) -> None:
-        """Make the topics that do not exist."""
-        self._make(topics, TopicPlan(partitions, self._retention_ms))
+        """Create the topics that do not exist."""
+        self._create_missing(topics, TopicPlan(partitions, self._retention_ms))
 
     def ensure_topics(self, topics: Sequence[Topic], plan: TopicPlan, *, repair: bool = False) -> list[TopicCheck]:
-        """Make the topics that do not exist, and compare each with the plan; with `repair`, set the settings that differ."""
-        made = self._make(topics, plan)
-        checks = self._keeper.verify(topics, plan, made)
+        """Create the topics that do not exist and compare each with the plan; with `repair`, set the settings that differ."""
+        created = self._create_missing(topics, plan)
+        checks = self._topics.compare(topics, plan, created)
         if repair and any(check.differences for check in checks):
-            self._keeper.repair(checks)
-            checks = self._keeper.verify(topics, plan, made)
+            self._topics.repair(checks)
+            checks = self._topics.compare(topics, plan, created)
         return checks
 
     def log_id(self, topic: str) -> str:
-        """The cluster's and the topic's id: a topic made anew has another one."""
-        return self._connection.name_log(self._connection.describe(topic).topic_id)
+        """The cluster's and the topic's id; it changes when the topic is created again."""
+        return self._connection.build_log_id(self._connection.describe(topic).topic_id)
 
     def partitions(self, topic: str) -> list[int]:
         """The partitions of the topic, ascending."""
-        return list(range(self._count(topic)))
+        return list(range(self._count_partitions(topic)))
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
-        """What each partition holds now."""
+        """The offsets that each partition holds now."""
         numbers = self.partitions(topic)
-        return self._connection.insist(lambda: self._ask_offsets(topic, numbers))
-
-    def _ask_offsets(self, topic: str, numbers: list[int]) -> dict[int, OffsetRange]:
-        patience = self._connection.answer_seconds
-        try:
-            with self._connection.explained(f"asking for the offsets of {topic}", topic=topic):
-                begins, ends = (
-                    self._asker.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], patience)
-                    for edge in (OFFSET_BEGINNING, OFFSET_END)
-                )
-        except LeaderUnavailable:
-            with self._connection.explained(f"asking who leads {topic}", topic=topic):
-                self._asker.list_topics(topic, patience)
-            raise
-        return {begin.partition: OffsetRange(begin.offset, end.offset) for begin, end in zip(begins, ends, strict=True)}
+        return self._connection.retry_without_leader(lambda: self._read_offsets(topic, numbers))
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Append records; returns when each is durable, refused, or given up on after `delivery_seconds`."""
+        """Append records; after `delivery_seconds` those without an answer are unsure."""
         check_same_length(keys, values)
-        self._count(topic)
+        self._count_partitions(topic)
         delivery = self._producer.append(topic, keys, values)
         if delivery.acknowledged < delivery.count:
-            self._known.pop(topic, None)
+            self._partition_counts.pop(topic, None)
         return delivery
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
@@ -115,124 +102,128 @@ class KafkaBroker:
             held.check(topic, partition, offset)
             if offset == held.end:
                 return _build_records(topic, partition, self.log_id(topic), _NO_RECORDS)
-            time.sleep(_WAIT_SECONDS)  # a poll says when that has been too long
+            time.sleep(_POLL_SECONDS)  # ends at the latest by the error for a stalled partition, which `poll` raises
         return _join_runs(runs)
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
-        """What has arrived of these partitions, as it was pulled; all of it is of the log that it names."""
-        check_partitions_exist(topic, self._count(topic), offsets)
+        """The records that have arrived of these partitions; all are of the log that they name."""
+        check_partitions_exist(topic, self._count_partitions(topic), offsets)
         limits = {"max_records": max_records, "max_bytes": min(max_bytes, _MAX_POLL_BYTES)}
-        with self._lock, self._reading(topic):
+        with self._lock, self._close_reader_on_error(topic):
             reader = self._pull(topic, offsets, **limits)
-            if not reader.has_waiting:
-                self._check_silence(reader, topic, offsets)
+            if not reader.has_buffered:
+                self._check_idle(reader, topic, offsets)
             taken = reader.take(**limits)
-            log_id = self._connection.name_log(reader.topic_id) if taken else ""
+            log_id = self._connection.build_log_id(reader.topic_id) if taken else ""
         return [_build_records(topic, partition, log_id, chunk) for partition, chunk in taken]
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
-        """Give up the records below an offset of each partition."""
-        check_partitions_exist(topic, self._count(topic), before)
+        """Delete the records below an offset of each partition."""
+        check_partitions_exist(topic, self._count_partitions(topic), before)
         held = self.offsets(topic)
         wanted = [TopicPartition(topic, number, min(offset, held[number].end)) for number, offset in before.items()]
         for future in self._connection.admin.delete_records(wanted, request_timeout=REQUEST_SECONDS).values():
-            self._connection.ask(future, f"deleting old records of {topic}", topic=topic)
+            self._connection.await_answer(future, f"deleting old records of {topic}", topic=topic)
 
     def join(self, group: str, member: str, topics: Sequence[Topic]) -> GroupMember:
-        """A place in a group that shares the partitions of these topics, kept by the member's name; to be closed."""
+        """Join a group that shares the partitions of these topics, under a static member name. The caller closes the membership."""
         return GroupMember(self._connection, group, member, [topic.name for topic in topics])
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:
-        """Remember the next offset of each partition; while the group has members, it is theirs, and nothing happens."""
-        check_partitions_exist(topic, self._count(topic), offsets)
-        asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number, offset) for number, offset in offsets.items()])]
-        (future,) = self._connection.admin.alter_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
-        self._connection.ask(future, f"committing offsets of {topic} for {group}", topic=topic)
-
-    def committed(self, group: str, topic: str) -> dict[int, int]:
-        """What `commit` last remembered."""
-        asked = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number) for number in self.partitions(topic)])]
-        (future,) = self._connection.admin.list_consumer_group_offsets(asked, request_timeout=REQUEST_SECONDS).values()
-        found = self._connection.ask(future, f"asking for the offsets of {group}", topic=topic).topic_partitions
-        return {place.partition: place.offset for place in found if place.offset >= 0}
+        """Commit the next offset of each partition. While the group has members, Kafka accepts only theirs."""
+        check_partitions_exist(topic, self._count_partitions(topic), offsets)
+        request = [ConsumerGroupTopicPartitions(group, [TopicPartition(topic, number, offset) for number, offset in offsets.items()])]
+        (future,) = self._connection.admin.alter_consumer_group_offsets(request, request_timeout=REQUEST_SECONDS).values()
+        self._connection.await_answer(future, f"committing offsets of {topic} for {group}", topic=topic)
 
     def close(self) -> None:
-        """Let go of the connections."""
+        """Close the connections."""
         with self._lock:
             for topic in list(self._readers):
-                self._drop_reader(topic)
+                self._close_reader(topic)
             self._producer.close()
-            self._asker.close()
+            self._offset_client.close()
 
-    def _make(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
-        """Make what is missing, and wait until it can be used: its leaders are known a moment later."""
-        made = self._keeper.make(topics, plan)
-        deadline = time.monotonic() + self._connection.answer_seconds
-        for name in made:
-            while not self._is_usable(name):
-                if time.monotonic() > deadline:
-                    raise Unavailable(f"the topic {name} was made and is not there yet", next_step="try again in a moment")
-                time.sleep(_WAIT_SECONDS)
-        return made
+    def _create_missing(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
+        """Create what is missing, and wait until its partitions have leaders."""
+        created = self._topics.create_missing(topics, plan)
+        until_usable = Retrying(
+            retry=retry_if_exception_type((Unavailable, TopicMissing)),  # not every broker of the cluster knows it at once
+            wait=wait_fixed(_POLL_SECONDS),
+            stop=stop_after_delay(self._connection.answer_seconds),
+        )
+        for name in created:
+            try:
+                until_usable(self.offsets, name)
+            except RetryError as cause:
+                raise Unavailable(f"the topic {name} was created and cannot be used yet", next_step="run it again in a moment") from cause
+        return created
 
-    def _is_usable(self, topic: str) -> bool:
-        try:
-            self.offsets(topic)
-        except (Unavailable, TopicMissing):
-            return False
-        return True
-
-    def _count(self, topic: str) -> int:
-        """How many partitions the topic has; asked for every few seconds, which tells too whether the cluster answers."""
-        heard, count = self._known.get(topic, (0.0, 0))
-        if time.monotonic() - heard > _FRESH_SECONDS or not count:
-            self._known.pop(topic, None)
+    def _count_partitions(self, topic: str) -> int:
+        """The topic's partition count, read again after a few seconds, which also checks that the cluster answers."""
+        read_at, count = self._partition_counts.get(topic, (0.0, 0))
+        if time.monotonic() - read_at > _CACHE_SECONDS or not count:
+            self._partition_counts.pop(topic, None)
             count = self._connection.describe(topic).partitions
-            self._known[topic] = (time.monotonic(), count)
+            self._partition_counts[topic] = (time.monotonic(), count)
         return count
 
+    def _read_offsets(self, topic: str, numbers: list[int]) -> dict[int, OffsetRange]:
+        timeout = self._connection.answer_seconds
+        try:
+            with self._connection.translate_errors(f"reading the offsets of {topic}", topic=topic):
+                begins, ends = (
+                    self._offset_client.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], timeout)
+                    for edge in (OFFSET_BEGINNING, OFFSET_END)
+                )
+        except LeaderUnavailable:
+            with self._connection.translate_errors(f"looking for the leaders of {topic}", topic=topic):
+                self._offset_client.list_topics(topic, timeout)  # refreshes the client's metadata
+            raise
+        return {begin.partition: OffsetRange(begin.offset, end.offset) for begin, end in zip(begins, ends, strict=True)}
+
     def _pull(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> TopicReader:
-        """Take over what has arrived of the topic, and see that it is still the topic that it was when the reading began."""
+        """Pull what has arrived; start again if the topic has been created again since its reader was opened."""
         reader = self._readers.get(topic) or self._open_reader(topic)
         reader.seek(offsets)
-        found = not reader.has_waiting and reader.pull(max_records, max_bytes)
+        found = not reader.has_buffered and reader.pull(max_records, max_bytes)
         if found and self._connection.describe(topic).topic_id != reader.topic_id:
-            self._drop_reader(topic)
+            self._close_reader(topic)
             return self._pull(topic, offsets, max_records=max_records, max_bytes=max_bytes)
         return reader
 
-    def _check_silence(self, reader: TopicReader, topic: str, offsets: Mapping[int, int]) -> None:
-        """Where nothing has arrived: raise what is wrong with the offsets, if it is time to ask."""
-        reader.check_no_hole(offsets)
-        is_long = reader.silent_seconds > self._connection.answer_seconds
-        if not reader.is_lost and not is_long:
+    def _check_idle(self, reader: TopicReader, topic: str, offsets: Mapping[int, int]) -> None:
+        """Raise what is wrong with the offsets, if a reader without records has a reason to look."""
+        reader.check_no_gap(offsets)
+        is_stalled = reader.idle_seconds > self._connection.answer_seconds
+        if not reader.is_out_of_range and not is_stalled:
             return
         held = self.offsets(topic)
         for partition, offset in offsets.items():
             held[partition].check(topic, partition, offset)
         behind = {partition: offset for partition, offset in offsets.items() if offset < held[partition].end}
-        if behind and is_long:
+        if behind and is_stalled:
             raise build_stalled_error(topic, behind, self._connection.answer_seconds)
         if not behind:
-            reader.listen()
+            reader.reset_idle()
 
     def _open_reader(self, topic: str) -> TopicReader:
-        consumer = Consumer(self._connection.configure(self._watch, **SETTINGS))
+        consumer = Consumer(self._connection.configure(self._listener, **SETTINGS))
         self._readers[topic] = TopicReader(consumer, topic, self._connection.describe(topic).topic_id)
         return self._readers[topic]
 
-    def _drop_reader(self, topic: str) -> None:
+    def _close_reader(self, topic: str) -> None:
         if (reader := self._readers.pop(topic, None)) is not None:
             reader.close()
 
     @contextmanager
-    def _reading(self, topic: str) -> Iterator[None]:
-        """Explain what goes wrong on the reader's connection; after any error it is opened anew."""
+    def _close_reader_on_error(self, topic: str) -> Iterator[None]:
+        """Translate the errors of reading; after any of them the next call opens a new reader."""
         try:
-            with self._connection.explained(f"reading {topic}", topic=topic):
+            with self._connection.translate_errors(f"reading {topic}", topic=topic):
                 yield
         except SoundlakeError:
-            self._drop_reader(topic)
+            self._close_reader(topic)
             raise
 
 

@@ -1,4 +1,4 @@
-"""What librdkafka logs, in our log: each thing once a minute, for it repeats a failing connection ten times a second."""
+"""librdkafka's log lines in our log, each at most once a minute: it repeats a failing connection ten times a second."""
 
 from __future__ import annotations
 
@@ -7,24 +7,24 @@ import re
 import time
 
 _REPEAT_SECONDS = 60.0
-_PASSING = re.compile(r"\[thrd:[^]]*\]|\(after \d+ms[^)]*\)|#(?:producer|consumer)-\d+")
+_VARIABLE_PARTS = re.compile(r"\[thrd:[^]]*\]|\(after \d+ms[^)]*\)|#(?:producer|consumer)-\d+")
 
 
 class RepeatFilter(logging.Filter):
-    """Lets a line pass if it has not been said in the last minute, by whichever client."""
+    """Passes a line unless any client has logged it within the last `repeat_seconds`."""
 
     def __init__(self, repeat_seconds: float = _REPEAT_SECONDS) -> None:
         super().__init__()
         self._repeat_seconds = repeat_seconds
-        self._said: dict[str, float] = {}
+        self._logged_at: dict[str, float] = {}
 
     def filter(self, record: logging.LogRecord) -> bool:
-        """Whether the line is news."""
-        now, text = time.monotonic(), _PASSING.sub("", record.getMessage())
-        self._said = {line: said for line, said in self._said.items() if now - said < self._repeat_seconds}
-        if text in self._said:
+        """Whether to log the line."""
+        now, text = time.monotonic(), strip_variable_parts(record.getMessage())
+        self._logged_at = {line: logged for line, logged in self._logged_at.items() if now - logged < self._repeat_seconds}
+        if text in self._logged_at:
             return False
-        self._said[text] = now
+        self._logged_at[text] = now
         return True
 
 
@@ -32,6 +32,6 @@ log = logging.getLogger("soundlake.kafka")
 log.addFilter(RepeatFilter())
 
 
-def strip_passing(text: str) -> str:
-    """What a connection says of itself, without what differs each time."""
-    return _PASSING.sub("", text).strip()
+def strip_variable_parts(text: str) -> str:
+    """A log line without its thread, client number and duration."""
+    return _VARIABLE_PARTS.sub("", text).strip()

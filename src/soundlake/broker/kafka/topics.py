@@ -1,4 +1,4 @@
-"""Topics as they shall be: made where they are missing, and compared with what is asked for where they are there."""
+"""Topic administration: create missing topics, compare existing ones with the plan, repair their settings."""
 
 from __future__ import annotations
 
@@ -15,14 +15,14 @@ from soundlake.contract import Topic
 from soundlake.errors import Permanent, TopicMissing
 
 FOREVER = -1
-"""As retention: nothing is deleted for its age."""
+"""As retention: records are never deleted for their age."""
 
 _BATCH_OVERHEAD_BYTES = 64 * 1024  # what Kafka adds around the largest record
 
 
 @dataclass(frozen=True)
 class TopicPlan:
-    """What every topic shall have; a replication of -1 is the cluster's own default."""
+    """The wanted settings of every topic; a replication of -1 is the cluster's default."""
 
     partitions: int
     retention_ms: int = FOREVER
@@ -30,7 +30,7 @@ class TopicPlan:
 
     @property
     def configs(self) -> dict[str, str]:
-        """Kafka's settings of the topic: the broker's own clock, no compaction, room for the largest record."""
+        """Kafka's settings of the topic: the broker's clock, no compaction, room for the largest record."""
         return {
             "cleanup.policy": "delete",
             "retention.ms": str(self.retention_ms),
@@ -41,71 +41,71 @@ class TopicPlan:
 
 @dataclass(frozen=True)
 class TopicCheck:
-    """A topic as it is: whether this call made it, and where it differs from the plan, as `name: (found, wanted)`."""
+    """A topic as found: whether this call created it, and its differences from the plan, as `name: (found, wanted)`."""
 
     topic: str
     topic_id: str
     partitions: int
-    made: bool
+    created: bool
     differences: Mapping[str, tuple[str, str]] = field(default_factory=dict)
 
 
 class TopicManager:
-    """Makes topics and looks after them."""
+    """Creates, compares and repairs topics."""
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
 
     def find(self, topic: str) -> TopicState | None:
-        """The topic, if it is there."""
+        """The topic, if it exists."""
         try:
             return self._connection.describe(topic)
         except TopicMissing:
             return None
 
-    def make(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
-        """Make the topics that do not exist; the names of those that were made."""
+    def create_missing(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
+        """Create the topics that do not exist and return their names."""
         check_partition_count(plan.partitions)
         new = [topic.name for topic in topics if self.find(topic.name) is None]
         if new:
             wanted = [NewTopic(name, plan.partitions, plan.replication, config=plan.configs) for name in new]
             for name, future in self._connection.admin.create_topics(wanted, request_timeout=REQUEST_SECONDS).items():
-                self._make(name, future)
+                self._await_creation(name, future)
         return set(new)
 
-    def _make(self, name: str, future: Future[None]) -> None:
+    def _await_creation(self, name: str, future: Future[None]) -> None:
         try:
-            self._connection.ask(future, f"making the topic {name}")
+            self._connection.await_answer(future, f"creating the topic {name}")
         except Permanent as error:
             if not isinstance(cause := error.__cause__, KafkaException) or cause.args[0].code() != KafkaError.TOPIC_ALREADY_EXISTS:
-                raise  # somebody else may have been quicker, and then all is well
+                raise  # another process may have created it meanwhile
 
-    def verify(self, topics: Sequence[Topic], plan: TopicPlan, made: set[str]) -> list[TopicCheck]:
-        """Each topic beside the plan."""
+    def compare(self, topics: Sequence[Topic], plan: TopicPlan, created: set[str]) -> list[TopicCheck]:
+        """Compare each topic with the plan."""
         resources = [ConfigResource(ResourceType.TOPIC, topic.name) for topic in topics]
         answers = self._connection.admin.describe_configs(resources, request_timeout=REQUEST_SECONDS)
-        reports = []
+        checks = []
         for topic in topics:
             state = self._connection.describe(topic.name)
             (answer,) = [future for resource, future in answers.items() if resource.name == topic.name]
-            configs = self._connection.ask(answer, f"asking for the settings of {topic.name}", topic=topic.name)
+            configs = self._connection.await_answer(answer, f"reading the settings of {topic.name}", topic=topic.name)
             found = {"partitions": str(state.partitions), **{name: str(configs[name].value) for name in plan.configs}}
             wanted = {"partitions": str(plan.partitions), **plan.configs}
             differences = {name: (found[name], wanted[name]) for name in wanted if found[name] != wanted[name]}
-            reports.append(TopicCheck(topic.name, state.topic_id, state.partitions, topic.name in made, differences))
-        return reports
+            checks.append(TopicCheck(topic.name, state.topic_id, state.partitions, topic.name in created, differences))
+        return checks
 
-    def repair(self, reports: Sequence[TopicCheck]) -> None:
-        """Set the settings that differ; partitions stay, for adding some would tear a listener's order apart."""
+    def repair(self, checks: Sequence[TopicCheck]) -> None:
+        """Set the settings that differ. Partitions are never added: a listener's events would move to another one, out of order."""
         resources = []
-        for report in reports:
+        for check in checks:
             entries = [
                 ConfigEntry(name, wanted, incremental_operation=AlterConfigOpType.SET)
-                for name, (_, wanted) in report.differences.items()
+                for name, (_, wanted) in check.differences.items()
                 if name != "partitions"
             ]
             if entries:
-                resources.append(ConfigResource(ResourceType.TOPIC, report.topic, incremental_configs=entries))
+                resources.append(ConfigResource(ResourceType.TOPIC, check.topic, incremental_configs=entries))
         if resources:
             for resource, future in self._connection.admin.incremental_alter_configs(resources, request_timeout=REQUEST_SECONDS).items():
-                self._connection.ask(future, f"changing the settings of {resource.name}", topic=resource.name)
+                self._connection.await_answer(future, f"changing the settings of {resource.name}", topic=resource.name)
