@@ -15,10 +15,10 @@ LONGEST_FUNCTION = 50
 FORBIDDEN_NAMES = {"utils", "util", "helpers", "helper", "common", "misc", "new", "old"}
 
 # Over the size at which one thinks again, each with the reason why it stays whole.
-LARGER_FILES: dict[str, str] = {"src/soundlake/wiring.py": "a function a client, none knows another: one list to read"}
+LARGER_FILES: dict[str, str] = {}
 LARGER_FUNCTIONS: dict[str, str] = {
     "src/soundlake/cli/generate.py:run_generate": "its options are its signature, a line each",
-    "src/soundlake/generator/listeners.py:make_listeners": "a line a trait of a listener: one list to read, no steps",
+    "src/soundlake/generator/model/listeners.py:make_listeners": "a line a trait of a listener: one list to read, no steps",
 }
 
 ONLY_IN = {
@@ -78,13 +78,13 @@ def test_a_library_is_imported_in_its_room_only(library):
 
 def test_only_settings_reads_the_environment():
     readers = [relative(path) for path in SOURCES if re.search(r"\bos\.(environ|getenv|putenv)\b", path.read_text())]
-    assert readers == ["src/soundlake/settings.py"]
+    assert {str(Path(reader).parent) for reader in readers} == {"src/soundlake/settings"}
 
 
 def test_every_setting_stands_in_the_example():
-    from soundlake.settings import Settings
+    from soundlake.settings import list_variables
 
     example = (ROOT / ".env.example").read_text()
-    names = {str(f.validation_alias or f"SOUNDLAKE_{name.upper()}") for name, f in Settings.model_fields.items()}
+    names = set(list_variables())
     assert {name for name in names if not re.search(rf"^#?\s*{name}=", example, re.MULTILINE)} == set()
     assert set(re.findall(r"^#?\s*([A-Z][A-Z0-9_]+)=", example, re.MULTILINE)) == names

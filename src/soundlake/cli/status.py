@@ -23,7 +23,7 @@ def run_status(*, as_json: Annotated[bool, typer.Option("--json", help="Print ev
 
     settings = load_settings()
     stack = place_stack(settings).home
-    status = wiring.look_at_services(load_settings(home=stack) if read_run(stack) is not None else settings)
+    status = wiring.read_status(load_settings(home=stack) if read_run(stack) is not None else settings)
     if as_json:
         print_json(status.as_json())
     else:

@@ -1,0 +1,30 @@
+"""The composition root: the only place that turns settings into clients, one file a program. Heavy imports wait until they are used."""
+
+from soundlake.wiring.dead_letters import open_replayer
+from soundlake.wiring.generator import open_demo, open_feed
+from soundlake.wiring.importing import open_importer
+from soundlake.wiring.reconciliation import check_everything
+from soundlake.wiring.sink import build_log_drain, build_sink
+from soundlake.wiring.stack import prepare_stack, read_status
+from soundlake.wiring.stream import open_stream
+from soundlake.wiring.systems import open_broker, open_kafka, open_lake, open_publisher, open_warehouse
+from soundlake.wiring.upkeep import open_upkeep
+
+__all__ = [
+    "build_log_drain",
+    "build_sink",
+    "check_everything",
+    "open_broker",
+    "open_demo",
+    "open_feed",
+    "open_importer",
+    "open_kafka",
+    "open_lake",
+    "open_publisher",
+    "open_replayer",
+    "open_stream",
+    "open_upkeep",
+    "open_warehouse",
+    "prepare_stack",
+    "read_status",
+]

@@ -1,0 +1,66 @@
+"""The demo and the live generator of a stack."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
+from dataclasses import replace
+from datetime import UTC, datetime
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+from soundlake.wiring.importing import open_importer
+from soundlake.wiring.sink import build_log_drain
+from soundlake.wiring.systems import open_broker, open_lake, open_publisher, open_warehouse
+
+if TYPE_CHECKING:
+    from soundlake.operations.demo import Demo
+    from soundlake.operations.generator_feed import GeneratorFeed
+    from soundlake.operations.generator_state import GeneratorOptions
+    from soundlake.progress import Reporter
+    from soundlake.settings import Settings
+    from soundlake.telemetry import Telemetry
+
+
+@contextmanager
+def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
+    """The demo in the home of these settings, new or resumed. Raises UsageError if the options contradict the state found."""
+    from soundlake.operations.demo import Demo
+    from soundlake.operations.generator_state import load_state
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    state = load_state(settings.home)
+    if state is None:
+        state = options.begin(datetime.now(UTC).date())
+    options.check(state, settings.home)
+    broker, lake = open_broker(settings), open_lake(settings)
+    with closing(broker), open_warehouse(settings, lake) as warehouse:
+        yield Demo(
+            settings.home,
+            state,
+            publisher=open_publisher(broker),
+            drain=build_log_drain(settings, broker, lake),
+            warehouse=warehouse,
+            import_person=None if options.export is None else partial(_import_person, settings, options),
+        )
+
+
+@contextmanager
+def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetry | None = None) -> Iterator[GeneratorFeed]:
+    """The live generator of a full stack, new or resumed. Raises UsageError if the options contradict the state found."""
+    from soundlake.operations.generator_feed import FIRST_DAYS, GeneratorFeed
+    from soundlake.operations.generator_state import load_state
+
+    settings.home.mkdir(parents=True, exist_ok=True)
+    state = load_state(settings.home)
+    if state is None:
+        state = replace(options, days=FIRST_DAYS if options.days is None else options.days).begin(datetime.now(UTC).date())
+    options.check(state, settings.home)
+    with closing(open_broker(settings)) as broker:
+        yield GeneratorFeed(settings.home, state, open_publisher(broker, telemetry))
+
+
+def _import_person(settings: Settings, options: GeneratorOptions, reporter: Reporter) -> dict[str, Any]:
+    assert options.export is not None
+    with open_importer(settings, reporter) as importer:
+        return importer.import_spotify_exports([options.export], options.user).as_json()
