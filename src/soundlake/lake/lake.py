@@ -15,9 +15,9 @@ from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
 from soundlake.lake.delta_table import DeltaBronzeTable
 from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
+from soundlake.lake.new_rows import NewRowsReader
 from soundlake.lake.object_store import check_create_only, open_store
 from soundlake.lake.protocol import Checkpoint, CommitConflict, ignore_checkpoint
-from soundlake.lake.new_rows import NewRowsReader
 from soundlake.lake.retention import delete_old_rows
 from soundlake.lake.store_errors import translate_store_errors
 from soundlake.settings import Address
@@ -57,7 +57,7 @@ class Lake:
 
     def open_new_rows(self, name: str) -> NewRowsReader:
         """A reader of a bronze table that returns each row once."""
-        return NewRowsReader(LAYOUTS[name], lambda: self._open(name), self.storage_options)
+        return NewRowsReader(self.find_uri(name), LAYOUTS[name], lambda: self._open(name), self.storage_options)
 
     def read_last_batch(self, name: str) -> int:
         """The number of the last batch of a bronze table, 0 when there is none."""

@@ -9,6 +9,8 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.dataset as ds
 from deltalake import DeltaTable
+from deltalake.fs import DeltaStorageHandler
+from pyarrow.fs import PyFileSystem
 
 from soundlake.lake.layout import TableLayout
 from soundlake.lake.object_store import open_filesystem
@@ -25,8 +27,8 @@ class NewRowsReader:
     a file (0.24 s for 774 files), this one 0.3 ms a new file and 10 ms for the log.
     """
 
-    def __init__(self, layout: TableLayout, open_handle: Callable[[], DeltaTable], storage_options: Mapping[str, str]) -> None:
-        self._layout, self._open_handle, self._storage_options = layout, open_handle, dict(storage_options)
+    def __init__(self, uri: str, layout: TableLayout, open_handle: Callable[[], DeltaTable], storage_options: Mapping[str, str]) -> None:
+        self._uri, self._layout, self._open_handle, self._storage_options = uri, layout, open_handle, dict(storage_options)
         self._table_id, self._last_batch = "", 0
 
     def read(self, columns: list[str], rows_where: pc.Expression, since: datetime) -> pa.Table:
@@ -36,13 +38,13 @@ class NewRowsReader:
         first row.
         """
         handle = self._open_handle()
-        with translate_store_errors(handle.table_uri):
+        with translate_store_errors(self._uri):
             self._restart_if_recreated(handle)
             paths, newest = self._choose_files(handle, since)
             schema = self._layout.schema
             if not paths:
                 return pa.schema([schema.field(name) for name in columns]).empty_table()
-            files = open_filesystem(handle.table_uri, self._storage_options)
+            files = open_filesystem(self._uri, self._storage_options) or PyFileSystem(DeltaStorageHandler(self._uri, self._storage_options))
             is_new = (pc.field(_BATCH) > self._last_batch) & (pc.field(self._layout.time_column) >= pa.scalar(since))
             dataset = ds.dataset(paths, schema=schema, filesystem=files, format="parquet")
             rows = dataset.to_table(columns=columns, filter=is_new & rows_where)

@@ -18,7 +18,7 @@ from soundlake.settings import Address
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 MORNING = datetime(2024, 2, 29, 9, tzinfo=UTC)
 LONG_AGO = datetime(2020, 1, 1, tzinfo=UTC)
-ANY = pc.scalar(True)  # noqa: FBT003  # a filter that accepts every row
+ANY = pc.scalar(True)  # a filter that accepts every row
 
 
 @pytest.fixture
