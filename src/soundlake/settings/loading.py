@@ -71,5 +71,6 @@ def _name_variable(group: type[SettingsGroup], field: str) -> str:
 
 def _find_variable(model: str, place: str) -> str:
     """The variable behind a validation error of a model; `place` is a field's name or already its alias."""
-    groups = {group.__name__: group for group in (Settings, *list_groups().values())}
+    models: tuple[type[SettingsGroup], ...] = (Settings, *list_groups().values())
+    groups = {group.__name__: group for group in models}
     return _name_variable(groups[model], place) if place in groups[model].model_fields else place
