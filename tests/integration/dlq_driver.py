@@ -15,12 +15,12 @@ import threading
 from collections import Counter
 from contextlib import closing
 
-from soundlake.operations.dead_letters import Replayer, DeadLetterFilter
+from soundlake.operations.dead_letters import DeadLetterFilter, Replayer
 from soundlake.progress import StepList
 from soundlake.settings import load_settings
 from soundlake.wiring import open_broker, open_lake
 
-GRACE_SECONDS = {"kafka": 1.0}
+IN_FLIGHT_SECONDS = {"kafka": 1.0}
 SENT_SECONDS = 1.0
 
 
@@ -43,13 +43,13 @@ def main() -> None:
         passed[point] += 1
         if options.kill_at == [point, str(passed[point])]:
             os.kill(os.getpid(), signal.SIGKILL)
-        if options.hold is not None and (point, passed[point]) == ("begun", 2):
+        if options.hold is not None and (point, passed[point]) == ("intent_recorded", 2):
             os.kill(options.hold, signal.SIGSTOP)
             kill_after(SENT_SECONDS)
 
     with closing(open_broker(settings)) as broker:
-        grace = GRACE_SECONDS.get(settings.broker_address.scheme, 0.0)
-        replayer = Replayer(broker, open_lake(settings), settings.home, StepList(), grace_seconds=grace, checkpoint=checkpoint)
+        in_flight = IN_FLIGHT_SECONDS.get(settings.broker_address.scheme, 0.0)
+        replayer = Replayer(broker, open_lake(settings), settings.home, StepList(), in_flight_seconds=in_flight, on_checkpoint=checkpoint)
         if options.kill_after is not None:
             kill_after(options.kill_after)
         print(json.dumps(replayer.replay(DeadLetterFilter(), target=options.to).as_json()), flush=True)

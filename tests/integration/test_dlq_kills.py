@@ -99,12 +99,12 @@ def kill_replays(deployment: Deployment, choose: Callable[[int], tuple[str, ...]
 def test_a_replay_killed_at_each_point_and_at_random_publishes_each_record_once(deployment):
     sent = deployment.publish_likes_among_plays()
     deployment.soundlake("sink", "--until-drained")
-    points = [("begun", "1"), ("published", "1"), ("marked", "1"), ("published", "2"), ("begun", "2")]
+    points = [("intent_recorded", "1"), ("published", "1"), ("result_recorded", "1"), ("published", "2"), ("intent_recorded", "2")]
     assert kill_replays(deployment, lambda number: ("--kill-at", *points[number]), len(points)) == len(points)
     chance = random.Random(1)
     kill_replays(deployment, lambda _: ("--kill-after", f"{chance.uniform(0, 0.6):.2f}"), 4)
     last = deployment.soundlake("dlq", "replay", "--to", "user_likes", "--reason", "wrong_topic")
-    assert (last["unsure"], last["unknown_of_an_earlier_run"]) == (0, 0)
+    assert (last["unsure"], last["interrupted_unknown"]) == (0, 0)
     assert deployment.read_likes() == sent
     again = deployment.soundlake("dlq", "replay", "--to", "user_likes")
     assert (again["replayed"], again["replayed_before"]) == (0, sent.total())
@@ -127,6 +127,6 @@ def test_what_a_dead_replay_had_sent_to_a_broker_that_was_held_is_waited_for(on_
             replay.wait(6)
         broker.resume()
         report = json.loads(replay.communicate(timeout=120)[0])
-    assert report["found_of_an_earlier_run"] > 0
-    assert (report["unsure"], report["unknown_of_an_earlier_run"]) == (0, 0)
+    assert report["interrupted_published"] > 0
+    assert (report["unsure"], report["interrupted_unknown"]) == (0, 0)
     assert deployment.read_likes() == sent

@@ -51,9 +51,9 @@ def configure(
 ) -> None:
     """Take the options that every command has."""
     if log_json:
-        from soundlake.settings import hand_down
+        from soundlake.settings import set_variable
 
-        hand_down("SOUNDLAKE_LOG_JSON", "true")
+        set_variable("SOUNDLAKE_LOG_JSON", "true")
         configure_logs(context.invoked_subcommand or "soundlake", as_json=True)
     global debugging  # noqa: PLW0603  # the one switch that must outlive the command: its error is reported after it
     debugging = debug
@@ -77,8 +77,9 @@ topics_app = typer.Typer(help="The topics of the event log.", no_args_is_help=Tr
 topics_app.command("create")(topics.run_topics_create)
 app.add_typer(topics_app, name="topics")
 
-dlq_app = typer.Typer(help="Records that were rejected: why, and their way back.", no_args_is_help=True)
+dlq_app = typer.Typer(help="Rejected records: list them, show one, publish them again after a fix.", no_args_is_help=True)
 dlq_app.command("list")(dlq.run_dlq_list)
+dlq_app.command("show")(dlq.run_dlq_show)
 dlq_app.command("replay")(dlq.run_dlq_replay)
 app.add_typer(dlq_app, name="dlq")
 

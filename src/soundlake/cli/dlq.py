@@ -1,4 +1,4 @@
-"""`soundlake dlq …`: what was rejected, why and from where; and published anew, once, after a fix."""
+"""`soundlake dlq …`: list rejected records, show one, publish them again after a fix."""
 
 from __future__ import annotations
 
@@ -8,14 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
-    from soundlake.operations.dead_letters import DeadLetter, DeadLetterFilter, Listing, ReplayReport
+    from soundlake.operations.dead_letters import DeadLetter, DeadLetterFilter, Listing, RejectedRecord, ReplayReport
 
-Reasons = Annotated[list[str] | None, typer.Option("--reason", metavar="REASON", help="Only this reason; may be given several times.")]
-Topics = Annotated[list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only from this topic; may be given several times.")]
+Reasons = Annotated[list[str] | None, typer.Option("--reason", metavar="REASON", help="Only this reason; may be repeated.")]
+Topics = Annotated[list[str] | None, typer.Option("--topic", metavar="TOPIC", help="Only this topic; may be repeated.")]
 Since = Annotated[
     str | None, typer.Option("--since", metavar="TIME", help="Only what was rejected since: 2h, 7d, 2026-11-22 or 2026-11-22T16:00Z (UTC).")
 ]
 Json = Annotated[bool, typer.Option("--json", help="Print one JSON object.")]
+
+EXIT_INCOMPLETE = 1
+_OPTIONAL_COLUMNS = ("replayed", "bytes", "detail", "rejected at (UTC)")
+"""What a narrow terminal leaves out, the first one first; `dlq show` and --json have everything."""
+_CHARACTERS_SHOWN = 16 * 1024
 
 
 def run_dlq_list(
@@ -23,20 +28,38 @@ def run_dlq_list(
     reason: Reasons = None,
     topic: Topics = None,
     since: Since = None,
-    limit: Annotated[int, typer.Option("--limit", min=0, help="Show the newest so many; all are counted.")] = 20,
+    limit: Annotated[int, typer.Option("--limit", min=0, help="Show only the newest ones; all are counted.")] = 20,
     as_json: Json = False,
 ) -> None:
-    """Show what was rejected: why, and from which topic, partition and offset, with the beginning of its bytes."""
+    """List rejected records: why each was rejected, and its topic, partition and offset. `dlq show` prints one with all its fields."""
     from soundlake.cli.terminal import print_json
     from soundlake.operations.dead_letters import list_dead_letters
     from soundlake.settings import load_settings
     from soundlake.wiring import open_lake
 
-    listing = list_dead_letters(open_lake(load_settings()), _parse_wanted(reason, topic, since), limit)
+    listing = list_dead_letters(open_lake(load_settings()), _parse_filter(reason, topic, since), limit)
     if as_json:
         print_json(listing.as_json())
     else:
         _print_listing(listing)
+
+
+def run_dlq_show(
+    record: Annotated[str, typer.Argument(metavar="ID", help="TOPIC/PARTITION/OFFSET, as `dlq list` shows it.", show_default=False)],
+    *,
+    as_json: Json = False,
+) -> None:
+    """Show one rejected record: coordinates, reason, key and value. Exit code 2 if there is no such record."""
+    from soundlake.cli.terminal import print_json
+    from soundlake.operations.dead_letters import RecordId, find_dead_letter
+    from soundlake.settings import load_settings
+    from soundlake.wiring import open_lake
+
+    found = find_dead_letter(open_lake(load_settings()), RecordId.parse(record))
+    if as_json:
+        print_json(found.as_json())
+    else:
+        _print_record(found)
 
 
 def run_dlq_replay(
@@ -44,38 +67,45 @@ def run_dlq_replay(
     reason: Reasons = None,
     topic: Topics = None,
     since: Since = None,
-    to: Annotated[str | None, typer.Option("--to", metavar="TOPIC", help="Publish there; default: each to the topic it came from.")] = None,
-    mend: Annotated[
+    to: Annotated[str | None, typer.Option("--to", metavar="TOPIC", help="Publish to this topic; default: where each came from.")] = None,
+    repair_with: Annotated[
         str | None,
-        typer.Option("--mend", metavar="COMMAND", help="Send the values, a line each, through this program first, for example 'jq -c …'."),
+        typer.Option(
+            "--repair-with",
+            metavar="COMMAND",
+            help="First pipe the values through this program, one line each, for example 'jq -c …'; an empty line leaves a record out.",
+        ),
     ] = None,
     again: Annotated[bool, typer.Option("--again", help="Also what was replayed before.")] = False,
-    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Look at so many records at most.")] = None,
+    limit: Annotated[int | None, typer.Option("--limit", min=1, help="Look at this many records at most.")] = None,
     as_json: Json = False,
 ) -> None:
-    """Publish rejected records anew after a fix, each once: those that decode now. Running it again, also after a kill, is safe."""
+    """Publish rejected records again after a fix, each once: those that decode now. It can be run again at any time, also after a kill.
+
+    Exit code 1 if the log did not acknowledge every record.
+    """
     from soundlake.cli.terminal import print_json, show_progress
     from soundlake.operations.dead_letters.repair_program import keep_unchanged, repair_with_program
     from soundlake.settings import load_settings
     from soundlake.wiring import open_replayer
 
-    wanted, target = _parse_wanted(reason, topic, since), None if to is None else _check_topic("--to", to)
-    step = keep_unchanged if mend is None else repair_with_program(mend)
+    wanted, target = _parse_filter(reason, topic, since), None if to is None else _check_topic("--to", to)
+    repair = keep_unchanged if repair_with is None else repair_with_program(repair_with)
     with show_progress() as reporter, open_replayer(load_settings(), reporter) as replayer:
-        report = replayer.replay(wanted, target=target, mend=step, again=again, limit=limit)
+        report = replayer.replay(wanted, target=target, repair=repair, again=again, limit=limit)
     if as_json:
         print_json(report.as_json())
     else:
         _print_replay(report)
-    if not report.is_whole:
-        raise typer.Exit(1)
+    if not report.is_complete:
+        raise typer.Exit(EXIT_INCOMPLETE)
 
 
-def _parse_wanted(reasons: list[str] | None, topics: list[str] | None, since: str | None) -> DeadLetterFilter:
+def _parse_filter(reasons: list[str] | None, topics: list[str] | None, since: str | None) -> DeadLetterFilter:
     from soundlake.operations.dead_letters import DeadLetterFilter
 
-    named = tuple(_check_topic("--topic", name) for name in topics or ())
-    return DeadLetterFilter(tuple(reasons or ()), named, None if since is None else _parse_since(since))
+    names = tuple(_check_topic("--topic", name) for name in topics or ())
+    return DeadLetterFilter(tuple(reasons or ()), names, None if since is None else _parse_since(since))
 
 
 def _check_topic(option: str, name: str) -> str:
@@ -88,20 +118,20 @@ def _check_topic(option: str, name: str) -> str:
 
 
 def _parse_since(text: str) -> datetime:
-    """A moment (UTC unless it says otherwise), or a length of time before now."""
+    """A time (UTC unless it has a zone), or a duration before now."""
     from soundlake.cli.durations import parse_duration
     from soundlake.errors import UsageError
 
     try:
-        moment = datetime.fromisoformat(text)
+        time = datetime.fromisoformat(text)
     except ValueError:
         pass
     else:
-        return moment.replace(tzinfo=UTC) if moment.tzinfo is None else moment
+        return time.replace(tzinfo=UTC) if time.tzinfo is None else time
     try:
         return datetime.now(UTC) - timedelta(seconds=parse_duration(text))
     except (UsageError, OverflowError):
-        raise UsageError(f"--since {text}: neither a moment nor a length of time", next_step="write 2h, 7d or 2026-11-22T16:00Z") from None
+        raise UsageError(f"--since {text}: neither a time nor a duration", next_step="write 2h, 7d or 2026-11-22T16:00Z") from None
 
 
 def _print_listing(listing: Listing) -> None:
@@ -111,29 +141,57 @@ def _print_listing(listing: Listing) -> None:
     print_table("By reason", listing.by_reason or {"none": ""})
     print_table("By topic", listing.by_topic or {"none": ""})
     if listing.records:
-        columns = ("rejected at (UTC)", "from", "reason", "detail", "bytes", "replayed", "value")
-        print_rows(f"The newest {len(listing.records)}", columns, [_describe(record) for record in listing.records])
+        rows = [_describe(record) for record in listing.records]
+        print_rows(f"The newest {len(rows)} (`soundlake dlq show ID` prints one)", rows, optional=_OPTIONAL_COLUMNS)
 
 
-def _describe(record: DeadLetter) -> tuple[str, ...]:
-    place = f"{record.topic}[{record.partition}]@{record.offset}"
-    replayed = "" if record.replayed_at is None else f"{record.replay} {record.replayed_at:%m-%d %H:%M}"
-    return f"{record.rejected_at:%Y-%m-%d %H:%M:%S}", place, record.reason, record.detail, str(record.bytes), replayed, record.preview
+def _describe(record: DeadLetter) -> dict[str, str]:
+    return {
+        "rejected at (UTC)": f"{record.rejected_at:%Y-%m-%d %H:%M:%S}",
+        "id": str(record.id),
+        "reason": record.reason,
+        "bytes": f"{record.bytes:,}",
+        "replayed": "" if record.replayed_at is None else f"{record.replay} {record.replayed_at:%m-%d %H:%M}",
+        "detail": record.detail,
+        "value": record.preview,
+    }
+
+
+def _print_record(record: RejectedRecord) -> None:
+    from soundlake.cli.terminal import print_fields
+
+    summary, value = record.summary, record.escaped_value
+    rest = len(value) - _CHARACTERS_SHOWN
+    print_fields({
+        "id": str(summary.id),
+        "log": summary.log,
+        "topic": summary.topic,
+        "partition": str(summary.partition),
+        "offset": str(summary.offset),
+        "rejected at (UTC)": f"{summary.rejected_at:%Y-%m-%d %H:%M:%S}",
+        "reason": summary.reason,
+        "detail": summary.detail,
+        "event_id": summary.event_id or "(null)",
+        "replay": "never" if summary.replayed_at is None else f"{summary.replay} at {summary.replayed_at:%Y-%m-%d %H:%M:%S} (UTC)",
+        "bytes": f"{summary.bytes:,}",
+        "key": summary.key,
+        "value": value if rest <= 0 else f"{value[:_CHARACTERS_SHOWN]}… ({rest:,} characters more: --json prints all)",
+    })  # fmt: skip
 
 
 def _print_replay(report: ReplayReport) -> None:
     from soundlake.cli.terminal import print_table
 
-    told = {
+    counts = {
         "replayed": report.replayed,
         "replayed before": report.replayed_before,
-        "rows of imports (import their files again)": report.rows_of_imports,
-        "left out by --mend": report.left_out,
+        "rows of imports (import their files again)": report.import_rows,
+        "left out by --repair-with": report.left_out,
         "may be in the log (run it again)": report.unsure,
-        "of a run cut short: found in the log": report.found_of_an_earlier_run,
-        "of a run cut short: not in the log": report.lost_of_an_earlier_run,
-        "of a run cut short: not known (--again replays them)": report.unknown_of_an_earlier_run,
-        **{f"refused by the log: {reason}": count for reason, count in report.failed.items()},
-        **{f"still no event: {reason}": count for reason, count in report.still_refused.items()},
+        "interrupted run: found in the log": report.interrupted_published,
+        "interrupted run: not in the log": report.interrupted_lost,
+        "interrupted run: unknown (--again replays them)": report.interrupted_unknown,
+        **{f"not taken by the log: {reason}": count for reason, count in report.failed.items()},
+        **{f"still rejected: {reason}": count for reason, count in report.still_rejected.items()},
     }
-    print_table("Replay", {name: count for name, count in told.items() if count or name == "replayed"})
+    print_table("Replay", {name: count for name, count in counts.items() if count or name == "replayed"})

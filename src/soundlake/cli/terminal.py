@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from typing import Any
 
+from rich.cells import cell_len
 from rich.console import Console
 from rich.progress import BarColumn, Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
 from rich.table import Table
 from rich.text import Text
 
 from soundlake.logs import report
+
+_WIDTH_OF_FILES = 200
+_LAST_COLUMN_WIDTH = 24  # what the last column of a table keeps in a narrow terminal
 
 
 class ProgressReporter:
@@ -58,22 +63,62 @@ def print_json(result: Mapping[str, Any]) -> None:
 
 
 def print_table(title: str, rows: Mapping[str, Any]) -> None:
-    """Two columns: what, and how much."""
+    """Two columns: names, and values as `format_value` writes them. A long value goes on in the next line, a name does not."""
+    print_heading(title)
+    print_fields({name: format_value(value) for name, value in rows.items()})
+
+
+def print_fields(fields: Mapping[str, str]) -> None:
+    """Two columns: names, and texts that may go on in the next line."""
     table = Table(show_header=False, box=None, pad_edge=False)
-    for name, value in rows.items():
-        table.add_row(name, f"{value:,}" if isinstance(value, int | float) else str(value))
-    console = Console()
-    console.print(f"\n{title}", style="bold")
-    console.print(table)
+    table.add_column(no_wrap=True)
+    table.add_column(overflow="fold")
+    for name, value in fields.items():
+        table.add_row(Text(name), Text(value))
+    _open_console().print(table)
 
 
-def print_rows(title: str, columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
-    """A table as it stands: nothing in it is taken for markup; the last column takes the room that is left."""
+def print_rows(title: str, rows: Sequence[Mapping[str, str]], *, optional: Sequence[str] = ()) -> None:
+    """A table, one line for each row. Columns of `optional` are left out, the first one first, until the last column has enough room."""
+    console = _open_console()
+    widths = _measure_columns(rows, console.width, optional)
     table = Table(box=None, pad_edge=False)
-    for name in columns:
-        table.add_column(name, overflow="fold")
+    for name, width in widths.items():
+        table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
-        table.add_row(*map(Text, row))
-    console = Console()
-    console.print(f"\n{title}", style="bold")
+        table.add_row(*(Text(row[name]) for name in widths))
+    print_heading(title)
     console.print(table)
+
+
+def _measure_columns(rows: Sequence[Mapping[str, str]], width: int, optional: Sequence[str]) -> dict[str, int]:
+    """The columns that fit, with their widths. The last one gets what the others leave."""
+    *names, last = rows[0]
+    widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) for name in names}
+    for name in optional:
+        if width - _add_up(widths) >= _LAST_COLUMN_WIDTH:
+            break
+        del widths[name]
+    return {**widths, last: max(1, width - _add_up(widths) - 1)}  # rich counts a space behind the last column too
+
+
+def _add_up(widths: Mapping[str, int]) -> int:
+    """The room that columns take, each with the space behind it."""
+    return sum(widths.values()) + len(widths)
+
+
+def format_value(value: object) -> str:
+    """Numbers with a comma between thousands, truth as yes and no, everything else as text."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value:,}" if isinstance(value, int | float) else str(value)
+
+
+def print_heading(title: str) -> None:
+    """A title after an empty line."""
+    _open_console().print(Text(f"\n{title}", style="bold"))
+
+
+def _open_console() -> Console:
+    """Standard output, as wide as the terminal or COLUMNS says; a file or a pipe is wide enough for whole tables."""
+    return Console(width=shutil.get_terminal_size((_WIDTH_OF_FILES, 0)).columns)

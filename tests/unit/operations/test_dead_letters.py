@@ -1,4 +1,4 @@
-"""Rejected records on a log in memory: listed, shown, and published again once, however often a replay is interrupted and at which point."""
+"""Rejected records on a log in memory: listed, shown, and published again once, however often and wherever a replay is interrupted."""
 
 from __future__ import annotations
 
@@ -120,7 +120,7 @@ def test_a_listing_has_counts_and_the_newest_records_first(deployment):
     assert (listing.records[0].preview, listing.records[0].bytes, listing.records[0].key) == ("(null)", 0, "ann")
     assert (listing.records[1].preview, listing.records[1].bytes) == ("{", 1)
     assert listing.records[2].event_id
-    assert listing.records[2].detail == "a like does not belong to user_plays"
+    assert listing.records[2].detail == "user_plays does not carry events of type like"
 
 
 def test_filters_select_by_reason_topic_and_time(deployment):

@@ -101,7 +101,7 @@ def test_what_a_replay_that_was_cut_short_may_look_for_stays(deployment, tmp_pat
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        Replayer(deployment.broker, deployment.lake, tmp_path, StepList(), clock=lambda: deployment.now, checkpoint=die).replay(
+        Replayer(deployment.broker, deployment.lake, tmp_path, StepList(), clock=lambda: deployment.now, on_checkpoint=die).replay(
             DeadLetterFilter()
         )
     deployment.drain()
@@ -109,7 +109,7 @@ def test_what_a_replay_that_was_cut_short_may_look_for_stays(deployment, tmp_pat
     deployment.upkeep(log_retention=WEEK).run_once()
     assert deployment.held() == [(1, 2)]
     replayer = Replayer(deployment.broker, deployment.lake, tmp_path, StepList(), clock=lambda: deployment.now)
-    assert replayer.replay(DeadLetterFilter()).found_of_an_earlier_run == 1
+    assert replayer.replay(DeadLetterFilter()).interrupted_published == 1
     deployment.upkeep(log_retention=WEEK).run_once()
     assert deployment.held() == [(2, 2)]
 

@@ -1,31 +1,41 @@
-"""Which rejected records are meant, what is told of them, and what became of a replay."""
+"""Which rejected records are meant, how one is described, and the result of a replay."""
 
 from __future__ import annotations
 
+import base64
 from collections import Counter
 from dataclasses import asdict, dataclass, field
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import pyarrow.compute as pc
 
-Coordinates = tuple[str, str, int, int]
-"""Where a record stood: id of the log, topic, partition, offset."""
+from soundlake.errors import UsageError
+from soundlake.operations.dead_letters.escaped_bytes import escape_bytes
 
 
-class Step(StrEnum):
-    """How far the replay of a record is, as bronze/replays says it; the last one counts."""
+class Coordinates(NamedTuple):
+    """Where a record is: id of the log, topic, partition, offset."""
 
-    BEGUN = "begun"  # it may be in the log: looked for before anything else is done
+    log: str
+    topic: str
+    partition: int
+    offset: int
+
+
+class ReplayStep(StrEnum):
+    """The state of a record's replay, as bronze/replays stores it; the last one counts."""
+
+    PENDING = "begun"  # it may be in the log: the next run searches for it before it does anything else
     PUBLISHED = "published"
     FAILED = "failed"  # it is not in the log, and may be replayed
-    UNKNOWN = "unknown"  # the log that could tell is gone: counts as published unless asked for again
+    UNKNOWN = "unknown"  # the log that held it is gone: counts as published unless asked for again
 
 
 @dataclass(frozen=True)
 class DeadLetterFilter:
-    """The rejected records that have one of the reasons and one of the topics, if any are named, and were rejected since then."""
+    """Rejected records with one of the reasons and one of the topics (none given: any), rejected at `since` or later."""
 
     reasons: tuple[str, ...] = ()
     topics: tuple[str, ...] = ()
@@ -43,8 +53,30 @@ class DeadLetterFilter:
 
 
 @dataclass(frozen=True)
+class RecordId:
+    """A rejected record as the user names it: `TOPIC/PARTITION/OFFSET`, or `LOG/TOPIC/PARTITION/OFFSET` if several logs have one there."""
+
+    topic: str
+    partition: int
+    offset: int
+    log: str | None = None
+
+    @classmethod
+    def parse(cls, text: str) -> RecordId:
+        """Raises UsageError for a text of another form."""
+        *log, topic, partition, offset = ("", "", *text.rsplit("/", 3))[-4:]
+        if not topic or not (partition.isascii() and partition.isdigit() and offset.isascii() and offset.isdigit()):
+            raise UsageError(f"{text}: not the id of a record", next_step="write TOPIC/PARTITION/OFFSET, as `soundlake dlq list` shows it")
+        return cls(topic, int(partition), int(offset), log[0] or None)
+
+    def __str__(self) -> str:
+        path = f"{self.topic}/{self.partition}/{self.offset}"
+        return path if self.log is None else f"{self.log}/{path}"
+
+
+@dataclass(frozen=True)
 class DeadLetter:
-    """One rejected record: where it stood, when and why it was rejected, its size and beginning, and when it was replayed (UTC)."""
+    """A rejected record in a list: its coordinates, when and why it was rejected, size and preview, when it was replayed (UTC)."""
 
     topic: str
     partition: int
@@ -57,13 +89,36 @@ class DeadLetter:
     key: str
     bytes: int
     preview: str
-    replay: Step | None
+    replay: ReplayStep | None
     replayed_at: datetime | None
+
+    @property
+    def id(self) -> RecordId:
+        """The id for `soundlake dlq show`."""
+        return RecordId(self.topic, self.partition, self.offset)
+
+
+@dataclass(frozen=True)
+class RejectedRecord:
+    """One rejected record with everything that is known of it; `detail` and `key` of the summary are not shortened."""
+
+    summary: DeadLetter
+    value: bytes | None
+
+    @property
+    def escaped_value(self) -> str:
+        """The whole value, safe to print."""
+        return escape_bytes(self.value)
+
+    def as_json(self) -> dict[str, Any]:
+        """Every field by name; the value as text that is safe to print, and its bytes in base 64."""
+        encoded = None if self.value is None else base64.b64encode(self.value).decode()
+        return {"id": str(self.summary.id), **asdict(self.summary), "value": self.escaped_value, "value_base64": encoded}
 
 
 @dataclass(frozen=True)
 class Listing:
-    """The records that are meant, counted, and the newest of them."""
+    """The number of matching records, and the newest of them."""
 
     total: int
     replayed: int
@@ -72,30 +127,30 @@ class Listing:
     records: tuple[DeadLetter, ...]
 
     def as_json(self) -> dict[str, Any]:
-        """Everything by name."""
-        return asdict(self)
+        """Every field by name."""
+        return {**asdict(self), "records": [{"id": str(record.id), **asdict(record)} for record in self.records]}
 
 
 @dataclass
 class ReplayReport:
-    """What became of the records that were meant; each is counted once, `found` and `lost` tell of an earlier run that was cut short."""
+    """What happened to the matching records, each counted once; `interrupted_…` counts records of earlier runs that did not end."""
 
     replayed: int = 0
     replayed_before: int = 0
-    still_refused: Counter[str] = field(default_factory=Counter)
-    rows_of_imports: int = 0
+    still_rejected: Counter[str] = field(default_factory=Counter)
+    import_rows: int = 0
     left_out: int = 0
     failed: Counter[str] = field(default_factory=Counter)
     unsure: int = 0
-    found_of_an_earlier_run: int = 0
-    lost_of_an_earlier_run: int = 0
-    unknown_of_an_earlier_run: int = 0
+    interrupted_published: int = 0
+    interrupted_lost: int = 0
+    interrupted_unknown: int = 0
 
     @property
-    def is_whole(self) -> bool:
-        """Nothing that was offered to the log was not taken, or may not have been."""
+    def is_complete(self) -> bool:
+        """Whether the log acknowledged every record that was published."""
         return not self.failed and not self.unsure
 
     def as_json(self) -> dict[str, Any]:
-        """Everything by name."""
-        return asdict(self)
+        """Every field by name."""
+        return {**vars(self), "still_rejected": dict(self.still_rejected), "failed": dict(self.failed)}

@@ -1,4 +1,4 @@
-"""A command of the user's that turns records into better ones, a line each."""
+"""Repair values with a program of the user's: a line in, a line out."""
 
 from __future__ import annotations
 
@@ -9,42 +9,44 @@ from collections.abc import Callable, Sequence
 from soundlake.errors import DataError, UsageError
 
 Repair = Callable[[Sequence[bytes | None]], list[bytes | None]]
-"""Turns values into what shall be published instead; None where it cannot."""
+"""Takes values and returns what to publish instead, in the same order; None leaves a record out."""
+
+_ERROR_CHARACTERS = 200
 
 
 def keep_unchanged(values: Sequence[bytes | None]) -> list[bytes | None]:
-    """The same bytes again."""
+    """The same bytes."""
     return list(values)
 
 
 def repair_with_program(command: str) -> Repair:
-    """Values, a line each, through a command without a shell: a line comes back for each, an empty one to leave it out.
+    """Pipe values through a program, without a shell: one line for each value, an empty one to leave the record out.
 
-    A value that is null or has a line break in it cannot be a line, and is left out. Raises UsageError if there is no such command,
-    DataError if it fails or does not give back a line for each.
+    A null and a value with a line break in it cannot be written as a line and are left out. Raises UsageError if the program cannot be
+    started, DataError if it fails or does not return one line for each.
     """
 
-    def mend(values: Sequence[bytes | None]) -> list[bytes | None]:
+    def repair(values: Sequence[bytes | None]) -> list[bytes | None]:
         rows = [row for row, value in enumerate(values) if value and b"\n" not in value]
         lines = _run(command, [values[row] or b"" for row in rows]) if rows else []
-        mended: list[bytes | None] = [None] * len(values)
+        repaired: list[bytes | None] = [None] * len(values)
         for row, line in zip(rows, lines, strict=True):
-            mended[row] = line or None
-        return mended
+            repaired[row] = line or None
+        return repaired
 
-    return mend
+    return repair
 
 
 def _run(command: str, values: Sequence[bytes]) -> list[bytes]:
     try:
         done = subprocess.run(shlex.split(command), input=b"\n".join(values) + b"\n", capture_output=True, check=False)
     except (OSError, ValueError) as cause:
-        raise UsageError(f"--mend {command}: it cannot be started ({cause})", next_step="name a program and its options") from cause
+        raise UsageError(f"--repair-with {command}: cannot be started ({cause})", next_step="name a program and its options") from cause
     lines = done.stdout.removesuffix(b"\n").split(b"\n")
     if done.returncode or len(lines) != len(values):
-        said = done.stderr.decode(errors="replace").strip()[-200:]
+        last_words = done.stderr.decode(errors="replace").strip()[-_ERROR_CHARACTERS:]
         raise DataError(
-            f"--mend {command}: exit code {done.returncode}, {len(lines)} lines for {len(values)} records. {said}",
-            next_step="it must give back one line for each, in their order, an empty one to leave a record out",
+            f"--repair-with {command}: exit code {done.returncode}, {len(lines)} lines for {len(values)} records. {last_words}",
+            next_step="the program must write one line for each record, in their order, an empty line to leave a record out",
         )
     return lines

@@ -1,4 +1,4 @@
-"""Let go of what the embedded log has kept long enough: never above what bronze holds, nor what a replay may still look for."""
+"""Delete old records from the embedded log, but never what bronze does not hold yet or what a replay may still search for."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from soundlake.broker.protocol import to_epoch_ms
 from soundlake.contract import TOPICS, Topic
 from soundlake.contract.topics import DLQ
 from soundlake.errors import TopicMissing
-from soundlake.lake import Lake, make_app_id
+from soundlake.lake import Lake, make_position_app_id
 from soundlake.operations.dead_letters.ledger import Ledger
 
-_RECORDS_AT_ONCE = 200_000  # publishers wait while the file is written to
+_RECORDS_PER_TRIM = 200_000  # publishers wait while records are deleted
 
 
 def trim_log(broker: Broker, lake: Lake, keep: timedelta, now: datetime) -> dict[str, int]:
-    """Trim each topic to what came within that time; how many records of each topic went. Kafka does the same by itself.
+    """Delete records older than `keep`; returns how many of each topic. (Kafka applies its own retention.)
 
-    Announcements (user_events_dlq) are nobody's to wait for; of every other topic only what bronze holds can go.
+    Of user_events_dlq, which nothing reads, all old records go; of every other topic only those that bronze holds.
     """
-    marks, trimmed = _find_marks(lake), {}
+    searched, trimmed = _find_searched_offsets(lake), {}
     for topic in (*TOPICS, DLQ):
         try:
             held, log_id = broker.offsets(topic.name), broker.log_id(topic.name)
         except TopicMissing:
             continue
         limits = _find_limits(topic, held, log_id, lake)
-        for partition, mark in marks.get((topic.name, log_id), {}).items():
-            limits[partition] = min(limits.get(partition, 0), mark)
+        for partition, offset in searched.get((topic.name, log_id), {}).items():
+            limits[partition] = min(limits.get(partition, 0), offset)
         trimmed[topic.name] = sum(
             _trim(broker, topic.name, number, OffsetRange(held[number].begin, limits[number]), now - keep) for number in held
         )
@@ -38,27 +38,30 @@ def trim_log(broker: Broker, lake: Lake, keep: timedelta, now: datetime) -> dict
 
 
 def _find_limits(topic: Topic, held: Mapping[int, OffsetRange], log_id: str, lake: Lake) -> dict[int, int]:
-    """The first offset of each partition that has to stay, whatever its age."""
+    """The first offset of each partition that must stay, however old."""
     if topic is DLQ:
         return {number: offsets.end for number, offsets in held.items()}
-    table = lake.table(topic.table)
-    return {number: min(table.position(make_app_id(log_id, topic.name, number)) + 1, offsets.end) for number, offsets in held.items()}
+    table = lake.open_table(topic.table)
+    return {
+        number: min(table.read_position(make_position_app_id(log_id, topic.name, number)) + 1, offsets.end)
+        for number, offsets in held.items()
+    }
 
 
-def _find_marks(lake: Lake) -> dict[tuple[str, str], dict[int, int]]:
-    """From where replays that were cut short will be looked for, by topic and log."""
+def _find_searched_offsets(lake: Lake) -> dict[tuple[str, str], dict[int, int]]:
+    """The offset of each partition from which interrupted replays will be searched for, by topic and log."""
     found: dict[tuple[str, str], dict[int, int]] = {}
-    for attempt in Ledger(lake).list_open():
-        marks = found.setdefault((attempt.target, attempt.target_log), {})
-        for number, offset in json.loads(attempt.marks).items():
-            marks[int(number)] = min(marks.get(int(number), offset), offset)
+    for attempt in Ledger(lake).list_pending():
+        offsets = found.setdefault((attempt.target, attempt.target_log), {})
+        for number, offset in json.loads(attempt.end_offsets).items():
+            offsets[int(number)] = min(offsets.get(int(number), offset), offset)
     return found
 
 
 def _trim(broker: Broker, topic: str, partition: int, among: OffsetRange, oldest: datetime) -> int:
-    """Trim what came before that moment among these offsets; how many records went."""
+    """Delete the records of these offsets that are older; returns how many."""
     before = _find_first_since(broker, topic, partition, among, to_epoch_ms(oldest))
-    for offset in range(among.begin + _RECORDS_AT_ONCE, before, _RECORDS_AT_ONCE):
+    for offset in range(among.begin + _RECORDS_PER_TRIM, before, _RECORDS_PER_TRIM):
         broker.trim(topic, {partition: offset})
     if before > among.begin:
         broker.trim(topic, {partition: before})
@@ -66,7 +69,7 @@ def _trim(broker: Broker, topic: str, partition: int, among: OffsetRange, oldest
 
 
 def _find_first_since(broker: Broker, topic: str, partition: int, among: OffsetRange, since_ms: int) -> int:
-    """The first of these offsets whose record came then or later, by halves: times in a log grow, but for steps of its clock."""
+    """The first of these offsets whose record is from that time or later, by bisection: timestamps in a log grow, but for clock steps."""
     low, high = among.begin, among.end
     while low < high:
         middle = (low + high) // 2
