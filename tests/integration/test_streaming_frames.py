@@ -34,7 +34,8 @@ from soundlake.contract import (
 from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.schemas import build_spark_ddl
 from soundlake.contract.topics import NOW_PLAYING, PLAYS, TOPIC_BY_NAME
-from soundlake.dashboard.live_source import BronzeLiveSource
+from soundlake.dashboard.bronze_live_source import BronzeLiveSource
+from soundlake.dashboard.live_source import NewBronzeRows
 from soundlake.errors import DataError
 from soundlake.generator import GeneratorConfig, make_world
 from soundlake.generator.output.fault_injection import FaultRates, inject_faults
@@ -153,6 +154,11 @@ HOSTILE = {
     "second 60": make_value(played_at="2026-11-22T10:00:60Z"),
     "a wrong moment of production": make_value(produced_at="soon"),
     "no id": make_value(event_id=None),
+    "no type": make_value(event_type=None),
+    "a null type": make_value(event_type=None)[:-1] + b',"event_type":null}',
+    "an empty type": make_value(event_type=""),
+    "a number for a type": make_value(event_type=1),
+    "no time": make_value(played_at=None),
     "another type": make_value(event_type="skip"),
 }
 
@@ -336,7 +342,7 @@ def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_serv
     for _ in range(2):  # a batch that is done again changes nothing
         record_live(countable, store).collect()
     now = datetime.now(UTC)
-    told, reckoned = store().read(now), BronzeLiveSource(lake.read).read(now)
+    told, reckoned = store().read(now), BronzeLiveSource(NewBronzeRows(lake)).read(now)
     assert told == reckoned
     assert sum(minute.plays for minute in told.minutes) > 100
     assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_changes for minute in told.minutes)

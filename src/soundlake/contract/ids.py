@@ -1,4 +1,4 @@
-"""Ids of imported and polled events: UUIDv5 of the natural key, so that a repeat is the same event."""
+"""Ids of imported and polled events: UUIDv5 of the natural key, so that importing a row again gives the same event."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ import numpy as np
 import pyarrow as pa
 
 PROJECT_NAMESPACE = UUID("6f1d5c1e-3b0a-5f6e-9d0c-5a1b2e7c4d10")
-"""The root of all ids that the project makes; changing it makes every imported event a new one."""
+"""The root namespace of all generated ids. Changing it gives every imported event a new id."""
 
 _TEXT_LENGTH = 36
 _DASHES = [8, 13, 18, 23]
@@ -19,12 +19,12 @@ _HEX = np.frombuffer(b"0123456789abcdef", np.uint8)
 
 
 def make_namespace(source: str) -> UUID:
-    """The namespace of one source's ids."""
+    """Make the namespace for the ids of one source."""
     return uuid5(PROJECT_NAMESPACE, source)
 
 
 def make_event_ids(source: str, keys: Iterable[str]) -> pa.Array:
-    """The event_id (UUIDv5, lower case) of each natural key of a source; equal to uuid5(make_namespace(source), key)."""
+    """Make the event_id (UUIDv5, lower case) of each natural key of a source; equal to uuid5(make_namespace(source), key)."""
     root = hashlib.sha1(make_namespace(source).bytes, usedforsecurity=False)
     digests = []
     for key in keys:
@@ -35,7 +35,7 @@ def make_event_ids(source: str, keys: Iterable[str]) -> pa.Array:
 
 
 def _write_uuid_texts(raw: np.ndarray, *, version: int) -> pa.Array:
-    """UUID text of each row of 16 bytes, version and variant bits set (RFC 9562 §4.1, §4.2)."""
+    """Format each row of 16 bytes as UUID text, with version and variant bits set (RFC 9562 §4.1, §4.2)."""
     raw = raw.copy()
     raw[:, 6] = (raw[:, 6] & 0x0F) | (version << 4)
     raw[:, 8] = (raw[:, 8] & 0x3F) | 0x80

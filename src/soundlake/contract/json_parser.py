@@ -1,10 +1,10 @@
-"""JSON objects to columns in bulk, by pyarrow, in runs of records that are parsed as one text.
+"""Parse JSON objects into columns in bulk with pyarrow, in runs of records that are joined to one text.
 
-Joined by line breaks, records could vanish, double or merge without an error (an empty value, two objects in one, a break inside). They
-cannot here, by three facts together: every value handed in begins with `{`, ends with `}` and holds neither a raw line break nor a raw NUL
-(`decode` sees to it); the whole text parses; and it gives as many rows as values. Such a value cannot end inside a text (JSON allows no raw
-line break there) nor inside an object (no comma would follow, but the next `{`), so no two merge; each then gives at least one row, so
-an equal count means one each.
+Joining records by line breaks could lose, double or merge records without an error (an empty value, two objects in one value, a line break
+in a value). Three conditions together exclude that: every value begins with `{`, ends with `}` and holds no raw line break or NUL (checked
+in `decode`); the joined text parses; and it gives as many rows as values. Such a value cannot end within a string (JSON allows no raw line
+break there) nor within an object (the next value begins with `{` instead of a comma), so no two values merge. Each value then gives at
+least one row, and with an equal count exactly one.
 """
 
 from __future__ import annotations
@@ -21,32 +21,32 @@ import pyarrow as pa
 import pyarrow.compute as pc
 import pyarrow.json as pj
 
-from soundlake.contract.unknown_fields import KNOWN_FIELDS, UnknownFieldReader, read_members
-from soundlake.contract.unknown_field_columns import extract_unknown_columns
 from soundlake.contract.record import FIELDS, Kind
 from soundlake.contract.schemas import EVENT_SCHEMA
+from soundlake.contract.unknown_field_columns import extract_unknown_columns
+from soundlake.contract.unknown_fields import KNOWN_FIELDS, UnknownFieldReader, read_members
 
 _WIRE_SCHEMA = pa.schema(
     [pa.field(f.name, pa.string() if f.kind == "timestamp" else EVENT_SCHEMA.field(f.name).type) for f in FIELDS if f.name in KNOWN_FIELDS]
 )
-"""The fields as they stand on the wire, moments as text."""
+"""The fields on the wire, timestamps as text."""
 
 _RUN_ROWS = 4096
 _SHORT_RUN_ROWS = 1024
 _RUN_BYTES = 8 * 1024 * 1024
 _FEW_ROWS = 32
 _SAMPLE = 16
-_MOST_ODD = 1 / 16
-"""So many records of a run may be judged singly; a judged one costs about sixteen parsed ones."""
-_OFTEN_ODD = 1 / 256
-"""From here on looking at each record first is cheaper than parsing on trial, below it most short runs parse at once."""
-_SELDOM_ODD = 1 / 8192
-_FORGOTTEN = 0.9
+_MAX_IRREGULAR = 1 / 16
+"""The share of a run that may go to the reference decoder; one such record costs as much as about sixteen parsed in bulk."""
+_SCAN_FIRST = 1 / 256
+"""Above this share it is cheaper to scan each record first; below it most short runs parse at once."""
+_SHORTEN_RUNS = 1 / 8192
+_SHARE_DECAY = 0.9
 
-_SCANNED: dict[Kind, type] = {"text": str, "integer": int, "boolean": bool, "timestamp": str}
+_SCANNED_TYPE: dict[Kind, type] = {"text": str, "integer": int, "boolean": bool, "timestamp": str}
 _PlainEvent = msgspec.defstruct(
     "_PlainEvent",
-    [(f.name, _SCANNED[f.kind] | None, None) for f in FIELDS if f.name in KNOWN_FIELDS],
+    [(f.name, _SCANNED_TYPE[f.kind] | None, None) for f in FIELDS if f.name in KNOWN_FIELDS],
     forbid_unknown_fields=True,
     gc=False,
 )
@@ -56,7 +56,7 @@ _find_row = re.compile(r"in row ([0-9]+)$").search
 
 @dataclass(frozen=True)
 class Parsed:
-    """Records that parsed: their places in the input, and their fields as on the wire (those that occur) with `extra` where any has one."""
+    """Parsed records: their rows in the input, and those of their fields that occur, as on the wire, with `extra` if any has one."""
 
     rows: np.ndarray
     fields: pa.Table
@@ -64,20 +64,20 @@ class Parsed:
 
 @dataclass
 class Parser:
-    """One pass over the values of one batch; it learns on the way which fields occur, as each field not asked for saves time.
+    """One pass over the values of a batch. It learns which fields occur, since each field that is not requested saves time.
 
-    `doubtful` collects the places of those that have to be judged one by one.
+    `doubtful` collects the rows that must go to the reference decoder.
     """
 
     values: pa.BinaryArray
     doubtful: list[int] = field(default_factory=list)
     names: set[str] = field(default_factory=set)
-    unknown_is_usual: bool = False
-    extra_is_plain: bool = True
-    odd_share: float = 0.0
+    has_unknown_fields: bool = False
+    are_unknown_scalar: bool = True
+    irregular_share: float = 0.0
 
     def parse(self) -> Iterator[Parsed]:
-        """The records that parse, in some thousands at once. Each value has to begin with `{` and end with `}` (see the module)."""
+        """Parse the values; yields some thousand records at once. Each value must begin with `{` and end with `}` (see the module)."""
         waiting: list[Parsed] = []
         for parsed in self._parse_runs():
             if waiting and (parsed.fields.schema != waiting[0].fields.schema or sum(len(p.rows) for p in waiting) >= _RUN_ROWS):
@@ -93,7 +93,7 @@ class Parser:
         ends = _read_ends(self.values)
         start = 0
         while start < len(self.values):
-            is_short = _SELDOM_ODD < self.odd_share <= _OFTEN_ODD
+            is_short = _SHORTEN_RUNS < self.irregular_share <= _SCAN_FIRST
             end = _cut_run(ends, start, _SHORT_RUN_ROWS if is_short else _RUN_ROWS)
             yield from self._parse_run(np.arange(start, end))
             start = end
@@ -105,20 +105,20 @@ class Parser:
             return
 
     def _parse_run(self, rows: np.ndarray) -> Iterator[Parsed]:
-        """What parses of one run; what spoils it is named by the error or found by a look at each record, the little left by halves."""
-        if self.odd_share > _OFTEN_ODD:
-            yield from self._parse_halves(self._leave_out_odd(rows))
+        """Parse one run. Records that prevent it are found by the error message, by scanning each record, or at last by halving."""
+        if self.irregular_share > _SCAN_FIRST:
+            yield from self._parse_halves(self._drop_irregular(rows))
             return
         try:
             yield self._parse_whole(rows)
-            self.odd_share *= _FORGOTTEN
+            self.irregular_share *= _SHARE_DECAY
         except pa.ArrowInvalid as error:
             yield from self._parse_around(rows, _find_row(str(error)))
 
     def _parse_around(self, rows: np.ndarray, named: re.Match[str] | None) -> Iterator[Parsed]:
-        """What parses of a run that did not parse whole, where the error may name the first record that spoils it."""
+        """Parse a run that failed as a whole; `named` is the match of the row in the error message, if there is one."""
         if named is None or len(rows) > _SHORT_RUN_ROWS or int(named[1]) >= len(rows):
-            yield from self._parse_halves(self._leave_out_odd(rows))
+            yield from self._parse_halves(self._drop_irregular(rows))
             return
         at = int(named[1])
         self.doubtful.append(int(rows[at]))
@@ -126,17 +126,17 @@ class Parser:
             try:
                 yield from [self._parse_whole(part)] if len(part) else []
             except pa.ArrowInvalid:
-                yield from self._parse_halves(self._leave_out_odd(part))
+                yield from self._parse_halves(self._drop_irregular(part))
 
-    def _leave_out_odd(self, rows: np.ndarray) -> np.ndarray:
-        """The rows without those that are no plain event of known fields: these are doubtful, unless there are too many to judge singly."""
-        is_odd = _find_odd(self.values.take(pa.array(rows)).to_pylist())
-        share = float(is_odd.mean())
-        self.odd_share = share if share <= _MOST_ODD else 0.0
-        if share > _MOST_ODD:
+    def _drop_irregular(self, rows: np.ndarray) -> np.ndarray:
+        """Drop the rows that are no events of known fields only, as doubtful; drop none if there are too many for the reference decoder."""
+        is_irregular = _find_irregular(self.values.take(pa.array(rows)).to_pylist())
+        share = float(is_irregular.mean())
+        self.irregular_share = share if share <= _MAX_IRREGULAR else 0.0
+        if share > _MAX_IRREGULAR:
             return rows
-        self.doubtful += rows[is_odd].tolist()
-        plain: np.ndarray = rows[~is_odd]
+        self.doubtful += rows[is_irregular].tolist()
+        plain: np.ndarray = rows[~is_irregular]
         return plain
 
     def _parse_halves(self, rows: np.ndarray) -> Iterator[Parsed]:
@@ -154,41 +154,41 @@ class Parser:
                     open_runs += [rows[len(rows) // 2 :], rows[: len(rows) // 2]]
 
     def _parse_whole(self, rows: np.ndarray) -> Parsed:
-        """All records of these rows. Raises ArrowInvalid if any of them does not parse into the known fields."""
+        """Parse all records of these rows. Raises ArrowInvalid if one of them does not parse into the known fields."""
         is_run = len(rows) == rows[-1] - rows[0] + 1
         values = self.values.slice(int(rows[0]), len(rows)) if is_run else self.values.take(pa.array(rows))
-        if not self.unknown_is_usual:
+        if not self.has_unknown_fields:
             try:
                 return Parsed(rows, _read_json(_join(values), len(values), self.names & KNOWN_FIELDS, unexpected="error"))
             except pa.ArrowInvalid as error:
-                if "unexpected field" not in str(error) or not self._is_unknown_usual(values):
+                if "unexpected field" not in str(error) or not self._has_many_unknown(values):
                     raise
         return self._parse_with_extra(rows, values)
 
-    def _is_unknown_usual(self, values: pa.BinaryArray) -> bool:
-        """Whether fields that we do not know stand in too many records, going by a sample, to judge those singly."""
+    def _has_many_unknown(self, values: pa.BinaryArray) -> bool:
+        """Return whether too many records of a sample have unknown fields for the reference decoder."""
         sample = values.take(pa.array(np.unique(np.linspace(0, len(values) - 1, _SAMPLE, dtype=int)))).to_pylist()
-        return float(_find_odd(sample).mean()) > _MOST_ODD
+        return float(_find_irregular(sample).mean()) > _MAX_IRREGULAR
 
     def _parse_with_extra(self, rows: np.ndarray, values: pa.BinaryArray) -> Parsed:
-        """The same with fields that we do not know, as their bytes stand: by the column where all are plain, else one by one."""
-        if self.extra_is_plain:
+        """Parse records with unknown fields, kept as written: column by column if all are scalars, else record by record."""
+        if self.are_unknown_scalar:
             joined = _join(values)
             fields = _read_json(joined, len(values), self.names & KNOWN_FIELDS, unexpected="ignore")
             known_cells = sum(len(values) - column.null_count for column in fields.columns)
             extras = extract_unknown_columns(values, joined.to_pybytes(), known_cells, self.names - KNOWN_FIELDS)
             if extras is not None:
                 return self._add_extra(rows, fields, extras)
-            self.extra_is_plain = False
-        gathering = UnknownFieldReader(self.names)
-        gathering.gather(values.to_pylist())
-        whole = values.take(pa.array(gathering.kept, pa.int64())) if gathering.broken else values
+            self.are_unknown_scalar = False
+        reader = UnknownFieldReader(self.names)
+        reader.read(values.to_pylist())
+        whole = values.take(pa.array(reader.kept, pa.int64())) if reader.broken else values
         fields = _read_json(_join(whole), len(whole), self.names & KNOWN_FIELDS, unexpected="ignore")
-        self.doubtful += rows[gathering.broken].tolist()
-        return self._add_extra(rows[gathering.kept], fields, pa.array(gathering.extras, pa.string()))
+        self.doubtful += rows[reader.broken].tolist()
+        return self._add_extra(rows[reader.kept], fields, pa.array(reader.extras, pa.string()))
 
     def _add_extra(self, rows: np.ndarray, fields: pa.Table, extras: pa.StringArray) -> Parsed:
-        self.unknown_is_usual = 2 * extras.null_count < len(extras)
+        self.has_unknown_fields = 2 * extras.null_count < len(extras)
         return Parsed(rows, fields.append_column("extra", extras))
 
 
@@ -196,27 +196,27 @@ def _merge(parts: list[Parsed]) -> Parsed:
     return parts[0] if len(parts) == 1 else Parsed(np.concatenate([p.rows for p in parts]), pa.concat_tables([p.fields for p in parts]))
 
 
-def _find_odd(values: list[bytes]) -> np.ndarray:
-    """Which records are plainly no event of known fields and types; what is odd may still decode when judged."""
-    odd = np.zeros(len(values), bool)
+def _find_irregular(values: list[bytes]) -> np.ndarray:
+    """Find the records that are no events of known fields and types; the reference decoder may still accept one of them."""
+    irregular = np.zeros(len(values), bool)
     rest = iter(values)
     while True:
         try:
             deque(map(_scan, rest), maxlen=0)
-        except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
-            odd[len(values) - length_hint(rest) - 1] = True
+        except (ValueError, RecursionError):  # the errors of msgspec and Unicode are ValueErrors
+            irregular[len(values) - length_hint(rest) - 1] = True
         else:
-            return odd
+            return irregular
 
 
 def _read_ends(values: pa.BinaryArray) -> np.ndarray:
-    """Where each value ends in its buffer, the start of the first before them."""
+    """Read the offsets of the values: the start of the first, then the end of each."""
     return np.frombuffer(values.buffers()[1], np.int32, len(values) + 1, values.offset * 4) if len(values) else np.zeros(1, np.int32)
 
 
-def _cut_run(ends: np.ndarray, start: int, most_rows: int) -> int:
-    """The end of the run that begins at `start`: few enough rows and bytes to stay in the processor's cache, one row at least."""
-    near = ends[start : start + most_rows + 1]
+def _cut_run(ends: np.ndarray, start: int, max_rows: int) -> int:
+    """Find the end of the run that begins at `start`: at least one row, and few enough rows and bytes for the processor's cache."""
+    near = ends[start : start + max_rows + 1]
     return start + max(int(np.searchsorted(near - near[0], _RUN_BYTES, side="right")) - 1, 1)
 
 
@@ -226,7 +226,7 @@ def _join(values: pa.BinaryArray) -> pa.Buffer:
 
 
 def _read_json(text: pa.Buffer, count: int, names: Collection[str], *, unexpected: str) -> pa.Table:
-    """The named fields of every value in the joined text. Raises ArrowInvalid if one does not parse or the rows are not `count`."""
+    """Read the named fields of every value in the joined text. Raises ArrowInvalid if one does not parse or the rows are not `count`."""
     table = pj.read_json(
         pa.BufferReader(text),
         read_options=pj.ReadOptions(use_threads=False, block_size=len(text) + 1),

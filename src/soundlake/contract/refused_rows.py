@@ -1,4 +1,7 @@
-"""A row that an importer refused, wrapped so that it travels the log like an event and ends in bronze/rejected."""
+"""Rows that an import refused, wrapped so that they pass through the log like events and end in bronze/rejected.
+
+"Refused" is said of rows of an import, "rejected" of records that the decoder or a rule does not accept.
+"""
 
 from __future__ import annotations
 
@@ -12,11 +15,11 @@ _MARK = "_refused"
 _REASON = re.compile(r"[a-z][a-z0-9_]{0,63}")
 
 REFUSED_ROW_PREFIX = b'{"' + _MARK.encode() + b'":'
-"""How the bytes of every wrapped row begin."""
+"""The first bytes of every wrapped row."""
 
 
-class RefusedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
-    """What a wrapped row says: why it was refused, by the import of which source, whose it is, and the row itself as JSON text."""
+class WrappedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
+    """The content of a wrapped row: the reason, the row as JSON text, the source of the import, and the user it belongs to."""
 
     reason: str
     row: str
@@ -25,24 +28,24 @@ class RefusedRow(msgspec.Struct, frozen=True, forbid_unknown_fields=True):
 
 
 def wrap_refused_row(reason: str, source: str, user_id: str, row: Mapping[str, object]) -> bytes:
-    """One JSON object that the decoder rejects with `reason`; equal bytes for equal arguments, whatever the order of the row's fields.
+    """Wrap a row in a JSON object that the decoder rejects with `reason`; equal rows give equal bytes, in any order of fields.
 
-    `row` is what was read, as `json.loads` gives it. Raises ValueError for a reason that is no short snake_case word.
+    `row` is the row as `json.loads` gives it. Raises ValueError for a reason that is not a short snake_case word.
     """
     if not _REASON.fullmatch(reason):
-        raise ValueError(f"{reason!r} is not a reason: write a short word in snake_case")
+        raise ValueError(f"{reason!r} is not a reason: use a short word in snake_case")
     return _dump({_MARK: {"reason": reason, "row": _dump(row).decode(), "source": source, "user_id": user_id}})
 
 
-def read_refused_row(members: Mapping[str, msgspec.Raw]) -> RefusedRow | None:
-    """What the members of a JSON object say if it is a wrapped row, else None."""
+def read_refused_row(members: Mapping[str, msgspec.Raw]) -> WrappedRow | None:
+    """Read the members of a JSON object as a wrapped row; None if they are not one."""
     if len(members) != 1 or _MARK not in members:
         return None
     try:
-        told = msgspec.json.decode(members[_MARK], type=RefusedRow)
+        wrapped = msgspec.json.decode(members[_MARK], type=WrappedRow)
     except msgspec.DecodeError:
         return None
-    return told if _REASON.fullmatch(told.reason) else None
+    return wrapped if _REASON.fullmatch(wrapped.reason) else None
 
 
 def _dump(value: object) -> bytes:

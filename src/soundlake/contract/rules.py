@@ -1,7 +1,7 @@
-"""What a decoded event should hold: rules as data, the same list for dbt, Spark and the docs.
+"""Data quality rules for decoded events, as data: one list for dbt, Spark and the docs.
 
-Each expression is in the common subset of DuckDB, Spark SQL and Snowflake, true for a good row, never null: what is unknown passes, unless
-the rule asks for it to be known. A rule is named for what is right.
+Each expression is in the common subset of DuckDB, Spark SQL and Snowflake. It is true for a valid row and never null: an unknown value
+passes, unless the rule requires it to be known. The name of a rule states what it requires.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ Severity = Literal["reject", "flag"]
 
 DEVICE_TYPES = ("desktop", "mobile", "tablet", "speaker", "tv", "car", "console", "watch", "web", "other")
 WHITE_SPACE = "[\t-\r \x85\xa0\u1680\u2000-\u200a\u2028\u2029\u202f\u205f\u3000]"
-"""Unicode's White_Space as a class in a regular expression, in plain characters, since engines differ in escapes.
+"""Unicode's White_Space as a character class for regular expressions, in literal characters, since engines differ in escapes.
 
-All ends of lines are in it: Java's `$` matches before one at the end of a text, RE2's does not.
+It holds all line terminators: Java's `$` matches before one at the end of a text, RE2's does not.
 """
 TEN_MINUTES_MS = 600_000
 DAY_MS = 86_400_000
@@ -25,7 +25,7 @@ DAY_MS = 86_400_000
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule: who breaks a `reject` goes to silver_rejected, who breaks a `flag` keeps its name in quality_flags."""
+    """One rule. A row that breaks a `reject` rule goes to silver_rejected; a broken `flag` rule is listed in quality_flags."""
 
     name: str
     severity: Severity
@@ -54,53 +54,89 @@ RULES: tuple[Rule, ...] = (
         "reject",
         _ALL,
         f"user_id is not null and regexp_replace(user_id, '^{WHITE_SPACE}+', '') <> ''",
-        "a listener is named, and not by white space",
+        "user_id is present and not only white space",
     ),
-    Rule("duration_positive", "reject", _ALL, "coalesce(duration_ms > 0, true)", "a track lasts longer than nothing"),
-    Rule("ms_played_not_negative", "reject", ("play",), "coalesce(ms_played >= 0, true)", "nobody hears less than nothing; 0 ms is a play"),
-    Rule("position_not_negative", "reject", ("skip",), "coalesce(position_ms >= 0, true)", "a skip is at or after the start"),
+    Rule("duration_positive", "reject", _ALL, "coalesce(duration_ms > 0, true)", "the length of the track is above zero"),
+    Rule(
+        "ms_played_not_negative",
+        "reject",
+        ("play",),
+        "coalesce(ms_played >= 0, true)",
+        "the time heard is not negative; 0 ms is a play",
+    ),
+    Rule(
+        "position_not_negative",
+        "reject",
+        ("skip",),
+        "coalesce(position_ms >= 0, true)",
+        "the position of the skip is not negative",
+    ),
     Rule(
         "track_named",
         "reject",
         _ON_TRACKS,
         "coalesce(track_id, '') <> '' or coalesce(track_name, '') <> ''",
-        "a track (episode, chapter) is named, by id or by title",
+        "the track (episode, chapter) has an id or a title",
     ),
-    Rule("like_action_known", "reject", ("like",), _is_one_of("action", ("like", "unlike")), "the action is like or unlike, or not said"),
+    Rule("like_action_known", "reject", ("like",), _is_one_of("action", ("like", "unlike")), "the action is like or unlike, or unknown"),
     Rule(
         "playlist_action_known",
         "reject",
         ("playlist",),
         _is_one_of("action", ("create", "add", "remove")),
-        "the action is create, add or remove, or not said",
+        "the action is create, add or remove, or unknown",
     ),
     Rule("duration_known", "flag", ("play",), "duration_ms is not null", "the length of the track is known"),
-    Rule("ten_minutes_at_most", "flag", _ON_TRACKS, f"coalesce(duration_ms <= {TEN_MINUTES_MS}, true)", "the track is no longer than that"),
-    Rule("heard_within_track", "flag", ("play",), "coalesce(ms_played <= duration_ms, true)", "heard no longer than the track lasts"),
-    Rule("heard_within_a_day", "flag", ("play",), f"coalesce(ms_played <= {DAY_MS}, true)", "heard no longer than a day"),
-    Rule("position_within_track", "flag", ("skip",), "coalesce(position_ms <= duration_ms, true)", "skipped before the track ended"),
-    Rule("skip_names_its_play", "flag", ("skip",), "source_ref is not null", "the play that was skipped is named"),
+    Rule(
+        "ten_minutes_at_most",
+        "flag",
+        _ON_TRACKS,
+        f"coalesce(duration_ms <= {TEN_MINUTES_MS}, true)",
+        "the track lasts ten minutes at most",
+    ),
+    Rule(
+        "heard_within_track",
+        "flag",
+        ("play",),
+        "coalesce(ms_played <= duration_ms, true)",
+        "heard for at most the length of the track",
+    ),
+    Rule("heard_within_a_day", "flag", ("play",), f"coalesce(ms_played <= {DAY_MS}, true)", "heard for at most a day"),
+    Rule(
+        "position_within_track",
+        "flag",
+        ("skip",),
+        "coalesce(position_ms <= duration_ms, true)",
+        "skipped within the length of the track",
+    ),
+    Rule("skip_names_its_play", "flag", ("skip",), "source_ref is not null", "the skipped play is known (source_ref)"),
     Rule(
         "playlist_named",
         "flag",
         ("playlist",),
         "coalesce(playlist_id, '') <> '' or coalesce(playlist_name, '') <> ''",
-        "the playlist is named, by id or by title",
+        "the playlist has an id or a title",
     ),
     Rule(
         "playlist_track_named",
         "flag",
         ("playlist",),
         "coalesce(action = 'create', true) or coalesce(track_id, '') <> '' or coalesce(track_name, '') <> ''",
-        "what was added or removed is named",
+        "the added or removed track has an id or a title",
     ),
-    Rule("artist_named", "flag", _ON_TRACKS, "coalesce(artist_id, '') <> '' or coalesce(artist_name, '') <> ''", "an artist is named"),
+    Rule(
+        "artist_named",
+        "flag",
+        _ON_TRACKS,
+        "coalesce(artist_id, '') <> '' or coalesce(artist_name, '') <> ''",
+        "the artist has a name or an id",
+    ),
     Rule(
         "produced_after_played",
         "flag",
         _ALL,
         "coalesce(produced_at >= played_at, true)",
-        "it was sent after it happened: no clock is ahead",
+        "the event was sent after it happened: the producer's clock is not ahead",
     ),
     Rule(
         "device_known",
@@ -114,13 +150,13 @@ RULES: tuple[Rule, ...] = (
         "flag",
         _ALL,
         "coalesce(length(country) = 2 and regexp_replace(country, '^[A-Z]+', '') = '' and country <> 'ZZ', true)",
-        "country is two capital letters (A to Z) and not ZZ (ISO 3166 leaves it to users; exports say it for unknown), or unknown",
+        "country is two capital letters (A to Z) and not ZZ (user-assigned in ISO 3166; exports use it for unknown), or unknown",
     ),
     *(_values_rule(column) for column in ("source", "content_type", "played_at_basis")),
 )
-"""All rules, in the order in which they are asked: the first reject rule that a row breaks is the one it is rejected for."""
+"""All rules, in the order of evaluation: the first `reject` rule that a row breaks is its reason for rejection."""
 
 
 def list_rules(event_type: str, severity: Severity) -> tuple[Rule, ...]:
-    """The rules of one severity that an event of that type is held against."""
+    """List the rules of one severity that apply to events of that type."""
     return tuple(rule for rule in RULES if rule.severity == severity and event_type in rule.event_types)

@@ -1,4 +1,4 @@
-"""Schemas of other systems, derived from the record: Arrow, Spark's DDL, JSON Schema, dbt's columns."""
+"""Schemas derived from the contract: Arrow, Spark's DDL, JSON Schema, dbt's columns."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ from typing import Any
 import pyarrow as pa
 
 from soundlake.contract.record import BRONZE_FIELDS, FIELDS, SCHEMA_VERSION, Field, Kind
+from soundlake.contract.topics import TOPICS
 
 _TIMESTAMP = pa.timestamp("us", tz="UTC")
 _ARROW: dict[Kind, pa.DataType] = {
@@ -28,12 +29,12 @@ _JSON: dict[Kind, dict[str, Any]] = {
 
 
 def build_arrow_schema(fields: tuple[Field, ...] = FIELDS) -> pa.Schema:
-    """The Arrow schema of the given fields; all nullable, since bronze keeps what it gets."""
+    """Build the Arrow schema of the fields. All are nullable: bronze stores what it receives."""
     return pa.schema([pa.field(field.name, _ARROW[field.kind]) for field in fields])
 
 
 EVENT_SCHEMA = build_arrow_schema()
-"""One event, without bronze's own columns."""
+"""One event, without the columns that bronze adds."""
 
 BRONZE_SCHEMA = build_arrow_schema((*FIELDS, *BRONZE_FIELDS))
 """One row of an event table, without the partition columns (year, month, …: zero-padded text)."""
@@ -48,27 +49,27 @@ REJECTED_SCHEMA = pa.schema(
         *build_arrow_schema(BRONZE_FIELDS),
     ]
 )
-"""One row of bronze/rejected: the record's bytes, why it was refused, and where it stood."""
+"""One row of bronze/rejected: the record's bytes, the reason of the rejection, and its position in the log."""
 
 
 def build_spark_ddl(fields: tuple[Field, ...] = FIELDS) -> str:
-    """The DDL string that Spark reads events with."""
+    """Build the DDL string with which Spark reads events."""
     return ", ".join(f"{field.name} {_SPARK[field.kind]}" for field in fields)
 
 
 def build_dbt_columns(fields: tuple[Field, ...] = (*FIELDS, *BRONZE_FIELDS)) -> list[dict[str, str]]:
-    """The columns of dbt's bronze sources, with type and description."""
+    """List the columns of dbt's bronze sources, with type and description."""
     return [{"name": field.name, "data_type": _DBT[field.kind], "description": field.description} for field in fields]
 
 
 def build_json_schema() -> dict[str, Any]:
-    """The JSON Schema of an event on the wire; unknown fields are allowed there, and bronze keeps them in `extra`."""
+    """Build the JSON Schema of an event on the wire. Unknown fields are allowed; bronze stores them in `extra`."""
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Soundlake listening event",
         "x-schema-version": SCHEMA_VERSION,
         "type": "object",
-        "required": [field.name for field in FIELDS if field.required],
+        "required": [field.name for field in FIELDS if field.required and not field.set_by_topic],
         "properties": {field.name: _describe(field) for field in FIELDS if field.name != "extra"},
         "additionalProperties": True,
     }
@@ -79,9 +80,15 @@ def _describe(field: Field) -> dict[str, Any]:
     if field.name == "event_id":
         shape["format"] = "uuid"
     if field.name == "event_type":
-        shape["enum"] = list(field.values)
+        shape["enum"] = [*field.values, None]
     elif field.values:
         shape["examples"] = list(field.values)
-    if not field.required:
+    if field.set_by_topic or not field.required:
         shape["type"] = [shape["type"], "null"]
-    return {**shape, "description": field.description}
+    return {**shape, "description": field.description + describe_default(field)}
+
+
+def describe_default(field: Field) -> str:
+    """Say on which topics a field that the topic sets may be left out; nothing for other fields."""
+    several = ", ".join(topic.name for topic in TOPICS if topic.default_event_type is None)
+    return f"; required on {several}, set by the topic elsewhere" if field.set_by_topic else ""

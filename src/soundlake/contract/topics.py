@@ -1,4 +1,4 @@
-"""The topics of the log, and the bronze table behind each."""
+"""The topics of the event log and the bronze table of each."""
 
 from __future__ import annotations
 
@@ -14,12 +14,17 @@ DLQ_TOPIC = "user_events_dlq"
 
 @dataclass(frozen=True)
 class Topic:
-    """A topic: its name, its bronze table, the event types it may carry and how the table is partitioned."""
+    """A topic: its name, its bronze table, the event types it carries and how the table is partitioned."""
 
     name: str
     table: str
     event_types: tuple[str, ...]
     partition_by: tuple[str, ...] = HOURLY
+
+    @property
+    def default_event_type(self) -> str | None:
+        """The type of an event without `event_type`: that of the topic if it carries one type only, else None."""
+        return self.event_types[0] if len(self.event_types) == 1 else None
 
 
 PLAYS = Topic("user_plays", "plays", ("play",))
@@ -29,9 +34,9 @@ PLAYLISTS = Topic("user_playlists", "playlists", ("playlist",))
 NOW_PLAYING = Topic("user_now_playing", "now_playing", ("now_playing",))
 HISTORY = Topic("user_history", "history", ("play", "skip", "like", "playlist", "now_playing"), MONTHLY)
 DLQ = Topic(DLQ_TOPIC, REJECTED_TABLE, ())
-"""Announces what bronze/rejected holds; no event is read from it, so it is not one of TOPICS."""
+"""Announces the rows of bronze/rejected. No events are read from it, so it is not in TOPICS."""
 NOW_PLAYING_ENRICHED = Topic("user_now_playing_enriched", NOW_PLAYING.table, ())
-"""What the streaming job makes of NOW_PLAYING within a second, for readers of this moment; archived nowhere, so not one of TOPICS."""
+"""Output of the streaming job for NOW_PLAYING, within a second. It is not stored in bronze, so it is not in TOPICS."""
 
 TOPICS: tuple[Topic, ...] = (PLAYS, SKIPS, LIKES, PLAYLISTS, NOW_PLAYING, HISTORY)
 TOPIC_BY_NAME: dict[str, Topic] = {topic.name: topic for topic in TOPICS}

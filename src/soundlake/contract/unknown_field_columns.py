@@ -1,8 +1,8 @@
-"""`extra` by the column: the fields that we do not know, of records that hold nothing but plain values in them.
+"""Extract unknown fields column by column, for records whose unknown fields hold scalar values.
 
-The fast way for what `extra.UnknownFieldReader` does record by record. It reads the unknown fields by a pattern and lets the count of the colons
-prove that it missed nothing: with each colon next to the quote of its name, every member of every object shows as `":` at least once. If
-those are as many as the known fields and the found ones together, then there is no other field, no nested one and none that stands twice.
+A faster version of `unknown_fields.UnknownFieldReader`. It finds the unknown fields with regular expressions and checks by counting colons
+that it found all: without white space before a colon, each member of each object has at least one `":`. If their number is that of the
+known and the found fields together, then there is no other field, no nested one and no duplicate.
 """
 
 from __future__ import annotations
@@ -15,8 +15,8 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_MOST_NAMES = 3
-"""A pattern costs a pass over the bytes for each name."""
+_MAX_NAMES = 3
+"""Each name costs a pass over all bytes."""
 
 _is_word = re.compile(r"\w+", re.ASCII).fullmatch
 _find_loose_colon = re.compile(rb'" +:').search
@@ -24,12 +24,13 @@ _VALUE = r'(?P<value>-?[0-9][0-9.eE+-]*|true|false|null|"[^"\\]*")'
 
 
 def extract_unknown_columns(values: pa.BinaryArray, joined: bytes, known_cells: int, names: Iterable[str]) -> pa.StringArray | None:
-    """`extra` of each value; None where the values hold more than plain ones in fields of these names (then nothing is proven).
+    """Extract `extra` of each value; None if the check fails, that is if unknown fields hold more than scalars or have other names.
 
-    `joined` are the values as one text that parsed, with no control character in any; `known_cells` counts their known fields with a value.
+    `joined` is all values as one text, which parsed and holds no control characters except the newlines between values; `known_cells` is
+    the number of known fields with a value.
     """
     unknown = sorted(names)
-    if not 0 < len(unknown) <= _MOST_NAMES or not all(map(_is_word, unknown)):
+    if not 0 < len(unknown) <= _MAX_NAMES or not all(map(_is_word, unknown)):
         return None
     texts = values.view(pa.string())
     found = {name: pc.struct_field(pc.extract_regex(texts, rf'[{{,] *"{name}": *{_VALUE} *[,}}]'), "value") for name in unknown}
@@ -41,7 +42,7 @@ def extract_unknown_columns(values: pa.BinaryArray, joined: bytes, known_cells: 
 
 
 def _find_order(texts: pa.StringArray, names: list[str]) -> list[str] | None:
-    """The order in which the fields stand, None if it is not the same in all records."""
+    """Find the order of the fields; None if it is not the same in all records."""
     if len(names) == 1:
         return names
     places = {name: np.asarray(pc.find_substring(texts, f'"{name}":')) for name in names}

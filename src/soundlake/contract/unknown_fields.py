@@ -1,4 +1,4 @@
-"""`extra`: the fields of an event that the contract does not know, as one JSON object whose values stand as they were written."""
+"""The field `extra`: all fields of an event that the contract does not know, as one JSON object with the values as written."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ import msgspec
 from soundlake.contract.record import FIELD_NAMES
 
 MAX_DEPTH = 100
-"""How deep a record may nest; more is no event, and would end the recursion of one reader or another."""
+"""The nesting limit of a record. Deeper ones exceed the recursion limit of some reader, so they are rejected."""
 
 KNOWN_FIELDS = frozenset(FIELD_NAMES) - {"extra"}
-"""The fields that stand on the wire; a field called extra there is one that we do not know, like any other."""
+"""The fields on the wire. A field named `extra` there is an unknown field like any other."""
 
 Members = dict[str, msgspec.Raw]
 
@@ -27,23 +27,23 @@ _find_loose_colon = re.compile(rb'"[ \t\r\n]+:').search
 
 
 class DuplicateField(ValueError):
-    """A JSON object names a field twice; `members` are those that stand once."""
+    """A JSON object has duplicate fields; `members` holds the others."""
 
     def __init__(self, names: list[str], members: Members) -> None:
-        super().__init__(f"{', '.join(names)}: twice in one object")
+        super().__init__(f"{', '.join(names)}: more than once in one object")
         self.members = members
 
 
 def read_members(value: bytes) -> Members:
-    """The members of one JSON object, each value as the bytes that were written.
+    """Read the members of one JSON object, each value as the bytes that were written.
 
-    Raises msgspec.DecodeError or UnicodeDecodeError if it is none, DuplicateField for a name that stands twice,
+    Raises msgspec.DecodeError or UnicodeDecodeError if it is not a JSON object, DuplicateField for a duplicate name,
     RecursionError for more than MAX_DEPTH levels.
     """
     if is_too_deep(value):
         raise RecursionError(f"more than {MAX_DEPTH} levels")
     members = _decode_members(value)
-    # Blank by blank, since looking for two bytes is much faster than a pattern.
+    # One search per white-space character: a search for two bytes is much faster than a regular expression.
     may_be_loose = b'" ' in value or b'"\t' in value or b'"\r' in value or b'"\n' in value
     if value.count(b'":') != len(members) or (may_be_loose and _find_loose_colon(value)):
         _check_names(value, members)
@@ -51,15 +51,15 @@ def read_members(value: bytes) -> Members:
 
 
 def extract_unknown_fields(members: Mapping[str, msgspec.Raw]) -> str | None:
-    """`extra` of a record: one JSON object of the fields we do not know, without blanks between values; null if there is none."""
+    """Extract `extra` of a record: its unknown fields as one JSON object without white space between values; None without such fields."""
     return _write_extra(members, [name for name in members if name not in KNOWN_FIELDS])
 
 
 @dataclass
 class UnknownFieldReader:
-    """The fields that we do not know, of many records: `extras` of those in `kept` (their places), `broken` has the places of the others.
+    """Reads the unknown fields of many records: `extras` of the rows in `kept`; `broken` lists the rows that do not parse.
 
-    `names` grows by every field that occurs. The records are to hold no control characters, as then a blank is the only white space.
+    `names` collects the names of all fields that occur. The records must hold no control characters: white space is then a space only.
     """
 
     names: set[str]
@@ -67,8 +67,8 @@ class UnknownFieldReader:
     extras: list[str | None] = field(default_factory=list)
     broken: list[int] = field(default_factory=list)
 
-    def gather(self, values: Iterable[bytes]) -> None:
-        """Go through the records: `read_members` and `extract_unknown_fields` of each, unrolled, since every event may pass here."""
+    def read(self, values: Iterable[bytes]) -> None:
+        """Read the records: `read_members` and `extract_unknown_fields` for each, inlined for speed."""
         unknown_of_shape: dict[tuple[str, ...], list[str]] = {}
         for place, value in enumerate(values):
             try:
@@ -92,10 +92,10 @@ class UnknownFieldReader:
 
 
 def merge_unknown_fields(line: bytes, extra: str) -> bytes:
-    """The encoded event with the fields of `extra` beside its own; what is no object of unknown fields goes along as a text named extra."""
+    """Add the fields of `extra` to an encoded event; an `extra` that is not an object of unknown fields is added as a text named extra."""
     try:
         members = read_members(extra.encode())
-    except (ValueError, RecursionError):  # msgspec's and Unicode's errors are ValueErrors
+    except (ValueError, RecursionError):  # the errors of msgspec and Unicode are ValueErrors
         members = {}
     body = extract_unknown_fields(members) if members and KNOWN_FIELDS.isdisjoint(members) else None
     if body is None or is_too_deep(body.encode()):
@@ -104,7 +104,7 @@ def merge_unknown_fields(line: bytes, extra: str) -> bytes:
 
 
 def is_too_deep(value: bytes) -> bool:
-    """Whether objects and arrays nest deeper than MAX_DEPTH."""
+    """Return whether objects and arrays nest deeper than MAX_DEPTH."""
     if value.count(b"{") + value.count(b"[") <= MAX_DEPTH:
         return False
     depth = 0
@@ -117,10 +117,10 @@ def is_too_deep(value: bytes) -> bool:
 
 
 def _check_names(value: bytes, members: Members) -> None:
-    """Raise DuplicateField for a name that stands twice.
+    """Raise DuplicateField for a duplicate name.
 
-    Needed only where a cheap proof fails: with every colon next to its quote each member shows as `":` at least once, so that as many of
-    these as distinct names leave no room for a second.
+    Only needed if a cheaper check fails: without white space before a colon, each member has at least one `":`; if there are as many of
+    these as distinct names, no name is a duplicate.
     """
     names = Counter(name for name, _ in json.loads(value, object_pairs_hook=list, parse_int=str, parse_float=str))
     twice = [name for name, count in names.items() if count > 1]

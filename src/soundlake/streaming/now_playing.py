@@ -17,7 +17,7 @@ from soundlake.contract.unknown_fields import MAX_DEPTH
 from soundlake.contract.reference_decoder import EARLIEST_PLAYED_AT, PLAYED_AT_LEAD
 from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.record import FIELDS, Kind
-from soundlake.contract.topics import NOW_PLAYING_ENRICHED
+from soundlake.contract.topics import NOW_PLAYING, NOW_PLAYING_ENRICHED
 from soundlake.streaming.enriching import divide_bounded, tell_hour
 
 NAME = "now_playing"
@@ -54,7 +54,8 @@ def decode_natively(records: DataFrame) -> DataFrame:
     typed = parsed.where(_has_types()).select(
         *(_read(name, kind).alias(name) for name, kind in _WIRE.items()), f.col("timestamp").alias("logged_at")
     )
-    return typed.where(_is_now_playing())
+    event_type = f.coalesce("event_type", f.lit(NOW_PLAYING.default_event_type))
+    return typed.withColumn("event_type", event_type).where(_is_now_playing())
 
 
 def normalize_events(events: DataFrame) -> DataFrame:

@@ -1,4 +1,4 @@
-"""Lines written by the column are what writing row by row gives."""
+"""Lines encoded column by column equal those of Python's encoder row by row."""
 
 import json
 from datetime import UTC, datetime
@@ -14,12 +14,12 @@ from soundlake.contract.encode import encode_blocks
 TEXTS = st.one_of(
     st.sampled_from(["", "a", 'say "x"', "back\\slash", "tab\there", "\x00", "\x1f\x7f", "שלום", "🌙", ',"a":null}']), st.text(max_size=5)
 )
-MOMENTS = st.datetimes(timezones=st.just(UTC))
+TIMESTAMPS = st.datetimes(timezones=st.just(UTC))
 VALUES = {
     "string": TEXTS,
     "int64": st.integers(-(2**63), 2**63 - 1),
     "bool": st.booleans(),
-    "timestamp[us, tz=UTC]": MOMENTS,
+    "timestamp[us, tz=UTC]": TIMESTAMPS,
 }
 
 
@@ -58,7 +58,7 @@ def test_lines_are_those_of_pythons_encoder(table):
 
 @pytest.fixture
 def many() -> pa.Table:
-    """More rows than are written at once, their tracks coming again."""
+    """More rows than one block holds, with repeated tracks."""
     rows = 150_000
     return pa.table(
         {
@@ -71,7 +71,7 @@ def many() -> pa.Table:
     )
 
 
-def test_blocks_are_the_lines_of_all_rows_in_their_order(many):
+def test_blocks_hold_the_lines_of_all_rows_in_order(many):
     written = b"".join(block.to_pybytes() for block in encode_blocks(many))
     assert written == b"\n".join(encode_events(many)) + b"\n"
     lines = [json.loads(line) for line in written.splitlines()]
@@ -81,12 +81,12 @@ def test_blocks_are_the_lines_of_all_rows_in_their_order(many):
     assert sum("experiment" in line for line in lines) == 4
 
 
-def test_texts_that_come_as_codes_are_written_like_others(many):
+def test_dictionary_encoded_texts_are_written_like_others(many):
     plain = many.cast(pa.schema([EVENT_SCHEMA.field(name) for name in many.column_names]))
     assert encode_events(plain) == encode_events(many)
 
 
-def test_a_column_that_is_no_field_is_refused():
+def test_a_column_that_is_not_a_field_is_an_error():
     with pytest.raises(ValueError, match="not fields of an event: mood"):
         encode_events(pa.table({"mood": ["fine"]}))
 

@@ -1,4 +1,4 @@
-"""The rules run where they must, and everything derived from the contract says what the contract says."""
+"""The quality rules on single rows; the schemas and documents derived from the contract; ids; refused rows."""
 
 import json
 import re
@@ -19,13 +19,13 @@ from soundlake.contract import (
     RULES,
     Rejection,
     decode_record,
-    make_event_ids,
     list_rules,
+    make_event_ids,
     wrap_refused_row,
 )  # fmt: skip
 from soundlake.contract.documents import build_documents, write_documents
+from soundlake.contract.expressions import NORMAL_FORMS, TITLE_FIELDS
 from soundlake.contract.ids import make_namespace
-from soundlake.contract.expressions import TITLE_FIELDS, NORMAL_FORMS
 from soundlake.contract.schemas import build_dbt_columns, build_json_schema, build_spark_ddl
 
 ROOT = Path(__file__).parents[3]
@@ -43,7 +43,7 @@ def find_broken(row, severity=None):
 
 
 @pytest.mark.parametrize("event_type", ["play", "skip", "like", "playlist"])
-def test_no_rule_is_null_even_where_nothing_is_known(event_type):
+def test_no_rule_is_null_even_if_all_fields_are_null(event_type):
     assert "user_known" in find_broken({"event_type": event_type})
 
 
@@ -89,12 +89,12 @@ def test_a_row_breaks_the_rules_it_should(change, broken):
 
 
 @pytest.mark.parametrize("named", [{"track_id": "id"}, {"track_name": " ", "artist_name": "a"}], ids=["id alone", "a blank title"])
-def test_what_an_export_calls_a_play_is_never_rejected(named):
+def test_a_play_of_an_export_is_never_rejected(named):
     assert find_broken({"event_type": "play", "user_id": "u", "ms_played": 0, **named}, "reject") == set()
 
 
 @pytest.mark.parametrize(
-    ("told", "name", "device"),
+    ("text", "name", "device"),
     [
         (" Song  of two \r\n", "Song  of two", "song  of two"),
         ("\u00a0\u3000Song\u2028", "Song", "song"),
@@ -107,10 +107,21 @@ def test_what_an_export_calls_a_play_is_never_rejected(named):
         ("UNKNOWN", "UNKNOWN", None),
         ("tv", "tv", "tv"),
     ],
-    ids=["blanks", "wide blanks", "blanks alone", "nothing", "null", "zero width", "no plain letter", "a player's word", "unknown", "ours"],
+    ids=[
+        "blanks",
+        "wide blanks",
+        "blanks alone",
+        "nothing",
+        "null",
+        "zero width",
+        "no plain letter",
+        "Spotify's name",
+        "unknown",
+        "the contract's name",
+    ],
 )
-def test_a_normal_form_says_it_once_for_all(told, name, device):
-    row = dict.fromkeys(NORMAL_FORMS, told)
+def test_a_normal_form_applied_twice_changes_nothing(text, name, device):
+    row = dict.fromkeys(NORMAL_FORMS, text)
     for _ in range(2):
         database = duckdb.connect()
         database.register("events", pa.Table.from_pylist([row], schema=EVENT_SCHEMA))
@@ -124,14 +135,14 @@ def test_every_rule_has_a_name_of_its_own_and_now_playing_has_none():
     assert list_rules("now_playing", "reject") == list_rules("now_playing", "flag") == ()
 
 
-@pytest.mark.parametrize("name", build_documents())
-def test_the_committed_documents_are_what_the_contract_generates(name):
-    assert (ROOT / name).read_text() == build_documents()[name], "run python -m soundlake.contract.documents"
+@pytest.mark.parametrize("name", build_documents(ROOT))
+def test_the_committed_documents_are_those_that_the_contract_generates(name):
+    assert (ROOT / name).read_text() == build_documents(ROOT)[name], "run python -m soundlake.contract.documents"
 
 
 def test_documents_are_written_below_the_given_folder(tmp_path):
     write_documents(tmp_path)
-    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(build_documents())
+    assert {str(path.relative_to(tmp_path)) for path in tmp_path.rglob("*") if path.is_file()} == set(build_documents(tmp_path))
 
 
 def test_all_schemas_name_the_same_fields_with_the_same_kinds():
@@ -149,7 +160,18 @@ def test_all_schemas_name_the_same_fields_with_the_same_kinds():
         assert spark == spark_of[str(EVENT_SCHEMA.field(field.name).type)]
         assert dbt[field.name] == dbt_of[spark]
         if field.name in wire:
-            assert wire[field.name]["type"] == (json_of[spark] if field.required else [json_of[spark], "null"])
+            assert wire[field.name]["type"] == (json_of[spark] if field.required and not field.set_by_topic else [json_of[spark], "null"])
+
+
+def test_the_json_schema_requires_what_no_topic_can_set():
+    schema = build_json_schema()
+    assert schema["required"] == ["event_id", "played_at"]
+    assert schema["properties"]["event_type"] == {
+        "type": ["string", "null"], "enum": ["play", "skip", "like", "playlist", "now_playing", None],
+        "description": "what happened; required on user_history, set by the topic elsewhere",
+    }  # fmt: skip
+    assert schema["properties"]["event_id"]["format"] == "uuid"
+    assert schema["properties"]["source"]["examples"][:2] == ["generator", "spotify_recent"]
 
 
 def test_ids_are_uuid5_of_the_key_in_the_namespace_of_the_source():
@@ -166,20 +188,22 @@ def test_ids_stay_what_they_were_in_every_release():
 
 def test_a_refused_row_is_rejected_for_the_reason_of_its_importer():
     row = {"ts": "2020-01-01T00:00:00Z", "ms_played": float("nan"), "title": "\ud800"}
-    told = decode_record(HISTORY, wrap_refused_row("names_nothing", "spotify_export", "me", row), 0)
-    assert told == Rejection("names_nothing", "a row of spotify_export, refused by the import, of me")
+    found = decode_record(HISTORY, wrap_refused_row("names_nothing", "spotify_export", "me", row), 0)
+    assert found == Rejection("names_nothing", "a row of spotify_export, refused by the import, of me")
 
 
 def test_a_refused_row_has_the_same_bytes_whatever_the_order_of_its_fields():
-    assert wrap_refused_row("odd", "s", "u", {"a": 1, "b": {"c": 2, "d": 3}}) == wrap_refused_row("odd", "s", "u", {"b": {"d": 3, "c": 2}, "a": 1})
+    assert wrap_refused_row("odd", "s", "u", {"a": 1, "b": {"c": 2, "d": 3}}) == wrap_refused_row(
+        "odd", "s", "u", {"b": {"d": 3, "c": 2}, "a": 1}
+    )
     assert json.loads(json.loads(wrap_refused_row("odd", "s", "u", {"a": 1}))["_refused"]["row"]) == {"a": 1}
 
 
 @pytest.mark.parametrize("reason", ["", "Not A Word", "1st", "ü"])
-def test_a_reason_that_is_no_word_is_refused(reason):
+def test_a_reason_that_is_not_a_word_is_an_error(reason):
     with pytest.raises(ValueError, match="reason"):
         wrap_refused_row(reason, "s", "u", {})
 
 
-def test_reasons_are_words_that_an_importer_could_not_tell_apart():
+def test_reasons_have_the_form_of_those_of_importers():
     assert all(re.fullmatch("[a-z][a-z0-9_]*", reason) for reason in REJECTION_REASONS)
