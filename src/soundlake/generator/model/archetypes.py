@@ -1,4 +1,4 @@
-"""Kinds of listeners, and how a real one is a mixture of them."""
+"""Archetypes of listeners; each listener is a mixture of them."""
 
 from __future__ import annotations
 
@@ -9,18 +9,18 @@ from soundlake.generator.model.randomness import Floats, Keys, combine, draw, dr
 MOMENTS = ("morning", "work", "way home", "evening", "night")
 _MOMENT_HOURS = np.array([3.5, 7.5, 13.0, 15.5, 19.5])
 _MOMENT_WIDTHS = np.array([1.3, 3.2, 1.6, 2.6, 2.0])
-"""Hours after 4 o'clock in the morning, and how wide (a standard deviation)."""
+"""Centres and standard deviations, in hours after 04:00."""
 
 ARCHETYPES = ("loyal", "explorer", "background", "commuter", "party", "child", "occasional")
 _PRIOR = np.array([0.2, 0.0, 0.0, 0.0, -0.3, -0.5, 1.7])
 _SPREAD = 1.9
-"""How pure mixtures are: the standard deviation of the logarithm of the shares."""
+"""Standard deviation of the logarithm of the shares: a larger one makes purer mixtures."""
 
 TRAITS: dict[str, tuple[tuple[float, ...], float]] = {
-    # trait: what it is for each archetype, and how far single listeners stray from their mixture (a standard deviation)
-    "sittings a day, log": ((1.9, 2.0, 1.7, 2.1, 1.3, 1.7, 0.3), 0.75),
-    "plays a sitting, log": ((1.95, 1.95, 2.5, 1.7, 2.4, 1.6, -0.9), 0.35),
-    "plays a sitting, spread": ((1.2, 1.15, 1.1, 1.0, 1.15, 1.2, 0.8), 0.15),
+    # trait: its mean for each archetype, and the standard deviation of listeners around the mean of their mixture
+    "sessions a day, log": ((1.9, 2.0, 1.7, 2.1, 1.3, 1.7, 0.3), 0.75),
+    "plays a session, log": ((1.95, 1.95, 2.5, 1.7, 2.4, 1.6, -0.9), 0.35),
+    "plays a session, spread": ((1.2, 1.15, 1.1, 1.0, 1.15, 1.2, 0.8), 0.15),
     "skips, logit": ((-2.2, -0.9, -3.4, -1.7, -0.9, -1.3, -2.5), 0.9),
     "haste, logit": ((0.0, 0.8, -0.8, 0.3, 0.6, 0.8, -0.3), 0.7),
     "concentration, log": ((0.5, -2.4, -1.3, -0.8, -1.2, 0.0, -2.8), 0.8),
@@ -78,29 +78,29 @@ _DEVICE_WEIGHTS = np.array(
 
 
 def mix_archetypes(key: Keys) -> Floats:
-    """The share of each archetype in each listener: a row a listener, summing to 1."""
+    """The share of each archetype: one row per listener, which sums to 1."""
     weight = np.exp(_PRIOR + _SPREAD * draw_normals(key, "archetypes", len(ARCHETYPES)))
     return np.asarray(weight / weight.sum(axis=1, keepdims=True))
 
 
 def draw_trait(key: Keys, mixture: Floats, trait: str) -> Floats:
-    """The trait of each listener: what their mixture makes likely, and what is their own."""
+    """The trait of each listener: the mean of their mixture plus normal noise."""
     centres, spread = TRAITS[trait]
     return np.asarray(combine(mixture, [np.asarray(centre) for centre in centres]) + spread * draw_normal(key, trait))
 
 
 def draw_context_cdf(key: Keys, mixture: Floats) -> Floats:
-    """Cumulated shares of the contexts for each listener."""
+    """Cumulative shares of the contexts for each listener."""
     return _draw_cdf(key, mixture, _CONTEXT_WEIGHTS, "contexts", 0.7)
 
 
 def draw_device_cdf(key: Keys, mixture: Floats) -> Floats:
-    """Cumulated shares of the devices for each listener: few, for most."""
+    """Cumulative shares of the devices for each listener; most listeners use few."""
     return _draw_cdf(key, mixture, _DEVICE_WEIGHTS, "devices", 2.2)
 
 
 def draw_hour_cdf(key: Keys, mixture: Floats) -> Floats:
-    """Cumulated shares of the 24 hours from 4 o'clock on: [listener, workday or weekend, hour]."""
+    """Cumulative shares of the 24 hours from 04:00 on: [listener, workday or weekend, hour]."""
     shift = 0.8 * draw_normal(key, "hour shift")
     hours = np.arange(24) + 0.5
     distance = hours[None, None, :] - _MOMENT_HOURS[None, :, None] - shift[:, None, None]
@@ -111,11 +111,11 @@ def draw_hour_cdf(key: Keys, mixture: Floats) -> Floats:
     parts = list(bumps.transpose(1, 0, 2))
     floor = np.exp(-3.8 + 1.0 * draw_normal(key, "wakefulness"))[:, None, None]
     shares = np.stack([combine(weights[:, kind], parts) for kind in range(2)], axis=1) + floor
-    reach = np.cumsum(shares, axis=2)
-    return np.asarray(reach / reach[:, :, -1:])
+    total = np.cumsum(shares, axis=2)
+    return np.asarray(total / total[:, :, -1:])
 
 
 def _draw_cdf(key: Keys, mixture: Floats, weights: Floats, purpose: str, spread: float) -> Floats:
     weight = combine(mixture, list(weights)) * np.exp(spread * draw_normals(key, purpose, weights.shape[1]))
-    reach = np.cumsum(weight, axis=1)
-    return np.asarray(reach / reach[:, -1:])
+    total = np.cumsum(weight, axis=1)
+    return np.asarray(total / total[:, -1:])

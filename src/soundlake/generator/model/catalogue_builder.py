@@ -1,4 +1,4 @@
-"""From a list of tracks to a catalogue: nested levels, places in the taste space, cumulated popularity."""
+"""Builds a catalogue from a table of tracks: nested levels, positions in the taste space, cumulative popularity."""
 
 from __future__ import annotations
 
@@ -27,57 +27,57 @@ TRACK_SCHEMA = pa.schema(
         pa.field("is_explicit", pa.bool_()),
     ]
 )
-"""One row a track; `popularity` is a weight above 0, `release_day` counts from 1970-01-01; nothing is null."""
+"""One row per track; `popularity` is a weight above 0, `release_day` counts from 1970-01-01; nothing is null."""
 
 _SUBGENRE_SPREAD, _ARTIST_SPREAD = 0.22, 0.28
 
 
-def build_catalogue(music: pa.Table, pull: dict[str, float] | None = None) -> Catalogue:
-    """The catalogue of these tracks (MUSIC_SCHEMA). An artist belongs to the sub-genre of their first track.
+def build_catalogue(tracks: pa.Table, weights: dict[str, float] | None = None) -> Catalogue:
+    """The catalogue of these tracks (TRACK_SCHEMA). An artist belongs to the sub-genre of their first track.
 
-    `pull` says by sub-genre how much more listeners turn to it (a factor on its weight, default 1).
+    `weights` maps sub-genres to a factor on how often listeners choose them (default 1).
     """
-    first_of_artist = _first_rows(music["artist_id"])
-    cluster_text = pc.binary_join_element_wise(music["genre"], music["subgenre"], "\x1f").combine_chunks()
-    artist_code, _ = _encode(music["artist_id"])
+    first_of_artist = _first_rows(tracks["artist_id"])
+    cluster_text = pc.binary_join_element_wise(tracks["genre"], tracks["subgenre"], "\x1f").combine_chunks()
+    artist_code, _ = _encode(tracks["artist_id"])
     cluster_code, clusters = _encode(cluster_text.take(pa.array(first_of_artist[artist_code])))
-    album_code, _ = _encode(pc.binary_join_element_wise(music["artist_id"], music["album_id"], "\x1f"))
-    release = music["release_day"].to_numpy()
+    album_code, _ = _encode(pc.binary_join_element_wise(tracks["artist_id"], tracks["album_id"], "\x1f"))
+    release = tracks["release_day"].to_numpy()
     album_release = np.minimum.reduceat(release[np.argsort(album_code, kind="stable")], _cumulate_counts(np.bincount(album_code))[:-1])[
         album_code
     ]
-    order = np.lexsort((np.arange(len(music)), album_code, album_release, artist_code, cluster_code))
-    sorted_music = music.take(pa.array(order))
+    order = np.lexsort((np.arange(len(tracks)), album_code, album_release, artist_code, cluster_code))
+    sorted_tracks = tracks.take(pa.array(order))
     artist, artist_rows = _number_runs(artist_code[order])
     album, album_rows = _number_runs(album_code[order])
-    weight = sorted_music["popularity"].to_numpy()
+    weight = sorted_tracks["popularity"].to_numpy()
     cluster_of_artist = cluster_code[order][artist_rows]
     names = clusters.to_pylist()
     cluster_position = _place_clusters(names)
     return Catalogue(
         cluster_name=[name.split("\x1f")[1] for name in names],
         cluster_position=cluster_position,
-        cluster_weight=np.array([(pull or {}).get(name.split("\x1f")[1], 1.0) for name in names]),
+        cluster_weight=np.array([(weights or {}).get(name.split("\x1f")[1], 1.0) for name in names]),
         cluster_first=np.searchsorted(cluster_of_artist, np.arange(len(names) + 1)),
-        artist_id=_pick(sorted_music, "artist_id", artist_rows),
-        artist_name=_pick(sorted_music, "artist_name", artist_rows),
-        artist_position=_place_artists(cluster_position[cluster_of_artist], _pick(sorted_music, "artist_id", artist_rows)).astype(
+        artist_id=_pick(sorted_tracks, "artist_id", artist_rows),
+        artist_name=_pick(sorted_tracks, "artist_name", artist_rows),
+        artist_position=_place_artists(cluster_position[cluster_of_artist], _pick(sorted_tracks, "artist_id", artist_rows)).astype(
             np.float32
         ),
         artist_popularity_cumsum=_cumulate(np.add.reduceat(weight, artist_rows)),
         album_first_of_artist=np.searchsorted(artist[album_rows], np.arange(len(artist_rows) + 1)),
-        album_id=_pick(sorted_music, "album_id", album_rows),
-        album_name=_pick(sorted_music, "album_name", album_rows),
-        album_release_day=sorted_music["release_day"].to_numpy()[album_rows],
-        track_first_of_album=np.append(album_rows, len(music)),
-        track_id=_column(sorted_music, "track_id"),
-        track_name=_column(sorted_music, "track_name"),
+        album_id=_pick(sorted_tracks, "album_id", album_rows),
+        album_name=_pick(sorted_tracks, "album_name", album_rows),
+        album_release_day=sorted_tracks["release_day"].to_numpy()[album_rows],
+        track_first_of_album=np.append(album_rows, len(tracks)),
+        track_id=_column(sorted_tracks, "track_id"),
+        track_name=_column(sorted_tracks, "track_name"),
         track_artist=artist,
         track_album=album,
-        track_duration_ms=sorted_music["duration_ms"].to_numpy(),
-        track_is_explicit=sorted_music["is_explicit"].to_numpy(),
+        track_duration_ms=sorted_tracks["duration_ms"].to_numpy(),
+        track_is_explicit=sorted_tracks["is_explicit"].to_numpy(),
         track_popularity_cumsum=_cumulate(weight),
-        fingerprint=_take_fingerprint(sorted_music),
+        fingerprint=_compute_fingerprint(sorted_tracks),
     )
 
 
@@ -88,28 +88,28 @@ def _first_rows(column: pa.ChunkedArray) -> Ints:
 
 
 def _encode(column: pa.ChunkedArray | pa.Array) -> tuple[Ints, pa.Array]:
-    """A number for each value, by first appearance, and the values."""
+    """The index of each value among the distinct values, and those in order of first appearance."""
     encoded = column.dictionary_encode()
     encoded = encoded.combine_chunks() if isinstance(encoded, pa.ChunkedArray) else encoded
     return encoded.indices.to_numpy().astype(np.int64), encoded.dictionary
 
 
 def _number_runs(codes: Ints) -> tuple[Ints, Ints]:
-    """Numbers from 0 for runs of equal codes, and the row that each run begins at."""
+    """The number of each run of equal codes, from 0, and the row at which each run begins."""
     starts = np.diff(codes, prepend=-1) != 0
     return np.cumsum(starts) - 1, np.flatnonzero(starts)
 
 
-def _column(music: pa.Table, name: str) -> pa.Array:
-    return music[name].combine_chunks()
+def _column(tracks: pa.Table, name: str) -> pa.Array:
+    return tracks[name].combine_chunks()
 
 
-def _pick(music: pa.Table, name: str, rows: Ints) -> pa.Array:
-    return _column(music, name).take(pa.array(rows))
+def _pick(tracks: pa.Table, name: str, rows: Ints) -> pa.Array:
+    return _column(tracks, name).take(pa.array(rows))
 
 
 def _place_clusters(names: list[str]) -> Floats:
-    """A sub-genre lies near its genre, a genre anywhere on the unit sphere: where, its name says."""
+    """Positions on the unit sphere from hashes of the names: a genre anywhere, a sub-genre near its genre."""
     genre = _normalize(_hash_normals([name.split("\x1f")[0] for name in names], "genre"))
     return _normalize(genre + _SUBGENRE_SPREAD * _hash_normals(names, "subgenre"))
 
@@ -135,11 +135,11 @@ def _cumulate_counts(counts: Ints) -> Ints:
     return np.concatenate([[0], np.cumsum(counts)]).astype(np.int64)
 
 
-def _take_fingerprint(music: pa.Table) -> int:
-    """A number of 63 bits that stands for the music: other tracks, other number."""
+def _compute_fingerprint(tracks: pa.Table) -> int:
+    """A hash of the tracks of 63 bits."""
     digest = hashlib.blake2b(digest_size=8)
     for name in ("track_id", "album_id", "artist_id"):
-        for text in music[name].to_pylist():
+        for text in tracks[name].to_pylist():
             digest.update(text.encode() + b"\x1f")
-    digest.update(music["duration_ms"].to_numpy().tobytes())
+    digest.update(tracks["duration_ms"].to_numpy().tobytes())
     return int.from_bytes(digest.digest(), "little") >> 1

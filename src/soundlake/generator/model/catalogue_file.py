@@ -1,4 +1,4 @@
-"""A real catalogue from a file: Parquet or CSV, its columns under any of their usual names, checked row by row."""
+"""Reads a real catalogue from a Parquet or CSV file: columns under any of their usual names, every row checked."""
 
 from __future__ import annotations
 
@@ -29,40 +29,39 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "release_day": ("release_date", "album_release_date", "track_album_release_date", "year"),
     "is_explicit": ("is_explicit", "explicit"),
 }
-"""Under which names a column is looked for, best first; letters' case does not matter."""
+"""Accepted names of each column, in order of preference, case-insensitive."""
 
 REQUIRED = ("track_id", "track_name", "artist_name", "duration_ms")
 _SHORTEST_MS, _LONGEST_MS = 1_000, 24 * 3_600_000
-_SENSE = (
+_OPTIONAL_PATTERNS = (
     ("popularity", r"\d+(\.\d*)?([eE][+-]?\d+)?", "no number from 0 on"),
     ("is_explicit", r"(?i:true|false|0|1|1\.0|0\.0)", "neither true nor false"),
     ("release_day", r"\d{4}(\D.*|\.0)?", "no date"),
 )
-"""What columns hold that need not be there: pattern of a text that is not empty, and what it is called if it does not fit."""
+"""Optional columns: the pattern of a non-empty text, and the description of a text that does not match."""
 _FALLBACK_GENRES = 40
 _SCORE_TOP = 100
 
 
 def read_track_file(path: Path) -> pa.Table:
-    """The tracks of a file (MUSIC_SCHEMA), the first row of each id; rows without any name or artist are left out.
+    """The tracks of a file (TRACK_SCHEMA), the first row of each id; rows with neither a name nor an artist are left out.
 
-    Raises UsageError if the file cannot be read as Parquet or CSV, DataError naming the column, or the column and the row, that is
-    missing or makes no sense.
+    Raises UsageError if the file cannot be read as Parquet or CSV, and DataError with the column (and row) that is missing or invalid.
     """
     table = _read_table(path)
-    named = {wanted: _find_column(table, names) for wanted, names in SYNONYMS.items()}
-    missing = [wanted for wanted in REQUIRED if named[wanted] is None]
+    columns = {wanted: _find_column(table, names) for wanted, names in SYNONYMS.items()}
+    missing = [wanted for wanted in REQUIRED if columns[wanted] is None]
     if missing:
         raise DataError(
             f"{path}: no column for {', '.join(missing)} (looked for {', '.join(SYNONYMS[missing[0]])})",
             next_step=f"name the columns so; found: {', '.join(table.column_names[:20])}",
         )
     row = pa.array(np.arange(2, len(table) + 2))
-    music = pa.table({wanted: table[column] for wanted, column in named.items() if column is not None} | {"row": row})
-    music = music.filter(pc.invert(pc.and_(pc.is_null(music["track_name"]), pc.is_null(music["artist_name"]))))
-    _check(_Source(path, music, named))
-    music = music.take(pa.array(np.sort(np.unique(music["track_id"].cast(pa.string()).to_numpy(), return_index=True)[1])))
-    return _complete(music)
+    tracks = pa.table({wanted: table[column] for wanted, column in columns.items() if column is not None} | {"row": row})
+    tracks = tracks.filter(pc.invert(pc.and_(pc.is_null(tracks["track_name"]), pc.is_null(tracks["artist_name"]))))
+    _check_rows(_Source(path, tracks, columns))
+    tracks = tracks.take(pa.array(np.sort(np.unique(tracks["track_id"].cast(pa.string()).to_numpy(), return_index=True)[1])))
+    return _fill_columns(tracks)
 
 
 def _read_table(path: Path) -> pa.Table:
@@ -81,77 +80,77 @@ def _find_column(table: pa.Table, names: tuple[str, ...]) -> str | None:
 
 @dataclass(frozen=True)
 class _Source:
-    """A file, its rows under our names, and the names they have there."""
+    """A file, its rows under standard column names, and the column names in the file."""
 
     path: Path
-    music: pa.Table
-    named: dict[str, str | None]
+    tracks: pa.Table
+    columns: dict[str, str | None]
 
 
-def _check(source: _Source) -> None:
-    """Raise DataError for the first row that cannot be a track."""
-    path, music = source.path, source.music
-    if not len(music):
+def _check_rows(source: _Source) -> None:
+    """Raise DataError for the first row that is not a valid track."""
+    path, tracks = source.path, source.tracks
+    if not len(tracks):
         raise DataError(f"{path}: no tracks in it", next_step="give a file with at least one row")
     for column in ("track_id", "track_name", "artist_name"):
-        text = pc.fill_null(pc.utf8_trim_whitespace(music[column].cast(pa.string())), "")
-        _refuse(source, column, pc.equal(text, ""), "empty")
-    duration = music["duration_ms"]
+        text = pc.fill_null(pc.utf8_trim_whitespace(tracks[column].cast(pa.string())), "")
+        _reject_rows(source, column, pc.equal(text, ""), "empty")
+    duration = tracks["duration_ms"]
     if not pa.types.is_integer(duration.type) and not pa.types.is_floating(duration.type):
         readable = pc.match_substring_regex(pc.fill_null(duration.cast(pa.string()), ""), r"^\s*\d+(\.\d+)?\s*$")
-        _refuse(source, "duration_ms", pc.invert(readable), "not a number")
+        _reject_rows(source, "duration_ms", pc.invert(readable), "not a number")
     number = pc.fill_null(_to_number(duration), -1.0)
     wrong = pc.or_(pc.less(number, _SHORTEST_MS), pc.greater(number, _LONGEST_MS))
-    _refuse(source, "duration_ms", wrong, f"not from {_SHORTEST_MS} to {_LONGEST_MS} milliseconds")
-    for column, pattern, what in _SENSE:
-        if column in music.column_names:
-            text = pc.utf8_trim_whitespace(pc.fill_null(music[column].cast(pa.string()), ""))
-            _refuse(source, column, pc.invert(pc.match_substring_regex(text, f"^({pattern})?$")), what)
-    if "release_day" in music.column_names:
-        days = pa.array([_count_days(_complete_date(text)) is None for text in _read_dates(music).to_pylist()], pa.bool_())
-        _refuse(source, "release_day", pa.chunked_array([days]), "no date")
+    _reject_rows(source, "duration_ms", wrong, f"not from {_SHORTEST_MS} to {_LONGEST_MS} milliseconds")
+    for column, pattern, what in _OPTIONAL_PATTERNS:
+        if column in tracks.column_names:
+            text = pc.utf8_trim_whitespace(pc.fill_null(tracks[column].cast(pa.string()), ""))
+            _reject_rows(source, column, pc.invert(pc.match_substring_regex(text, f"^({pattern})?$")), what)
+    if "release_day" in tracks.column_names:
+        days = pa.array([_count_days(_expand_date(text)) is None for text in _read_dates(tracks).to_pylist()], pa.bool_())
+        _reject_rows(source, "release_day", pa.chunked_array([days]), "no date")
 
 
-def _refuse(source: _Source, column: str, wrong: pa.ChunkedArray, what: str) -> None:
+def _reject_rows(source: _Source, column: str, wrong: pa.ChunkedArray, what: str) -> None:
     at = np.flatnonzero(wrong.to_numpy(zero_copy_only=False))
     if len(at):
-        value, row = source.music[column][int(at[0])].as_py(), source.music["row"][int(at[0])].as_py()
+        value, row = source.tracks[column][int(at[0])].as_py(), source.tracks["row"][int(at[0])].as_py()
         raise DataError(
-            f"{source.path}: column {source.named[column]}, row {row}: {value!r} is {what} ({len(at)} rows like it)",
-            next_step="mend or remove these rows (the header is row 1)",
+            f"{source.path}: column {source.columns[column]}, row {row}: {value!r} is {what} ({len(at)} rows like it)",
+            next_step="fix or remove these rows (the header is row 1)",
         )
 
 
-def _complete(music: pa.Table) -> pa.Table:
-    """Every column of MUSIC_SCHEMA, made up where the file has none."""
-    artist_name = music["artist_name"].cast(pa.string())
-    artist = _text(music, "artist_id", [f"artist of {name}" for name in artist_name.to_pylist()])
-    album_name = _text(music, "album_name", music["track_name"].cast(pa.string()).to_pylist())
+def _fill_columns(tracks: pa.Table) -> pa.Table:
+    """Every column of TRACK_SCHEMA, with defaults for columns that the file lacks."""
+    artist_name = tracks["artist_name"].cast(pa.string())
+    artist = _get_texts(tracks, "artist_id", [f"artist of {name}" for name in artist_name.to_pylist()])
+    album_name = _get_texts(tracks, "album_name", tracks["track_name"].cast(pa.string()).to_pylist())
     fallback = [f"group {int(hash_text(name)) % _FALLBACK_GENRES}" for name in artist.to_pylist()]
-    genre = pc.list_element(pc.split_pattern_regex(_text(music, "genre", fallback), "[;,]"), 0)
+    genre = pc.list_element(pc.split_pattern_regex(_get_texts(tracks, "genre", fallback), "[;,]"), 0)
     genre = pc.if_else(pc.equal(genre, ""), pa.array(fallback), genre)
     columns = {
-        "track_id": music["track_id"].cast(pa.string()),
-        "track_name": music["track_name"].cast(pa.string()),
+        "track_id": tracks["track_id"].cast(pa.string()),
+        "track_name": tracks["track_name"].cast(pa.string()),
         "artist_id": artist,
         "artist_name": artist_name,
-        "album_id": _text(music, "album_id", pc.binary_join_element_wise(artist, album_name, " ").to_pylist()),
+        "album_id": _get_texts(tracks, "album_id", pc.binary_join_element_wise(artist, album_name, " ").to_pylist()),
         "album_name": album_name,
-        "duration_ms": pc.round(_to_number(music["duration_ms"])).cast(pa.int64()),
-        "popularity": _weigh(music),
+        "duration_ms": pc.round(_to_number(tracks["duration_ms"])).cast(pa.int64()),
+        "popularity": _compute_popularity(tracks),
         "genre": genre,
-        "subgenre": _text(music, "subgenre", genre.to_pylist()),
-        "release_day": _read_days(music),
-        "is_explicit": _read_flags(music),
+        "subgenre": _get_texts(tracks, "subgenre", genre.to_pylist()),
+        "release_day": _read_days(tracks),
+        "is_explicit": _read_flags(tracks),
     }
     return pa.table(columns, schema=TRACK_SCHEMA)
 
 
-def _text(music: pa.Table, column: str, default: list[str]) -> pa.ChunkedArray:
+def _get_texts(tracks: pa.Table, column: str, default: list[str]) -> pa.ChunkedArray:
     fallback = pa.array(default, pa.string())
-    if column not in music.column_names:
+    if column not in tracks.column_names:
         return pa.chunked_array([fallback])
-    text: pa.ChunkedArray = pc.coalesce(music[column].cast(pa.string()), fallback)
+    text: pa.ChunkedArray = pc.coalesce(tracks[column].cast(pa.string()), fallback)
     return text
 
 
@@ -163,28 +162,28 @@ def _to_number(column: pa.ChunkedArray) -> pa.ChunkedArray:
     return column.cast(pa.float64())
 
 
-def _weigh(music: pa.Table) -> np.ndarray:
-    """A heavy tail: Spotify's 0 to 100 is about a logarithm of plays, so it is raised again; counts stand as they are."""
-    if "popularity" not in music.column_names:
-        return np.ones(len(music))
-    value = np.nan_to_num(_to_number(music["popularity"]).to_numpy(), nan=0.0).clip(0)
+def _compute_popularity(tracks: pa.Table) -> np.ndarray:
+    """A heavy-tailed weight: Spotify's 0 to 100 is about a logarithm of plays, so it is exponentiated; counts are kept."""
+    if "popularity" not in tracks.column_names:
+        return np.ones(len(tracks))
+    value = np.nan_to_num(_to_number(tracks["popularity"]).to_numpy(), nan=0.0).clip(0)
     return np.asarray(np.exp(value / 12.0) if value.max() <= _SCORE_TOP else value + 1.0)
 
 
-def _read_days(music: pa.Table) -> pa.Array:
-    """Release days from dates, months, years or timestamps; long ago where unknown."""
-    if "release_day" not in music.column_names:
-        return pa.repeat(0, len(music))
-    return pa.array([_count_days(_complete_date(text)) or 0 for text in _read_dates(music).to_pylist()], pa.int64())
+def _read_days(tracks: pa.Table) -> pa.Array:
+    """Release days from dates, months, years or timestamps; 1970-01-01 where unknown."""
+    if "release_day" not in tracks.column_names:
+        return pa.repeat(0, len(tracks))
+    return pa.array([_count_days(_expand_date(text)) or 0 for text in _read_dates(tracks).to_pylist()], pa.int64())
 
 
-def _read_dates(music: pa.Table) -> pa.ChunkedArray:
-    """The part of each text that names a day, a month or a year; empty where unknown."""
-    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.fill_null(music["release_day"].cast(pa.string()), "")), 0, 10)
+def _read_dates(tracks: pa.Table) -> pa.ChunkedArray:
+    """The part of each text with the day, month or year; empty where unknown."""
+    return pc.utf8_slice_codeunits(pc.utf8_trim_whitespace(pc.fill_null(tracks["release_day"].cast(pa.string()), "")), 0, 10)
 
 
-def _complete_date(text: str) -> str:
-    """A day: the first of a month or a year (which a file may hold as a number with a point)."""
+def _expand_date(text: str) -> str:
+    """A day: the first of a month or of a year (which a file can contain as a decimal number)."""
     text = text.removesuffix(".0")
     return text + "-01-01"[len(text) - 4 :] if len(text) in (4, 7) else text
 
@@ -197,10 +196,10 @@ def _count_days(text: str) -> int | None:
         return None
 
 
-def _read_flags(music: pa.Table) -> pa.ChunkedArray | pa.Array:
-    if "is_explicit" not in music.column_names:
-        return pa.array(np.zeros(len(music), bool))
-    flags = music["is_explicit"]
+def _read_flags(tracks: pa.Table) -> pa.ChunkedArray | pa.Array:
+    if "is_explicit" not in tracks.column_names:
+        return pa.array(np.zeros(len(tracks), bool))
+    flags = tracks["is_explicit"]
     if pa.types.is_string(flags.type):
         flags = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(flags)), pa.array(["true", "1", "1.0"]))
     return pc.fill_null(flags.cast(pa.bool_()), fill_value=False)

@@ -1,4 +1,4 @@
-"""What world to make: the options, checked by name and range."""
+"""Options of a simulated world, validated."""
 
 from __future__ import annotations
 
@@ -19,10 +19,10 @@ FIRST_START, LAST_END = date(2000, 1, 3), date(2100, 1, 1)
 
 @dataclass(frozen=True)
 class GeneratorConfig:
-    """A world and the days of it to tell: the same values give the same events. `start` is the first day, UTC.
+    """A world and the days to simulate: the same values give the same events. `start` is the first day, UTC.
 
-    `catalog` is a Parquet or CSV file with real tracks; without it `tracks` of them are made up.
-    Raises UsageError naming the option and its range.
+    `catalog` is a Parquet or CSV file with real tracks; without it, `tracks` tracks are made up.
+    Raises UsageError with the option and its range.
     """
 
     listeners: int = 2_000
@@ -36,19 +36,19 @@ class GeneratorConfig:
         for name, (low, high) in RANGES.items():
             value = getattr(self, name)
             if not low <= value <= high:
-                raise UsageError(f"--{name} {value}: not possible", next_step=f"choose a number from {low:,} to {high:,}")
+                raise UsageError(f"--{name} {value}: out of range", next_step=f"choose a number from {low:,} to {high:,}")
         if self.start < FIRST_START or self.end > LAST_END:
             raise UsageError(
-                f"--start {self.start} with --days {self.days}: not possible", next_step=f"stay between {FIRST_START} and {LAST_END}"
+                f"--start {self.start} with --days {self.days}: out of range", next_step=f"stay between {FIRST_START} and {LAST_END}"
             )
 
     @property
     def end(self) -> date:
-        """The first day after."""
+        """The day after the last day."""
         return self.start + timedelta(days=self.days)
 
     def ending(self, day: date) -> GeneratorConfig:
-        """The same world, its last full day the one before `day`."""
+        """The same world, with its last day the one before `day`."""
         return replace(self, start=day - timedelta(days=self.days))
 
 

@@ -1,4 +1,4 @@
-"""From numbers to events: the contract's columns of a stretch of plays and acts, in the order they are sent."""
+"""Events as Arrow tables: the contract's columns for simulated plays and interactions, in the order they are sent."""
 
 from __future__ import annotations
 
@@ -14,46 +14,30 @@ from soundlake.contract import EVENT_SCHEMA, SCHEMA_VERSION
 from soundlake.contract.record import GENERATED_ID_PREFIX
 from soundlake.generator.model import places
 from soundlake.generator.model.archetypes import CONTEXTS, DEVICES
-from soundlake.generator.model.dictionary_columns import ALL_VALID, TextDictionary, Validity, look_up_names, repeat, scatter_texts
+from soundlake.generator.model.dictionary_columns import ALL_VALID, TextDictionary, Validity, look_up_names, repeat_text, scatter_texts
 from soundlake.generator.model.fake_catalogue.words import load_words
 from soundlake.generator.model.interactions import ADD, CREATE, REMOVE, SKIP, Interactions, draw_title_shares
 from soundlake.generator.model.listeners import Cohort
 from soundlake.generator.model.playback import END_REASONS, START_REASONS, Playback
-from soundlake.generator.model.randomness import Ints, Keys, child_keys, draw, draw_bits
+from soundlake.generator.model.randomness import Ints, child_keys, draw
 from soundlake.generator.model.sessions import Sessions
 from soundlake.generator.model.track_selection import PLAYLIST, PlayQueue
+from soundlake.generator.model.uuids import make_uuids
 
 EVENT_TYPES = ("play", "skip", "like", "like", "playlist", "playlist", "playlist")
 ACTIONS = (None, None, "like", "unlike", "create", "add", "remove")
 _PLAY = 0
-_KEY_BITS = np.uint64(24)  # of the key, below the moment: events sent in the same millisecond have an order of their own
-"""Kinds of rows: 0 is the play, the acts follow from 1 on."""
+"""Kinds of rows: 0 is the play, interactions follow from 1 on."""
+_KEY_BITS = np.uint64(24)  # bits of the key below the time: a fixed order for events sent in the same millisecond
 
 DEVICE_TYPES, PLATFORMS = (tuple(device[place] for device in DEVICES) for place in (0, 1))
 CONTEXT_KINDS = tuple("album" if context == "repeat" else context for context in CONTEXTS)
 _PLAYLISTS_PER_LISTENER = 10_000
 
-_HEX_QUADS = np.frombuffer(np.arange(1 << 16).astype(">u2").tobytes().hex().encode(), np.uint32)
-"""The four hexadecimal digits of each number of 16 bits, their bytes as one number."""
-_UUID = np.dtype({"names": list("abcdefgh"), "formats": [np.uint32] * 8, "offsets": [0, 4, 9, 14, 19, 24, 28, 32], "itemsize": 36})
-"""Where the digits stand in the text, four by four; dashes are between."""
-
-
-def write_uuids(high: Keys, low: Keys) -> pa.Array:
-    """UUID texts (version 8, RFC 9562 §5.8: bits of our own making) of pairs of 64 bits."""
-    first, second = (half.astype("<u8").view("<u2").reshape(-1, 4) for half in (high, low))
-    quads = [first[:, 3], first[:, 2], first[:, 1], first[:, 0] & 0x0FFF | 0x8000]
-    quads += [second[:, 3] & 0x3FFF | 0x8000, second[:, 2], second[:, 1], second[:, 0]]
-    texts = np.full(len(high) * _UUID.itemsize, ord("-"), np.uint8)
-    for name, quad in zip("abcdefgh", quads, strict=True):
-        texts.view(_UUID)[name] = _HEX_QUADS.take(quad)
-    offsets = np.arange(len(high) + 1, dtype=np.int32) * _UUID.itemsize
-    return pa.StringArray.from_buffers(len(high), pa.py_buffer(offsets), pa.py_buffer(texts))
-
 
 @dataclass(frozen=True)
 class Activity:
-    """Everything that is known of a stretch of time: who listened when, to what, how, and what they did beside."""
+    """Everything simulated for an interval of time."""
 
     cohort: Cohort
     sessions: Sessions
@@ -63,24 +47,24 @@ class Activity:
 
 
 def build_events(activity: Activity, name_listener: Callable[[int], str], *, as_dictionaries: bool = False) -> pa.Table:
-    """The events of a story, ordered by the moment they are sent (EVENT_SCHEMA).
+    """The events (EVENT_SCHEMA), ordered by the time they are sent.
 
-    `is_coded`: texts that come again are codes into a list (Arrow's dictionary type), which saves writing them out.
+    `as_dictionaries` keeps repeated texts in Arrow's dictionary type, which is faster than writing them out.
     """
     columns = _ColumnBuilder(activity, _EventRows(activity), name_listener)
-    coded = {field.name: columns.make(field) for field in EVENT_SCHEMA}
+    made = {field.name: columns.make(field) for field in EVENT_SCHEMA}
     if as_dictionaries:
-        return pa.table(coded)
-    return pa.table([coded[field.name].cast(field.type) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
+        return pa.table(made)
+    return pa.table([made[field.name].cast(field.type) for field in EVENT_SCHEMA], schema=EVENT_SCHEMA)
 
 
 def read_sent_ms(events: pa.Table) -> Ints:
-    """The moment each event is sent (UTC, epoch ms)."""
+    """The time each event is sent (UTC, epoch ms)."""
     return np.asarray(events["produced_at"].cast(pa.int64()).to_numpy() // 1_000)
 
 
 class _EventRows:
-    """Which play each event belongs to, what it is and when; sorted."""
+    """Sorted rows, one per event: the play it belongs to, its kind and its times."""
 
     def __init__(self, activity: Activity) -> None:
         queue, playback, interactions = activity.queue, activity.playback, activity.interactions
@@ -95,7 +79,7 @@ class _EventRows:
         order = np.argsort((sent - sent.min(initial=0)).astype(np.uint64) << _KEY_BITS | key >> (64 - _KEY_BITS))
         self.play, self.kind = play.take(order), kind.take(order)
         self.happened_ms, self.sent_ms, self.key = happened.take(order), sent.take(order), key.take(order)
-        self.draw_interactions = np.where(order >= plays, order - plays, 0)
+        self.interaction = np.where(order >= plays, order - plays, 0)
         self.queued = playback.kept.take(self.play)
         self.session = queue.session.take(self.queued)
         self.listener = activity.sessions.listener.take(self.session)
@@ -103,16 +87,11 @@ class _EventRows:
 
 
 class _ColumnBuilder:
-    """One method a column (or a few alike); all of them have a row an event."""
+    """Builds the columns, each with one row per event."""
 
     def __init__(self, activity: Activity, rows: _EventRows, name_listener: Callable[[int], str]) -> None:
-        self._catalogue, self._listeners, self._sittings, self._queue = (
-            activity.cohort.catalogue,
-            activity.cohort.listeners,
-            activity.sessions,
-            activity.queue,
-        )
-        self._hearing, self._acts, self._rows, self._name_listener = activity.playback, activity.interactions, rows, name_listener
+        self._activity, self._rows, self._name_listener = activity, rows, name_listener
+        self._listeners, self._queue = activity.cohort.listeners, activity.queue
         self._is_playlist_row = np.isin(rows.kind - 1, (CREATE, ADD, REMOVE))
         self._of_track, self._of_play = Validity.of(rows.kind - 1 != CREATE), Validity.of(rows.is_play)
         self._track = activity.queue.track.take(rows.queued)
@@ -121,22 +100,22 @@ class _ColumnBuilder:
         self._makers = self._list_makers()
 
     def make(self, field: pa.Field) -> pa.Array:
-        """The column of that field; null throughout where this source knows nothing of it."""
+        """The column of a field; all null for a field that the generator does not fill."""
         maker = self._makers.get(field.name)
         return pa.nulls(len(self._rows.play), field.type) if maker is None else maker()
 
     def _list_makers(self) -> dict[str, Callable[[], pa.Array]]:
-        catalogue, rows, playback, sessions = self._catalogue, self._rows, self._hearing, self._sittings
+        catalogue, rows, playback, sessions = self._activity.cohort.catalogue, self._rows, self._activity.playback, self._activity.sessions
         count, track, album = len(rows.play), self._track, catalogue.track_album.take(self._track)
         artist = catalogue.track_artist.take(track)
         return {
-            "event_id": lambda: _make_uuids(rows.key),
+            "event_id": lambda: make_uuids(rows.key),
             "event_type": lambda: look_up_names(EVENT_TYPES, rows.kind),
             "schema_version": lambda: pa.repeat(pa.scalar(SCHEMA_VERSION), count),
             "user_id": lambda: TextDictionary(self._name_listeners()).pick(rows.listener),
             "played_at": lambda: _write_times(rows.happened_ms),
-            "played_at_basis": lambda: repeat("measured", count),
-            "session_id": lambda: TextDictionary(_make_uuids(sessions.key)).pick(rows.session),
+            "played_at_basis": lambda: repeat_text("measured", count),
+            "session_id": lambda: TextDictionary(make_uuids(sessions.key)).pick(rows.session),
             "content_type": lambda: look_up_names(("track",), np.zeros(count, np.int32), self._of_track),
             "track_id": lambda: catalogue.texts.track_id.pick(track, self._of_track),
             "track_name": lambda: catalogue.texts.track_name.pick(track, self._of_track),
@@ -160,7 +139,7 @@ class _ColumnBuilder:
             "device_type": lambda: look_up_names(DEVICE_TYPES, self._device),
             "platform": lambda: look_up_names(PLATFORMS, self._device),
             "country": lambda: look_up_names(places.COUNTRIES, self._listeners.place.take(rows.listener)),
-            "source": lambda: repeat("generator", count),
+            "source": lambda: repeat_text("generator", count),
             "source_ref": self._name_plays,
             "produced_at": lambda: _write_times(rows.sent_ms),
         }
@@ -169,26 +148,31 @@ class _ColumnBuilder:
         return pa.array([self._name_listener(number) for number in self._listeners.number.tolist()])
 
     def _name_plays(self) -> pa.Array:
-        """A skip names its play."""
+        """The event_id of the play that each skip refers to."""
         at = np.flatnonzero(self._rows.kind - 1 == SKIP)
         play = child_keys(self._queue.key[self._rows.queued[at]], "event", np.full(len(at), _PLAY))
-        return scatter_texts(_make_uuids(play), at, len(self._rows.play))
+        return scatter_texts(make_uuids(play), at, len(self._rows.play))
 
     def _name_playlists(self) -> pa.Array:
         at = np.flatnonzero(self._is_playlist_row)
         numbers = self._listeners.number[self._rows.listener[at]]
-        lists = self._acts.playlist[self._rows.draw_interactions[at]]
-        names = [f"{GENERATED_ID_PREFIX}playlist_{n:06d}_{p}" for n, p in zip(numbers.tolist(), lists.tolist(), strict=True)]
+        names = [
+            f"{GENERATED_ID_PREFIX}playlist_{n:06d}_{p}" for n, p in zip(numbers.tolist(), self._list_playlists(at).tolist(), strict=True)
+        ]
         return scatter_texts(pa.array(names, pa.string()), at, len(self._rows.play))
+
+    def _list_playlists(self, at: Ints) -> Ints:
+        """The numbers of the playlists in these rows."""
+        return self._activity.interactions.playlist[self._rows.interaction[at]]
 
     def _title_playlists(self) -> pa.Array:
         at = np.flatnonzero(self._is_playlist_row)
-        share = draw_title_shares(self._listeners.key[self._rows.listener[at]], self._acts.playlist[self._rows.draw_interactions[at]])
+        share = draw_title_shares(self._listeners.key[self._rows.listener[at]], self._list_playlists(at))
         titles = load_words().playlists
         return scatter_texts(pa.array(titles).take(pa.array((share * len(titles)).astype(np.int64))), at, len(self._rows.play))
 
     def _name_contexts(self) -> pa.Array:
-        """`sl:<kind>:<number>`: made up like the ids, so never a link."""
+        """`sl:<kind>:<number>`: generated like the ids, so never a link to a service."""
         queue = self._queue
         first = np.flatnonzero(queue.starts_run)
         context, number = queue.context[first], queue.context_number[first]
@@ -196,10 +180,6 @@ class _ColumnBuilder:
         names = pc.binary_join_element_wise("sl", pa.array(CONTEXT_KINDS).take(pa.array(context)), pa.array(number).cast(pa.string()), ":")
         run = (np.cumsum(queue.starts_run) - 1).take(self._rows.queued)
         return TextDictionary.of(names).pick(run, self._of_play)
-
-
-def _make_uuids(keys: Keys) -> pa.Array:
-    return write_uuids(draw_bits(keys, "id high"), draw_bits(keys, "id low"))
 
 
 def _write_times(epoch_ms: Ints) -> pa.Array:

@@ -1,4 +1,4 @@
-"""What else they do while listening: skips as acts of their own, likes and unlikes, playlists made, added to and removed from."""
+"""What listeners do beside playing: skip events, likes and unlikes, playlists created, added to and removed from."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ from soundlake.generator.model.randomness import Floats, Ints, child_keys, draw,
 from soundlake.generator.model.track_selection import PlayQueue
 
 _LIKEABLE_SHARE = 0.25
-"""Tracks that a listener may come to like."""
+"""Share of the tracks that a listener can come to like."""
 _UNLIKE_FACTOR = 0.4
-"""How often a skip takes a like back, beside a like."""
+"""Likelihood of an unlike on a skip, relative to that of a like."""
 SKIP, LIKE, UNLIKE, CREATE, ADD, REMOVE = range(6)
 
 
 @dataclass(frozen=True)
 class Interactions:
-    """Columns of acts: row of the play (in the hearing), what, when (UTC, epoch ms), where in the track, number of the playlist."""
+    """Columns of interactions: row of the play in the playback, kind, time (UTC, epoch ms), position in the track, playlist number."""
 
     play: Ints
     kind: Ints
@@ -32,19 +32,19 @@ class Interactions:
 
 
 def draw_interactions(listeners: Listeners, queue: PlayQueue, playback: Playback) -> Interactions:
-    """All acts on the plays that were heard, grouped by kind."""
-    liking, moment = draw_pair(queue.key[playback.kept], "like")
-    liked, unliked = _choose_likes(listeners, queue, playback, liking)
+    """All interactions with the plays, grouped by kind."""
+    like_draw, moment = draw_pair(queue.key[playback.kept], "like")
+    liked, unliked = _choose_likes(listeners, queue, playback, like_draw)
     at_ms = playback.start_ms + (moment * playback.played_ms).astype(np.int64)
-    changes, changed = queue.changes, np.searchsorted(playback.kept, queue.changes.at)  # first plays, which are always heard
+    changes, changed = queue.changes, np.searchsorted(playback.kept, queue.changes.at)  # first plays of a session, which are always kept
     made = np.flatnonzero(queue.makes_playlist[playback.kept])
     parts = [
-        _collect(np.flatnonzero(playback.is_skipped), SKIP, playback.end_ms, playback.played_ms),
-        _collect(np.flatnonzero(liked), LIKE, at_ms, playback.played_ms),
-        _collect(np.flatnonzero(unliked), UNLIKE, at_ms, playback.played_ms),
-        _collect(made, CREATE, playback.start_ms, playback.played_ms, queue.newest_playlist[playback.kept[made]]),
+        _make_columns(np.flatnonzero(playback.is_skipped), SKIP, playback.end_ms, playback.played_ms),
+        _make_columns(np.flatnonzero(liked), LIKE, at_ms, playback.played_ms),
+        _make_columns(np.flatnonzero(unliked), UNLIKE, at_ms, playback.played_ms),
+        _make_columns(made, CREATE, playback.start_ms, playback.played_ms, queue.newest_playlist[playback.kept[made]]),
         *(
-            _collect(changed[changes.kind == change], kind, at_ms, playback.played_ms, changes.number[changes.kind == change])
+            _make_columns(changed[changes.kind == change], kind, at_ms, playback.played_ms, changes.number[changes.kind == change])
             for change, kind in ((playlists.ADD, ADD), (playlists.REMOVE, REMOVE))
         ),
     ]
@@ -52,22 +52,22 @@ def draw_interactions(listeners: Listeners, queue: PlayQueue, playback: Playback
 
 
 def _choose_likes(
-    listeners: Listeners, queue: PlayQueue, playback: Playback, liking: Floats
+    listeners: Listeners, queue: PlayQueue, playback: Playback, like_draw: Floats
 ) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
-    """Which plays bring a like, and which take one back: new tracks are liked rather, well-known ones unliked."""
+    """Which plays cause a like and which an unlike: likes favour new tracks, unlikes favour well-known ones."""
     rows, familiarity = queue.listener[playback.kept], queue.familiarity[playback.kept]
     chance = np.where(playback.is_skipped, _UNLIKE_FACTOR * familiarity, 1.0 - familiarity)
-    at = np.flatnonzero(liking * _LIKEABLE_SHARE < listeners.like_share[rows] * chance)
+    at = np.flatnonzero(like_draw * _LIKEABLE_SHARE < listeners.like_share[rows] * chance)
     track = child_keys(listeners.key[rows[at]], "track", queue.track[playback.kept[at]])
     likes = np.zeros(len(rows), bool)
     likes[at[draw(track, "fond") < _LIKEABLE_SHARE]] = True
     return likes & ~playback.is_skipped, likes & playback.is_skipped
 
 
-def _collect(play: Ints, kind: int, at_ms: Ints, position_ms: Ints, playlist: Ints | None = None) -> tuple[Ints, ...]:
+def _make_columns(play: Ints, kind: int, at_ms: Ints, position_ms: Ints, playlist: Ints | None = None) -> tuple[Ints, ...]:
     return play, np.full(len(play), kind), at_ms[play], position_ms[play], np.zeros_like(play) if playlist is None else playlist
 
 
 def draw_title_shares(listener_keys: np.ndarray, playlists: Ints) -> Floats:
-    """A uniform number for each listener's playlist, to choose its title by."""
+    """A uniform number for each listener's playlist, which selects its title."""
     return draw(child_keys(listener_keys, "playlist", playlists), "title")

@@ -1,4 +1,4 @@
-"""What each listener knows: a personal library that no table holds, since every place in it is a hash of listener, place and time."""
+"""The personal library of each listener. It is not stored: each slot is a hash of listener, slot and time."""
 
 from __future__ import annotations
 
@@ -14,18 +14,18 @@ _SHORTEST_LIFE_DAYS, _LIFE_SPREAD_DAYS = 25.0, 400.0
 
 
 def find_artists(cohort: Cohort, rows: Ints, slots: Ints, days: Ints) -> Ints:
-    """The artist in that place of the listener's library on that day; places change hands after weeks to a year."""
-    place = child_keys(cohort.listeners.key[rows], "slot", slots)
-    phase, life = draw_pair(place, "life")
+    """The artist in a slot of the listener's library on a day; a slot gets another artist after weeks to a year."""
+    slot = child_keys(cohort.listeners.key[rows], "slot", slots)
+    phase, life = draw_pair(slot, "life")
     length = _SHORTEST_LIFE_DAYS + _LIFE_SPREAD_DAYS * life
     number = np.floor(days / length + phase)
-    tenant = child_keys(place, "tenant", number.astype(np.int64))
-    first, which = find_distinct(tenant)  # places are turned to again and again: each is looked up once
-    return discover_artists(cohort, rows[first], tenant[first], ((number - phase) * length)[first])[which]
+    entry = child_keys(slot, "tenant", number.astype(np.int64))
+    first, which = find_distinct(entry)  # many plays use the same entries: each is looked up once
+    return discover_artists(cohort, rows[first], entry[first], ((number - phase) * length)[first])[which]
 
 
 def discover_artists(cohort: Cohort, rows: Ints, keys: Keys, days: Ints | Floats) -> Ints:
-    """An artist to each key: of two popular ones in a cluster of interest, the one nearer to the listener's taste of that day."""
+    """An artist for each key: of two popular ones in a cluster of interest, the one closer to the listener's taste on that day."""
     drift = measure_drift(cohort.listeners, rows, days)
     clusters = choose_interest(cohort, rows, draw(keys, "interest"), drift)
     is_obscure = draw(keys, "obscure") < cohort.listeners.obscure_share[rows]
@@ -34,8 +34,8 @@ def discover_artists(cohort: Cohort, rows: Ints, keys: Keys, days: Ints | Floats
     first, second = (
         np.where(is_obscure, cohort.catalogue.draw_any_artists(clusters, share), star) for share, star in zip(shares, popular, strict=True)
     )
-    places = find_places(cohort, rows, drift)
-    nearer = np.where(compare_places(cohort, places, first) >= compare_places(cohort, places, second), first, second)
+    positions = find_positions(cohort, rows, drift)
+    nearer = np.where(compute_affinity(cohort, positions, first) >= compute_affinity(cohort, positions, second), first, second)
     return np.where(draw(keys, "devotion") < cohort.listeners.favourite_artist_share[rows], cohort.listeners.favourite_artist[rows], nearer)
 
 
@@ -47,19 +47,19 @@ def find_favourites(cohort: Cohort, rows: Ints, artists: Ints, ranks: Ints, days
 
 @dataclass(frozen=True)
 class Favourites:
-    """Columns of favourites out of the libraries: track, its artist, and how well it is known (0 new … 1 by heart)."""
+    """Columns of favourite tracks: track, its artist, and familiarity (0 new … 1 well known)."""
 
     track: Ints
     artist: Ints
     familiarity: Floats
 
     def take(self, rows: Ints) -> Favourites:
-        """Those rows."""
+        """The given rows."""
         return Favourites(self.track[rows], self.artist[rows], self.familiarity[rows])
 
 
 def pick_favourites(cohort: Cohort, rows: Ints, key: Keys, days: Ints, artist_key: Keys | None = None) -> Favourites:
-    """A favourite of the listener for each key; whose it is may have a key of its own."""
+    """A favourite track of the listener for each key; `artist_key`, if given, selects the artist."""
     listeners, artist_key = cohort.listeners, key if artist_key is None else artist_key
     slot = draw_rank(artist_key, "slot", listeners.library_exponent[rows], listeners.library_size[rows])
     artist = find_artists(cohort, rows, slot, days)
@@ -68,24 +68,24 @@ def pick_favourites(cohort: Cohort, rows: Ints, key: Keys, days: Ints, artist_ke
 
 
 def measure_drift(listeners: Listeners, rows: Ints, days: Ints | Floats | int) -> Floats:
-    """How far each row's listener is on the way from one end of their taste (0) to the other (1): to and fro, slowly."""
+    """The position of each row's listener on their taste path, from one end (0) to the other (1), moving slowly back and forth."""
     return np.asarray(np.abs((days / listeners.drift_days[rows] + listeners.drift_phase[rows]) % 2.0 - 1.0))
 
 
-def find_places(cohort: Cohort, rows: Ints, drift: Floats) -> Floats:
-    """Where each row's listener stands in the taste space, so far on the way."""
+def find_positions(cohort: Cohort, rows: Ints, drift: Floats) -> Floats:
+    """The position of each row's listener in the taste space at this drift."""
     path = cohort.listeners.path
     steps = rows * path.shape[1] + np.rint(drift * DRIFT_STEPS).astype(np.int64)
     return np.asarray(path.reshape(-1, path.shape[-1]).take(steps, axis=0))
 
 
-def compare_places(cohort: Cohort, places: Floats, artists: Ints) -> Floats:
-    """Cosine of each place and artist."""
-    return np.asarray(np.einsum("ij,ij->i", places, cohort.catalogue.artist_position.take(artists, axis=0)))
+def compute_affinity(cohort: Cohort, positions: Floats, artists: Ints) -> Floats:
+    """Cosine similarity of each position and artist."""
+    return np.asarray(np.einsum("ij,ij->i", positions, cohort.catalogue.artist_position.take(artists, axis=0)))
 
 
 def choose_interest(cohort: Cohort, rows: Ints, shares: Floats, drift: Floats) -> Ints:
-    """The cluster that each row's listener turns to: one of their interests at either end of the way, or any when they wander."""
+    """The cluster that each row's listener chooses: an interest at one end of their path, or any cluster with `wander_share`."""
     listeners, clusters = cohort.listeners, len(cohort.catalogue.cluster_name)
     wander = listeners.wander_share[rows]
     within = ((shares - wander) / (1.0 - wander)).clip(0)

@@ -1,4 +1,4 @@
-"""Who listens: each listener's tastes, habits and devices, a pure function of the seed and their number."""
+"""Listeners: tastes, habits and devices, a pure function of the seed and the listener's number."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ _NEWCOMER_SHARE, _LEAVER_SHARE = 0.08, 0.05
 _FREE_SHARE, _CROSSFADE_SHARE = 0.4, 0.06
 
 _LOGIT_SHRINKAGE = 0.346
-"""A logit with normal noise has about the mean of the logit over sqrt(1 + 0.346 variance) without: so much more bias keeps the mean."""
+"""Normal noise moves the mean of a logistic as if its logit were divided by sqrt(1 + 0.346 variance); the bias is scaled to compensate."""
 
 
 @dataclass(frozen=True)
 class Listeners:
-    """Columns of a block of listeners, in the order of their numbers. Shares are chances; `*_reach` are cumulated shares.
+    """Columns of a cohort of listeners, in the order of their numbers. Shares are probabilities; `*_cdf` are cumulative shares.
 
-    `joins` and `leaves` are fractions of the time that the world is told for; most were there before and stay.
-    A taste wanders to and fro on its `path` (`tastes.draw_paths`): `drift_days` from end to end, `drift_phase` ends behind in 1970.
+    `join_share` and `leave_share` are fractions of the simulated period; most listeners join before it and leave after it.
+    A taste moves back and forth on its `path` (`tastes.draw_paths`): `drift_days` from one end to the other, at `drift_phase` in 1970.
     """
 
     number: Ints
@@ -91,7 +91,7 @@ class Listeners:
 
 @dataclass(frozen=True)
 class Cohort:
-    """Some listeners, the music there is for them, and the seed of their world."""
+    """A block of listeners, their catalogue and the seed of their world."""
 
     catalogue: Catalogue
     listeners: Listeners
@@ -99,16 +99,16 @@ class Cohort:
 
 
 def make_cohort(catalogue: Catalogue, seed: int, numbers: Ints) -> Cohort:
-    """The listeners of those numbers, before that catalogue."""
+    """The cohort of the listeners with these numbers."""
     return Cohort(catalogue, make_listeners(catalogue, seed, numbers), seed)
 
 
 def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
-    """The listeners of those numbers."""
+    """The listeners with these numbers."""
     key = child_keys(root_key(seed, catalogue.fingerprint), "listener", numbers)
     mixture = mix_archetypes(key)
     path = draw_paths(catalogue, key)
-    clusters, reach = draw_interests(catalogue, key, path)
+    clusters, cdf = draw_interests(catalogue, key, path)
     is_free = draw(key, "plan") < _FREE_SHARE
     skip_mood, skip_burst = 0.5 + 0.7 * draw(key, "skip mood"), 2.0 + 2.0 * draw(key, "skip burst")
 
@@ -125,7 +125,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         drift_days=_SHORTEST_DRIFT_DAYS + _DRIFT_SPREAD_DAYS * draw(key, "drift days"),
         drift_phase=2.0 * draw(key, "drift phase"),
         interest_cluster=clusters,
-        interest_cdf=reach,
+        interest_cdf=cdf,
         library_exponent=0.35 + np.exp(trait("concentration, log")),
         library_size=np.exp(trait("library, log")).clip(4, 3_000),
         favourites_spread=np.exp(np.log(4.0) + np.log(60.0) * draw(key, "favourites")),
@@ -135,7 +135,7 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         away_share=0.02 + 0.5 * draw(key, "away") ** 3.5,
         wander_share=0.7 * draw(key, "wander") ** 1.5,
         theme_share=0.9 * draw(key, "themes") ** 1.5,
-        sessions_per_day=np.exp(trait("sittings a day, log")).clip(0.05, 7),
+        sessions_per_day=np.exp(trait("sessions a day, log")).clip(0.05, 7),
         mood_spread=0.3 + 0.7 * draw(key, "mood spread"),
         phase_spread=0.7 * draw(key, "phase spread"),
         season_strength=0.35 * draw(key, "season strength") ** 1.5,
@@ -144,8 +144,8 @@ def make_listeners(catalogue: Catalogue, seed: int, numbers: Ints) -> Listeners:
         soon_hours=0.1 + 2.9 * draw(key, "soon hours") ** 2.2,
         weekend_factor=np.exp(trait("weekend, log")),
         hour_cdf=draw_hour_cdf(key, mixture),
-        plays_mu=trait("plays a sitting, log"),
-        plays_sigma=trait("plays a sitting, spread").clip(0.3, 1.5),
+        plays_mu=trait("plays a session, log"),
+        plays_sigma=trait("plays a session, spread").clip(0.3, 1.5),
         switch_share=_squash(trait("switching, logit")),
         context_cdf=draw_context_cdf(key, mixture),
         device_cdf=draw_device_cdf(key, mixture),
@@ -182,5 +182,5 @@ def _squash(logit: Floats) -> Floats:
 
 
 def is_eastern(listeners: Listeners) -> NDArray[np.bool_]:
-    """Whether each listener's local day may begin on the day before in UTC."""
+    """Whether each listener's local day can begin on the previous day in UTC."""
     return np.asarray(places.IS_EASTERN[listeners.place])

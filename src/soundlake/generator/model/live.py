@@ -1,4 +1,4 @@
-"""The world as it happens: the same events as ever, each handed over once its moment has come."""
+"""Live events: the same events as in files, each released at the time it is sent."""
 
 from __future__ import annotations
 
@@ -15,12 +15,12 @@ from soundlake.generator.model.event_columns import read_sent_ms
 from soundlake.generator.model.sessions import HOUR_MS, LONGEST_DELAY_MS
 from soundlake.generator.model.world import World
 
-_LOOK_BACK_HOURS = LONGEST_DELAY_MS // HOUR_MS + 30  # a sitting ends with its local day: none goes on for longer
+_LOOK_BACK_HOURS = LONGEST_DELAY_MS // HOUR_MS + 30  # a session ends with its local day, so none is longer
 
 
 @dataclass(frozen=True)
 class LiveEvents:
-    """Events that have just happened, ordered by the moment they are sent, and the moment (UTC) up to which they are complete."""
+    """New events, ordered by the time they are sent, and the time (UTC) up to which they are complete."""
 
     events: pa.Table
     until: datetime
@@ -36,16 +36,16 @@ def generate_live_events(
     rate: float | None = None,
     every_seconds: float = 1.0,
 ) -> Iterator[LiveEvents]:
-    """The world's events from `from_time` on (by the moment they are sent), without end; `days` and `start` do not bound them.
+    """The world's events from `from_time` on (by the time they are sent), without end; `days` and `start` do not bound them.
 
-    Simulated time runs `speed` times as fast as the clock until it has caught up with it, and never passes it (the lake refuses
-    events from the future). `rate` bounds the events a second. Whoever stops goes on from the last `until`: the ids are the same.
-    Raises UsageError for a `from_time` that lies in the future.
+    Simulated time runs `speed` times as fast as the clock until it has caught up, and is never ahead of it (the lake rejects events
+    from the future). `rate` limits the events per second. To resume, pass the last `until`: event ids are the same.
+    Raises UsageError if `from_time` is in the future.
     """
     started = clock()
     if from_time > started:
         raise UsageError(
-            f"live events from {from_time:%Y-%m-%d %H:%M} UTC: that is in the future", next_step="begin at a moment that is over"
+            f"live events from {from_time:%Y-%m-%d %H:%M} UTC: the start is in the future", next_step="choose a start in the past"
         )
     pending = _PendingEvents(world, from_time)
     until = from_time
@@ -59,7 +59,7 @@ def generate_live_events(
 
 
 class _PendingEvents:
-    """Events made and not yet due: hours of the world, merged by the moment they are sent."""
+    """Generated events that are not due yet: hours of the world, merged by the time they are sent."""
 
     def __init__(self, world: World, from_time: datetime) -> None:
         self._world = world
@@ -69,7 +69,7 @@ class _PendingEvents:
         self._next = int(np.searchsorted(self._sent_ms, _to_ms(from_time)))
 
     def take(self, moment: datetime, most: int | None) -> tuple[pa.Table, datetime]:
-        """The next events sent before that moment, about `most` at most, and the moment up to which they are complete."""
+        """The next events sent before `moment`, about `most` at most, and the time up to which they are complete."""
         if _to_ms(moment) >= self._hour * HOUR_MS:
             self._make_hours_until(_to_ms(moment))
         first, end = self._next, int(np.searchsorted(self._sent_ms, _to_ms(moment)))
@@ -81,7 +81,7 @@ class _PendingEvents:
         return self._events.slice(first, end - first), moment
 
     def _make_hours_until(self, moment_ms: int) -> None:
-        """Make the events of all sittings that begin before the hour after that moment is over."""
+        """Generate the events of all sessions that begin before the end of the hour of `moment_ms`."""
         end_hour = moment_ms // HOUR_MS + 1
         made = self._world.make_span(self._hour * HOUR_MS, end_hour * HOUR_MS)
         waiting = pa.concat_tables([self._events.slice(self._next), *made])

@@ -1,4 +1,4 @@
-"""Company for a person alone: invented listeners who share the person's music and know more."""
+"""Neighbours: generated listeners whose taste overlaps with one person's, so recommendations have other listeners to compare with."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ from soundlake.generator.model.fake_catalogue.words import load_words
 from soundlake.generator.model.randomness import hash_text
 from soundlake.generator.model.world import World
 
-_ARTISTS_PER_CIRCLE = 12
+_ARTISTS_PER_GROUP = 12
 _OWN_SHARE = 0.5
-"""How much of the neighbours' interest goes to the person's artists, about."""
+"""Approximate share of the neighbours' interest in the person's artists."""
 _TYPICAL_DURATION_MS = 210_000
 
 
 def generate_neighbours(config: GeneratorConfig, person_tracks: pa.Table) -> Iterator[pa.Table]:
-    """The events (EVENT_SCHEMA) of invented listeners over the person's tracks and a made-up catalogue; users are `neighbour-…`.
+    """The events (EVENT_SCHEMA) of generated listeners over the person's tracks and a made-up catalogue; users are `neighbour-…`.
 
-    `person_tracks` has a row a track: `track_id`, `track_name`, `artist_name`, and where known `artist_id`, `album_id`, `album_name`,
-    `duration_ms`, `plays`. Rows without id or names are left out. Their ids stay as they are; everything else is made up.
+    `person_tracks` has one row per track: `track_id`, `track_name`, `artist_name` and optionally `artist_id`, `album_id`, `album_name`,
+    `duration_ms`, `plays`. Rows without an id or names are left out. Ids are kept; missing values are made up.
     Raises UsageError if no row is left.
     """
     world = make_neighbour_world(config, person_tracks)
@@ -37,36 +37,36 @@ def generate_neighbours(config: GeneratorConfig, person_tracks: pa.Table) -> Ite
 
 
 def make_neighbour_world(config: GeneratorConfig, person_tracks: pa.Table) -> World:
-    """The world of the neighbours: the person's music in circles of artists, beside the made-up one."""
+    """The world of the neighbours: the person's artists in groups (one cluster each), together with a made-up catalogue."""
     own = _describe_own(person_tracks)
-    invented = make_fake_tracks(config.tracks, config.seed)
-    share = pc.sum(invented["popularity"]).as_py() / len(invented)
+    fake = make_fake_tracks(config.tracks, config.seed)
+    share = pc.sum(fake["popularity"]).as_py() / len(fake)
     own = own.set_column(TRACK_SCHEMA.get_field_index("popularity"), "popularity", pc.multiply(own["popularity"], share))
-    catalogue = build_catalogue(pa.concat_tables([own, invented]), pull=_compute_cluster_weights(own, invented))
+    catalogue = build_catalogue(pa.concat_tables([own, fake]), weights=_compute_cluster_weights(own, fake))
     return World(replace(config, catalog=None), catalogue, user_prefix="neighbour")
 
 
-def _compute_cluster_weights(own: pa.Table, invented: pa.Table) -> dict[str, float]:
-    """Factors that give the circles, however many they are, their share."""
-    circles = own["subgenre"].unique().to_pylist()
-    factor = pc.count_distinct(invented["subgenre"]).as_py() / len(circles) * _OWN_SHARE / (1 - _OWN_SHARE)
-    return dict.fromkeys(circles, factor)
+def _compute_cluster_weights(own: pa.Table, fake: pa.Table) -> dict[str, float]:
+    """Factors that give the groups their share of the interest, whatever their number."""
+    groups = own["subgenre"].unique().to_pylist()
+    factor = pc.count_distinct(fake["subgenre"]).as_py() / len(groups) * _OWN_SHARE / (1 - _OWN_SHARE)
+    return dict.fromkeys(groups, factor)
 
 
 def _describe_own(tracks: pa.Table) -> pa.Table:
-    """The person's tracks as music (MUSIC_SCHEMA), what is missing filled in."""
+    """The person's tracks (TRACK_SCHEMA), with missing values filled in."""
     texts = [name for name in tracks.column_names if pa.types.is_large_string(tracks[name].type)]
     tracks = tracks.cast(pa.schema([pa.field(f.name, pa.string()) if f.name in texts else f for f in tracks.schema]))
     named = pc.and_(pc.is_valid(tracks["track_id"]), pc.and_(pc.is_valid(tracks["track_name"]), pc.is_valid(tracks["artist_name"])))
     tracks = tracks.filter(named)
     if not len(tracks):
-        raise UsageError("neighbours: the person has no track with an id, a title and an artist", next_step="go on with --alone")
+        raise UsageError("neighbours: the person has no track with an id, a title and an artist", next_step="continue with --alone")
     tracks = tracks.take(pa.array(np.sort(np.unique(tracks["track_id"].to_numpy(), return_index=True)[1])))
     artist = _fill(tracks, "artist_id", _make_ids("artist", tracks["artist_name"]))
     album_name = _fill(tracks, "album_name", tracks["track_name"])
     genres = list(load_words().genres)
-    circles = max(1, pc.count_distinct(artist).as_py() // _ARTISTS_PER_CIRCLE)
-    circle = [f"circle {int(hash_text(text)) % circles}" for text in artist.to_pylist()]
+    groups = max(1, pc.count_distinct(artist).as_py() // _ARTISTS_PER_GROUP)
+    group = [f"circle {int(hash_text(text)) % groups}" for text in artist.to_pylist()]
     plays = _fill(tracks, "plays", pa.repeat(1, len(tracks))).cast(pa.float64())
     duration = _fill(tracks, "duration_ms", pa.repeat(_TYPICAL_DURATION_MS, len(tracks))).cast(pa.int64())
     columns = {
@@ -78,8 +78,8 @@ def _describe_own(tracks: pa.Table) -> pa.Table:
         "album_name": album_name,
         "duration_ms": pc.max_element_wise(duration, 1_000),
         "popularity": pc.sqrt(pc.max_element_wise(plays, 1.0)),
-        "genre": pa.array([genres[int(hash_text(text)) % len(genres)] for text in circle]),
-        "subgenre": pa.array(circle),
+        "genre": pa.array([genres[int(hash_text(text)) % len(genres)] for text in group]),
+        "subgenre": pa.array(group),
         "release_day": pa.repeat(0, len(tracks)),
         "is_explicit": pa.array(np.zeros(len(tracks), bool)),
     }
@@ -87,7 +87,7 @@ def _describe_own(tracks: pa.Table) -> pa.Table:
 
 
 def _fill(tracks: pa.Table, name: str, default: pa.Array) -> pa.ChunkedArray:
-    """The column, nulls and absence made good by the default."""
+    """The column, with the default for nulls or if the column is absent."""
     if name not in tracks.column_names:
         return pa.chunked_array([default]) if isinstance(default, pa.Array) else default
     filled: pa.ChunkedArray = pc.coalesce(tracks[name], default.cast(tracks[name].type))

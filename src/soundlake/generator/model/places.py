@@ -1,4 +1,4 @@
-"""Where listeners live: countries with their share, and time zones with their offsets, daylight saving included."""
+"""Where listeners live: countries with their shares, and time zones with their offsets, including daylight saving time."""
 
 from __future__ import annotations
 
@@ -29,30 +29,30 @@ COUNTRIES: tuple[str, ...] = tuple(country for country, _, _ in PLACES)
 SHARES_CDF: Floats = np.cumsum([share for _, _, share in PLACES]) / sum(share for _, _, share in PLACES)
 _NEW_YEAR = datetime(2026, 1, 1, tzinfo=UTC)
 IS_EASTERN: NDArray[np.bool_] = np.array([_NEW_YEAR.astimezone(ZoneInfo(zone)).hour in range(4, 14) for _, zone, _ in PLACES])
-"""Places so far east that the local day from 4 o'clock on begins on the day before in UTC, in every season."""
+"""Places so far east that the local day (from 04:00) begins on the previous day in UTC, in every season."""
 
 
 @cache
 def list_utc_offsets(first_day: int, days: int) -> Ints:
-    """Seconds to take off a wall clock to get UTC: one row a place, one column a local hour from midnight of `first_day` on.
+    """Seconds to subtract from local time to get UTC: one row per place, one column per local hour from midnight of `first_day` on.
 
-    A wall-clock hour that is skipped in spring counts as the hour after it, one that comes twice in autumn as the first.
+    A local hour that is skipped in spring counts as the hour after it; one that is repeated in autumn counts as the first.
     """
-    midnight = datetime(1970, 1, 1) + timedelta(days=first_day)  # noqa: DTZ001  # a wall clock: it has no zone until a place gives it one
+    midnight = datetime(1970, 1, 1) + timedelta(days=first_day)  # noqa: DTZ001  # local time, before a place adds its zone
     return np.array([_list_offsets_of(ZoneInfo(zone), midnight, days) for _, zone, _ in PLACES], np.int64)
 
 
 def _list_offsets_of(zone: ZoneInfo, midnight: datetime, days: int) -> list[int]:
-    """Asked hour by hour only on days that end with another offset than they began with: asking takes microseconds."""
-    at_midnight = [_offset(midnight + timedelta(days=day), zone) for day in range(days + 1)]
+    """Looked up by the hour only on days whose offset changes: a look-up takes microseconds."""
+    at_midnight = [_find_offset(midnight + timedelta(days=day), zone) for day in range(days + 1)]
     offsets: list[int] = []
     for day, (begin, end) in enumerate(pairwise(at_midnight)):
         if begin == end:
             offsets += [begin] * 24
         else:
-            offsets += [_offset(midnight + timedelta(days=day, hours=hour), zone) for hour in range(24)]
+            offsets += [_find_offset(midnight + timedelta(days=day, hours=hour), zone) for hour in range(24)]
     return offsets
 
 
-def _offset(wall: datetime, zone: ZoneInfo) -> int:
-    return round((wall.replace(tzinfo=UTC) - wall.replace(tzinfo=zone).astimezone(UTC)).total_seconds())
+def _find_offset(local: datetime, zone: ZoneInfo) -> int:
+    return round((local.replace(tzinfo=UTC) - local.replace(tzinfo=zone).astimezone(UTC)).total_seconds())

@@ -1,4 +1,4 @@
-"""How they hear it: skips and their moments, ends and pauses, and with them the clock of every play."""
+"""Playback: skips and their times, ends and pauses, and from these the start and end of every play."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from soundlake.generator.model.library import compare_places, find_places, measure_drift
+from soundlake.generator.model.library import compute_affinity, find_positions, measure_drift
 from soundlake.generator.model.listeners import Cohort, Listeners
 from soundlake.generator.model.playlists import REMOVE
 from soundlake.generator.model.randomness import Floats, Ints, Keys, draw, draw_normal, draw_pair
@@ -18,22 +18,22 @@ START_REASONS = ("clickrow", "trackdone", "fwdbtn", "backbtn", "appload", "playb
 END_REASONS = ("trackdone", "fwdbtn", "backbtn", "endplay", "logout", "unexpected-exit-while-paused", "remote", "unknown")
 _END_TRACKDONE, _END_FORWARD, _END_BACK, _END_ENDPLAY, _END_LOGOUT, _END_UNEXPECTED, _END_REMOTE, _END_UNKNOWN = range(len(END_REASONS))
 _START_AFTER = np.array([1, 2, 3, 0, 4, 4, 6, 1])
-"""The start that follows each end."""
+"""The start reason after each end reason."""
 _OPENINGS, _OPENING_CDF = np.array([0, 4, 5, 6]), np.array([0.5, 0.75, 0.95])
-"""The starts that open a sitting, and their cumulated shares."""
+"""The start reasons of the first play of a session, and their cumulative shares."""
 _SKIP_BIT = 64
 
 _AT_ONCE, _SOON = 0.5, 0.38
-"""Shares of the skips: within two seconds (at most, by haste), and within half a minute; the others come later."""
+"""Shares of the skips within two seconds (an upper bound, scaled by haste) and within half a minute; the others come later."""
 _BURST_PLAYS = 4
-"""Plays in a row that share a mood: skips come in bursts."""
+"""Consecutive plays with a shared mood: skips come in bursts."""
 _ABANDONED_SHARE = 0.3
-"""Of the pauses, those in which the track is given up."""
+"""Share of the pauses in which the track is abandoned."""
 _TYPICAL_PLAYS, _MANY_PLAYS = 9, 16
 _LONGEST_PAUSE_MS = 28 * 60_000
 _CHANGE_MS = 40
 _ADVERT_SHARE, _OVERLAP_SHARE = 0.22, 0.07
-"""Changes of track with an advertisement between (on the free plan), and such as begin before the end of the last one."""
+"""Shares of the track changes with an advertisement between them (free plan), and of those that start before the previous track's end."""
 _FORWARD_SHARE, _UNEXPECTED_SHARE, _REMOTE_SHARE = 0.93, 0.03, 0.03
 _STOPPED_BY_TURN_SHARE = 0.75
 _FIRST_PLAYS = 2
@@ -42,7 +42,7 @@ _SHORTEST_CUT_MS, _SHORTEST_REST_MS, _SHORTEST_STEP_MS = 1_000, 500, 40
 
 @dataclass(frozen=True)
 class Playback:
-    """Columns beside a queue, cut to what was heard: `kept` are the rows of the queue."""
+    """Columns of the plays that were started: `kept` are their rows in the queue."""
 
     kept: Ints
     start_ms: Ints
@@ -55,7 +55,7 @@ class Playback:
 
 @dataclass(frozen=True)
 class _Boundaries:
-    """Where something else comes after a play: the end of its sitting, or of its run within it."""
+    """Plays at the end of their session, and plays at the end of a run within it."""
 
     ends_session: NDArray[np.bool_]
     ends_run: NDArray[np.bool_]
@@ -63,7 +63,7 @@ class _Boundaries:
 
 @dataclass(frozen=True)
 class _StopDecisions:
-    """Which plays are skipped, how early a skip of each would come (1 as usual), and which are given up for a pause."""
+    """Which plays are skipped, how early a skip of each would be (1 is typical), and which are abandoned for a pause."""
 
     is_skipped: NDArray[np.bool_]
     impatience: Floats
@@ -71,12 +71,12 @@ class _StopDecisions:
 
 
 def simulate_playback(cohort: Cohort, sessions: Sessions, queue: PlayQueue) -> Playback:
-    """Play the queue: what is heard of each track, when it begins and why it ends."""
+    """Play the queue: how long each track plays, when it starts and why it ends."""
     ends_session = np.append(queue.position[1:] == 0, np.ones(min(1, len(queue.position)), bool))
     boundaries = _Boundaries(ends_session, np.append(queue.starts_run[1:], ends_session[-1:]) & ~ends_session)
     skip_logit, impatience = _compute_skip_chances(cohort, sessions, queue)
     is_skipped = draw(queue.key, "skip") < skip_logit
-    is_skipped[queue.changes.at] = queue.changes.kind == REMOVE  # what is added is not skipped, what is removed is
+    is_skipped[queue.changes.at] = queue.changes.kind == REMOVE  # a track that is added is not skipped, one that is removed is
     pause_ms, is_abandoned = _draw_pauses(cohort.listeners, sessions, queue)
     played_ms, reason_end = _end_plays(cohort, queue, boundaries, _StopDecisions(is_skipped, impatience, is_abandoned & ~is_skipped))
     start_ms = _compute_start_times(sessions, queue, np.maximum(played_ms + pause_ms, _SHORTEST_STEP_MS))
@@ -84,7 +84,7 @@ def simulate_playback(cohort: Cohort, sessions: Sessions, queue: PlayQueue) -> P
 
 
 def _cut_at_session_end(sessions: Sessions, queue: PlayQueue, start_ms: Ints, played_ms: Ints, ending: Ints) -> Playback:
-    """What is heard before the sitting has to end; `ending` is the reason, with a bit more where it was a skip."""
+    """The plays before the latest end of their session; `ending` is the end reason, with `_SKIP_BIT` set for a skip."""
     latest_ms = sessions.latest_ms[queue.session]
     kept = np.flatnonzero((start_ms < latest_ms - _SHORTEST_CUT_MS) | (queue.position == 0))
     start_ms, played_ms, ending, latest_ms = start_ms[kept], played_ms[kept], ending[kept], latest_ms[kept]
@@ -96,10 +96,10 @@ def _cut_at_session_end(sessions: Sessions, queue: PlayQueue, start_ms: Ints, pl
 
 
 def _compute_skip_chances(cohort: Cohort, sessions: Sessions, queue: PlayQueue) -> tuple[Floats, Floats]:
-    """The chance of a skip, and how early it would come: habit, mood, taste, how well the track is known, how far into the sitting."""
+    """The probability of a skip, and how early it would be: from habit, mood, taste, familiarity and position in the session."""
     listeners, who = cohort.listeners, sessions.listener
-    place = find_places(cohort, who, measure_drift(listeners, who, sessions.day))
-    strangeness = 0.75 - compare_places(cohort, place.take(queue.session, axis=0), cohort.catalogue.track_artist[queue.track])
+    position = find_positions(cohort, who, measure_drift(listeners, who, sessions.day))
+    strangeness = 0.75 - compute_affinity(cohort, position.take(queue.session, axis=0), cohort.catalogue.track_artist[queue.track])
     session_logit = listeners.skip_bias[who] + listeners.skip_mood[who] * draw_normal(sessions.key, "skip mood")
     burst = _draw_bursts(listeners, queue)
     skip_logit = (
@@ -111,7 +111,7 @@ def _compute_skip_chances(cohort: Cohort, sessions: Sessions, queue: PlayQueue) 
 
 
 def _draw_bursts(listeners: Listeners, queue: PlayQueue) -> Floats:
-    """The mood of a few plays in a row."""
+    """The mood of a few consecutive plays."""
     begins = queue.position % _BURST_PLAYS == 0
     first = np.flatnonzero(begins)
     mood = listeners.skip_burst[queue.listener[first]] * draw_normal(queue.key[first], "burst")
@@ -119,7 +119,7 @@ def _draw_bursts(listeners: Listeners, queue: PlayQueue) -> Floats:
 
 
 def _end_plays(cohort: Cohort, queue: PlayQueue, boundaries: _Boundaries, stopped: _StopDecisions) -> tuple[Ints, Ints]:
-    """Milliseconds heard, and why each play ended: by itself, unless skipped or stopped."""
+    """Milliseconds played, and the end reason: the end of the track unless skipped or stopped."""
     listeners, is_skipped = cohort.listeners, stopped.is_skipped
     played_ms = cohort.catalogue.track_duration_ms.take(queue.track)
     part, why = draw_pair(queue.key, "end")
@@ -138,7 +138,7 @@ def _end_plays(cohort: Cohort, queue: PlayQueue, boundaries: _Boundaries, stoppe
 
 
 def _choose_skip_moments(skip_haste: Floats, impatience: Floats, part: Floats, duration_ms: Ints) -> Floats:
-    """When skips come (ms into the track): at once, soon, or later on."""
+    """The time of each skip (ms into the track): within two seconds, within half a minute, or later."""
     at_once = (_AT_ONCE * skip_haste * impatience).clip(0.001, 0.6)
     soon = (_SOON * impatience.clip(0.4, 2.5)).clip(0, 0.97 - at_once)
     moment = np.select(
@@ -150,7 +150,7 @@ def _choose_skip_moments(skip_haste: Floats, impatience: Floats, part: Floats, d
 
 
 def _choose_stop_reasons(listeners: Listeners, keys: Keys, rows: Ints) -> Ints:
-    """How a sitting is left in the middle of a track."""
+    """The end reason of a session that ends in the middle of a track."""
     how = draw(keys, "leaving")
     is_odd, is_remote = how > 1 - _UNEXPECTED_SHARE, how > 1 - _UNEXPECTED_SHARE - _REMOTE_SHARE
     ways = [how < listeners.logout_share[rows], is_odd, is_remote]
@@ -158,7 +158,7 @@ def _choose_stop_reasons(listeners: Listeners, keys: Keys, rows: Ints) -> Ints:
 
 
 def _draw_pauses(listeners: Listeners, sessions: Sessions, queue: PlayQueue) -> tuple[Ints, NDArray[np.bool_]]:
-    """Time that passes without sound, nothing mostly, now and then minutes; and for which plays it means that they are given up."""
+    """Milliseconds of silence after each play, mostly few, sometimes minutes; and which plays are abandoned for a pause."""
     share, how = draw_pair(queue.key, "pause")
     rows = queue.listener
     plays = np.bincount(queue.session, minlength=len(sessions.key))
@@ -175,7 +175,7 @@ def _draw_pauses(listeners: Listeners, sessions: Sessions, queue: PlayQueue) -> 
 
 
 def _compute_pause_chances(listeners: Listeners, sessions: Sessions, plays: Ints) -> Floats:
-    """The chance of a pause after each play of the sittings, by mood; who dips in and out pauses as often in few plays as in many."""
+    """The probability of a pause after each play of a session, by mood; it is higher in short sessions."""
     who = sessions.listener
     odds = listeners.pause_share[who] / (1.0 - listeners.pause_share[who])
     short_session_factor = listeners.short_session_factor[who] * np.log(_TYPICAL_PLAYS / np.minimum(plays, _MANY_PLAYS))
@@ -184,13 +184,13 @@ def _compute_pause_chances(listeners: Listeners, sessions: Sessions, plays: Ints
 
 
 def _compute_start_times(sessions: Sessions, queue: PlayQueue, taken_ms: Ints) -> Ints:
-    """The start of each play (UTC, epoch ms): one after another from the sitting's start."""
+    """The start of each play (UTC, epoch ms): one after another from the session's start."""
     before = np.cumsum(taken_ms) - taken_ms
     return np.asarray(before + (sessions.start_ms - before[queue.position == 0])[queue.session])
 
 
 def _choose_start_reasons(queue: PlayQueue, kept: Ints, reason_end: Ints) -> Ints:
-    """Why each play began: after another one as that one ended, else by a click."""
+    """The start reason of each play: it follows from the previous end reason, or is a click at the start of a run."""
     begin = np.roll(_START_AFTER[reason_end], 1) if len(kept) else reason_end
     begin[queue.starts_run[kept]] = 0
     first = np.flatnonzero(queue.position[kept] == 0)

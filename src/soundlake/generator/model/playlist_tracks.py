@@ -1,4 +1,4 @@
-"""Which tracks stand in the playlists: favourites of the day each came in, without those that were removed since."""
+"""The tracks in playlists: favourites of the day each was added, without those removed since."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from soundlake.generator.model.randomness import Ints, child_keys, find_distinct
 
 _DAY_BITS = 20
 _MOST_TRIES = 8
-"""Entries in a row that may be gone before the one at the head is taken."""
+"""Entries tried one after another until one was not removed; then the first entry is taken."""
 
 
 @dataclass(frozen=True)
 class EntryRequests:
-    """Columns of plays from playlists: row of the playlist, day, entry; `is_removal` is true where it goes with this very play."""
+    """Columns of plays from playlists: row of the playlist, day, entry; `is_removal` marks plays that remove the entry."""
 
     playlist: Ints
     day: Ints
@@ -28,36 +28,36 @@ class EntryRequests:
 
 
 def pick_entries(cohort: Cohort, lists: Playlists, entries: Ints) -> Favourites:
-    """The track that came into each playlist in that place."""
+    """The track that was added to each playlist as this entry."""
     return pick_favourites(cohort, lists.rows, child_keys(lists.key, "entry", entries), lists.find_days(entries))
 
 
-def pick_current_entries(cohort: Cohort, lists: Playlists, wanted: EntryRequests) -> tuple[Favourites, NDArray[np.bool_]]:
-    """The track of each entry wanted, or of another one where that track was removed; and which of the removals are none.
+def pick_current_entries(cohort: Cohort, lists: Playlists, requests: EntryRequests) -> tuple[Favourites, NDArray[np.bool_]]:
+    """The track of each requested entry, or of another entry if that track was removed; and which of the removals are void.
 
-    Nothing is removed twice, nor what stands at the head of the playlist too: so there is always something left.
+    A track is removed once only, and the track of the first entry is never removed, so a playlist is never empty.
     """
-    removals = _Removals(cohort, lists, wanted.day.max(initial=0))
-    of_play = lists.take(wanted.playlist)
-    entry = np.where(wanted.is_removal, wanted.entry, of_play.find_entries(wanted.entry))
-    known = pick_entries(cohort, of_play, entry)
-    track, artist, familiarity = known.track, known.artist, known.familiarity
-    is_void = wanted.is_removal & ~removals.was_removed_on(wanted.playlist, track, wanted.day)
-    is_gone = removals.was_removed_between(wanted.playlist, track, of_play.find_days(entry), wanted.day)
-    at = np.flatnonzero(is_void | (is_gone & ~wanted.is_removal))
+    removals = _Removals(cohort, lists, requests.day.max(initial=0))
+    of_play = lists.take(requests.playlist)
+    entry = np.where(requests.is_removal, requests.entry, of_play.find_entries(requests.entry))
+    favourites = pick_entries(cohort, of_play, entry)
+    track, artist, familiarity = favourites.track, favourites.artist, favourites.familiarity
+    is_void = requests.is_removal & ~removals.was_removed_on(requests.playlist, track, requests.day)
+    was_removed = removals.was_removed_between(requests.playlist, track, of_play.find_days(entry), requests.day)
+    at = np.flatnonzero(is_void | (was_removed & ~requests.is_removal))
     for tries in range(_MOST_TRIES):
-        those = of_play.take(at)
-        entry[at] = those.find_entries((entry[at] + 1) % those.first_entries) if tries < _MOST_TRIES - 1 else 0
-        known = pick_entries(cohort, those, entry[at])
-        track[at], artist[at], familiarity[at] = known.track, known.artist, known.familiarity
-        at = at[removals.was_removed_between(wanted.playlist[at], known.track, those.find_days(entry[at]), wanted.day[at])]
+        playlists = of_play.take(at)
+        entry[at] = playlists.find_entries((entry[at] + 1) % playlists.first_entries) if tries < _MOST_TRIES - 1 else 0
+        favourites = pick_entries(cohort, playlists, entry[at])
+        track[at], artist[at], familiarity[at] = favourites.track, favourites.artist, favourites.familiarity
+        at = at[removals.was_removed_between(requests.playlist[at], favourites.track, playlists.find_days(entry[at]), requests.day[at])]
         if not len(at):
             break
     return Favourites(track, artist, familiarity), is_void
 
 
 class _Removals:
-    """Everything that was removed from the playlists up to a day."""
+    """All removals from the playlists up to a day."""
 
     def __init__(self, cohort: Cohort, lists: Playlists, last_day: int) -> None:
         first, self._which = find_distinct(lists.key)
@@ -70,12 +70,12 @@ class _Removals:
         self._order = order[np.diff(order >> _DAY_BITS, prepend=-1) != 0]
 
     def was_removed_between(self, lists: Ints, tracks: Ints, since: Ints, days: Ints) -> NDArray[np.bool_]:
-        """Whether the track in each list (by its row) was removed between those two days, both included."""
+        """Whether the track of each playlist (by row) was removed between two days, both included."""
         code = (self._which[lists] * self._tracks + tracks) << _DAY_BITS
         at = np.searchsorted(self._order, code | days, side="right") - 1
         latest = self._order[at] if len(self._order) else np.full(len(at), -1)
         return np.asarray((at >= 0) & (latest >= code | since))
 
     def was_removed_on(self, lists: Ints, tracks: Ints, days: Ints) -> NDArray[np.bool_]:
-        """Whether the track in each list was removed on just that day."""
+        """Whether the track of each playlist was removed on a day."""
         return self.was_removed_between(lists, tracks, days, days)

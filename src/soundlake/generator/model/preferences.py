@@ -1,4 +1,4 @@
-"""What is planted, written out: where listeners stand in the taste space, and what each would most like to hear."""
+"""The planted truth as tables: the listeners' positions in the taste space, and the tracks that each listener prefers."""
 
 from __future__ import annotations
 
@@ -18,23 +18,23 @@ from soundlake.generator.model.tastes import DRIFT_STEPS
 from soundlake.generator.model.world import World
 
 TOP_TRACKS = 100
-_BLOCK = 256
+_COHORT_SIZE = 256
 
 
 def list_preferences(world: World, *, most_listeners: int = 10_000) -> Iterator[pa.Table]:
-    """The BEST tracks of each listener by true preference, best first: `user_id`, `track_id`, `preference`, `rank` from 1 on.
+    """The TOP_TRACKS tracks of each listener by true preference, best first: `user_id`, `track_id`, `preference`, `rank` from 1 on.
 
-    The preference is the chance that a new favourite of the listener is this track. It is what discoveries are drawn from, so what they
-    have heard already does not enter into it, nor what all hear from the same editorial lists. Tastes are those of the world's last day.
+    The preference is the probability that a newly discovered favourite of the listener is this track. It does not depend on past plays,
+    nor on the shared editorial lists. Tastes are those of the world's last day.
     """
-    for first in range(0, min(world.config.listeners, most_listeners), _BLOCK):
-        numbers = np.arange(first, min(first + _BLOCK, world.config.listeners, most_listeners))
+    for first in range(0, min(world.config.listeners, most_listeners), _COHORT_SIZE):
+        numbers = np.arange(first, min(first + _COHORT_SIZE, world.config.listeners, most_listeners))
         cohort = make_cohort(world.catalogue, world.config.seed, numbers)
         yield _rank(world, cohort, compute_preferences(cohort, _find_last_day(world)))
 
 
 def describe_listeners(world: World, *, most_listeners: int = 10_000) -> pa.Table:
-    """Who the listeners are: country, zone, plan, mixture of archetypes, place in the taste space, clusters of interest."""
+    """The listeners: country, time zone, plan, mixture of archetypes, position in the taste space, clusters of interest."""
     numbers = np.arange(min(world.config.listeners, most_listeners))
     listeners = make_cohort(world.catalogue, world.config.seed, numbers).listeners
     drift, names = measure_drift(listeners, numbers, _find_last_day(world)), world.catalogue.cluster_name
@@ -54,7 +54,7 @@ def describe_listeners(world: World, *, most_listeners: int = 10_000) -> pa.Tabl
 
 
 def describe_tracks(catalogue: Catalogue) -> pa.Table:
-    """What the tracks are: cluster, place of their artist in the taste space, share of all popularity."""
+    """The tracks: cluster, position of their artist in the taste space, share of the total popularity."""
     cluster = np.repeat(np.arange(len(catalogue.cluster_name)), np.diff(catalogue.cluster_first))
     return pa.table(
         {
@@ -67,13 +67,13 @@ def describe_tracks(catalogue: Catalogue) -> pa.Table:
 
 
 def compute_preferences(cohort: Cohort, day: int) -> Floats:
-    """The chance of each track (a column) to be that day's discovery of each listener (a row), as `library.discover_artists` draws it."""
+    """The probability that each track (a column) is discovered by each listener (a row) on a day: see `library.discover_artists`."""
     catalogue, listeners = cohort.catalogue, cohort.listeners
     rows = np.arange(len(listeners.key))
     drift = measure_drift(listeners, rows, day)
     position = listeners.path[rows, np.rint(drift * DRIFT_STEPS).astype(np.int64)]
     artists = np.zeros((len(listeners.key), catalogue.artists))
-    turning = _compute_cluster_chances(cohort, drift)
+    cluster_chance = _compute_cluster_chances(cohort, drift)
     for cluster in range(len(catalogue.cluster_name)):
         part = slice(catalogue.cluster_first[cluster], catalogue.cluster_first[cluster + 1])
         weight = np.diff(catalogue.artist_popularity_cumsum)[part]
@@ -82,7 +82,7 @@ def compute_preferences(cohort: Cohort, day: int) -> Floats:
         chance = (1 - obscure) * _compute_win_chances(weight / weight.sum(), affinity) + obscure * _compute_win_chances(
             np.full(len(weight), 1 / len(weight)), affinity
         )
-        artists[:, part] = turning[:, cluster, None] * chance
+        artists[:, part] = cluster_chance[:, cluster, None] * chance
     artists *= 1 - listeners.favourite_artist_share[:, None]
     artists[np.arange(len(artists)), listeners.favourite_artist] += listeners.favourite_artist_share
     weight = np.diff(catalogue.track_popularity_cumsum)
@@ -91,23 +91,25 @@ def compute_preferences(cohort: Cohort, day: int) -> Floats:
 
 
 def _find_last_day(world: World) -> int:
-    """The last day that the world is told for, counted from 1970-01-01."""
+    """The world's last day, counted from 1970-01-01."""
     return (world.config.end - date(1970, 1, 1)).days - 1
 
 
 def _compute_cluster_chances(cohort: Cohort, drift: Floats) -> Floats:
-    """How likely each listener, so far on their way, turns to each cluster."""
+    """The probability that each listener at this drift chooses each cluster."""
     listeners, clusters = cohort.listeners, len(cohort.catalogue.cluster_name)
-    turning = np.repeat(listeners.wander_share[:, None] / clusters, clusters, axis=1)
+    cluster_chance = np.repeat(listeners.wander_share[:, None] / clusters, clusters, axis=1)
     weight = np.diff(listeners.interest_cdf, axis=1, prepend=0.0) * (1 - listeners.wander_share[:, None])
     for end, share in enumerate((1.0 - drift, drift)):
-        places_of = listeners.interest_cluster[:, end]
-        np.put_along_axis(turning, places_of, np.take_along_axis(turning, places_of, 1) + share[:, None] * weight, 1)
-    return turning
+        clusters_of_end = listeners.interest_cluster[:, end]
+        np.put_along_axis(
+            cluster_chance, clusters_of_end, np.take_along_axis(cluster_chance, clusters_of_end, 1) + share[:, None] * weight, 1
+        )
+    return cluster_chance
 
 
 def _compute_win_chances(chance: Floats, affinity: Floats) -> Floats:
-    """The chance of each candidate to be drawn and, of two drawn, to be the nearer one."""
+    """The probability that each candidate is drawn and is the closer one of the two drawn."""
     order = np.argsort(affinity, axis=1)
     sorted_chance = chance[order]
     below = np.cumsum(sorted_chance, axis=1) - sorted_chance

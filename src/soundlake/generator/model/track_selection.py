@@ -1,4 +1,4 @@
-"""What they hear: for each play of a sitting the context it comes from, the track, and how well it is known."""
+"""Track selection: the context, the track and its familiarity for each play of a session."""
 
 from __future__ import annotations
 
@@ -12,24 +12,34 @@ from soundlake.generator.model.archetypes import CONTEXTS
 from soundlake.generator.model.library import Favourites, choose_interest, discover_artists, measure_drift, pick_favourites
 from soundlake.generator.model.listeners import Cohort, Listeners
 from soundlake.generator.model.playlist_tracks import EntryRequests, pick_current_entries, pick_entries
-from soundlake.generator.model.playlists import ADD, REMOVE, Changes, Playlists, choose_playlists, find_changes, find_days_made, find_newest
+from soundlake.generator.model.playlists import (
+    ADD,
+    REMOVE,
+    Changes,
+    Playlists,
+    choose_playlists,
+    find_changes,
+    find_creation_days,
+    find_newest,
+)
 from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, choose, draw, draw_pair, root_key
 from soundlake.generator.model.sessions import Sessions, draw_lengths
 
 COLLECTION, ALBUM, PLAYLIST, RADIO, SEARCH, REPEAT, EDITORIAL = range(len(CONTEXTS))
 EDITORIAL_LISTS, EDITORIAL_LENGTH = 3, 50
 _FROM_THE_START_SHARE = 0.7
-"""Albums that are begun with their first track."""
+"""Share of the album plays that start with the first track."""
 _BINGE_SHARE, _BINGE_DAYS = 0.9, 14
-"""How often a listener turns to an artist's new album on its first day instead of the one in mind, and when that is over."""
+"""Share of album plays that use the artist's new album on its release day instead; it falls to zero over these days."""
 _WEEK = 7
 
 
 @dataclass(frozen=True)
 class PlayQueue:
-    """Columns of the plays that are queued in sittings; `listener` and `position` are the row in the block and the place in the sitting.
+    """Columns of queued plays: `listener` is the row in the cohort, `position` the place in the session.
 
-    `newest_list` is the number of the listener's newest playlist; where `makes_list`, it is made just then. `changes` are sparse.
+    `newest_playlist` is the number of the listener's newest playlist; `makes_playlist` marks plays at which it is created. `changes` are
+    sparse.
     """
 
     session: Ints
@@ -49,9 +59,9 @@ class PlayQueue:
 
 @dataclass(frozen=True)
 class _ContextRuns:
-    """Columns beside the plays: of the stretch from one context that each belongs to, the key, the context, and how far the play is in.
+    """Columns per play of the run it belongs to (consecutive plays from one context): key, context, and step of the play in the run.
 
-    `changes` are those of playlists, whose plays begin a stretch; `change` is the row there, or -1.
+    `changes` are playlist changes, whose plays begin a run; `change` is the row in `changes`, or -1.
     """
 
     starts: NDArray[np.bool_]
@@ -64,7 +74,7 @@ class _ContextRuns:
 
 
 def build_queue(cohort: Cohort, sessions: Sessions) -> PlayQueue:
-    """The plays of each sitting, in order; where a sitting runs out of time the rest is not heard."""
+    """The plays of each session, in order; plays after the end of a session are dropped later."""
     session, position = _count_plays(cohort.listeners, sessions)
     rows = sessions.listener[session]
     key = child_keys(sessions.key[session], "play", position)
@@ -74,7 +84,7 @@ def build_queue(cohort: Cohort, sessions: Sessions) -> PlayQueue:
     chooser = _TrackSelector(cohort, rows, sessions.day[session], key, runs)
     track, number, familiarity = chooser.choose_tracks()
     newest = find_newest(cohort.listeners, sessions.listener, sessions.day)
-    makes = sessions.is_first_of_day & (find_days_made(cohort.listeners, sessions.listener, newest) == sessions.day)
+    makes = sessions.is_first_of_day & (find_creation_days(cohort.listeners, sessions.listener, newest) == sessions.day)
     return PlayQueue(
         session, rows, position, key, runs.starts, runs.context, number, runs.is_shuffle, track, familiarity, newest[session],
         makes[session] & (position == 0), chooser.list_changes(),
@@ -82,7 +92,7 @@ def build_queue(cohort: Cohort, sessions: Sessions) -> PlayQueue:
 
 
 def _count_plays(listeners: Listeners, sessions: Sessions) -> tuple[Ints, Ints]:
-    """How many plays are queued: for each of them its sitting and its place there."""
+    """The session of each queued play, and its position in the session."""
     rows = sessions.listener
     count = draw_lengths(listeners, rows, sessions.key)
     session = np.repeat(np.arange(len(rows)), count)
@@ -90,7 +100,7 @@ def _count_plays(listeners: Listeners, sessions: Sessions) -> tuple[Ints, Ints]:
 
 
 def _split_into_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys, changes: Changes) -> _ContextRuns:
-    """Where the listeners turn to another context, and to which: for a change of a playlist to a search, or to that playlist."""
+    """Where the context changes, and to which context; playlist changes come from a search (ADD) or that playlist (REMOVE)."""
     starts = (position == 0) | (draw(key, "switch") < listeners.switch_share[rows])
     first, run = np.flatnonzero(starts), np.cumsum(starts) - 1
     opener, who = key[first], rows[first]
@@ -105,7 +115,7 @@ def _split_into_runs(listeners: Listeners, rows: Ints, position: Ints, key: Keys
 
 
 class _TrackSelector:
-    """Tracks by context. All columns have a row a play."""
+    """Selects tracks by context. All columns have one row per play."""
 
     def __init__(self, cohort: Cohort, rows: Ints, days: Ints, key: Keys, runs: _ContextRuns) -> None:
         self._scene, self._catalogue, self._listeners = cohort, cohort.catalogue, cohort.listeners
@@ -113,11 +123,11 @@ class _TrackSelector:
         self._is_void = np.zeros(len(rows), bool)
 
     def list_changes(self) -> Changes:
-        """The changes that came about."""
+        """The playlist changes that are not void."""
         return self._runs.changes.take(~self._is_void[self._runs.changes.at])
 
     def choose_tracks(self) -> tuple[Ints, Ints, Floats]:
-        """Track, number of the context (artist, album, playlist …) and familiarity (0 new … 1 known by heart) of each play."""
+        """Track, number of the context (artist, album, playlist …) and familiarity (0 new … 1 well known) of each play."""
         context = self._runs.context
         track, number, familiarity = np.zeros(len(context), np.int64), np.zeros(len(context), np.int64), np.zeros(len(context))
         ways: dict[int, Callable[[Ints], tuple[Ints, Ints, Floats]]] = {
@@ -133,47 +143,47 @@ class _TrackSelector:
         return track, number, familiarity
 
     def _pick_favourites(self, at: Ints, key: Keys, artist_key: Keys | None = None) -> Favourites:
-        """A favourite out of the library for each key; whose it is may have a key of its own."""
+        """A favourite track from the library for each key; `artist_key`, if given, selects the artist."""
         return pick_favourites(self._scene, self._rows[at], key, self._days[at], artist_key)
 
     def _pick_once_per_run(self, at: Ints) -> Favourites:
-        """The favourite that each play's run is about."""
-        run = np.cumsum(self._runs.starts[at]) - 1  # the plays of a run have one context, so its first one is among them
+        """The favourite track that each play's run is based on."""
+        run = np.cumsum(self._runs.starts[at]) - 1  # all plays of a run have one context, so its first play is included
         opener = at[self._runs.starts[at]]
         return self._pick_favourites(opener, self._runs.key[opener]).take(run)
 
     def _from_collection(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        """Their own songs as they come, or for a while one artist's."""
+        """Songs from the library, of any artist or, in some runs, of one artist."""
         rows, key, run_key = self._rows[at], self._key[at], self._runs.key[at]
-        has_theme = draw(run_key, "theme") < self._listeners.theme_share[rows]
-        known = self._pick_favourites(at, key, np.where(has_theme, run_key, key))
-        return known.track, self._listeners.number[rows], known.familiarity
+        is_themed = draw(run_key, "theme") < self._listeners.theme_share[rows]
+        favourites = self._pick_favourites(at, key, np.where(is_themed, run_key, key))
+        return favourites.track, self._listeners.number[rows], favourites.familiarity
 
     def _from_repeated_track(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        known = self._pick_once_per_run(at)
-        return known.track, self._catalogue.track_album[known.track], known.familiarity
+        favourites = self._pick_once_per_run(at)
+        return favourites.track, self._catalogue.track_album[favourites.track], favourites.familiarity
 
     def _from_album(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        """The album of a favourite, from its first track or from that one; after its end the artist's other tracks."""
-        catalogue, known = self._catalogue, self._pick_once_per_run(at)
-        chosen = self._prefer_new_album(at, known)
+        """The album of a favourite track, from its first track or that one; after its end other tracks of the artist."""
+        catalogue, favourites = self._catalogue, self._pick_once_per_run(at)
+        chosen = self._prefer_new_album(at, favourites)
         album = catalogue.track_album[chosen]
         begins_at_first = draw(self._runs.key[at], "album start") < _FROM_THE_START_SHARE
         track = np.where(begins_at_first, catalogue.track_first_of_album[album], chosen) + self._runs.step[at]
         over = np.flatnonzero(track >= catalogue.track_first_of_album[album + 1])
-        track[over] = catalogue.draw_tracks(known.artist[over], draw(self._key[at[over]], "after album"), self._days[at[over]])
-        return track, album, known.familiarity
+        track[over] = catalogue.draw_tracks(favourites.artist[over], draw(self._key[at[over]], "after album"), self._days[at[over]])
+        return track, album, favourites.familiarity
 
-    def _prefer_new_album(self, at: Ints, known: Favourites) -> Ints:
-        """The first track of the artist's new album where one has just come out, often; else the known track."""
+    def _prefer_new_album(self, at: Ints, favourites: Favourites) -> Ints:
+        """The first track of an album that the artist released recently (with some probability); else the favourite track."""
         catalogue, days = self._catalogue, self._days[at]
-        newest = catalogue.find_newest_albums(known.artist, days)
+        newest = catalogue.find_newest_albums(favourites.artist, days)
         age = days - catalogue.album_release_day[newest]
         boundaries = (age >= 0) & (draw(self._runs.key[at], "binge") < _BINGE_SHARE * (1 - age / _BINGE_DAYS))
-        return np.where(boundaries, catalogue.track_first_of_album[newest], known.track)
+        return np.where(boundaries, catalogue.track_first_of_album[newest], favourites.track)
 
     def _from_playlist(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        """One of the listener's own playlists, walked in order or shuffled; what it holds is chosen once for each entry."""
+        """One of the listener's own playlists, in order or shuffled."""
         runs, listeners, days = self._runs, self._listeners, self._days[at]
         opener, run = at[runs.starts[at]], np.cumsum(runs.starts[at]) - 1
         which, start = draw_pair(runs.key[opener], "playlist")
@@ -182,25 +192,25 @@ class _TrackSelector:
         removal = np.flatnonzero(runs.change[opener] >= 0)
         number[removal] = runs.changes.number[runs.change[opener[removal]]]
         lists = Playlists.of(listeners, self._rows[opener], number)
-        length = lists.first_entries + lists.count_occasions(self._days[opener] - 1)
+        length = lists.first_entries + lists.count_opportunities(self._days[opener] - 1)
         begin = np.floor(start**1.3 * length).astype(np.int64)
         shuffled = np.floor(draw(self._key[at], "entry") * length[run]).astype(np.int64)
         wanted = np.where(runs.is_shuffle[at], shuffled, (begin[run] + runs.step[at]) % length[run])
         removed = (runs.change[at] >= 0) & runs.starts[at]
         wanted[removed] = runs.changes.entry[runs.change[at[removed]]]
-        known, self._is_void[at] = pick_current_entries(self._scene, lists, EntryRequests(run, days, wanted, removed))
-        return known.track, number[run], 0.2 + 0.8 * known.familiarity
+        favourites, self._is_void[at] = pick_current_entries(self._scene, lists, EntryRequests(run, days, wanted, removed))
+        return favourites.track, number[run], 0.2 + 0.8 * favourites.familiarity
 
     def _from_radio(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        """Around an artist of the library: every fourth track theirs, the others from their cluster, mostly unheard."""
-        catalogue, known = self._catalogue, self._pick_once_per_run(at)
-        cluster = np.searchsorted(catalogue.cluster_first, known.artist, side="right") - 1
+        """Around an artist of the library: every fourth track is theirs, the others come from their cluster and are mostly new."""
+        catalogue, favourites = self._catalogue, self._pick_once_per_run(at)
+        cluster = np.searchsorted(catalogue.cluster_first, favourites.artist, side="right") - 1
         other, share = draw_pair(self._key[at], "radio")
-        artist = np.where(self._runs.step[at] % 4 == 0, known.artist, catalogue.draw_artists(cluster, other))
-        return catalogue.draw_tracks(artist, share, self._days[at]), known.artist, np.where(self._runs.step[at] % 4 == 0, 0.5, 0.1)
+        artist = np.where(self._runs.step[at] % 4 == 0, favourites.artist, catalogue.draw_artists(cluster, other))
+        return catalogue.draw_tracks(artist, share, self._days[at]), favourites.artist, np.where(self._runs.step[at] % 4 == 0, 0.5, 0.1)
 
     def _from_editorial(self, at: Ints) -> tuple[Ints, Ints, Floats]:
-        """A list of a cluster that changes every week and is the same for all who open it; sometimes mixed for the listener alone."""
+        """A list of a cluster that changes every week, the same for all listeners; one of the lists is personal."""
         catalogue, rows, days = self._catalogue, self._rows[at], self._days[at]
         which, kind = draw_pair(self._runs.key[at], "editorial")
         cluster = choose_interest(self._scene, rows, which, measure_drift(self._listeners, rows, days))

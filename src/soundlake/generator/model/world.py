@@ -1,4 +1,4 @@
-"""The world: a catalogue and listeners, told as events, stretch by stretch of time."""
+"""A world: a catalogue and listeners, and their events, generated in chunks of time and listeners."""
 
 from __future__ import annotations
 
@@ -23,14 +23,14 @@ from soundlake.generator.model.sessions import DAY_MS, plan_sessions
 from soundlake.generator.model.track_selection import build_queue
 
 COHORT_LISTENERS = 8_192
-_LISTENER_DAYS = 8_192
+_LISTENER_DAYS_PER_CHUNK = 8_192
 _COHORTS_KEPT = 8  # of 15 MB at most
 _EPOCH = date(1970, 1, 1)
 
 
 @dataclass(frozen=True)
 class Chunk:
-    """A part of the world that is made in one go: UTC days of a block of listeners."""
+    """A part of the world that is generated at once: some UTC days of a cohort of listeners."""
 
     first_day: int
     days: int
@@ -39,24 +39,24 @@ class Chunk:
 
 
 class _CohortCache(dict[tuple[int, int], Cohort]):
-    """The scenes made last, by first listener and number: the next day of the same listeners needs the same one."""
+    """The cohorts used last, by first listener and count: the next chunk of the same listeners uses the same cohort."""
 
-    def get_or_make(self, block: tuple[int, int], make: Callable[[], Cohort]) -> Cohort:
-        """The scene of the block, made if it is not here."""
-        cohort = self.pop(block, None) or make()
+    def get_or_make(self, listeners: tuple[int, int], make: Callable[[], Cohort]) -> Cohort:
+        """The cohort of these listeners, made if it is not in the cache."""
+        cohort = self.pop(listeners, None) or make()
         while len(self) >= _COHORTS_KEPT:
             del self[next(iter(self))]
-        self[block] = cohort
+        self[listeners] = cohort
         return cohort
 
     def __reduce__(self) -> tuple[type[_CohortCache], tuple[()]]:
-        """Another process begins without any: they are quickly made."""
+        """Pickled without content: cohorts are made quickly."""
         return _CohortCache, ()
 
 
 @dataclass(frozen=True)
 class World:
-    """What a configuration stands for."""
+    """The world of a configuration."""
 
     config: GeneratorConfig
     catalogue: Catalogue
@@ -72,14 +72,14 @@ class World:
         return (self.config.start - _EPOCH).days * DAY_MS, (self.config.end - _EPOCH).days * DAY_MS
 
     def list_chunks(self) -> Sequence[Chunk]:
-        """All stretches, in the order of the stream: by time, then by listener. They depend on the configuration alone."""
+        """All chunks, in the order of the stream: by time, then by listener. They depend on the configuration only."""
         return _Chunks(self.config)
 
     def make_events(self, chunk: Chunk, *, as_dictionaries: bool = False) -> pa.Table:
-        """The events of all sittings that begin in the stretch, ordered by the moment they are sent (EVENT_SCHEMA).
+        """The events (EVENT_SCHEMA) of all sessions that begin in the chunk, ordered by the time they are sent.
 
-        What is sent after the world's last day (of a sitting over midnight, of a device still offline) is not among them: it is live.
-        `is_coded` as in `columns.write_events`.
+        Events sent after the world's last day (of a session over midnight, or from an offline device) are not included: they are live.
+        `as_dictionaries` as in `event_columns.build_events`.
         """
         from_ms = chunk.first_day * DAY_MS
         events = self.make_listeners_span(
@@ -88,7 +88,7 @@ class World:
         return events.slice(0, int(np.searchsorted(read_sent_ms(events), self._period_ms[1])))
 
     def make_span(self, from_ms: int, until_ms: int) -> list[pa.Table]:
-        """The same for any span of time (UTC, epoch ms), a table a block of listeners."""
+        """The events of all sessions that begin in [from_ms, until_ms) (UTC, epoch ms), one table per cohort."""
         count = self.config.listeners
         return [
             self.make_listeners_span(first, min(COHORT_LISTENERS, count - first), from_ms, until_ms)
@@ -98,7 +98,7 @@ class World:
     def make_listeners_span(
         self, first_listener: int, count: int, from_ms: int, until_ms: int, *, as_dictionaries: bool = False
     ) -> pa.Table:
-        """The events of all sittings of some listeners that begin in the span, ordered by the moment they are sent (EVENT_SCHEMA)."""
+        """The events (EVENT_SCHEMA) of all sessions of some listeners that begin in the span, ordered by the time they are sent."""
         numbers = np.arange(first_listener, first_listener + count)
         cohort = self._cohorts.get_or_make((first_listener, count), lambda: make_cohort(self.catalogue, self.config.seed, numbers))
         sessions = plan_sessions(cohort.listeners, from_ms, until_ms, self._period_ms)
@@ -112,15 +112,15 @@ class World:
 
 
 class _Chunks(Sequence[Chunk]):
-    """The stretches by their numbers: there may be millions, so none is made before it is asked for."""
+    """The chunks by number, computed on access: there can be millions."""
 
     def __init__(self, config: GeneratorConfig) -> None:
         self._config = config
-        self._days = max(1, _LISTENER_DAYS // min(config.listeners, COHORT_LISTENERS))
-        self._blocks = -(-config.listeners // COHORT_LISTENERS)
+        self._days = max(1, _LISTENER_DAYS_PER_CHUNK // min(config.listeners, COHORT_LISTENERS))
+        self._cohorts = -(-config.listeners // COHORT_LISTENERS)
 
     def __len__(self) -> int:
-        return -(-self._config.days // self._days) * self._blocks
+        return -(-self._config.days // self._days) * self._cohorts
 
     @overload
     def __getitem__(self, number: int) -> Chunk: ...
@@ -133,8 +133,8 @@ class _Chunks(Sequence[Chunk]):
         return self._make(numbers) if isinstance(numbers, int) else [self._make(one) for one in numbers]
 
     def _make(self, number: int) -> Chunk:
-        config, (time, block) = self._config, divmod(number, self._blocks)
-        days, listener = time * self._days, block * COHORT_LISTENERS
+        config, (time, cohort) = self._config, divmod(number, self._cohorts)
+        days, listener = time * self._days, cohort * COHORT_LISTENERS
         return Chunk(
             first_day=(config.start - _EPOCH).days + days,
             days=min(self._days, config.days - days),
@@ -144,13 +144,13 @@ class _Chunks(Sequence[Chunk]):
 
 
 def make_world(config: GeneratorConfig) -> World:
-    """The world of a configuration, its catalogue made."""
+    """The world of a configuration, with its catalogue."""
     music = make_fake_tracks(config.tracks, config.seed) if config.catalog is None else read_track_file(config.catalog)
     return World(config, build_catalogue(music))
 
 
 def generate_events(config: GeneratorConfig) -> Iterator[pa.Table]:
-    """All events of the configuration (EVENT_SCHEMA), a table a stretch of time, ordered within by the moment they are sent."""
+    """All events of the configuration (EVENT_SCHEMA), one table per chunk, each ordered by the time the events are sent."""
     world = make_world(config)
     for chunk in world.list_chunks():
         yield world.make_events(chunk)

@@ -12,8 +12,9 @@ import pyarrow.compute as pc
 
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.errors import UsageError
-from soundlake.generator.model.event_columns import read_sent_ms, write_uuids
-from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, draw, draw_bits, draw_pair, hash_text
+from soundlake.generator.model.event_columns import read_sent_ms
+from soundlake.generator.model.randomness import Floats, Ints, Keys, child_keys, draw, draw_pair, hash_text
+from soundlake.generator.model.uuids import make_uuids
 from soundlake.generator.output.malformed_records import make_malformed_records
 
 _MINUTE_MS, _WEEK_MS = 60_000, 7 * 86_400_000
@@ -162,7 +163,7 @@ class _Injector:
         copies_key = child_keys(self._keys[copied], "copy", 1)
         keys = np.concatenate([self._keys, child_keys(self._keys[again], "again", 1), copies_key])
         copies = events.take(pa.array(copied))
-        fresh = write_uuids(draw_bits(copies_key, "id high"), draw_bits(copies_key, "id low"))
+        fresh = make_uuids(copies_key)
         copies = copies.set_column(0, EVENT_SCHEMA.field("event_id"), fresh)
         everything = pa.concat_tables([events, events.take(pa.array(again)), copies])
         is_again = (np.arange(len(rows)) >= len(events)) & (np.arange(len(rows)) < len(events) + len(again))

@@ -11,8 +11,8 @@ from typing import Any
 import pyarrow as pa
 
 from soundlake.contract.encode import encode_events
-from soundlake.generator.model.event_columns import write_uuids
 from soundlake.generator.model.randomness import Keys, draw_bits
+from soundlake.generator.model.uuids import write_uuids
 
 Event = dict[str, Any]
 

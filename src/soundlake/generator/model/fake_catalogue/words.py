@@ -1,4 +1,4 @@
-"""The words that made-up names are made of, read from words.toml."""
+"""Words for made-up names, read from words.toml."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from importlib.resources import files
 
 @dataclass(frozen=True)
 class Script:
-    """A writing other than Latin: first and second words of artists and titles, what joins them, sub-genres at home in it."""
+    """A script other than Latin: first and second words of artists and titles, their separator, and the sub-genres that use it."""
 
     joint: str
     artist_first: tuple[str, ...]
@@ -22,7 +22,7 @@ class Script:
 
 @dataclass(frozen=True)
 class Words:
-    """All words, by what they are for; `genres` names the sub-genres of each genre."""
+    """All words by use; `genres` maps genres to their sub-genres."""
 
     adjectives: tuple[str, ...]
     nouns: tuple[str, ...]
@@ -39,7 +39,7 @@ class Words:
 
 @cache
 def load_words() -> Words:
-    """The words in the file beside this one."""
+    """The words in words.toml."""
     read = tomllib.loads(files("soundlake.generator.model.fake_catalogue").joinpath("words.toml").read_text(encoding="utf-8"))
     scripts = tuple(
         Script(joint=script.pop("joint"), **{name: tuple(part) for name, part in script.items()}) for script in read.pop("scripts").values()
