@@ -37,7 +37,11 @@ class TroubledBroker(MemoryBroker):
 
 
 def open_publisher(broker, clock=None):
-    return Publisher(broker, clock or SteppingClock(), retry=retry_policy(first_wait_seconds=0.1, longest_wait_seconds=1, stop=3, sleep=lambda seconds: None))
+    return Publisher(
+        broker,
+        clock or SteppingClock(),
+        retry=retry_policy(first_wait_seconds=0.1, longest_wait_seconds=1, stop=3, sleep=lambda seconds: None),
+    )
 
 
 def make_events(*kinds: str | None, **columns: list) -> pa.Table:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 import numpy as np
@@ -49,8 +49,9 @@ class KafkaBroker:
         answer_seconds: float = ANSWER_SECONDS,
         delivery_seconds: float = DELIVERY_SECONDS,
         retention_ms: int = -1,
+        connect: Callable[[KafkaAccess, float], Connection] = Connection,
     ) -> None:
-        self._connection = Connection(access, answer_seconds)
+        self._connection = connect(access, answer_seconds)
         self._topics = TopicManager(self._connection)
         self._producer = RecordProducer(self._connection, delivery_seconds)
         self._retention_ms = retention_ms

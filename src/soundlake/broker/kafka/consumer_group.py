@@ -6,7 +6,7 @@ import logging
 import math
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -22,8 +22,10 @@ log = logging.getLogger(__name__)
 SESSION_SECONDS = 10.0
 """A member that sends no heartbeat for so long loses its assignment."""
 
+ASSIGNMENT_SECONDS = 60.0
+"""How long a member waits for an assignment before the group counts as unavailable."""
+
 _HANDOVER_SECONDS = 240.0  # how long a rebalance waits for a member that is writing its batch
-_ASSIGNMENT_SECONDS = 60.0
 _CHECK_SECONDS = 0.1
 _METADATA_REFRESH_MS = 5_000
 _LAST_COMMIT_SECONDS = 1.0
@@ -39,8 +41,18 @@ class GroupMember:
     partitions. An assignment is handed over only when its holder has released it, or when the session has expired.
     """
 
-    def __init__(self, connection: Connection, group: str, member: str, topics: Sequence[str]) -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        group: str,
+        member: str,
+        topics: Sequence[str],
+        *,
+        open_consumer: Callable[..., Consumer] = Consumer,
+        assignment_seconds: float = ASSIGNMENT_SECONDS,
+    ) -> None:
         self._connection, self._group = connection, group
+        self._open_consumer, self._assignment_seconds = open_consumer, assignment_seconds
         self._topics = list(topics)
         self._listener = ErrorListener(connection.access)
         self._changed = threading.Condition()
@@ -69,7 +81,7 @@ class GroupMember:
     def hold(self, stop: threading.Event, deadline: float | None = None) -> Iterator[Assignment | None]:
         """Wait for an assignment and hold it for the block; None if `stop` is set or `deadline` (of `time.monotonic`) passes first.
 
-        Raises Unavailable if there is none in a minute, SettingsError if the cluster refuses the client, DataError if another process
+        Raises Unavailable if there is none in `assignment_seconds`, SettingsError if the cluster refuses the client, DataError if another process
         has taken this member's place.
         """
         assignment = self._await_assignment(stop, deadline)
@@ -94,7 +106,7 @@ class GroupMember:
         self._thread.join()
 
     def _await_assignment(self, stop: threading.Event, deadline: float | None) -> Assignment | None:
-        latest = time.monotonic() + _ASSIGNMENT_SECONDS
+        latest = time.monotonic() + self._assignment_seconds
         while not stop.is_set() and (deadline is None or time.monotonic() < deadline):
             self._listener.check()
             with self._changed:
@@ -108,14 +120,14 @@ class GroupMember:
                 reason = f" ({self._listener.last_error})" if self._listener.last_error else ""
                 raise Unavailable(
                     f"Kafka at {self._connection.access.servers} has assigned {self._group} no partitions in "
-                    f"{_ASSIGNMENT_SECONDS:.0f} s{reason}",
+                    f"{self._assignment_seconds:.0f} s{reason}",
                     next_step="check that the broker runs and that no other member of the group hangs",
                 )
         return None
 
     def _open(self) -> Consumer:
         with self._connection.translate_errors(f"joining the group {self._group}"):
-            return Consumer(self._connection.configure(self._listener, **self._settings))
+            return self._open_consumer(self._connection.configure(self._listener, **self._settings))
 
     def _subscribe(self) -> None:
         self._consumer.subscribe(self._topics, on_assign=self._on_assign, on_revoke=self._on_revoke, on_lost=self._on_lost)

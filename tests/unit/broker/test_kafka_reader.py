@@ -1,0 +1,177 @@
+"""Reading ahead: exact offsets, no gap, limits kept; the consumer is scripted."""
+
+from __future__ import annotations
+
+import time
+
+import pytest
+from confluent_kafka import KafkaError, KafkaException
+from tests.unit.broker.kafka_fakes import ScriptedConsumer, make_message
+
+from soundlake.broker.kafka.reader import TopicReader
+from soundlake.errors import DataError
+
+UNLIMITED = {"max_records": 1_000, "max_bytes": 1_000_000}
+
+
+def open_reader(*batches, offsets=None):
+    consumer = ScriptedConsumer(*batches)
+    reader = TopicReader(consumer, "user_plays", "an id")
+    reader.seek(offsets or {0: 0})
+    return reader, consumer
+
+
+def make_run(partition, offsets, value=b"x"):
+    return [make_message(partition, offset, value) for offset in offsets]
+
+
+def list_taken(taken):
+    return [(partition, list(range(chunk.first, chunk.first + len(chunk.values)))) for partition, chunk in taken]
+
+
+def test_records_are_taken_as_columns_with_their_partition():
+    reader, _ = open_reader([*make_run(0, [0, 1]), *make_run(1, [7], None)], offsets={0: 0, 1: 7})
+    assert reader.pull(**UNLIMITED)
+    assert reader.has_buffered
+    (first, plays), (second, nulls) = reader.take(**UNLIMITED)
+    assert (first, plays.first, plays.timestamps_ms.to_pylist()) == (0, 0, [1_000, 1_001])
+    assert (plays.keys.to_pylist(), plays.values.to_pylist()) == ([b"ann"] * 2, [b"x"] * 2)
+    assert (second, nulls.first, nulls.values.to_pylist()) == (1, 7, [None])
+    assert not reader.has_buffered
+
+
+def test_only_partitions_at_another_offset_are_assigned_again_and_dropped_ones_are_unassigned():
+    reader, consumer = open_reader(make_run(0, [3, 4]), offsets={0: 3, 1: 0, 2: 9})
+    assert consumer.assigned == [(0, 3), (1, 0), (2, 9)]
+    reader.pull(**UNLIMITED)
+    reader.take(**UNLIMITED)
+    reader.seek({0: 5, 1: 8})
+    assert consumer.assigned[3:] == [(1, 8)]
+    assert consumer.unassigned == [2, 1]
+
+
+def test_a_partition_with_buffered_records_continues_at_the_first_of_them():
+    reader, consumer = open_reader(make_run(0, [0, 1, 2]))
+    reader.pull(**UNLIMITED)
+    reader.seek({0: 0})
+    assert consumer.assigned == [(0, 0)]
+    reader.seek({0: 3})
+    assert consumer.assigned == [(0, 0), (0, 3)]
+    assert not reader.has_buffered
+
+
+def test_a_pull_without_records_says_so_and_leaves_the_idle_time():
+    reader, _ = open_reader([], [make_message(0, 0, error=KafkaError._PARTITION_EOF)])
+    time.sleep(0.02)
+    assert not reader.pull(**UNLIMITED)
+    assert not reader.pull(**UNLIMITED)
+    assert reader.idle_seconds >= 0.02
+
+
+def test_records_and_other_offsets_reset_the_idle_time():
+    reader, _ = open_reader(make_run(0, [0]))
+    time.sleep(0.02)
+    reader.pull(**UNLIMITED)
+    assert reader.idle_seconds < 0.02
+    time.sleep(0.02)
+    reader.seek({0: 0})
+    assert reader.idle_seconds >= 0.02
+    reader.seek({0: 5})
+    assert reader.idle_seconds < 0.02
+
+
+def test_a_pull_ends_at_its_limits():
+    reader, consumer = open_reader(make_run(0, [0, 1]), make_run(0, [2, 3]), make_run(0, [4]))
+    assert reader.pull(max_records=3, max_bytes=1_000)
+    assert consumer.counts == [3, 1]
+    reader, consumer = open_reader(make_run(0, [0, 1], b"x" * 10), make_run(0, [2, 3]))
+    assert reader.pull(max_records=1_000_000, max_bytes=20)
+    assert consumer.counts == [10_000]
+
+
+def test_a_take_keeps_the_limit_of_records_and_moves_the_rest_behind_the_other_partitions():
+    reader, _ = open_reader([*make_run(0, range(5)), *make_run(1, range(2))], offsets={0: 0, 1: 0})
+    reader.pull(**UNLIMITED)
+    assert list_taken(reader.take(max_records=3, max_bytes=1_000)) == [(0, [0, 1, 2])]
+    assert list_taken(reader.take(max_records=3, max_bytes=1_000)) == [(1, [0, 1]), (0, [3])]
+    assert list_taken(reader.take(max_records=3, max_bytes=1_000)) == [(0, [4])]
+    assert reader.take(max_records=3, max_bytes=1_000) == []
+
+
+@pytest.mark.parametrize(("max_bytes", "expected"), [(1, [0]), (10, [0]), (19, [0]), (20, [0, 1]), (35, [0, 1, 2])])
+def test_a_take_keeps_the_limit_of_bytes_but_returns_at_least_one_record(max_bytes, expected):
+    reader, _ = open_reader(make_run(0, range(2), b"x" * 10), make_run(0, [2, 3], b"x" * 10))
+    reader.pull(**UNLIMITED)
+    taken = list_taken(reader.take(max_records=100, max_bytes=max_bytes))
+    assert [offset for _, offsets in taken for offset in offsets] == expected
+
+
+def test_the_limit_of_bytes_holds_over_all_partitions():
+    reader, _ = open_reader([*make_run(0, [0, 1], b"x" * 10), *make_run(1, [0], b"x" * 10)], offsets={0: 0, 1: 0})
+    reader.pull(**UNLIMITED)
+    assert list_taken(reader.take(max_records=100, max_bytes=20)) == [(0, [0, 1])]
+    assert list_taken(reader.take(max_records=100, max_bytes=20)) == [(1, [0])]
+
+
+@pytest.mark.parametrize(("offsets", "expected", "found"), [([1, 2], 0, 1), ([0, 2], 0, 2)], ids=["before the first", "between"])
+def test_a_missing_offset_is_an_error_and_never_skipped(offsets, expected, found):
+    reader, _ = open_reader(make_run(0, offsets))
+    with pytest.raises(
+        DataError, match=rf"user_plays\[0\]: offset {expected} is next, but there is no record before {found}: .*transactions"
+    ):
+        reader.pull(**UNLIMITED)
+
+
+def test_an_end_beyond_the_next_offset_without_a_record_is_a_gap():
+    reader, _ = open_reader([make_message(0, 2, error=KafkaError._PARTITION_EOF), make_message(1, 4, error=KafkaError._PARTITION_EOF)],
+                            offsets={0: 2, 1: 3})  # fmt: skip
+    reader.pull(**UNLIMITED)
+    reader.check_no_gap({0: 2})
+    with pytest.raises(DataError, match=r"user_plays\[1\]: offset 3 is next"):
+        reader.check_no_gap({0: 2, 1: 3})
+
+
+def test_an_end_behind_buffered_records_is_no_gap():
+    reader, _ = open_reader([*make_run(0, [0, 1]), make_message(0, 2, error=KafkaError._PARTITION_EOF)])
+    reader.pull(**UNLIMITED)
+    reader.check_no_gap({0: 0})
+
+
+def test_an_offset_out_of_range_is_flagged_and_its_partition_is_assigned_again_on_the_next_seek():
+    reader, consumer = open_reader([make_message(0, 9, error=KafkaError._AUTO_OFFSET_RESET)], offsets={0: 9, 1: 0})
+    assert not reader.is_out_of_range
+    reader.pull(**UNLIMITED)
+    assert reader.is_out_of_range
+    assert consumer.unassigned == [0]
+    reader.seek({0: 9, 1: 0})
+    assert consumer.assigned == [(0, 9), (1, 0), (0, 9)]
+    assert reader.is_out_of_range
+    reader.reset_idle()
+    assert not reader.is_out_of_range
+
+
+@pytest.mark.parametrize("partition", [0, None])
+def test_any_other_error_is_raised(partition):
+    reader, _ = open_reader([make_message(partition, 0, error=KafkaError._TRANSPORT)])
+    with pytest.raises(KafkaException):
+        reader.pull(**UNLIMITED)
+
+
+def test_records_before_an_error_are_buffered():
+    reader, _ = open_reader([*make_run(0, [0]), make_message(0, 0, error=KafkaError._TRANSPORT)])
+    with pytest.raises(KafkaException):
+        reader.pull(**UNLIMITED)
+    assert list_taken(reader.take(**UNLIMITED)) == [(0, [0])]
+
+
+def test_records_of_a_partition_that_is_no_longer_read_are_dropped():
+    reader, _ = open_reader([*make_run(1, [0]), *make_run(0, [4])], offsets={0: 4, 1: 0})
+    reader.seek({0: 4})
+    reader.pull(**UNLIMITED)
+    assert list_taken(reader.take(**UNLIMITED)) == [(0, [4])]
+
+
+def test_closing_closes_the_consumer():
+    reader, consumer = open_reader()
+    reader.close()
+    assert consumer.is_closed
