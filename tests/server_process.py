@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import signal
 import subprocess
 import time
 from pathlib import Path
 from types import TracebackType
 from typing import Self
+
+from tests.process_pause import pause_process, resume_process
 
 from soundlake.errors import Unavailable
 from soundlake.operations.servers import Server
@@ -76,22 +77,14 @@ class ServerProcess:
         self.start()
 
     def pause(self) -> None:
-        """SIGSTOP: it keeps its connections and answers no request. Returns when every thread of it is stopped.
-
-        The call to kill(2) returns before that: a broker on a busy machine still answered for some milliseconds.
-        """
+        """SIGSTOP: it keeps its connections and answers no request. Returns when every thread of it is stopped."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGSTOP)
-        tasks = Path(f"/proc/{self._process.pid}/task")
-        deadline = time.monotonic() + STOP_SECONDS
-        while not all(_is_stopped(task) for task in tasks.iterdir()):
-            assert time.monotonic() < deadline, f"{self.server.name} does not stop on SIGSTOP"
-            time.sleep(_POLL_SECONDS / 10)
+        pause_process(self._process.pid)
 
     def resume(self) -> None:
         """SIGCONT: it continues."""
         assert self._process is not None
-        self._process.send_signal(signal.SIGCONT)
+        resume_process(self._process.pid)
 
     def __enter__(self) -> Self:
         self.start()
@@ -101,11 +94,3 @@ class ServerProcess:
         if self.pid is not None:
             self.resume()
         self.stop()
-
-
-def _is_stopped(task: Path) -> bool:
-    """Whether a thread is stopped (state T in /proc/PID/task/TID/stat) or has ended."""
-    try:
-        return (task / "stat").read_text().rpartition(")")[2].split()[0] in "TtZX"
-    except (FileNotFoundError, ProcessLookupError):
-        return True

@@ -1,6 +1,6 @@
 """One replay of rejected records that kills itself where it is told to; the deployment is that of its settings.
 
-dlq_driver.py TO [--kill-at POINT N] [--kill-after SECONDS] [--hold PID]
+python -m tests.integration.dlq_driver TO [--kill-at POINT N] [--kill-after SECONDS] [--hold PID]
 `--hold` stops the broker before the second chunk is published, and this process when that has been sent to it.
 Prints the report as JSON at its end.
 """
@@ -14,6 +14,8 @@ import signal
 import threading
 from collections import Counter
 from contextlib import closing
+
+from tests.process_pause import pause_process
 
 from soundlake.operations.dead_letters import DeadLetterFilter, Replayer
 from soundlake.progress import StepList
@@ -44,7 +46,7 @@ def main() -> None:
         if options.kill_at == [point, str(passed[point])]:
             os.kill(os.getpid(), signal.SIGKILL)
         if options.hold is not None and (point, passed[point]) == ("intent_recorded", 2):
-            os.kill(options.hold, signal.SIGSTOP)
+            pause_process(options.hold)
             kill_after(SENT_SECONDS)
 
     with closing(open_broker(settings)) as broker:

@@ -31,6 +31,7 @@ from pathlib import Path
 from deltalake import DeltaTable
 from deltalake.exceptions import DeltaError
 from tests.integration.campaign_truth import TABLES
+from tests.process_pause import pause_process, resume_process
 from tests.server_process import ServerProcess
 
 from soundlake.broker.kafka.consumer_group import SESSION_SECONDS
@@ -169,12 +170,12 @@ def strike(stack: Stack, blow: str, chance: random.Random) -> None:
             stack.end_sink("b", signal.SIGKILL)
         case "hold sink":
             sleeper = stack.sinks["a"]
-            sleeper.send_signal(signal.SIGSTOP)
+            pause_process(sleeper.pid)
             lost_at = time.monotonic() + SESSION_SECONDS + 1
             has_taken_over, shares = stack.is_storing(), stack.count_shares("a")
             stack.start_sink("b")
             stack.await_until("hold sink: another takes over", lambda: time.monotonic() > lost_at and has_taken_over())
-            sleeper.send_signal(signal.SIGCONT)
+            resume_process(sleeper.pid)
             stack.await_until("hold sink: it is back", lambda: stack.count_shares("a") > shares or sleeper.poll() is not None)
             stack.end_sink("b", signal.SIGKILL)
         case _:

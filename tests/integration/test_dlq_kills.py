@@ -23,7 +23,8 @@ from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import load_settings
 from soundlake.wiring import open_broker
 
-DRIVER = Path(__file__).with_name("dlq_driver.py")
+ROOT = Path(__file__).parents[2]
+DRIVER = (sys.executable, "-m", "tests.integration.dlq_driver")  # a module, since it imports `tests`
 RECORDS = 9_000
 PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
 
@@ -39,7 +40,7 @@ class Deployment:
         self._settings = load_settings(home=home, broker=broker, topics={"partitions": 3})
 
     def run(self, *command: str) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(command, env=self.environment, capture_output=True, text=True, timeout=300, check=False)
+        return subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
     def soundlake(self, *arguments: str) -> dict[str, object]:
         done = self.run(*PROGRAM, *arguments, "--json")
@@ -90,7 +91,7 @@ def kill_replays(deployment: Deployment, choose: Callable[[int], tuple[str, ...]
     """Run replays that are killed; how many really were."""
     killed = 0
     for number in range(rounds):
-        done = deployment.run(sys.executable, str(DRIVER), "user_likes", *choose(number))
+        done = deployment.run(*DRIVER, "user_likes", *choose(number))
         assert done.returncode in (0, -signal.SIGKILL), done.stderr
         killed += done.returncode == -signal.SIGKILL
     return killed
@@ -119,10 +120,10 @@ def test_what_a_dead_replay_had_sent_to_a_broker_that_was_held_is_waited_for(on_
     deployment, broker = on_kafka
     sent = deployment.publish_likes_among_plays()
     deployment.soundlake("sink", "--until-drained")
-    done = deployment.run(sys.executable, str(DRIVER), "user_likes", "--hold", str(broker.pid))
+    done = deployment.run(*DRIVER, "user_likes", "--hold", str(broker.pid))
     assert done.returncode == -signal.SIGKILL, done.stderr
-    command = (sys.executable, str(DRIVER), "user_likes")
-    with subprocess.Popen(command, env=deployment.environment, stdout=subprocess.PIPE, text=True) as replay:
+    command = (*DRIVER, "user_likes")
+    with subprocess.Popen(command, env=deployment.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as replay:
         with pytest.raises(subprocess.TimeoutExpired):
             replay.wait(6)
         broker.resume()

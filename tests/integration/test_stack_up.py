@@ -20,6 +20,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from deltalake import DeltaTable
 from tests.command_lines import read_command_lines
+from tests.process_pause import pause_process, resume_process
 
 from soundlake.operations.servers import find_free_block
 from soundlake.operations.stack.monitoring import TARGETS_FILE
@@ -192,14 +193,14 @@ def test_what_is_killed_is_started_again_and_goes_on(deployment):
 
 
 def test_a_server_that_hangs_is_not_taken_for_well(deployment):
-    os.kill(deployment.pid("redis"), signal.SIGSTOP)
+    pause_process(deployment.pid("redis"))
     try:
         assert wait_for(lambda: deployment.state_of("redis") == {"not answering"})
         status = json.loads(deployment.run("status", "--json", code=1, read="stdout"))
         assert not status["is_well"]
         assert [service["name"] for service in status["services"] if service["state"] == "not answering"] == ["redis"]
     finally:
-        os.kill(deployment.pid("redis"), signal.SIGCONT)
+        resume_process(deployment.pid("redis"))
     assert wait_for(lambda: deployment.state_of("redis") == {"running"})
 
 
@@ -219,7 +220,7 @@ def test_nothing_outlives_a_supervisor_that_is_killed_and_the_next_up_goes_on(de
 
 
 def test_down_ends_everything_keeps_the_data_and_it_all_adds_up(deployment):
-    os.kill(deployment.pid("generator"), signal.SIGSTOP)
+    pause_process(deployment.pid("generator"))
     assert wait_for(lambda: json.loads(deployment.run("status", "--json"))["services"][3]["lag_records"] == 0)
     assert json.loads(deployment.run("check", "--json", SOUNDLAKE_HOME=str(deployment.stack)))["ok"]
     left = deployment.ids()

@@ -19,6 +19,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS
+from tests.process_pause import pause_process, resume_process
 from tests.spark import QUICK_JAVA
 
 from soundlake.operations.servers import find_free_block
@@ -35,8 +36,8 @@ class Stack:
     def __init__(self, home: Path, downloads: Path) -> None:
         self.home = home
         ports = {f"SOUNDLAKE_{name}_PORT": str(find_free_block()) for name in ("KAFKA", "OBJECT_STORE", "REDIS")}
-        told = {"SOUNDLAKE_HOME": str(home), "SOUNDLAKE_DOWNLOADS": str(downloads), "JAVA_TOOL_OPTIONS": QUICK_JAVA, **ports}
-        self._environment = extend_environment(told)
+        text = {"SOUNDLAKE_HOME": str(home), "SOUNDLAKE_DOWNLOADS": str(downloads), "JAVA_TOOL_OPTIONS": QUICK_JAVA, **ports}
+        self._environment = extend_environment(text)
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         """What one command of this home prints; fails with what it complains of."""
@@ -102,11 +103,11 @@ def find_java(job: psutil.Process | None) -> psutil.Process | None:
 @pytest.mark.timeout(3_600)
 def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
     wait_for(lambda: len(stack.read("processed")) > 0, "nothing was processed")
-    told = read_command_lines([stack.supervisor])
+    text = read_command_lines([stack.supervisor])
     secrets = [urlsplit(secret).password or secret for secret in load_settings(home=stack.home / "stack").secrets if secret]
-    assert any("org.apache.spark" in line for line in told)
+    assert any("org.apache.spark" in line for line in text)
     assert len(secrets) == 3, "the store's two keys and the password of Redis"
-    assert [line for line in told if any(secret in line for secret in secrets)] == []
+    assert [line for line in text if any(secret in line for secret in secrets)] == []
     wait_for(lambda: stack.status["lag_records"] is not None, "its lag is not told")
     assert stack.status["lag_records"] >= 0
     assert 0 <= stack.status["fresh_seconds"] < STEP_SECONDS
@@ -120,8 +121,8 @@ def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
         wait_for(lambda before=stored: len(stack.read("processed")) > before, "it does not go on")
     generator = stack.find("generator")
     assert generator is not None
-    generator.suspend()  # ended it would be started again
+    pause_process(generator.pid)  # ended it would be started again
     wait_for(lambda: set(stack.read("processed")) == set(stack.read("bronze")), "processed and bronze do not come to hold the same")
     processed = stack.read("processed")
     assert len(processed) == len(set(processed))
-    generator.resume()
+    resume_process(generator.pid)
