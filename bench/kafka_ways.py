@@ -26,9 +26,9 @@ from soundlake.lake import Lake
 from soundlake.operations.servers.jars import SPARK_JARS, install_jars
 from soundlake.settings import Address, KafkaAccess, load_settings
 from soundlake.sink import Sink, SinkLimits
-from soundlake.sink.memory import allocate_with_jemalloc
-from soundlake.streaming.models import Cluster
+from soundlake.streaming.deployment import Cluster
 from soundlake.streaming.session import open_session
+from soundlake.wiring.sink import allocate_with_jemalloc
 
 BATCH = 200_000
 PANDAS_EVENTS = 20_000
@@ -129,7 +129,7 @@ def store_by_pandas(servers: str, folder: str, _: int) -> Result:
 
 def store_by_spark(servers: str, folder: str, _: int) -> Result:
     """Spark on two cores, from_json by the contract's columns into a Delta table; the second run of a session is timed, the first noted."""
-    jars = install_jars(SPARK_JARS, load_settings().downloads.expanduser().absolute() / "spark")
+    jars = install_jars(SPARK_JARS, load_settings().servers.downloads.expanduser().absolute() / "spark")
     with tempfile.TemporaryDirectory() as scratch:
         session = open_session(Cluster("local[2]", scratch, str(jars), memory="3g"))
         cold, _cpu = _run_spark(session, servers, f"{folder}/cold")

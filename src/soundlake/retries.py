@@ -7,7 +7,6 @@ from collections.abc import Callable
 from typing import Any
 
 from tenacity import RetryCallState, Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
-from tenacity.stop import stop_base
 
 from soundlake.errors import Retryable
 
@@ -16,7 +15,7 @@ def retry_policy(
     *,
     first_wait_seconds: float,
     longest_wait_seconds: float,
-    stop: int | stop_base,
+    stop: int | Callable[[RetryCallState], bool],
     on: type[BaseException] | tuple[type[BaseException], ...] = Retryable,
     sleep: Callable[[float], Any] = time.sleep,
     before_sleep: Callable[[RetryCallState], Any] | None = None,

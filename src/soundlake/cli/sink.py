@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from soundlake.cli.stopping import stop_on_signal
+from soundlake.cli.stop_signals import set_event_on_signal
 
 if TYPE_CHECKING:
     from soundlake.lake import Lake
@@ -19,23 +19,23 @@ if TYPE_CHECKING:
     from soundlake.sink import SinkReport
 
 
-_PATIENCE_SECONDS = 120.0
-"""How long a run that is to end waits for a log or a store that does not answer; one without an end waits as long as it takes."""
+_RETRY_SECONDS = 120.0
+"""How long a run with an end retries when the log or the store does not answer; a run without an end retries until it is stopped."""
 
 
 def run_sink(
     run_for: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after this time: 90s, 5m, 2h.")] = None,
-    until_drained: Annotated[bool, typer.Option("--until-drained", help="End when all is stored that the log holds now.")] = False,
-    compact_every: Annotated[str, typer.Option(metavar="TIME", help="Upkeep beside it (see compact) this often; 0 is never.")] = "10m",
+    until_drained: Annotated[bool, typer.Option("--until-drained", help="End when everything that the log holds now is stored.")] = False,
+    compact_every: Annotated[str, typer.Option(metavar="TIME", help="How often compaction and retention run (see compact); 0: never.")] = "10m",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Move events from the log into bronze, each exactly once; Ctrl-C ends it after the batch in hand."""
+    """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch."""
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json, print_table, show_progress
 
     for_seconds = None if run_for is None else parse_duration(run_for)
     compact_seconds = parse_duration(compact_every)
-    with show_progress() as progress, stop_on_signal() as stop:
+    with show_progress() as progress, set_event_on_signal() as stop:
         progress.begin("log → bronze")
         report = _run(
             stop, progress.advance, until_drained=until_drained, for_seconds=for_seconds, compact_seconds=compact_seconds
@@ -59,13 +59,13 @@ def _run(
     from soundlake.wiring import build_sink, open_broker, open_upkeep
 
     settings = load_settings()
-    retry_seconds = _PATIENCE_SECONDS if until_drained or for_seconds is not None else math.inf
-    lock = settings.home.expanduser().absolute() / SINK_LOCK
+    retry_seconds = _RETRY_SECONDS if until_drained or for_seconds is not None else math.inf
+    lock = settings.home_folder / SINK_LOCK
     with try_lock(lock) as is_free, open_telemetry(settings, "sink") as telemetry:
         if not is_free:
             raise UsageError(f"another sink of this home is running (it holds {lock})", next_step="leave it running, or stop it first")
         if telemetry is not None:
-            telemetry.watch_sink()  # a sink that waits for its store is as silent as one that waits for the log
+            telemetry.watch_sink()  # the metrics exist also while the sink still waits for its store
         lake = _open_lake(settings, retry_seconds, stop)
         broker = open_broker(settings)
         try:
@@ -85,16 +85,8 @@ def _run(
 
 
 def _open_lake(settings: Settings, retry_seconds: float, stop: threading.Event) -> Lake:
-    """The lake, waited for if its store does not answer; what is wrong with the settings is said at once."""
-    from soundlake.errors import Retryable
-    from soundlake.sink.outage_retries import Patience
+    """The lake; retried while its store does not answer. Wrong settings are raised at once."""
+    from soundlake.sink.outage_retries import retry_outages
     from soundlake.wiring import open_lake
 
-    patience = Patience(retry_seconds, stop)
-    while True:
-        try:
-            return open_lake(settings)
-        except Retryable as error:
-            patience.wait(error, stored=0)
-            if stop.is_set():
-                raise
+    return retry_outages(retry_seconds, stop)(open_lake, settings)

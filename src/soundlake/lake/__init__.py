@@ -9,13 +9,15 @@ from soundlake.lake.protocol import (
     NO_POSITION,
     BronzeTable,
     BronzeTables,
+    Checkpoint,
     CommitConflict,
     PositionMove,
+    ignore_checkpoint,
     make_position_app_id,
 )
 
 __all__ = [
-    "BATCH_APP_ID", "LAYOUTS", "NO_POSITION", "REPLAYS_TABLE", "VACUUM_RETENTION_HOURS", "BronzeTable", "BronzeTables", "CommitConflict",
-    "Compaction", "DeltaBronzeTable", "Lake", "MemoryBronzeTable", "MemoryBronzeTables", "PositionMove", "TableLayout",
-    "make_position_app_id",
+    "BATCH_APP_ID", "LAYOUTS", "NO_POSITION", "REPLAYS_TABLE", "VACUUM_RETENTION_HOURS", "BronzeTable", "BronzeTables", "Checkpoint",
+    "CommitConflict", "Compaction", "DeltaBronzeTable", "Lake", "MemoryBronzeTable", "MemoryBronzeTables", "PositionMove", "TableLayout",
+    "ignore_checkpoint", "make_position_app_id",
 ]  # fmt: skip

@@ -1,4 +1,4 @@
-"""Broker → bronze, exactly once."""
+"""The sink: moves records from the event log to bronze, each exactly once."""
 
 from soundlake.sink.job import Sink
 from soundlake.sink.models import CHECKPOINTS, SinkLimits, SinkReport, TopicReport

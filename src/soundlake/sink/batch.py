@@ -1,4 +1,4 @@
-"""Runs of offsets of a topic's partitions, gathered until one of the limits closes them."""
+"""Batches: consecutive offsets of a topic's partitions, collected until a limit closes the batch."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from soundlake.contract.decode import Decoded, decode_records
 
 @dataclass(frozen=True)
 class Batch:
-    """A closed batch as columns of equal length: partition by partition, each in offset order without a gap."""
+    """Records as columns of equal length: partition by partition, each in offset order without a gap."""
 
     partitions: np.ndarray
     offsets: np.ndarray
@@ -28,21 +28,21 @@ class Batch:
         return len(self.offsets)
 
     def find(self, partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Of each record of the batch, whether its coordinates are among these."""
+        """A mask of the batch: true for each record whose coordinates are among these."""
         if not len(offsets):
             return np.zeros(len(self), np.bool_)
         return np.isin(_join(self.partitions, self.offsets), _join(partitions, offsets))
 
     def covers(self, partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-        """Of each of these coordinates, whether it is in the batch."""
-        if not len(offsets):  # nearly always, and sorting the batch for nothing costs a twentieth of the road
+        """A mask of these coordinates: true for each that is in the batch."""
+        if not len(offsets):  # nearly always; sorting the batch for nothing costs a twentieth of the time from Kafka to bronze
             return np.zeros(0, np.bool_)
         return np.isin(_join(partitions, offsets), _join(self.partitions, self.offsets))
 
 
 @dataclass(frozen=True)
 class DecodedBatch:
-    """A closed batch of a topic and what its records hold; `is_log_gone`: the log that it came from is gone, no offset can follow it."""
+    """A closed batch of a topic with its decoded records; `is_log_gone` as in ClosedBatch."""
 
     topic: str
     batch: Batch
@@ -53,7 +53,7 @@ class DecodedBatch:
 
 @dataclass(frozen=True)
 class ClosedBatch:
-    """A closed batch of a topic, not looked into yet; `is_log_gone` as in DecodedBatch."""
+    """A closed batch of a topic, not decoded yet; `is_log_gone`: its log was deleted, so the broker keeps no offsets for it."""
 
     topic: Topic
     batch: Batch
@@ -68,7 +68,7 @@ class ClosedBatch:
 
 @dataclass
 class OpenBatch:
-    """What has been fetched of a topic and not been written yet."""
+    """The records of a topic that have been read and not been handed on yet; `begun` is when the first one came (`time.monotonic`)."""
 
     runs: list[Records] = field(default_factory=list)
     events: int = 0
@@ -76,7 +76,7 @@ class OpenBatch:
     begun: float = 0.0
 
     def add(self, records: Records, now: float) -> None:
-        """Take a run that begins where the partition's last one ended."""
+        """Add records that begin where the last ones of their partition ended."""
         if not self.runs:
             self.begun = now
         self.runs.append(records)
@@ -84,7 +84,7 @@ class OpenBatch:
         self.bytes += records.values.nbytes
 
     def close(self) -> Batch:
-        """All of it as one batch."""
+        """All records as one batch."""
         runs = sorted(self.runs, key=lambda run: run.partition)  # stable: the runs of a partition stay in order
         return Batch(
             partitions=np.repeat([run.partition for run in runs], [len(run) for run in runs]).astype(np.int64),
@@ -97,6 +97,6 @@ class OpenBatch:
 
 
 def _join(partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:
-    """Partition and offset as one number; 2^47 offsets a partition last for some time."""
+    """Partition and offset as one number; offsets have 47 bits."""
     joined: np.ndarray = (partitions.astype(np.int64) << 47) + offsets
     return joined

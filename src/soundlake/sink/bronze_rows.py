@@ -1,4 +1,4 @@
-"""A decoded_batch batch as rows of bronze: events and rejected records with the place they were read from."""
+"""Build bronze rows from a decoded batch: events and rejected records, with the coordinates they were read from."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ class Origin:
     def __init__(self, broker: str, topic: str, batch: Batch, ingested_at: datetime) -> None:
         self._broker, self._topic, self._batch, self._ingested_at = broker, topic, batch, ingested_at
 
-    def describe(self, rows: np.ndarray) -> dict[str, pa.Array]:
-        """Bronze's own columns but the batch number, for these rows of the batch."""
+    def build_columns(self, rows: np.ndarray) -> dict[str, pa.Array]:
+        """Bronze's own columns except `_batch`, for these rows of the batch."""
         return {
             "_broker": pa.repeat(self._broker, len(rows)),
             "_topic": pa.repeat(self._topic, len(rows)),
@@ -32,29 +32,29 @@ class Origin:
         }
 
 
-def build_event_rows(decoded: Decoded, origin: Origin, stood: np.ndarray) -> pa.Table:
-    """The rows of the event table: all good records but those that stand in bronze/rejected already."""
+def build_event_rows(decoded: Decoded, origin: Origin, already_rejected: np.ndarray) -> pa.Table:
+    """The rows of the event table: all valid records except those that bronze/rejected holds already."""
     events, rows = decoded.events, decoded.event_rows
-    if stood.any():
-        kept = ~stood[rows]
+    if already_rejected.any():
+        kept = ~already_rejected[rows]
         events, rows = events.filter(pa.array(kept)), rows[kept]
     columns = dict(zip(events.column_names, events.columns, strict=True))
-    return pa.table({**columns, **origin.describe(rows)}, schema=_EVENTS)
+    return pa.table({**columns, **origin.build_columns(rows)}, schema=_EVENTS)
 
 
-def build_rejected_rows(decoded: Decoded, batch: Batch, origin: Origin, stood: np.ndarray) -> pa.Table:
-    """The rows of bronze/rejected: bytes and reason of each record that was refused and does not stand there yet."""
+def build_rejected_rows(decoded: Decoded, batch: Batch, origin: Origin, already_rejected: np.ndarray) -> pa.Table:
+    """The rows of bronze/rejected: bytes and reason of each invalid record that is not there yet."""
     rejected = decoded.rejected
-    if stood.any():
-        rejected = rejected.filter(pa.array(~stood[rejected["row"].to_numpy()]))
+    if already_rejected.any():
+        rejected = rejected.filter(pa.array(~already_rejected[rejected["row"].to_numpy()]))
     rows = rejected["row"].to_numpy()
-    taken = pa.array(rows)
+    indices = pa.array(rows)
     return pa.table(
         {
-            "value": batch.values.take(taken),
-            "key": batch.keys.take(taken),
+            "value": batch.values.take(indices),
+            "key": batch.keys.take(indices),
             **{name: rejected[name] for name in ("reason", "detail", "event_id")},
-            **origin.describe(rows),
+            **origin.build_columns(rows),
         },
         schema=_REJECTED,
     )

@@ -1,4 +1,4 @@
-"""The sink: broker → bronze, every record once, whatever is killed when (docs/decisions/0001 tells why)."""
+"""The sink: event log → bronze, each record once, whatever fails (docs/decisions/0001)."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from datetime import datetime
 from soundlake.broker.protocol import Assignment, Broker, Membership, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.contract.topics import DLQ
-from soundlake.errors import PositionMoved, Retryable, TopicMissing
-from soundlake.lake import Lake
+from soundlake.errors import PositionMoved, Retryable, TopicMissing, TopicRecreated
+from soundlake.lake import BronzeTables, Checkpoint, ignore_checkpoint
 from soundlake.sink.membership import SoleMembership
-from soundlake.sink.models import Checkpoint, SinkLimits, SinkReport, TopicReport
+from soundlake.sink.models import SinkLimits, SinkReport, TopicReport
 from soundlake.sink.observer import NoOpObserver, SinkObserver
-from soundlake.sink.outage_retries import Patience
+from soundlake.sink.outage_retries import retry_outages
 from soundlake.sink.pipeline import BatchPipeline
 from soundlake.sink.rejected_table import RejectedTable
 from soundlake.sink.topic_reader import TopicReader
@@ -27,12 +27,12 @@ from soundlake.sink.topic_writer import TopicWriter
 
 log = logging.getLogger(__name__)
 
-_CONTENDED_SECONDS = 1.0
+_LONGEST_CONTENTION_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class _Run:
-    """What one run was asked for, and what becomes of it."""
+    """The arguments of one run, and its report."""
 
     report: SinkReport
     membership: Membership
@@ -43,25 +43,25 @@ class _Run:
 
 
 class Sink:
-    """Moves topics into their bronze tables. `checkpoint` is told each point that a batch passes (models.CHECKPOINTS).
+    """Moves topics into their bronze tables. `checkpoint` is called with the name of each point that a batch passes (models.CHECKPOINTS).
 
-    `join` finds it a place among the sinks that share the partitions. Without, and to drain, it takes all of them, and stops where another
-    one stores the same.
+    `join` makes it a member of the consumer group whose sinks share the partitions. Without it, and to drain the log, it reads all
+    partitions, and stops with PositionMoved if another sink stores the same ones.
     """
 
     def __init__(
         self,
         broker: Broker,
-        lake: Lake,
+        tables: BronzeTables,
         limits: SinkLimits,
         *,
         clock: Callable[[], datetime] = read_utc_now,
         topics: Sequence[Topic] = TOPICS,
-        checkpoint: Checkpoint = lambda _: None,
+        checkpoint: Checkpoint = ignore_checkpoint,
         observer: SinkObserver | None = None,
         join: Callable[[], Membership] | None = None,
     ) -> None:
-        self._broker, self._lake, self._limits = broker, lake, limits
+        self._broker, self._tables, self._limits = broker, tables, limits
         self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
         self._observer, self._join = observer or NoOpObserver(), join
         self._has_begun = False
@@ -75,81 +75,86 @@ class Sink:
         on_progress: Callable[[int], None] | None = None,
         retry_seconds: float = 0.0,
     ) -> SinkReport:
-        """Run until told to stop, until the time is over, or until all is stored that the log held at the beginning.
+        """Run until `stop` is set, until the time is over, or until all that the log held at the beginning is stored.
 
-        Whatever ends it in order, or takes partitions from it, the batch in hand is written first. `on_progress` is told after
-        each batch how many records are done. What may pass (a Retryable: the log or the store does not answer; a topic that is
-        gone) is waited out for `retry_seconds`, all positions are then read from bronze again. Raises OffsetGap, LogReplaced,
-        PositionMoved, TopicMissing, or what did not pass in time; a new run goes on where bronze ends.
+        Before an orderly end, and before partitions are given up, the current batch is stored. `on_progress` is called after each batch
+        with the number of records done. A Retryable, or a topic that disappears, is retried for `retry_seconds`, each time from the
+        positions in bronze. Raises OffsetGap, LogReplaced, PositionMoved, TopicMissing, or the error that outlasted the retries; a new
+        run resumes where bronze ends.
         """
         stop = stop or threading.Event()
         report = SinkReport({topic.name: TopicReport() for topic in self._topics})
         deadline = None if for_seconds is None else time.monotonic() + for_seconds
-        patience = Patience(retry_seconds, stop)
+        policy = retry_outages(
+            retry_seconds,
+            stop,
+            count_stored=lambda: report.batches,
+            has_begun=lambda: self._has_begun,
+            on_error=self._observer.record_error,
+        )
         with closing(SoleMembership(self._broker) if self._join is None or until_drained else self._join()) as membership:
-            run = _Run(report, membership, stop, deadline, on_progress, until_drained)
-            while True:
-                try:
-                    self._run_shares(run)
-                except (Retryable, TopicMissing) as error:
-                    if isinstance(error, TopicMissing) and not self._has_begun:
-                        raise
-                    self._observer.record_error(error)
-                    patience.wait(error, report.batches)
-                    if not stop.is_set():
-                        continue
-                return report
+            try:
+                policy(self._run_assignments, _Run(report, membership, stop, deadline, on_progress, until_drained))
+            except (Retryable, TopicMissing) as error:
+                if not (stop.is_set() and (retry_seconds or isinstance(error, TopicRecreated))):  # else it was stopped during an outage
+                    raise
+        return report
 
-    def _run_shares(self, run: _Run) -> None:
-        """One share after another, until something else than a change of shares ends it."""
-        self._broker.create_topics([DLQ], partitions=1)  # says at once if something is wrong with the log
+    def _run_assignments(self, run: _Run) -> None:
+        """One assignment of partitions after another, until the run ends for another reason than a new assignment."""
+        self._broker.create_topics([DLQ], partitions=1)  # fails at once if the log is not usable
         while True:
-            with run.membership.hold(run.stop, run.deadline) as share:
-                if share is None:
+            with run.membership.hold(run.stop, run.deadline) as assignment:
+                if assignment is None:
                     return
                 try:
-                    self._run_lanes(run, share)
+                    self._run_topics(run, assignment)
                 except PositionMoved as error:
-                    if share.partitions is None:
+                    if assignment.partitions is None:
                         raise
-                    # It was held for too long, or somebody outside of the group drains the log, who ends by himself.
-                    log.warning("%s: another sink moved %s, positions are read anew", error.table, error.partition)
-                    run.stop.wait(random.uniform(0, _CONTENDED_SECONDS))
+                    # It was suspended for too long, or a sink outside of the group drains the log and will end.
+                    log.warning("%s: another sink moved %s, reading the positions again", error.table, error.partition)
+                    run.stop.wait(random.uniform(0, _LONGEST_CONTENTION_SECONDS))
                     continue
-                if not share.revoked.is_set():
+                if not assignment.revoked.is_set():
                     return
 
-    def _run_lanes(self, run: _Run, share: Assignment) -> None:
-        lanes = self._open_lanes(run, share)
+    def _run_topics(self, run: _Run, assignment: Assignment) -> None:
+        writers = self._open_writers(run, assignment)
         self._has_begun = True
-        nap = self._limits.max_seconds / 4
-        intakes = [lane.intake for lane in lanes.values()]
-        reading = BatchPipeline(intakes, share, run.stop, run.deadline, until_drained=run.until_drained, nap=nap)
-        with reading.ahead() as batches:
-            for decoded_batch in batches:
-                lanes[decoded_batch.topic].store(decoded_batch)
+        pipeline = BatchPipeline(
+            [writer.reader for writer in writers.values()],
+            assignment,
+            run.stop,
+            run.deadline,
+            until_drained=run.until_drained,
+            idle_seconds=self._limits.max_seconds / 4,
+        )
+        with pipeline.run() as batches:
+            for batch in batches:
+                writers[batch.topic].store(batch)
                 if run.on_progress is not None:
                     run.on_progress(run.report.events + run.report.rejected)
 
-    def _open_lanes(self, run: _Run, share: Assignment) -> dict[str, TopicWriter]:
-        rejected = RejectedTable(self._lake.open_table(REJECTED_TABLE, self._checkpoint))
-        return {topic.name: self._open_lane(topic, run, share, rejected) for topic in self._topics}
+    def _open_writers(self, run: _Run, assignment: Assignment) -> dict[str, TopicWriter]:
+        rejected = RejectedTable(self._tables.open_table(REJECTED_TABLE, self._checkpoint))
+        return {topic.name: self._open_writer(topic, run, assignment, rejected) for topic in self._topics}
 
-    def _open_lane(self, topic: Topic, run: _Run, share: Assignment, rejected: RejectedTable) -> TopicWriter:
-        intake = TopicReader(
+    def _open_writer(self, topic: Topic, run: _Run, assignment: Assignment, rejected: RejectedTable) -> TopicWriter:
+        reader = TopicReader(
             topic,
-            share,
+            assignment,
             broker=self._broker,
-            open_table=lambda: self._lake.open_table(topic.table),
+            open_table=lambda: self._tables.open_table(topic.table),
             limits=self._limits,
             observer=self._observer,
         )
         return TopicWriter(
-            intake,
+            reader,
             run.report.topics[topic.name],
             broker=self._broker,
             membership=run.membership,
-            events=self._lake.open_table(topic.table, self._checkpoint),
+            events=self._tables.open_table(topic.table, self._checkpoint),
             rejected=rejected,
             clock=self._clock,
             checkpoint=self._checkpoint,

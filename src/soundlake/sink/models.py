@@ -1,26 +1,22 @@
-"""What bounds a batch, and what a run of the sink did."""
+"""Limits of a batch, checkpoints within it, and the report of a run."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass, field
 
 SINK_LOCK = "sink.lock"
 """A file in the home: the process that writes this home's log to bronze holds its lock."""
 
 LARGEST_BATCH_BYTES = 1024**3
-"""Arrow counts the bytes of a binary column in 31 bits."""
-
-Checkpoint = Callable[[str], None]
-"""Told the name of each point that a batch passes: see CHECKPOINTS."""
+"""Half of what a binary column of Arrow can hold (31 bits of bytes)."""
 
 CHECKPOINTS = ("files_written", "rejected_committed", "events_committed", "offset_moved")
-"""The points between the steps of a batch, in order; files_written is passed once for each table that gets rows."""
+"""The points between the steps of a batch, in order; files_written comes once for each table that is committed to."""
 
 
 @dataclass(frozen=True)
 class SinkLimits:
-    """A batch is closed by whichever comes first: its events, the bytes of their values, or the age of its first record."""
+    """A batch is closed at the first limit it reaches: events, bytes of their values, or age of its first record."""
 
     max_events: int = 200_000
     max_bytes: int = 128 * 1024 * 1024
@@ -29,7 +25,7 @@ class SinkLimits:
 
 @dataclass
 class TopicReport:
-    """What a run did for one topic."""
+    """What a run stored of one topic."""
 
     events: int = 0
     rejected: int = 0
@@ -38,7 +34,7 @@ class TopicReport:
 
 @dataclass
 class SinkReport:
-    """What a run did, by topic; it grows while the run goes on."""
+    """What a run stored, by topic; updated while it runs."""
 
     topics: dict[str, TopicReport] = field(default_factory=dict)
 

@@ -1,4 +1,4 @@
-"""Who watches the sink hears of each batch and of the lag; the sink itself knows nothing of metrics."""
+"""What the sink reports of its work. Metrics implement `SinkObserver`; the sink does not depend on them."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from soundlake.sink.batch import DecodedBatch
 
 @dataclass(frozen=True)
 class StoredBatch:
-    """One batch that bronze now holds, `rejected` by reason; `delays_seconds`: of each record, from its time in the log to the commit."""
+    """One stored batch. `rejected`: counts by reason. `delays_seconds`: for each record, from its time in the log to the commit."""
 
     topic: str
     records: int
@@ -27,20 +27,20 @@ class StoredBatch:
 
 
 class SinkObserver(Protocol):
-    """Hears how the sink's work goes."""
+    """Is called by the sink as it works."""
 
     def record_batch(self, batch: StoredBatch) -> None:
         """A batch is in bronze."""
 
     def record_lag(self, topic: str, behind: Mapping[int, int]) -> None:
-        """So many records of each partition wait, as the log has just told."""
+        """The number of records of each partition that are in the log and not yet in bronze."""
 
     def record_error(self, error: Exception) -> None:
-        """Something went wrong that the sink waits out."""
+        """An error that the sink may retry."""
 
 
 class NoOpObserver:
-    """The observer of those who do not want to know."""
+    """Ignores every call."""
 
     def record_batch(self, batch: StoredBatch) -> None:
         """Nothing."""
@@ -52,15 +52,15 @@ class NoOpObserver:
         """Nothing."""
 
 
-def describe_batch(decoded_batch: DecodedBatch, *, events: int, commit_seconds: float, stored_at: datetime) -> StoredBatch:
-    """A batch that was stored at that moment."""
+def describe_batch(batch: DecodedBatch, *, events: int, commit_seconds: float, stored_at: datetime) -> StoredBatch:
+    """The report of a batch that was stored at that moment."""
     return StoredBatch(
-        topic=decoded_batch.topic,
-        records=len(decoded_batch.batch),
-        bytes=decoded_batch.batch.values.nbytes,
+        topic=batch.topic,
+        records=len(batch.batch),
+        bytes=batch.batch.values.nbytes,
         events=events,
-        rejected={found["values"]: found["counts"] for found in decoded_batch.decoded.rejected["reason"].value_counts().to_pylist()},
-        decode_seconds=decoded_batch.decode_seconds,
+        rejected={found["values"]: found["counts"] for found in batch.decoded.rejected["reason"].value_counts().to_pylist()},
+        decode_seconds=batch.decode_seconds,
         commit_seconds=commit_seconds,
-        delays_seconds=stored_at.timestamp() - decoded_batch.batch.timestamps_ms.to_numpy() / 1_000,
+        delays_seconds=stored_at.timestamp() - batch.batch.timestamps_ms.to_numpy() / 1_000,
     )

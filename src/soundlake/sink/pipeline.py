@@ -1,4 +1,4 @@
-"""The reading half of the sink: batches of all topics in the order in which they close, read and decoded_batch while others are stored."""
+"""The reading half of the sink: read, decode and hand out batches of all topics, ahead of storing, in the order in which they close."""
 
 from __future__ import annotations
 
@@ -10,89 +10,92 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from soundlake.broker.protocol import Assignment
-from soundlake.errors import LogRemade, LogReplaced, OffsetGap, SoundlakeError, TopicMissing
+from soundlake.errors import LogReplaced, OffsetGap, SoundlakeError, TopicMissing, TopicRecreated
 from soundlake.sink.batch import ClosedBatch, DecodedBatch
 from soundlake.sink.topic_reader import TopicReader
 
 Item = TypeVar("Item")
 
-_LONGEST_NAP_SECONDS = 0.1
-_DRAINING_NAP_SECONDS = 0.005
+_LONGEST_IDLE_SECONDS = 0.1
+_DRAINING_IDLE_SECONDS = 0.005
 
 
 class BatchPipeline:
-    """Reads until it is stopped, the share or the time (`deadline` of `time.monotonic`) is over, or, to drain, past what there is now."""
+    """Reads until it is stopped, the assignment is revoked or the time is over (`deadline` of `time.monotonic`).
+
+    With `until_drained` it ends once all that the log held at the beginning has been read.
+    """
 
     def __init__(
         self,
-        intakes: Sequence[TopicReader],
-        share: Assignment,
+        readers: Sequence[TopicReader],
+        assignment: Assignment,
         stop: threading.Event,
         deadline: float | None,
         *,
         until_drained: bool,
-        nap: float,
+        idle_seconds: float,
     ) -> None:
-        self._intakes, self._share, self._stop, self._deadline = intakes, share, stop, deadline
-        self._ends = {intake: intake.read_ends() for intake in intakes} if until_drained else {}
-        self._nap_seconds = _DRAINING_NAP_SECONDS if until_drained else min(nap, _LONGEST_NAP_SECONDS)
-        self._left = threading.Event()
+        self._readers, self._assignment, self._stop, self._deadline = readers, assignment, stop, deadline
+        self._end_offsets = {reader: reader.fetch_end_offsets() for reader in readers} if until_drained else {}
+        self._idle_seconds = _DRAINING_IDLE_SECONDS if until_drained else min(idle_seconds, _LONGEST_IDLE_SECONDS)
+        self._closed = threading.Event()
 
     @contextmanager
-    def ahead(self) -> Iterator[Iterator[DecodedBatch]]:
-        """The batches. While one is in use, a thread judges the next and another reads the one after it: three are in memory, no more.
+    def run(self) -> Iterator[Iterator[DecodedBatch]]:
+        """Iterate over the batches. While one is stored, one thread decodes the next and another reads the one after: three in memory.
 
-        What ends the reading is raised when all that was read before has been handed out; to leave the block ends the reading.
+        An error of a reader is raised after all batches that were read before it. Leaving the block ends the threads.
         """
-        with ThreadPoolExecutor(1, "reading") as reader, ThreadPoolExecutor(1, "judging") as decode:
+        with ThreadPoolExecutor(1, "sink-reader") as reader, ThreadPoolExecutor(1, "sink-decoder") as decoder:
             try:
-                yield _hand_out(map(ClosedBatch.decode, _hand_out(self._read(), reader)), decode)
+                yield _prefetch(map(ClosedBatch.decode, _prefetch(self._read(), reader)), decoder)
             finally:
-                self._left.set()
+                self._closed.set()
 
     def _read(self) -> Iterator[ClosedBatch]:
         while not self._is_over():
-            came = False
-            for intake in self._intakes:
+            has_read = False
+            for reader in self._readers:
                 try:
-                    came |= intake.gather(time.monotonic())
-                except (LogRemade, LogReplaced, OffsetGap, TopicMissing) as error:
-                    yield from _leave(intake, error)
-                if intake.is_full(time.monotonic()) or (intake.has_records and self._is_drained(intake)):
-                    yield intake.close()
-            if all(map(self._is_drained, self._intakes)):
+                    has_read |= reader.read(time.monotonic())
+                except (TopicRecreated, LogReplaced, OffsetGap, TopicMissing) as error:
+                    yield from _fail_topic(reader, error)
+                if reader.is_full(time.monotonic()) or (reader.has_records and self._is_drained(reader)):
+                    yield reader.close_batch()
+            if all(map(self._is_drained, self._readers)):
                 return
-            if not came:
-                self._stop.wait(self._nap_seconds)
-        for intake in self._intakes:
-            if intake.has_records:
-                yield intake.close()
+            if not has_read:
+                self._stop.wait(self._idle_seconds)
+        for reader in self._readers:
+            if reader.has_records:
+                yield reader.close_batch()
 
     def _is_over(self) -> bool:
         return (
             self._stop.is_set()
-            or self._share.revoked.is_set()
-            or self._left.is_set()
+            or self._assignment.revoked.is_set()
+            or self._closed.is_set()
             or (self._deadline is not None and time.monotonic() >= self._deadline)
         )
 
-    def _is_drained(self, intake: TopicReader) -> bool:
-        return intake in self._ends and intake.is_past(self._ends[intake])
+    def _is_drained(self, reader: TopicReader) -> bool:
+        return reader in self._end_offsets and reader.has_read_to(self._end_offsets[reader])
 
 
-def _hand_out(batches: Iterator[Item], thread: ThreadPoolExecutor) -> Iterator[Item]:
-    """The same ones, each made on the thread while the one before it is in use."""
-    coming = thread.submit(next, batches, None)
-    while (found := coming.result()) is not None:
-        coming = thread.submit(next, batches, None)
-        yield found
+def _prefetch(items: Iterator[Item], thread: ThreadPoolExecutor) -> Iterator[Item]:
+    """The same items, each made on the thread while the one before it is in use."""
+    following = thread.submit(next, items, None)
+    while (item := following.result()) is not None:
+        following = thread.submit(next, items, None)
+        yield item
 
 
-def _leave(intake: TopicReader, error: SoundlakeError) -> Iterator[ClosedBatch]:
-    """Raise LogRemade if that is why the offsets do not fit; what came from the log that is gone is handed out before."""
-    found = intake.find_log()
-    if found != intake.log_id and intake.has_records:
-        yield intake.close(is_log_gone=True)
-    if found not in ("", intake.log_id):
-        raise LogRemade(intake.topic.name, intake.log_id, found) from error
+def _fail_topic(reader: TopicReader, error: SoundlakeError) -> Iterator[ClosedBatch]:
+    """Hand out what was read from a log that is gone, then raise: TopicRecreated if the topic has another log now, else the error."""
+    log_id = reader.find_current_log_id()
+    if log_id != reader.log_id and reader.has_records:
+        yield reader.close_batch(is_log_gone=True)
+    if log_id not in ("", reader.log_id):
+        raise TopicRecreated(reader.topic.name, reader.log_id, log_id) from error
     raise error

@@ -1,4 +1,4 @@
-"""bronze/rejected as the sink's lanes share it: what stands there decides, and every refusal makes them read it again."""
+"""bronze/rejected as the topic writers of one sink share it. Its rows decide which records are rejected."""
 
 from __future__ import annotations
 
@@ -8,23 +8,23 @@ import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from soundlake.lake import CommitConflict, DeltaBronzeTable, PositionMove
+from soundlake.lake import BronzeTable, CommitConflict, PositionMove
 
 _COLUMNS = ["_topic", "_partition", "_offset", "reason", "detail", "event_id"]
 
 
-def coordinates(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
+def get_coordinates(rows: pa.Table) -> tuple[np.ndarray, np.ndarray]:
     """Partition and offset of each row."""
     return rows["_partition"].to_numpy(), rows["_offset"].to_numpy()
 
 
 class RejectedTable:
-    """The one handle of this process on bronze/rejected.
+    """This process's only view of bronze/rejected.
 
-    `generation` grows whenever somebody else has written to the table: what was read of it before no longer counts.
+    `generation` grows whenever another writer has committed: rows read from the table before are outdated then.
     """
 
-    def __init__(self, table: DeltaBronzeTable) -> None:
+    def __init__(self, table: BronzeTable) -> None:
         self._table = table
         self._batch: int | None = None
         self.generation = 0
@@ -40,8 +40,8 @@ class RejectedTable:
         return self._table.read(_COLUMNS, of_topic & above)
 
     def append(self, rows: pa.Table, moves: Iterable[PositionMove]) -> None:
-        """Commit the rows; raises CommitConflict, with a new `generation`, if anybody else has written since this object last looked."""
-        assert self._batch is not None, "what stands there is read before anything is added"
+        """Commit the rows. Raises CommitConflict, with a new `generation`, if another writer committed since the last read or append."""
+        assert self._batch is not None, "read_above comes before append"
         try:
             self._batch = self._table.append_unless_changed(rows, moves, since_batch=self._batch)
         except CommitConflict:

@@ -1,4 +1,4 @@
-"""One topic's way out of the log: what arrives is gathered in offset order until a limit closes the batch."""
+"""Read one topic from the log: collect records in offset order until a limit closes the batch."""
 
 from __future__ import annotations
 
@@ -7,126 +7,127 @@ from collections.abc import Callable
 
 from soundlake.broker.protocol import Assignment, Broker, OffsetRange
 from soundlake.contract import Topic
-from soundlake.errors import LogRemade, TopicMissing
-from soundlake.lake import NO_POSITION, DeltaBronzeTable, make_position_app_id
+from soundlake.errors import TopicMissing, TopicRecreated
+from soundlake.lake import NO_POSITION, BronzeTable, make_position_app_id
 from soundlake.sink.batch import ClosedBatch, OpenBatch
 from soundlake.sink.models import LARGEST_BATCH_BYTES, SinkLimits
 from soundlake.sink.observer import SinkObserver
 
-_LOOK_SECONDS = 1.0
+_CHECK_SECONDS = 1.0
 
 
 class TopicReader:
-    """Reads the share's partitions of a topic from the positions of its table on, ahead of its storing: `positions` is moved by who stores.
+    """Reads the assigned partitions of a topic from the positions in its table on, ahead of what is stored.
 
-    Every second it looks how far the log reaches, which partitions it has and whether it still is the same one.
+    `positions` is read from the table once for each partition and then updated by the topic's writer.
+    Every second the reader checks the offsets and partitions of the log, and that it still is the same log.
     """
 
     def __init__(
         self,
         topic: Topic,
-        share: Assignment,
+        assignment: Assignment,
         *,
         broker: Broker,
-        open_table: Callable[[], DeltaBronzeTable],
+        open_table: Callable[[], BronzeTable],
         limits: SinkLimits,
         observer: SinkObserver,
     ) -> None:
-        self.topic, self._share = topic, share
+        self.topic, self._assignment = topic, assignment
         self.log_id = broker.log_id(topic.name)
         self.positions: dict[int, int] = {}
         self._broker, self._open_table, self._limits, self._observer = broker, open_table, limits, observer
         self._max_bytes = min(limits.max_bytes, LARGEST_BATCH_BYTES)
-        self._next: dict[int, int] = {}
+        self._next_offsets: dict[int, int] = {}
         self._open = OpenBatch()
-        self._look(time.monotonic())
+        self._check_log(time.monotonic())
 
-    def name_position(self, partition: int) -> str:
-        """The name under which the table keeps the position of a partition."""
+    def make_app_id(self, partition: int) -> str:
+        """The application transaction under which the table keeps the position of a partition."""
         return make_position_app_id(self.log_id, self.topic.name, partition)
 
-    def read_ends(self) -> dict[int, int]:
-        """Where each partition ends now."""
-        return {partition: held.end for partition, held in self._read_offsets().items()}
+    def fetch_end_offsets(self) -> dict[int, int]:
+        """The end offset of each assigned partition now."""
+        return {partition: held.end for partition, held in self._fetch_offsets().items()}
 
-    def is_past(self, ends: dict[int, int]) -> bool:
-        """Whether everything below these offsets has been gathered."""
-        return all(self._next.get(partition, 0) >= end for partition, end in ends.items())
+    def has_read_to(self, end_offsets: dict[int, int]) -> bool:
+        """Whether all records below these offsets have been read."""
+        return all(self._next_offsets.get(partition, 0) >= end for partition, end in end_offsets.items())
 
     @property
     def has_records(self) -> bool:
-        """Whether there is something to be closed."""
+        """Whether the open batch has records."""
         return self._open.events > 0
 
     def is_full(self, now: float) -> bool:
-        """Whether the batch is to be closed, by its events, its bytes or its age."""
-        return self.has_records and (self._room() == (0, 0) or now - self._open.begun >= self._limits.max_seconds)
+        """Whether the open batch has reached its limit of events, bytes or age."""
+        return self.has_records and (self._get_capacity() == (0, 0) or now - self._open.begun >= self._limits.max_seconds)
 
-    def gather(self, now: float) -> bool:
-        """Take what has arrived until the batch is full or nothing more is there; tells whether there was anything.
+    def read(self, now: float) -> bool:
+        """Add what has arrived to the open batch, until it is full or nothing is left; returns whether there was anything.
 
-        Raises LogRemade once the topic is another one, OffsetGap or LogReplaced if the log does not hold what comes next.
+        Raises TopicRecreated if the topic has another log now, OffsetGap or LogReplaced if the log does not hold the next offset.
         """
-        if now - self._looked >= _LOOK_SECONDS:
-            self._look(now)
+        if now - self._checked_at >= _CHECK_SECONDS:
+            self._check_log(now)
         before = self._open.events
-        while self._next and not self.is_full(time.monotonic()) and self._poll(now):
+        while self._next_offsets and not self.is_full(time.monotonic()) and self._poll(now):
             pass
         return self._open.events > before
 
-    def close(self, *, is_log_gone: bool = False) -> ClosedBatch:
-        """What has been gathered as a batch."""
+    def close_batch(self, *, is_log_gone: bool = False) -> ClosedBatch:
+        """Close the open batch and begin another one."""
         batch = self._open.close()
         self._open = OpenBatch()
         return ClosedBatch(self.topic, batch, is_log_gone)
 
-    def find_log(self) -> str:
-        """The id of the log that is there now, empty if there is none."""
+    def find_current_log_id(self) -> str:
+        """The id of the topic's log now, empty if there is no such topic."""
         try:
             return self._broker.log_id(self.topic.name)
         except TopicMissing:
             return ""
 
     def _poll(self, now: float) -> bool:
-        max_records, max_bytes = self._room()
-        runs = self._broker.poll(self.topic.name, self._next, max_records=max_records, max_bytes=max_bytes)
+        max_records, max_bytes = self._get_capacity()
+        runs = self._broker.poll(self.topic.name, self._next_offsets, max_records=max_records, max_bytes=max_bytes)
         for records in runs:
-            self._check_log(records.log_id)
+            self._check_log_id(records.log_id)
             self._open.add(records, now)
-            self._next[records.partition] = records.offsets[-1].as_py() + 1
+            self._next_offsets[records.partition] = records.offsets[-1].as_py() + 1
         return bool(runs)
 
-    def _look(self, now: float) -> None:
-        held = self._read_offsets()
-        self._check_log(self._broker.log_id(self.topic.name))
-        self._adopt({partition: found for partition, found in held.items() if partition not in self._next})
-        for partition, offset in self._next.items():
-            held[partition].check(self.topic.name, partition, offset)
-        self._observer.record_lag(self.topic.name, {partition: self._count_waiting(partition, found) for partition, found in held.items()})
-        self._looked = now
+    def _check_log(self, now: float) -> None:
+        offsets = self._fetch_offsets()
+        self._check_log_id(self._broker.log_id(self.topic.name))
+        self._add_partitions({partition: held for partition, held in offsets.items() if partition not in self._next_offsets})
+        for partition, offset in self._next_offsets.items():
+            offsets[partition].check(self.topic.name, partition, offset)
+        self._observer.record_lag(self.topic.name, {partition: self._count_lag(partition, held) for partition, held in offsets.items()})
+        self._checked_at = now
 
-    def _read_offsets(self) -> dict[int, OffsetRange]:
-        held = self._broker.offsets(self.topic.name)
-        return {partition: found for partition, found in held.items() if self._share.covers(self.topic.name, partition)}
+    def _fetch_offsets(self) -> dict[int, OffsetRange]:
+        offsets = self._broker.offsets(self.topic.name)
+        return {partition: held for partition, held in offsets.items() if self._assignment.covers(self.topic.name, partition)}
 
-    def _adopt(self, new: dict[int, OffsetRange]) -> None:
-        """Begin with these partitions where the table ends."""
+    def _add_partitions(self, new: dict[int, OffsetRange]) -> None:
+        """Start each new partition after its position in the table, or at the log's start if it has none."""
         if not new:
             return
         table = self._open_table()
         for partition, held in new.items():
-            self.positions[partition] = table.read_position(self.name_position(partition))
-            self._next[partition] = held.begin if self.positions[partition] == NO_POSITION else self.positions[partition] + 1
+            position = self.positions[partition] = table.read_position(self.make_app_id(partition))
+            self._next_offsets[partition] = held.begin if position == NO_POSITION else position + 1
 
-    def _check_log(self, found: str) -> None:
+    def _check_log_id(self, found: str) -> None:
         if found != self.log_id:
-            raise LogRemade(self.topic.name, self.log_id, found)
+            raise TopicRecreated(self.topic.name, self.log_id, found)
 
-    def _room(self) -> tuple[int, int]:
-        """How many events and bytes the open batch may still take; (0, 0) when it is full by either."""
+    def _get_capacity(self) -> tuple[int, int]:
+        """How many more events and bytes the open batch may take; (0, 0) if it has reached either limit."""
         events, size = self._limits.max_events - self._open.events, self._max_bytes - self._open.bytes
         return (events, size) if events > 0 and size > 0 else (0, 0)
 
-    def _count_waiting(self, partition: int, held: OffsetRange) -> int:
+    def _count_lag(self, partition: int, held: OffsetRange) -> int:
         position = self.positions[partition]
         return len(held) if position == NO_POSITION else held.end - 1 - position

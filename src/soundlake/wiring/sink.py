@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import socket
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
@@ -23,12 +24,23 @@ _BULK_SECONDS = 15.0  # age of a batch in a bulk load: large batches make few fi
 def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Telemetry | None = None) -> Sink:
     """The sink from the log to bronze. On Kafka it shares the partitions with the sinks of other homes."""
     from soundlake.sink import Sink, SinkLimits
-    from soundlake.sink.memory import allocate_with_jemalloc
 
     allocate_with_jemalloc()
     limits = SinkLimits(max_events=settings.sink.max_events, max_bytes=settings.sink.max_bytes, max_seconds=settings.sink.max_seconds)
     observer = None if telemetry is None else telemetry.watch_sink()
     return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker))
+
+
+def allocate_with_jemalloc() -> None:
+    """Make Arrow allocate with jemalloc in this process, where Arrow was built with it.
+
+    jemalloc keeps freed memory for seconds. Arrow's default (mimalloc) returns it within milliseconds, and the next batch of about the
+    same size requests it from the kernel again: a fifth of the processor time from Kafka to bronze (bench/kafka.py).
+    """
+    import pyarrow as pa
+
+    with suppress(NotImplementedError):
+        pa.set_memory_pool(pa.jemalloc_memory_pool())
 
 
 def build_log_drain(settings: Settings, broker: Broker, lake: Lake) -> LogDrain:

@@ -1,4 +1,4 @@
-"""The sink reads ahead of its storing: how far, in which order, and what ends it; on logs in memory."""
+"""The sink reads ahead of what it stores: how far, in which order, and what ends it. Logs and tables are in memory."""
 
 from __future__ import annotations
 
@@ -14,15 +14,14 @@ from soundlake.broker.memory import MemoryBroker
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import PLAYS
 from soundlake.errors import Unavailable
-from soundlake.lake import Lake
-from soundlake.settings import Address
+from soundlake.lake import MemoryBronzeTables
 from soundlake.sink import Sink, SinkLimits
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 
 
 class WatchedBroker:
-    """Stands before a log in memory: counts what was polled, may hide a partition or go over to another log."""
+    """Wraps a log in memory: counts polled records, may hide a partition, fail, or be exchanged for another log."""
 
     def __init__(self, log: MemoryBroker) -> None:
         self.log = log
@@ -48,8 +47,8 @@ class WatchedBroker:
             self.has_polled.notify_all()
         return runs
 
-    def await_polled(self, count: int) -> bool:
-        """Whether so many records are polled within a few seconds."""
+    def wait_for_polled(self, count: int) -> bool:
+        """Whether so many records were polled within 10 s."""
         with self.has_polled:
             return self.has_polled.wait_for(lambda: self.polled >= count, timeout=10)
 
@@ -68,13 +67,11 @@ def publish(log: MemoryBroker, count: int) -> None:
 
 
 @pytest.fixture
-def lake(tmp_path) -> Lake:
-    lake = Lake(Address(f"file://{tmp_path}", "file", path=tmp_path))
-    lake.ensure_tables()
-    return lake
+def lake() -> MemoryBronzeTables:
+    return MemoryBronzeTables()
 
 
-def stored(lake: Lake) -> list[tuple[str, int, int]]:
+def read_coordinates(lake: MemoryBronzeTables) -> list[tuple[str, int, int]]:
     rows = lake.read("plays", ["_broker", "_partition", "_offset"])
     return sorted(zip(*(rows[name].to_pylist() for name in rows.column_names), strict=True))
 
@@ -88,8 +85,8 @@ def test_two_batches_are_read_while_another_is_stored_and_no_more(lake):
 
     def checkpoint(point: str) -> None:
         if point == "files_written" and not seen:
-            seen.append(broker.await_polled(6))
-            time.sleep(0.3)  # long enough for another batch, if anybody read one
+            seen.append(broker.wait_for_polled(6))
+            time.sleep(0.3)  # long enough to read another batch
             seen.append(broker.polled)
 
     report = make_sink(broker, lake, checkpoint, max_events=2).run(until_drained=True)
@@ -97,15 +94,15 @@ def test_two_batches_are_read_while_another_is_stored_and_no_more(lake):
     assert (report.events, report.batches) == (9, 5)
 
 
-def test_what_was_read_before_the_log_failed_is_stored_before_the_failure_is_told(lake):
+def test_what_was_read_before_the_log_failed_is_stored_before_the_error_is_raised(lake):
     broker = WatchedBroker(make_log(9))
     broker.fails_after = 6
     with pytest.raises(Unavailable, match="away"):
         make_sink(broker, lake, max_events=2).run(until_drained=True)
-    assert [offset for _, _, offset in stored(lake)] == list(range(6))
+    assert [offset for _, _, offset in read_coordinates(lake)] == list(range(6))
 
 
-def test_a_batch_closes_by_age_although_records_never_cease_to_come(lake):
+def test_a_batch_closes_by_age_while_records_keep_coming(lake):
     broker, ended_at = WatchedBroker(make_log(1)), time.monotonic() + 2
     broker.before_poll = lambda: publish(broker.log, 1) if time.monotonic() < ended_at else None
     report = make_sink(broker, lake, max_seconds=0.2).run(for_seconds=2)
@@ -114,35 +111,35 @@ def test_a_batch_closes_by_age_although_records_never_cease_to_come(lake):
 
 
 class Interrupted(Exception):
-    """Stands for a death at a point."""
+    """Simulates a crash at a checkpoint."""
 
 
-def test_a_sink_that_cannot_store_ends_its_reading_too(lake):
+def test_a_sink_that_cannot_store_ends_its_threads(lake):
     def checkpoint(point: str) -> None:
         if point == "files_written":
             raise Interrupted
 
     with pytest.raises(Interrupted):
         make_sink(WatchedBroker(make_log(9)), lake, checkpoint, max_events=2).run(stop=threading.Event())
-    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("reading", "judging"))]
+    assert not [thread.name for thread in threading.enumerate() if thread.name.startswith(("sink-reader", "sink-decoder"))]
 
 
-def test_a_partition_that_is_added_is_read_from_its_beginning(lake):
+def test_an_added_partition_is_read_from_its_start(lake):
     broker = WatchedBroker(make_log(20, partitions=2))
     broker.hidden, stop = {1}, threading.Event()
-    with_all = sum(len(held) for held in broker.log.offsets(PLAYS.name).values())
+    count = sum(len(held) for held in broker.log.offsets(PLAYS.name).values())
 
-    def look(done: int) -> None:
+    def show_the_partition(done: int) -> None:
         broker.hidden = set()
-        if done == with_all:
+        if done == count:
             stop.set()
 
-    make_sink(broker, lake, max_seconds=0.1).run(stop=stop, on_progress=look, for_seconds=20)
-    assert {partition for _, partition, _ in stored(lake)} == {0, 1}
-    assert len(stored(lake)) == with_all
+    make_sink(broker, lake, max_seconds=0.1).run(stop=stop, on_progress=show_the_partition, for_seconds=20)
+    assert {partition for _, partition, _ in read_coordinates(lake)} == {0, 1}
+    assert len(read_coordinates(lake)) == count
 
 
-def test_a_log_made_anew_that_ends_where_the_old_one_ended_is_noticed_and_read(lake):
+def test_a_new_log_that_ends_where_the_old_one_ended_is_noticed_and_read(lake):
     broker, stop = WatchedBroker(make_log(5)), threading.Event()
     old = broker.log
 
@@ -154,4 +151,4 @@ def test_a_log_made_anew_that_ends_where_the_old_one_ended_is_noticed_and_read(l
 
     make_sink(broker, lake, max_seconds=0.1).run(stop=stop, on_progress=change, for_seconds=20, retry_seconds=5)
     ids = (old.log_id(PLAYS.name), broker.log.log_id(PLAYS.name))
-    assert stored(lake) == sorted((name, 0, offset) for name in ids for offset in range(5))
+    assert read_coordinates(lake) == sorted((name, 0, offset) for name in ids for offset in range(5))
