@@ -1,16 +1,16 @@
-"""What can go wrong, as one small tree.
+"""The exceptions of this project.
 
 SoundlakeError
 ├── Retryable                 the same call may work later
-│   ├── Unavailable           a server, a disk or a lock that does not answer now
-│   └── LogRemade             the log behind a topic is a new one: to be read from its beginning
+│   ├── Unavailable           a server, a disk or a lock is not available now
+│   └── TopicRecreated        the topic was deleted and created again: read it from its beginning
 └── Permanent                 the same call will fail again
-    ├── UsageError            the caller asked for something impossible (exit code 2)
-    │   ├── SettingsError     a setting is missing or makes no sense
-    │   └── TopicMissing      the log has no such topic
-    └── DataError             the data refuses (exit code 3)
-        ├── OffsetGap         the log no longer holds what comes next
-        ├── LogReplaced       the log is older or other than the lake knows it
+    ├── UsageError            the request cannot be carried out (exit code 2)
+    │   ├── SettingsError     a setting is missing or invalid
+    │   └── TopicMissing      the topic does not exist
+    └── DataError             the data does not allow to continue (exit code 3)
+        ├── OffsetGap         the log no longer holds the next offset
+        ├── LogReplaced       the log ends below the position of the lake
         └── PositionMoved     another process owns the partition
 """
 
@@ -18,7 +18,7 @@ from __future__ import annotations
 
 
 class SoundlakeError(Exception):
-    """Anything this project raises on purpose; `next_step` tells the user what to do about it."""
+    """Base class of the exceptions that this project raises; `next_step` says what the user can do."""
 
     exit_code = 1
 
@@ -36,15 +36,16 @@ class Retryable(SoundlakeError):
 
 
 class Unavailable(Retryable):
-    """A server, a disk or a lock that does not answer now."""
+    """A server, a disk or a lock is not available now."""
 
 
-class LogRemade(Retryable):
-    """The topic was deleted and made anew: what is read from now on is another log, and begins anew."""
+class TopicRecreated(Retryable):
+    """The topic was deleted and created again: its records are those of a new log, which begins at its own first offset."""
 
     def __init__(self, topic: str, before: str, now: str) -> None:
         super().__init__(
-            f"{topic} was made anew: its log was {before} and is {now}", next_step="nothing: the new log is read from its beginning"
+            f"{topic} was deleted and created again: its log was {before} and is now {now}",
+            next_step="nothing: the new log is read from its beginning",
         )
         self.topic, self.before, self.now = topic, before, now
 
@@ -54,62 +55,62 @@ class Permanent(SoundlakeError):
 
 
 class UsageError(Permanent):
-    """The caller asked for something that cannot be."""
+    """The request cannot be carried out."""
 
     exit_code = 2
 
 
 class SettingsError(UsageError):
-    """A setting is missing or makes no sense."""
+    """A setting is missing or invalid."""
 
 
 class TopicMissing(UsageError):
-    """The log has no such topic."""
+    """The topic does not exist."""
 
     def __init__(self, topic: str, *, next_step: str | None = None) -> None:
-        super().__init__(f"there is no topic {topic} in this log: it has to be made first", next_step=next_step)
+        super().__init__(f"the topic {topic} does not exist: create it first", next_step=next_step)
         self.topic = topic
 
 
 class DataError(Permanent):
-    """The data refuses: what was found does not allow to go on."""
+    """The data does not allow to continue."""
 
     exit_code = 3
 
 
 class OffsetGap(DataError):
-    """The log no longer holds the offset that comes next: records are missing between lake and log."""
+    """The log no longer holds the next offset: records between the lake and the log are missing."""
 
     def __init__(self, topic: str, partition: int, expected: int, first_available: int) -> None:
         super().__init__(
             f"{topic}[{partition}]: offset {expected} is next, but the log begins at {first_available}; "
-            f"{first_available - expected} records are gone",
-            next_step="restore the log, or accept the loss by making the topic anew",
+            f"{first_available - expected} records are missing",
+            next_step="restore the log, or accept the loss and create the topic again",
         )
         self.topic, self.partition = topic, partition
         self.expected, self.first_available = expected, first_available
 
 
 class LogReplaced(DataError):
-    """The log ends below the position of the lake: it is an older copy of itself."""
+    """The log ends below the position of the lake: it is an older copy."""
 
     def __init__(self, topic: str, partition: int, position: int, end_offset: int) -> None:
         super().__init__(
             f"{topic}[{partition}]: the lake holds offsets up to {position}, but the log ends at {end_offset}; "
-            "it looks like an old copy restored",
-            next_step="bring back the newer log, or move this one away so that a new one is made",
+            "it is probably an old copy that was restored",
+            next_step="restore the newer log, or move this one away so that a new one is created",
         )
         self.topic, self.partition = topic, partition
         self.position, self.end_offset = position, end_offset
 
 
 class PositionMoved(DataError):
-    """Another process moved the position of a partition that this one thought its own."""
+    """Another process moved the position of a partition that this process owned."""
 
     def __init__(self, table: str, partition: str, expected: int, found: int) -> None:
         super().__init__(
-            f"{table}: another sink moved {partition} from {expected} to {found}; this one stops",
-            next_step="one sink owns a partition: stop the other one, or leave this one stopped",
+            f"{table}: another sink moved the position of {partition} from {expected} to {found}; this sink stops",
+            next_step="only one sink may own a partition: stop the other one, or keep this one stopped",
         )
         self.table, self.partition = table, partition
         self.expected, self.found = expected, found

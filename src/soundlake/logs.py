@@ -1,4 +1,4 @@
-"""What a process says while it runs: lines for people, or one JSON object a line; on standard error, without secrets."""
+"""Logging: lines for people, or one JSON object per line; on standard error, without secrets."""
 
 from __future__ import annotations
 
@@ -16,51 +16,51 @@ from datetime import UTC, datetime
 from soundlake.errors import SoundlakeError
 
 _OWN_ATTRIBUTES = frozenset(vars(logging.makeLogRecord({}))) | {"message", "asctime", "taskName"}
-_PASSWORD_IN_ADDRESS = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
-_HIDDEN = "***"
+_PASSWORD_IN_URL = re.compile(r"(\b[a-z][a-z0-9+.-]*://[^\s/:@]*:)[^\s/@]+(?=@)", re.IGNORECASE)
+_REDACTED = "***"
 
 _report_log = logging.getLogger("soundlake.report")
 
 
 class Redactor:
-    """Replaces secrets in text: those it was told of, and any password that stands in an address."""
+    """Replaces secrets in text: the given ones, and any password in a URL."""
 
     def __init__(self, secrets: Iterable[str] = ()) -> None:
         self._secrets = sorted({secret for secret in secrets if secret}, key=len, reverse=True)
 
     def redact(self, text: str) -> str:
-        """The text without secrets."""
+        """Replace the secrets in a text."""
         for secret in self._secrets:
-            text = text.replace(secret, _HIDDEN)
-        return _PASSWORD_IN_ADDRESS.sub(rf"\1{_HIDDEN}", text)
+            text = text.replace(secret, _REDACTED)
+        return _PASSWORD_IN_URL.sub(rf"\1{_REDACTED}", text)
 
 
 class PlainFormatter(logging.Formatter):
-    """`2026-11-22T22:40:01Z WARNING soundlake.sink: message`, and the traceback below it."""
+    """Formats records as `2026-11-22T22:40:01Z WARNING soundlake.sink: message`, with the traceback below."""
 
     def __init__(self, redactor: Redactor) -> None:
         super().__init__("%(asctime)s %(levelname)s %(name)s: %(message)s")
         self._redactor = redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole record as text."""
+        """Format a record as text."""
         return self._redactor.redact(super().format(record))
 
-    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # logging's own name
-        """When it happened, in UTC."""
+    def formatTime(self, record: logging.LogRecord, datefmt: str | None = None) -> str:  # noqa: N802  # the name in logging
+        """Format the time of a record in UTC."""
         return datetime.fromtimestamp(record.created, UTC).strftime(datefmt or "%Y-%m-%dT%H:%M:%SZ")
 
 
 class JsonFormatter(logging.Formatter):
-    """One JSON object a record: `time` (UTC), `level`, `service`, `logger`, `message`; `fields`: what came as `extra`; `error`."""
+    """Formats records as JSON objects: `time` (UTC), `level`, `service`, `logger`, `message`, `fields` (from `extra`), `error`."""
 
     def __init__(self, service: str, redactor: Redactor) -> None:
         super().__init__()
         self._service, self._redactor = service, redactor
 
     def format(self, record: logging.LogRecord) -> str:
-        """The whole record on one line."""
-        whole: dict[str, object] = {
+        """Format a record as one line of JSON."""
+        line: dict[str, object] = {
             "time": datetime.fromtimestamp(record.created, UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z"),
             "level": record.levelname.lower(),
             "service": self._service,
@@ -68,13 +68,13 @@ class JsonFormatter(logging.Formatter):
             "message": record.getMessage(),
         }
         if fields := {name: value for name, value in vars(record).items() if name not in _OWN_ATTRIBUTES}:
-            whole["fields"] = fields
+            line["fields"] = fields
         if record.exc_info and record.exc_info[1] is not None:
-            whole["error"] = dict(_describe_error(record.exc_info[1]))
-        return json.dumps(self._to_json(whole), ensure_ascii=False)
+            line["error"] = dict(_describe_error(record.exc_info[1]))
+        return json.dumps(self._to_json(line), ensure_ascii=False)
 
     def _to_json(self, value: object) -> object:
-        """The value as JSON takes it, each text of it without secrets."""
+        """Convert a value to types of JSON, each text in it redacted."""
         if isinstance(value, dict):
             return {str(name): self._to_json(inner) for name, inner in value.items()}
         if isinstance(value, list | tuple):
@@ -86,7 +86,7 @@ class JsonFormatter(logging.Formatter):
 
 @dataclass
 class _LogState:
-    """How this process speaks."""
+    """The configuration of this process."""
 
     as_json: bool = False
     redactor: Redactor = field(default_factory=Redactor)
@@ -96,7 +96,7 @@ _state = _LogState()
 
 
 def configure_logs(service: str, *, as_json: bool, secrets: Iterable[str] = ()) -> None:
-    """Have everything that is logged from now on go to standard error in this form; a second call replaces the first."""
+    """Send all log records to standard error in this form; a second call replaces the first."""
     _state.as_json, _state.redactor = as_json, Redactor(secrets)
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonFormatter(service, _state.redactor) if as_json else PlainFormatter(_state.redactor))
@@ -107,12 +107,12 @@ def configure_logs(service: str, *, as_json: bool, secrets: Iterable[str] = ()) 
 
 
 def is_json() -> bool:
-    """Whether this process logs JSON."""
+    """Return whether this process logs JSON."""
     return _state.as_json
 
 
 def report(line: str, *, error: BaseException | None = None) -> None:
-    """Say it to whoever watches: the line as it is, or in JSON where this process logs so, there with all that is known of `error`."""
+    """Write a line for the user: plain, or as a log record if this process logs JSON, then with the details of `error`."""
     if _state.as_json:
         _report_log.log(logging.INFO if error is None else logging.ERROR, line, exc_info=error)
     else:
@@ -131,4 +131,4 @@ def _describe_error(error: BaseException) -> Iterator[tuple[str, object]]:
 def _log_thread_error(caught: threading.ExceptHookArgs) -> None:
     if caught.exc_value is not None and not isinstance(caught.exc_value, SystemExit):
         name = caught.thread.name if caught.thread is not None else "unknown"
-        logging.getLogger("soundlake").error("the thread %s ended by an error", name, exc_info=caught.exc_value)
+        logging.getLogger("soundlake").error("the thread %s ended with an error", name, exc_info=caught.exc_value)

@@ -204,7 +204,7 @@ def test_a_missing_topic_is_named_and_stops_the_sink_one_that_vanishes_is_waited
         delete_topics(access)
         sink.join()
     assert isinstance(sink.error, TopicMissing)
-    assert sink.error.message == "there is no topic user_plays in this log: it has to be made first"
+    assert sink.error.message == "the topic user_plays does not exist: create it first"
     assert "soundlake topics create" in sink.error.next_step
 
 

@@ -15,9 +15,9 @@ def run_feed(
 ) -> None:
     """Tell a made-up world into the event log: its history once, then live events, until stopped; a new start goes on."""
     from soundlake import wiring
+    from soundlake.cli.stop_signals import leave_on_signal
     from soundlake.cli.terminal import show_progress
     from soundlake.logs import report
-    from soundlake.operations.demo_live import stop_on_request
     from soundlake.operations.generator_state import GeneratorOptions
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
@@ -25,11 +25,11 @@ def run_feed(
     options = GeneratorOptions(listeners=listeners, days=days, seed=seed)
     settings = load_settings()
     with (
-        stop_on_request(),
+        leave_on_signal(),
         open_telemetry(settings, "generator") as telemetry,
         wiring.open_feed(settings, options, telemetry) as feed,
     ):
         metrics = telemetry and telemetry.watch_feed()
         with show_progress() as reporter:
             feed.publish_history(reporter)
-        feed.flow(report, lambda: metrics.progress_made(feed.state.live_until) if metrics else None)
+        feed.flow(report, lambda: metrics.record_progress(feed.state.live_until) if metrics else None)

@@ -1,4 +1,4 @@
-"""Who watches the pages of this server: set once before it starts, asked by every page it draws."""
+"""Metrics of the pages that this process draws: set once before the server starts."""
 
 from __future__ import annotations
 
@@ -8,21 +8,21 @@ from contextlib import contextmanager
 from soundlake.dashboard.snapshot_reader import SnapshotReader
 from soundlake.telemetry.reader_metrics import DashboardMetrics
 
-_watchers: list[DashboardMetrics] = []
+_metrics: list[DashboardMetrics] = []
 
 
-def watch(metrics: DashboardMetrics) -> None:
-    """Tell these metrics of every page from now on."""
-    _watchers[:] = [metrics]
+def record_pages_in(metrics: DashboardMetrics) -> None:
+    """Record every page that is drawn from now on in these metrics."""
+    _metrics[:] = [metrics]
 
 
 @contextmanager
-def drawing(page: str, reader: SnapshotReader | None) -> Iterator[None]:
-    """While the block draws that page from this snapshot, if there is one; its error counts as a page that failed, and goes on its way."""
-    for metrics in _watchers:
+def record_page(page: str, reader: SnapshotReader | None) -> Iterator[None]:
+    """Record the time of the block, which draws that page, and the age of its snapshot; an exception counts as a failed page."""
+    for metrics in _metrics:
         if reader is not None:
-            metrics.snapshot_shown(page, reader.published_at)
-        with metrics.drawing(page):
+            metrics.record_snapshot(page, reader.built_at)
+        with metrics.time_page(page):
             yield
         return
     yield

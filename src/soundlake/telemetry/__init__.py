@@ -1,4 +1,4 @@
-"""What each process tells of its work: metrics as Prometheus reads them, served to this machine unless told otherwise."""
+"""Telemetry of a process: its log form, and metrics for Prometheus, served on this machine only by default."""
 
 from soundlake.telemetry.process import Telemetry, open_telemetry, serve_telemetry
 

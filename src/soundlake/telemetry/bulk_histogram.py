@@ -1,4 +1,4 @@
-"""A histogram that takes a column at once: a batch has a hundred thousand delays, and `observe` would be called for each."""
+"""A Prometheus histogram that observes a whole column at once: a batch has a hundred thousand delays."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class BulkHistogram(Collector):
         registry.register(self)
 
     def observe(self, label: str, values: npt.NDArray[np.float64]) -> None:
-        """Count these values; one below zero (two clocks that differ) counts as zero."""
+        """Count the values; a negative one (two clocks that differ) counts as zero."""
         values = np.maximum(values, 0.0)
         counts = np.bincount(np.searchsorted(self._bounds, values, side="left"), minlength=len(self._names))
         with self._lock:
@@ -33,7 +33,7 @@ class BulkHistogram(Collector):
             self._sums[label] = self._sums.get(label, 0.0) + float(values.sum())
 
     def collect(self) -> Iterator[Metric]:
-        """What was counted so far, as the registry asks for it."""
+        """Yield the counts so far, for the registry."""
         family = HistogramMetricFamily(self._name, self._documentation, labels=[self._label])
         with self._lock:
             for label, counts in self._counts.items():

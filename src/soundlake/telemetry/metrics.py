@@ -1,8 +1,8 @@
-"""Every metric of the road into the lake, once: a class for each kind of work, which a process makes upon its registry and calls.
+"""The metrics of the pipeline into the lake: one class per kind of work.
 
-Dashboards, alerts and their tests go by these names; those of what reads the log and the lake are in readers.py. Labels come from short,
-fixed lists (topics, partitions, reasons, kinds of errors): a label that anybody could fill would be a leak of memory. A series begins at 0,
-or now, with its process: an `increase` does not see the first failure of one that appears with it, nor an alarm one that never appears.
+Dashboards and alerts use these names; the metrics of programs that read the log and the lake are in reader_metrics.py. Label values come
+from short, fixed lists (topics, partitions, reasons, error classes), since an open label would grow without limit. Each series exists from
+the start of its process, at 0 or at the current time: `increase` ignores the first value of a series, and an alert needs one to evaluate.
 """
 
 from __future__ import annotations
@@ -30,53 +30,56 @@ STEP_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 3
 ROUND_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_600.0)
 BATCH_RECORDS = (1, 10, 100, 1_000, 5_000, 10_000, 50_000, 100_000, 200_000, 500_000)
 REFUSED_BY_IMPORT = "refused_by_import"
-"""Stands for whatever reasons importers have of their own."""
+"""The label for all reasons of importers."""
 
-disable_created_metrics()  # type: ignore[no-untyped-call]  # a time of birth beside each series doubles them, and nobody asks
+disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time for each series doubles their number and is not used
 
 
 class ProcessMetrics:
-    """Of every process."""
+    """Metrics of every process."""
 
     def __init__(self, registry: CollectorRegistry, service: str, version: str) -> None:
-        info = Gauge("soundlake_process_info", "1; which program this is", ["program", "version"], registry=registry)
+        info = Gauge("soundlake_process_info", "1; the program and its version", ["program", "version"], registry=registry)
         info.labels(service, version).set(1)
         self._errors = Counter(
-            "soundlake_errors_total", "Errors met and survived, by kind; what ends a process is in its log", ["kind"], registry=registry
+            "soundlake_errors_total",
+            "Errors that the process retried, by class; an error that ends a process is in its log",
+            ["kind"],
+            registry=registry,
         )
-        self._lines = Counter("soundlake_log_lines_total", "Lines logged at warning and above", ["level"], registry=registry)
-        for kind in _list_survivable():
+        self._lines = Counter("soundlake_log_lines_total", "Lines logged at level warning or above", ["level"], registry=registry)
+        for kind in _list_retryable():
             self._errors.labels(kind)
         for level in ("warning", "error", "critical"):
             self._lines.labels(level)
 
     def record_error(self, error: Exception) -> None:
-        """Something went wrong, and the process goes on."""
+        """Count an error that the process retries."""
         self._errors.labels(type(error).__name__).inc()
 
-    def line_logged(self, level: str) -> None:
-        """A line was logged."""
+    def count_line(self, level: str) -> None:
+        """Count a logged line."""
         self._lines.labels(level).inc()
 
 
 class PublishMetrics:
-    """Of what offers events to the log."""
+    """Metrics of a publisher."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._events = Counter(
             "soundlake_published_events_total",
-            "Events offered to the log, by fate: acknowledged, failed, unsure",
-            ["fate"],
+            "Events published to the log, by result: acknowledged, failed, unsure",
+            ["result"],
             registry=registry,
         )
         self._seconds = Histogram(
             "soundlake_publish_seconds", "Time to publish one table of events", buckets=STEP_SECONDS, registry=registry
         )
-        for fate in ("acknowledged", "failed", "unsure"):
-            self._events.labels(fate)
+        for result in ("acknowledged", "failed", "unsure"):
+            self._events.labels(result)
 
-    def published(self, account: PublishReport, seconds: float) -> None:
-        """A table of events has been offered."""
+    def record_publish(self, account: PublishReport, seconds: float) -> None:
+        """Record the publishing of one table of events."""
         self._events.labels("acknowledged").inc(account.acknowledged)
         self._events.labels("failed").inc(account.failed)
         self._events.labels("unsure").inc(account.unsure)
@@ -84,21 +87,19 @@ class PublishMetrics:
 
 
 class FeedMetrics:
-    """Of the live generator."""
+    """Metrics of the live generator."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
-        self._until = Gauge(
-            "soundlake_feed_progress_timestamp_seconds", "How far the made-up world is told, in its own time", registry=registry
-        )
+        self._until = Gauge("soundlake_feed_progress_timestamp_seconds", "Progress of the generator, in event time", registry=registry)
 
-    def progress_made(self, moment: datetime | None) -> None:
-        """Everything before that moment is published."""
+    def record_progress(self, moment: datetime | None) -> None:
+        """Record that all events before that time are published."""
         if moment is not None:
             self._until.set(moment.timestamp())
 
 
 class SinkMetrics:
-    """Of the sink; what `sink.SinkObserver` asks for."""
+    """Metrics of the sink; implements `sink.SinkObserver`."""
 
     def __init__(self, registry: CollectorRegistry, process: ProcessMetrics) -> None:
         self._process = process
@@ -109,32 +110,32 @@ class SinkMetrics:
         def measure(name: str, documentation: str, buckets: tuple[float, ...]) -> Histogram:
             return Histogram(f"soundlake_sink_{name}", documentation, ["topic"], buckets=buckets, registry=registry)
 
-        self._consumed = count("consumed_records_total", "Records taken out of the log and stored", "topic")
-        self._bytes = count("consumed_bytes_total", "Bytes of the values of these records", "topic")
+        self._consumed = count("consumed_records_total", "Records read from the log and stored", "topic")
+        self._bytes = count("consumed_bytes_total", "Bytes of the values of the records read from the log and stored", "topic")
         self._committed = count("committed_events_total", "Rows committed to the topic's table", "topic")
-        self._rejected = count("rejected_records_total", "Records judged to be no events, kept in bronze/rejected", "topic", "reason")
-        self._batch = measure("batch_records", "Records of one batch", BATCH_RECORDS)
+        self._rejected = count("rejected_records_total", "Records that are not events, stored in bronze/rejected", "topic", "reason")
+        self._batch = measure("batch_records", "Records in one batch", BATCH_RECORDS)
         self._decode = measure("decode_seconds", "Time to decode and validate one batch", STEP_SECONDS)
         self._commit = measure("commit_seconds", "Time to write and commit one batch, to both tables", STEP_SECONDS)
         self._delay = BulkHistogram(
-            "soundlake_sink_delay_seconds", "From a record's time in the log to the commit that made it visible", "topic",
+            "soundlake_sink_delay_seconds", "Time from the append of a record to the log until the commit that made it visible", "topic",
             buckets=DELAY_SECONDS, registry=registry,
         )  # fmt: skip
         self._lag = Gauge(
-            "soundlake_sink_lag_records", "Records in the log that the lake does not hold yet", ["topic", "partition"], registry=registry
+            "soundlake_sink_lag_records", "Records in the log that are not in the lake yet", ["topic", "partition"], registry=registry
         )
-        self._looked = Gauge(
+        self._lag_checked = Gauge(
             "soundlake_sink_lag_checked_timestamp_seconds",
-            "When the log last told how far it is; before it ever did, when the sink began",
+            "Time of the last successful read of the end offsets; until the first one, the start of the sink",
             ["topic"],
             registry=registry,
         )
-        self._told: dict[str, frozenset[int]] = {}
+        self._partitions_by_topic: dict[str, frozenset[int]] = {}
         for topic in TOPICS:
-            self._begin(topic.name)
+            self._create_series(topic.name)
 
-    def _begin(self, topic: str) -> None:
-        self._looked.labels(topic).set(time())  # a sink that begins while the log is away never hears of it
+    def _create_series(self, topic: str) -> None:
+        self._lag_checked.labels(topic).set(time())  # a sink that starts while the log is unavailable has read no end offset yet
         for metric in (self._consumed, self._bytes, self._committed, self._batch, self._decode, self._commit):
             metric.labels(topic)
         for reason in (*REJECTION_REASONS, REFUSED_BY_IMPORT):
@@ -142,7 +143,7 @@ class SinkMetrics:
         self._delay.observe(topic, np.empty(0))
 
     def record_batch(self, batch: StoredBatch) -> None:
-        """A batch is in bronze."""
+        """Record a batch that is committed to bronze."""
         self._consumed.labels(batch.topic).inc(batch.records)
         self._bytes.labels(batch.topic).inc(batch.bytes)
         self._committed.labels(batch.topic).inc(batch.events)
@@ -154,46 +155,49 @@ class SinkMetrics:
         self._delay.observe(batch.topic, batch.delays_seconds)
 
     def record_lag(self, topic: str, behind: Mapping[int, int]) -> None:
-        """So many records of each partition wait."""
-        for partition in self._told.get(topic, frozenset()) - behind.keys():
+        """Record the number of waiting records of each partition."""
+        for partition in self._partitions_by_topic.get(topic, frozenset()) - behind.keys():
             self._lag.remove(topic, partition)
-        self._told[topic] = frozenset(behind)
+        self._partitions_by_topic[topic] = frozenset(behind)
         for partition, records in behind.items():
             self._lag.labels(topic, partition).set(records)
-        self._looked.labels(topic).set(time())
+        self._lag_checked.labels(topic).set(time())
 
     def record_error(self, error: Exception) -> None:
-        """Something went wrong that the sink waits out."""
+        """Count an error that the sink retries."""
         self._process.record_error(error)
 
 
 class UpkeepMetrics:
-    """Of upkeep that has a round every so often."""
+    """Metrics of periodic upkeep."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._rounds = Counter("soundlake_upkeep_rounds_total", "Rounds of upkeep, by result: done, failed", ["result"], registry=registry)
-        self._seconds = Histogram("soundlake_upkeep_seconds", "Time of one round", buckets=ROUND_SECONDS, registry=registry)
+        self._seconds = Histogram("soundlake_upkeep_seconds", "Duration of one round", buckets=ROUND_SECONDS, registry=registry)
         self._files = Counter(
-            "soundlake_upkeep_files_total", "Files of bronze: joined into fewer, written for them, deleted", ["act"], registry=registry
+            "soundlake_upkeep_files_total",
+            "Files of bronze, by action: joined into larger ones, written as such, deleted",
+            ["action"],
+            registry=registry,
         )
-        self._dropped = Counter("soundlake_upkeep_dropped_rows_total", "Rows that bronze keeps no longer", registry=registry)
+        self._dropped = Counter("soundlake_upkeep_dropped_rows_total", "Rows of bronze deleted past their retention", registry=registry)
         self._trimmed = Counter(
-            "soundlake_upkeep_trimmed_records_total", "Records that the embedded log keeps no longer", registry=registry
+            "soundlake_upkeep_trimmed_records_total", "Records of the embedded log deleted past their retention", registry=registry
         )
-        self._every = Gauge("soundlake_upkeep_every_seconds", "How long it waits between two rounds", registry=registry)
-        self._success = Gauge("soundlake_upkeep_success_timestamp_seconds", "When a round last ended well", registry=registry)
+        self._interval = Gauge("soundlake_upkeep_interval_seconds", "Time between two rounds", registry=registry)
+        self._success = Gauge("soundlake_upkeep_success_timestamp_seconds", "Time of the last successful round", registry=registry)
         self._success.set(time())
         for result in ("done", "failed"):
             self._rounds.labels(result)
-        for act in ("joined", "written", "deleted"):
-            self._files.labels(act)
+        for action in ("joined", "written", "deleted"):
+            self._files.labels(action)
 
-    def rounds_begun(self, every_seconds: float) -> None:
-        """From now on there is a round this often."""
-        self._every.set(every_seconds)
+    def record_interval(self, every_seconds: float) -> None:
+        """Record the time between two rounds."""
+        self._interval.set(every_seconds)
 
-    def round_ended(self, tables: Sequence[Compaction], *, rows_dropped: int, records_trimmed: int, seconds: float) -> None:
-        """A round ended well."""
+    def record_round(self, tables: Sequence[Compaction], *, rows_dropped: int, records_trimmed: int, seconds: float) -> None:
+        """Record a successful round."""
         self._rounds.labels("done").inc()
         self._seconds.observe(seconds)
         self._success.set(time())
@@ -203,14 +207,14 @@ class UpkeepMetrics:
         self._dropped.inc(rows_dropped)
         self._trimmed.inc(records_trimmed)
 
-    def round_failed(self, seconds: float) -> None:
-        """A round ended by an error."""
+    def record_failed_round(self, seconds: float) -> None:
+        """Record a failed round."""
         self._rounds.labels("failed").inc()
         self._seconds.observe(seconds)
 
 
-def _list_survivable() -> list[str]:
-    """The kinds of errors that are waited out."""
+def _list_retryable() -> list[str]:
+    """List the error classes that are retried."""
     kinds = [Retryable, TopicMissing]
     for kind in kinds:
         kinds.extend(kind.__subclasses__())

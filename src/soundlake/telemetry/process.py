@@ -1,4 +1,4 @@
-"""One process as Prometheus sees it: its registry, what it is, what went wrong in it, and the door through which it is asked."""
+"""The metrics registry of one process, and the HTTP endpoint that serves it."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ log = logging.getLogger(__name__)
 
 
 class Telemetry:
-    """The registry of one process, with what every process tells; `watch_…` adds the metrics of its own work, once each."""
+    """The registry of one process, with the metrics of every process; each `watch_…` method adds those of one kind of work."""
 
     def __init__(self, service: str) -> None:
         self.registry = CollectorRegistry()
@@ -29,42 +29,42 @@ class Telemetry:
         self._sink: SinkMetrics | None = None
 
     def watch_publisher(self) -> PublishMetrics:
-        """Metrics for a publisher of this process."""
+        """Add metrics for a publisher."""
         return PublishMetrics(self.registry)
 
     def watch_feed(self) -> FeedMetrics:
-        """Metrics for its live generator."""
+        """Add metrics for the live generator."""
         return FeedMetrics(self.registry)
 
     def watch_sink(self) -> SinkMetrics:
-        """Metrics for its sink; the same ones however often they are asked for, and silent from the first time on."""
+        """Add metrics for the sink; further calls return the same metrics."""
         self._sink = self._sink or SinkMetrics(self.registry, self.process)
         return self._sink
 
     def watch_upkeep(self) -> UpkeepMetrics:
-        """Metrics for its rounds of upkeep."""
+        """Add metrics for upkeep."""
         return UpkeepMetrics(self.registry)
 
     def watch_builds(self) -> TransformMetrics:
-        """Metrics for its builds of the warehouse."""
+        """Add metrics for builds of the warehouse."""
         return TransformMetrics(self.registry)
 
     def watch_queries(self, reads: Mapping[str, Sequence[str]]) -> StreamMetrics:
-        """Metrics for its streaming queries, and the topics that each of them reads."""
+        """Add metrics for streaming queries; `reads` lists the topics of each query."""
         return StreamMetrics(self.registry, reads)
 
     def watch_pages(self, pages: Iterable[str]) -> DashboardMetrics:
-        """Metrics for these pages."""
+        """Add metrics for pages of the dashboard."""
         return DashboardMetrics(self.registry, pages)
 
-    def watch_services(self, look: Callable[[], Iterable[ServiceSample]]) -> ServiceMetrics:
-        """Metrics for the services it keeps, as `look` tells of them."""
-        return ServiceMetrics(self.registry, look)
+    def watch_services(self, sample_services: Callable[[], Iterable[ServiceSample]]) -> ServiceMetrics:
+        """Add metrics for supervised services; `sample_services` is called at each scrape."""
+        return ServiceMetrics(self.registry, sample_services)
 
 
 @contextmanager
 def open_telemetry(settings: Settings, service: str) -> Iterator[Telemetry | None]:
-    """What this process tells of itself while the block runs: logs in the form of the settings, and metrics if they name a port."""
+    """Configure the logs of this process by the settings, and serve its metrics during the block if the settings have a port."""
     configure_logs(service, as_json=settings.log_json, secrets=settings.secrets)
     if settings.metrics.port:
         with serve_telemetry(service, settings.metrics.port, settings.metrics.host) as telemetry:
@@ -75,7 +75,7 @@ def open_telemetry(settings: Settings, service: str) -> Iterator[Telemetry | Non
 
 @contextmanager
 def serve_telemetry(service: str, port: int, host: str = "127.0.0.1") -> Iterator[Telemetry]:
-    """Serve this process's metrics at that port while the block runs. A port that is taken costs the metrics, never the work."""
+    """Serve the metrics of this process at that port during the block. If the port is in use, log a warning and go on without."""
     telemetry = Telemetry(service)
     counter = _LineCounter(telemetry.process)
     logging.getLogger().addHandler(counter)
@@ -91,7 +91,12 @@ def _serve(registry: CollectorRegistry, port: int, host: str) -> Iterator[None]:
     try:
         server, thread = start_http_server(port, host, registry)
     except OSError as error:
-        log.warning("no metrics of this process: port %d on %s (%s); SOUNDLAKE_METRICS_PORT moves it", port, host, error.strerror)
+        log.warning(
+            "metrics of this process are not served: port %d on %s: %s; set SOUNDLAKE_METRICS_PORT to another port",
+            port,
+            host,
+            error.strerror,
+        )
         yield
         return
     try:
@@ -103,12 +108,12 @@ def _serve(registry: CollectorRegistry, port: int, host: str) -> Iterator[None]:
 
 
 class _LineCounter(logging.Handler):
-    """Counts what is logged, in whatever form it is written."""
+    """Counts logged lines, in any form of the log."""
 
     def __init__(self, metrics: ProcessMetrics) -> None:
         super().__init__(logging.WARNING)
         self._metrics = metrics
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Count one line."""
-        self._metrics.line_logged(record.levelname.lower())
+        """Count a line."""
+        self._metrics.count_line(record.levelname.lower())

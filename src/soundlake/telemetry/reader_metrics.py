@@ -1,6 +1,6 @@
-"""Metrics of what reads the log and the lake: Spark's queries, builds of the warehouse, the dashboard's pages.
+"""Metrics of programs that read the log and the lake: Spark's queries, builds of the warehouse, pages of the dashboard.
 
-As in metrics.py a series begins at 0, or now, with its process: what is missing until it happens cannot be seen to happen.
+As in metrics.py, each series exists from the start of its process.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ BUILD_SECONDS = (0.5, 1.0, 2.0, 5.0, 10.0, 20.0, 30.0, 60.0, 120.0, 300.0, 600.0
 
 
 class TransformMetrics:
-    """Of what builds the warehouse."""
+    """Metrics of warehouse builds."""
 
     def __init__(self, registry: CollectorRegistry) -> None:
         self._runs = Counter(
@@ -33,22 +33,24 @@ class TransformMetrics:
             registry=registry,
         )
         self._seconds = Histogram(
-            "soundlake_transform_seconds", "Time of one build, by result", ["result"], buckets=BUILD_SECONDS, registry=registry
+            "soundlake_transform_seconds", "Duration of one build, by result", ["result"], buckets=BUILD_SECONDS, registry=registry
         )
         self._success = Gauge(
-            "soundlake_transform_success_timestamp_seconds", "When a build last ended well, with or without new rows", registry=registry
+            "soundlake_transform_success_timestamp_seconds",
+            "Time of the last successful build, with or without new rows",
+            registry=registry,
         )
         self._rows = Gauge("soundlake_transform_rows", "Rows of each model after the last build", ["model"], registry=registry)
         self._models = Gauge(
-            "soundlake_transform_model_seconds", "Time of each model in the last build that had work", ["model"], registry=registry
+            "soundlake_transform_model_seconds", "Duration of each model in the last build with new rows", ["model"], registry=registry
         )
-        self._success.set(time())  # a process that has just begun is not late yet
+        self._success.set(time())  # a process that has just started is not late yet
         for result in ("built", "nothing_new", "failed"):
             self._runs.labels(result)
             self._seconds.labels(result)
 
-    def build_ended(self, report: TransformReport) -> None:
-        """A build ended well."""
+    def record_build(self, report: TransformReport) -> None:
+        """Record a successful build."""
         self._record("built" if report.built else "nothing_new", report.seconds)
         self._success.set(time())
         for model, rows in report.rows.items():
@@ -56,8 +58,8 @@ class TransformMetrics:
         for model, seconds in report.seconds_by_model.items():
             self._models.labels(model).set(seconds)
 
-    def build_failed(self, seconds: float) -> None:
-        """A build ended by an error."""
+    def record_failed_build(self, seconds: float) -> None:
+        """Record a failed build."""
         self._record("failed", seconds)
 
     def _record(self, result: str, seconds: float) -> None:
@@ -66,32 +68,35 @@ class TransformMetrics:
 
 
 class StreamMetrics:
-    """Of Spark's queries, from what they tell of their progress; `reads` are the topics of each."""
+    """Metrics of Spark's queries, from their progress events; `reads` lists the topics of each query."""
 
     def __init__(self, registry: CollectorRegistry, reads: Mapping[str, Sequence[str]]) -> None:
-        self._rows = Counter("soundlake_stream_input_rows_total", "Records that a query has read", ["query"], registry=registry)
-        self._batches = Counter("soundlake_stream_batches_total", "Micro-batches that a query has ended", ["query"], registry=registry)
+        self._rows = Counter("soundlake_stream_input_rows_total", "Records read by a query", ["query"], registry=registry)
+        self._batches = Counter("soundlake_stream_batches_total", "Micro-batches completed by a query", ["query"], registry=registry)
         self._seconds = Histogram(
-            "soundlake_stream_batch_seconds", "Time of one micro-batch", ["query"], buckets=STEP_SECONDS, registry=registry
+            "soundlake_stream_batch_seconds", "Duration of one micro-batch", ["query"], buckets=STEP_SECONDS, registry=registry
         )
         self._lag = Gauge(
             "soundlake_stream_lag_records", "Records in the log that a query has not read yet", ["query", "topic"], registry=registry
         )
-        self._state = Gauge("soundlake_stream_state_rows", "Rows that a query keeps in its state", ["query"], registry=registry)
-        self._told = Gauge(
-            "soundlake_stream_progress_timestamp_seconds", "When a query last told of itself, or was started", ["query"], registry=registry
+        self._state = Gauge("soundlake_stream_state_rows", "Rows in the state of a query", ["query"], registry=registry)
+        self._progress = Gauge(
+            "soundlake_stream_progress_timestamp_seconds",
+            "Time of the last progress event of a query, or of its start",
+            ["query"],
+            registry=registry,
         )
-        topics = Gauge("soundlake_stream_reads_topic", "1; which topics a query reads", ["query", "topic"], registry=registry)
+        topics = Gauge("soundlake_stream_reads_topic", "1; the topics that a query reads", ["query", "topic"], registry=registry)
         for query, names in reads.items():
-            self._told.labels(query).set(time())  # one that hangs in its first batch never tells
+            self._progress.labels(query).set(time())  # a query that hangs in its first batch sends no progress event
             for name in names:
                 topics.labels(query, name).set(1)
             for metric in (self._rows, self._batches, self._seconds):
                 metric.labels(query)
 
-    def progressed(self, progress: QueryProgress) -> None:
-        """A query told how far it is."""
-        self._told.labels(progress.query).set(progress.told_at.timestamp())
+    def record_progress(self, progress: QueryProgress) -> None:
+        """Record a progress event of a query."""
+        self._progress.labels(progress.query).set(progress.reported_at.timestamp())
         self._state.labels(progress.query).set(progress.state_rows)
         for topic, records in progress.behind.items():
             self._lag.labels(progress.query, topic).set(records)
@@ -101,17 +106,20 @@ class StreamMetrics:
 
 
 class DashboardMetrics:
-    """Of the dashboard's server and the pages it has."""
+    """Metrics of the pages of the dashboard."""
 
     def __init__(self, registry: CollectorRegistry, pages: Iterable[str]) -> None:
         self._pages = Counter(
-            "soundlake_dashboard_pages_total", "Pages drawn, by result: drawn, failed", ["page", "result"], registry=registry
+            "soundlake_dashboard_pages_total", "Rendered pages, by result: drawn, failed", ["page", "result"], registry=registry
         )
         self._seconds = Histogram(
-            "soundlake_dashboard_page_seconds", "Time to draw a page", ["page"], buckets=STEP_SECONDS, registry=registry
+            "soundlake_dashboard_page_seconds", "Time to render a page", ["page"], buckets=STEP_SECONDS, registry=registry
         )
         self._snapshot = Gauge(
-            "soundlake_dashboard_snapshot_timestamp_seconds", "When the snapshot was published that pages show", ["page"], registry=registry
+            "soundlake_dashboard_snapshot_timestamp_seconds",
+            "Time at which the snapshot shown on a page was published",
+            ["page"],
+            registry=registry,
         )
         for page in pages:
             self._seconds.labels(page)
@@ -119,8 +127,8 @@ class DashboardMetrics:
                 self._pages.labels(page, result)
 
     @contextmanager
-    def drawing(self, page: str) -> Iterator[None]:
-        """Time one drawing of a page; an error counts it as failed and goes on its way."""
+    def time_page(self, page: str) -> Iterator[None]:
+        """Time the rendering of a page in the block; an exception counts it as failed and is raised again."""
         begun = monotonic()
         try:
             yield
@@ -130,6 +138,6 @@ class DashboardMetrics:
         self._pages.labels(page, "drawn").inc()
         self._seconds.labels(page).observe(monotonic() - begun)
 
-    def snapshot_shown(self, page: str, published_at: datetime) -> None:
-        """The page shows this snapshot."""
+    def record_snapshot(self, page: str, published_at: datetime) -> None:
+        """Record which snapshot a page shows."""
         self._snapshot.labels(page).set(published_at.timestamp())

@@ -1,4 +1,4 @@
-"""The services of a stack as their supervisor's metrics show them, looked at when they are asked for."""
+"""Metrics of supervised services, sampled at each scrape."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from prometheus_client.registry import Collector, CollectorRegistry
 
 @dataclass(frozen=True)
 class ServiceSample:
-    """One service now; memory and CPU time count its children too, and are None while it does not run."""
+    """The state of one service; memory and CPU time include its children and are None while it is not running."""
 
     name: str
     is_running: bool
@@ -23,20 +23,22 @@ class ServiceSample:
 
 
 class ServiceMetrics(Collector):
-    """Of the supervisor; `look` tells of every service it keeps."""
+    """Metrics of the supervisor; `sample_services` returns the state of every service."""
 
-    def __init__(self, registry: CollectorRegistry, look: Callable[[], Iterable[ServiceSample]]) -> None:
-        self._look = look
+    def __init__(self, registry: CollectorRegistry, sample_services: Callable[[], Iterable[ServiceSample]]) -> None:
+        self._sample_services = sample_services
         registry.register(self)
 
     def collect(self) -> Iterator[Metric]:
-        """How the services are now."""
-        up = GaugeMetricFamily("soundlake_service_up", "1 while a supervised service runs", labels=["name"])
-        restarts = GaugeMetricFamily("soundlake_service_restarts", "How often it was started again since `up`", labels=["name"])
-        since = GaugeMetricFamily("soundlake_service_start_timestamp_seconds", "When it was last started", labels=["name"])
-        memory = GaugeMetricFamily("soundlake_service_memory_bytes", "Memory of it and its children", labels=["name"])
-        cpu = CounterMetricFamily("soundlake_service_cpu_seconds", "CPU time of it and its children since its start", labels=["name"])
-        for sample in self._look():
+        """Yield the state of the services, for the registry."""
+        up = GaugeMetricFamily("soundlake_service_up", "1 while the service is running", labels=["name"])
+        restarts = GaugeMetricFamily("soundlake_service_restarts", "Restarts of the service since `soundlake up`", labels=["name"])
+        since = GaugeMetricFamily("soundlake_service_start_timestamp_seconds", "Time of the last start of the service", labels=["name"])
+        memory = GaugeMetricFamily("soundlake_service_memory_bytes", "Memory of the service and its child processes", labels=["name"])
+        cpu = CounterMetricFamily(
+            "soundlake_service_cpu_seconds", "CPU time of the service and its child processes since its start", labels=["name"]
+        )
+        for sample in self._sample_services():
             up.add_metric([sample.name], float(sample.is_running))
             restarts.add_metric([sample.name], sample.restarts)
             since.add_metric([sample.name], sample.started_at)

@@ -1,4 +1,4 @@
-"""The warehouse: dbt builds it privately, then it is published in one step."""
+"""The warehouse: dbt builds it in a private file, then a snapshot is published in one step."""
 
 from __future__ import annotations
 
@@ -13,32 +13,30 @@ from typing import Self
 import duckdb
 
 from soundlake.errors import DataError, Permanent, UsageError
+from soundlake.warehouse.build_lock import hold_build_lock
 from soundlake.warehouse.build_state import (
     BRONZE_TABLES,
+    BUILD,
     BronzeLake,
     Plan,
     begin_build,
     finish_build,
-    last_finished,
     open_build,
     plan_build,
+    read_last_finished_build,
 )
+from soundlake.warehouse.dbt_environment import build_dbt_environment
 from soundlake.warehouse.dbt_process import DbtProcess, DbtResult, Progress
-from soundlake.warehouse.extensions import provide_extensions
-from soundlake.warehouse.lake_access import describe_store
 from soundlake.warehouse.lake_copies import copy_to_lake
-from soundlake.warehouse.lock import hold_build_lock
-from soundlake.warehouse.observing import BuildObserver, TransformReport, Unobserved
+from soundlake.warehouse.observer import BuildObserver, NoOpObserver, TransformReport
 from soundlake.warehouse.publish import publish_snapshot
 from soundlake.warehouse.snapshot import is_published, open_snapshot
 
 PROJECT = Path(__file__).parents[3] / "dbt"
-BUILD = "build.duckdb"
-LAYERS = ("silver", "gold")
 
 
 class Warehouse:
-    """The embedded warehouse in a folder: build.duckdb, and the snapshots that readers open."""
+    """The warehouse in a folder: build.duckdb, which only builds open, and the snapshots, which readers open."""
 
     def __init__(
         self,
@@ -54,26 +52,26 @@ class Warehouse:
             raise UsageError(f"{project}: no dbt project here", next_step="run from a checkout of Soundlake")
         self.folder = folder
         self._lake, self._project, self._now, self._memory_limit = lake, project, now, memory_limit
-        self._observer = observer or Unobserved()
+        self._observer = observer or NoOpObserver()
         self._dbt: DbtProcess | None = None
 
     @property
     def has_bronze(self) -> bool:
-        """Whether anything was ever stored in bronze."""
-        return any(self._lake.last_batch(name) for name in BRONZE_TABLES)
+        """Whether bronze has ever received a row."""
+        return any(self._lake.read_last_batch(name) for name in BRONZE_TABLES)
 
     def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
-        """Build what is new and publish it; with `test`, only if the models' tests pass.
+        """Build what is new and publish it; with `test`, publish only if the data tests pass.
 
-        Raises Unavailable while another build runs, Permanent if a model fails, DataError if a test does.
+        Raises Unavailable while another build runs, Permanent if a model fails, DataError if a data test fails.
         """
         begun = time.monotonic()
         try:
             report = self._transform(full_refresh=full_refresh, test=test, on_progress=on_progress)
         except Exception:
-            self._observer.build_failed(time.monotonic() - begun)
+            self._observer.record_failed_build(time.monotonic() - begun)
             raise
-        self._observer.build_ended(report)
+        self._observer.record_build(report)
         return report
 
     def _transform(self, *, full_refresh: bool, test: bool, on_progress: Progress | None) -> TransformReport:
@@ -97,35 +95,17 @@ class Warehouse:
         )
 
     def run_dbt(self, *arguments: str, on_progress: Progress | None = None) -> DbtResult:
-        """Run one dbt command on the build database, as it stands."""
+        """Run one dbt command on the build database in its present state."""
         if self._dbt is None:
             self._dbt = DbtProcess(self.environment())
         return self._dbt.run(arguments, on_progress)
 
     def environment(self) -> dict[str, str]:
-        """What dbt, profiles.yml and the sources read."""
-        bronze = self._lake.uri("plays")
-        return {
-            "DBT_PROJECT_DIR": str(self._project),
-            "DBT_PROFILES_DIR": str(self._project),
-            "DBT_TARGET_PATH": str(self.folder / "dbt" / "target"),
-            "DBT_LOG_PATH": str(self.folder / "dbt" / "logs"),
-            "DO_NOT_TRACK": "1",
-            "SOUNDLAKE_DBT_DATABASE": str(self.folder / BUILD),
-            "SOUNDLAKE_DBT_EXTENSIONS": str(provide_extensions(self.folder / "extensions")),
-            "SOUNDLAKE_DBT_LAKE": bronze.removesuffix("/bronze/plays"),
-            "SOUNDLAKE_DBT_MEMORY": self._memory_limit,
-            "SOUNDLAKE_DBT_TEMP": str(self.folder / "temp"),
-            **describe_store(bronze, self._lake.storage_options),
-        }
-
-    def kill_dbt(self) -> None:
-        """End a running dbt at once; the build it was at raises Unavailable, and the next one repairs it."""
-        if self._dbt is not None:
-            self._dbt.kill()
+        """The environment variables that dbt, profiles.yml and the sources read."""
+        return build_dbt_environment(self._project, self.folder, self._lake, self._memory_limit)
 
     def close(self) -> None:
-        """End the process that dbt runs in."""
+        """End the process in which dbt runs."""
         if self._dbt is not None:
             self._dbt.close()
             self._dbt = None
@@ -155,7 +135,7 @@ class Warehouse:
     def _publish(self) -> str:
         with open_build(self.folder / BUILD) as connection:
             connection.execute("checkpoint")
-            build = last_finished(connection)
+            build = read_last_finished_build(connection)
         snapshot_id = f"{build.finished_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build.number:06d}"
         if not is_published(self.folder, snapshot_id):
             publish_snapshot(self.folder / BUILD, self.folder, snapshot_id)
@@ -171,10 +151,13 @@ def _check(result: DbtResult) -> None:
 
 def _explain_failure(result: DbtResult) -> Permanent:
     if not result.failures:
-        return Permanent(f"dbt failed: {result.exception}", next_step="see the log in the warehouse's folder, dbt/logs/dbt.log")
-    told = "; ".join(f"{node.kind} {node.name}: {(node.message or '').strip()}" for node in result.failures[:5])
+        return Permanent(f"dbt failed: {result.exception}", next_step="see dbt/logs/dbt.log in the warehouse's folder")
+    failures = "; ".join(f"{node.kind} {node.name}: {(node.message or '').strip()}" for node in result.failures[:5])
     error = DataError if all(node.kind == "test" for node in result.failures) else Permanent
-    return error(f"{len(result.failures)} of the warehouse's models or tests failed: {told}", next_step="the snapshot before stays current")
+    return error(
+        f"{len(result.failures)} of the warehouse's models or tests failed: {failures}",
+        next_step="fix the cause and run it again; the previous snapshot stays current",
+    )
 
 
 def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
@@ -189,7 +172,7 @@ def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
 
 
 def _fingerprint(project: Path) -> str:
-    """A hash of all that decides what the models say; another one means that tables built before may be wrong."""
+    """A hash of everything that decides the rows of the models. If it changes, the next build is a full refresh."""
     digest = hashlib.sha256()
     for path in sorted([project / "dbt_project.yml", *project.glob("models/**/*.sql"), *project.glob("macros/**/*.sql")]):
         digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")

@@ -25,11 +25,22 @@ def prepare_stack(settings: Settings) -> None:
 def read_status(settings: Settings) -> Status:
     """The state of everything in the home of these settings. Raises SettingsError for an invalid address."""
     from soundlake.lake import Lake
+    from soundlake.operations.stack.connections import list_connections
+    from soundlake.operations.stack.monitoring import read_targets
     from soundlake.operations.stack.probes import make_probes
-    from soundlake.operations.stack.status import look
+    from soundlake.operations.stack.status import build_status
+    from soundlake.supervisor import read_run
     from soundlake.warehouse import read_current_id
 
     home = settings.home_folder
     warehouse = settings.warehouse_address.path or home
     lake = Lake(settings.lake_address, settings.storage_options)
-    return look(home, read_current_id(warehouse), make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse))
+    record = read_run(home)
+    is_up = record is not None and record.supervisor.find() is not None
+    return build_status(
+        home,
+        record,
+        snapshot=read_current_id(warehouse),
+        probes=make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse),
+        connections=list_connections(settings, read_targets(home) if is_up else {}),
+    )

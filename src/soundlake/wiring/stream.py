@@ -29,14 +29,14 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
         raise SettingsError("SOUNDLAKE_CACHE is not set: live metrics need Redis", next_step="name one, or leave the query live out")
     try:
         from soundlake.streaming.job import READS, StreamJob
-        from soundlake.streaming.progress import ignore_progress
+        from soundlake.streaming.progress import discard_progress
         from soundlake.streaming.session import make_scratch, open_session
     except ModuleNotFoundError as cause:
         raise SettingsError("Spark is not installed", next_step="run `make setup`") from cause
     from soundlake.cache.redis_store import open_redis_store
     from soundlake.contract.topics import NOW_PLAYING_ENRICHED, TOPICS
-    from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
-    from soundlake.streaming.preflight import check_storage
+    from soundlake.streaming.deployment import SUBMITTED, find_limits, find_locations, plan_cluster
+    from soundlake.streaming.startup_checks import check_storage
 
     check_storage(settings, queries)
     if "live" in queries:
@@ -49,11 +49,11 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
         find_spark_java()
         install_jars(SPARK_JARS, jars)
     reads = {name: READS[name] for name in queries}
-    observe = telemetry.watch_queries(reads).progressed if telemetry is not None else ignore_progress
+    observe = telemetry.watch_queries(reads).record_progress if telemetry is not None else discard_progress
     with make_scratch(settings.home_folder / "stream" / "scratch") as scratch:
-        session = open_session(choose_cluster(settings, jars, scratch, queries))
+        session = open_session(plan_cluster(settings, jars, scratch, queries))
         try:
             open_store = partial(open_redis_store, settings.cache_address.url)
-            yield StreamJob(session, find_road(settings, log_ids), find_limits(settings), open_store, observe)
+            yield StreamJob(session, find_locations(settings, log_ids), find_limits(settings), open_store, observe)
         finally:
             session.stop()

@@ -47,7 +47,7 @@ def open_publisher(broker: Broker, telemetry: Telemetry | None = None) -> Publis
     """The publisher to the event log, with the clock of this machine."""
     from soundlake.broker.publisher import Publisher
 
-    return Publisher(broker) if telemetry is None else Publisher(broker, observe=telemetry.watch_publisher().published)
+    return Publisher(broker) if telemetry is None else Publisher(broker, observe=telemetry.watch_publisher().record_publish)
 
 
 def open_lake(settings: Settings) -> Lake:

@@ -1,4 +1,4 @@
-"""JSON logs: one object a line, with what is known and without what is secret."""
+"""Log formats: JSON with one object per line, and plain lines, both without secrets."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def raise_and_catch(error: Exception) -> Exception:
     return caught.value
 
 
-def test_a_line_tells_when_who_and_what():
+def test_a_line_has_its_time_service_logger_message_and_fields():
     written = format_json(make_record("%d events wait", 3, topic="user_plays", offsets=[1, 2]))
     moment = datetime.fromisoformat(written.pop("time"))
     assert moment.tzinfo == UTC
@@ -69,7 +69,9 @@ def test_an_error_comes_with_its_kind_its_next_step_and_its_traceback():
         pytest.param(make_record("denied", other=Unavailable(SECRET)), id="object"),
     ],
 )
-@pytest.mark.parametrize("formatter", [JsonFormatter("sink", Redactor([SECRET])), PlainFormatter(Redactor([SECRET]))], ids=["json", "plain"])
+@pytest.mark.parametrize(
+    "formatter", [JsonFormatter("sink", Redactor([SECRET])), PlainFormatter(Redactor([SECRET]))], ids=["json", "plain"]
+)
 def test_a_secret_is_in_no_line(record, formatter):
     line = formatter.format(record)
     assert SECRET not in line
@@ -77,7 +79,7 @@ def test_a_secret_is_in_no_line(record, formatter):
     assert "s3cr3t" not in line
 
 
-def test_a_password_in_an_address_is_hidden_even_if_nobody_told_of_it():
+def test_a_password_in_a_url_is_redacted_even_if_it_is_not_a_known_secret():
     written = format_json(make_record("cannot reach rediss://worker:hunter2@cache.example:6379/0 or redis://:hunter2@localhost"), ())
     assert written["message"] == "cannot reach rediss://worker:***@cache.example:6379/0 or redis://:***@localhost"
 
@@ -88,14 +90,14 @@ def test_any_text_stays_on_one_line_and_comes_back(text):
 
 
 @pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
-def test_what_json_has_no_number_for_is_text(value):
+def test_a_number_that_json_cannot_represent_becomes_text(value):
     assert format_json(make_record("odd", value=value))["fields"]["value"] == str(value)
 
 
-SPEAKER = """
+PROGRAM = """
 import logging, sys, threading, warnings
 from soundlake.logs import configure_logs, report
-configure_logs("speaker", as_json=sys.argv[1] == "json", secrets=["hunter2"])
+configure_logs("program", as_json=sys.argv[1] == "json", secrets=["hunter2"])
 report("begun with hunter2")
 logging.getLogger("soundlake.any").warning("one %s", "hunter2")
 logging.getLogger("another.library").info("not wanted")
@@ -105,23 +107,23 @@ warnings.warn("old")
 """
 
 
-def speak(manner: str) -> list[str]:
-    ended = subprocess.run([sys.executable, "-c", SPEAKER, manner], capture_output=True, text=True, check=True)
+def run_program(form: str) -> list[str]:
+    ended = subprocess.run([sys.executable, "-c", PROGRAM, form], capture_output=True, text=True, check=True)
     assert ended.stdout == ""
     assert "hunter2" not in ended.stderr
     return ended.stderr.splitlines()
 
 
-def test_whatever_a_process_says_is_json_once_it_was_asked_for():
-    lines = [json.loads(line) for line in speak("json")]
+def test_all_output_of_a_process_is_json_if_configured_so():
+    lines = [json.loads(line) for line in run_program("json")]
     assert [(line["level"], line["message"].splitlines()[0]) for line in lines[:3]] == [
         ("info", "begun with ***"),
         ("warning", "one ***"),
-        ("error", "the thread worker ended by an error"),
+        ("error", "the thread worker ended with an error"),
     ]
     assert lines[2]["error"]["kind"] == "OSError"
     assert (lines[3]["logger"], "old" in lines[3]["message"]) == ("py.warnings", True)
 
 
-def test_people_get_lines_as_they_were_told():
-    assert speak("plain")[0] == "begun with ***"
+def test_a_plain_report_is_the_line_itself():
+    assert run_program("plain")[0] == "begun with ***"

@@ -1,4 +1,4 @@
-"""Metrics tell what happened: those of the real sink, publisher and builds, not of stand-ins."""
+"""Metrics, exported by the real sink, publisher and upkeep."""
 
 from __future__ import annotations
 
@@ -26,11 +26,11 @@ from soundlake.contract.reference_decoder import REJECTION_REASONS
 from soundlake.contract.refused_rows import wrap_refused_row
 from soundlake.errors import Unavailable
 from soundlake.lake import Compaction, Lake
-from soundlake.operations.stack.monitoring import TARGETS_FILE, give_metrics_ports, list_metrics_ports, sample_services, write_targets
+from soundlake.operations.stack.monitoring import TARGETS_FILE, assign_metrics_ports, list_metrics_ports, sample_services, write_targets
 from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, Settings
 from soundlake.sink import Sink, SinkLimits
-from soundlake.streaming.progress import ProgressWatch
+from soundlake.streaming.progress import ProgressReporter
 from soundlake.supervisor import Service
 from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
 from soundlake.telemetry import Telemetry, open_telemetry, serve_telemetry
@@ -77,7 +77,7 @@ def event() -> bytes:
     return json.dumps({"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ann", "played_at": "2026-11-22T16:00:00Z"}).encode()
 
 
-def test_the_sink_tells_what_it_took_stored_and_refused_and_how_old_it_was(telemetry, tmp_path):
+def test_the_sink_counts_consumed_committed_and_rejected_records_and_their_delays(telemetry, tmp_path):
     broker = make_log()
     refused = wrap_refused_row("odd_row_of_somebody", "spotify_export", "ann", {"a": 1})
     broker.append("user_plays", [b"ann"] * 5, [event(), event(), b"nonsense", None, refused])
@@ -96,29 +96,29 @@ def test_the_sink_tells_what_it_took_stored_and_refused_and_how_old_it_was(telem
     assert read(telemetry, "soundlake_sink_delay_seconds_bucket", topic="user_plays", le="5.0") == 5
 
 
-def test_lag_is_what_the_lake_does_not_hold_yet(telemetry, tmp_path):
+def test_lag_is_the_number_of_records_that_are_not_in_the_lake(telemetry, tmp_path):
     broker, lake = make_log(), make_lake(tmp_path)
     broker.append("user_plays", [b"ann"] * 3, [event() for _ in range(3)])
 
     watched = telemetry.watch_sink()
 
-    def look() -> float:
-        Sink(broker, lake, SinkLimits(), observer=watched).run(until_drained=True)  # it looks first, and then stores
+    def run_sink_and_read_lag() -> float:
+        Sink(broker, lake, SinkLimits(), observer=watched).run(until_drained=True)  # it reads the lag first, and then stores
         return sum(read(telemetry, "soundlake_sink_lag_records", topic="user_plays", partition=str(number)) for number in (0, 1))
 
-    assert [look(), look()] == [3, 0]
+    assert [run_sink_and_read_lag(), run_sink_and_read_lag()] == [3, 0]
     broker.append("user_plays", [b"ann"] * 2, [event() for _ in range(2)])
-    assert [look(), look()] == [2, 0]
+    assert [run_sink_and_read_lag(), run_sink_and_read_lag()] == [2, 0]
 
 
-def test_a_partition_that_is_no_longer_ours_has_no_lag(telemetry):
+def test_a_partition_that_was_revoked_has_no_lag(telemetry):
     watched = telemetry.watch_sink()
     watched.record_lag("user_plays", {0: 5, 1: 7})
     watched.record_lag("user_plays", {1: 8})
     assert [read(telemetry, "soundlake_sink_lag_records", topic="user_plays", partition=number) for number in ("0", "1")] == [None, 8]
 
 
-def test_what_the_sink_waits_out_is_counted_by_kind(telemetry, tmp_path):
+def test_errors_that_the_sink_retries_are_counted_by_class(telemetry, tmp_path):
     class Away(MemoryBroker):
         def offsets(self, topic):
             raise Unavailable("no answer", next_step="wait")
@@ -131,11 +131,11 @@ def test_what_the_sink_waits_out_is_counted_by_kind(telemetry, tmp_path):
     with pytest.raises(Unavailable):
         sink.run(until_drained=True)
     assert read(telemetry, "soundlake_errors_total", kind="Unavailable") == 1
-    looked = [read(telemetry, "soundlake_sink_lag_checked_timestamp_seconds", topic=topic.name) for topic in TOPICS]
-    assert all(begun <= moment <= time.time() for moment in looked)  # it never heard from the log: silent since it began
+    checked = [read(telemetry, "soundlake_sink_lag_checked_timestamp_seconds", topic=topic.name) for topic in TOPICS]
+    assert all(begun <= moment <= time.time() for moment in checked)  # no answer from the log yet: the time of the start
 
 
-def test_what_can_fail_is_there_at_zero_before_it_does(telemetry):
+def test_series_of_failures_exist_at_zero_before_the_first_failure(telemetry):
     for watch in (telemetry.watch_sink, telemetry.watch_builds, telemetry.watch_upkeep):
         watch()
     telemetry.watch_pages(["overview"])
@@ -157,25 +157,27 @@ def test_every_published_event_has_a_fate(telemetry):
     events = pa.table(
         {"event_id": [str(uuid.uuid4()) for _ in range(3)], "event_type": ["play", "skip", "unheard_of"], "user_id": ["a"] * 3}
     )
-    Publisher(make_log(), observe=telemetry.watch_publisher().published).publish(events)
-    fates = {fate: read(telemetry, "soundlake_published_events_total", fate=fate) for fate in ("acknowledged", "failed", "unsure")}
-    assert fates == {"acknowledged": 2, "failed": 1, "unsure": 0}
+    Publisher(make_log(), observe=telemetry.watch_publisher().record_publish).publish(events)
+    results = {
+        result: read(telemetry, "soundlake_published_events_total", result=result) for result in ("acknowledged", "failed", "unsure")
+    }
+    assert results == {"acknowledged": 2, "failed": 1, "unsure": 0}
     assert read(telemetry, "soundlake_publish_seconds_count") == 1
 
 
 def test_builds_are_counted_by_their_result(telemetry):
     builds = telemetry.watch_builds()
     built = TransformReport("id", True, (), {"plays": 1}, {"silver_plays": 7}, {"silver_plays": 0.5}, 3.0)
-    builds.build_ended(built)
-    builds.build_ended(TransformReport("id", False, (), {}, {"silver_plays": 7}, {}, 0.1))
-    builds.build_failed(2.0)
+    builds.record_build(built)
+    builds.record_build(TransformReport("id", False, (), {}, {"silver_plays": 7}, {}, 0.1))
+    builds.record_failed_build(2.0)
     results = [read(telemetry, "soundlake_transform_runs_total", result=result) for result in ("built", "nothing_new", "failed")]
     assert results == [1, 1, 1]
     assert read(telemetry, "soundlake_transform_rows", model="silver_plays") == 7
     assert read(telemetry, "soundlake_transform_model_seconds", model="silver_plays") == 0.5
 
 
-def tell_progress(batch: int, rows: int, read_to: int, seen: int) -> str:
+def make_progress(batch: int, rows: int, read_to: int, seen: int) -> str:
     source = {"endOffset": {"user_plays": {"0": read_to, "1": 5}}, "latestOffset": {"user_plays": {"0": seen, "1": 5}}}
     return json.dumps({
         "batchId": batch, "timestamp": "2026-11-22T16:30:00.000Z", "numInputRows": rows, "durationMs": {"triggerExecution": 1500},
@@ -183,12 +185,12 @@ def tell_progress(batch: int, rows: int, read_to: int, seen: int) -> str:
     })  # fmt: skip
 
 
-def test_a_query_tells_of_each_micro_batch_once(telemetry):
+def test_each_micro_batch_of_a_query_is_counted_once(telemetry):
     begun = time.time()
-    watch = ProgressWatch(telemetry.watch_queries({"processed": ["user_plays", "user_history"]}).progressed)
+    watch = ProgressReporter(telemetry.watch_queries({"processed": ["user_plays", "user_history"]}).record_progress)
     assert begun <= read(telemetry, "soundlake_stream_progress_timestamp_seconds", query="processed") <= time.time()
     assert read(telemetry, "soundlake_stream_reads_topic", query="processed", topic="user_history") == 1
-    assert [watch.hear("processed", tell_progress(0, 10, 10, 30)), watch.hear("processed", tell_progress(1, 15, 25, 30))] == [10, 15]
+    assert [watch.hear("processed", make_progress(0, 10, 10, 30)), watch.hear("processed", make_progress(1, 15, 25, 30))] == [10, 15]
     assert read(telemetry, "soundlake_stream_input_rows_total", query="processed") == 25
     assert read(telemetry, "soundlake_stream_batches_total", query="processed") == 2
     assert read(telemetry, "soundlake_stream_batch_seconds_sum", query="processed") == 3
@@ -199,13 +201,13 @@ def test_a_query_tells_of_each_micro_batch_once(telemetry):
 
 @pytest.mark.parametrize("offsets", [{}, {"endOffset": None, "latestOffset": None}, {"endOffset": "17", "latestOffset": "18"}], ids=str)
 def test_a_source_without_offsets_of_topics_has_no_lag(offsets):
-    heard = []
-    told = json.loads(tell_progress(0, 1, 1, 1)) | {"sources": [offsets]}
-    ProgressWatch(heard.append).hear("now_playing", json.dumps(told))
-    assert heard[0].behind == {}
+    received = []
+    progress = json.loads(make_progress(0, 1, 1, 1)) | {"sources": [offsets]}
+    ProgressReporter(received.append).hear("now_playing", json.dumps(progress))
+    assert received[0].behind == {}
 
 
-def test_rounds_of_upkeep_tell_what_they_did_and_which_failed(telemetry, tmp_path):
+def test_rounds_of_upkeep_are_counted_with_their_result(telemetry, tmp_path):
     stop, rounds = threading.Event(), []
 
     class Twice(Upkeep):
@@ -218,18 +220,18 @@ def test_rounds_of_upkeep_tell_what_they_did_and_which_failed(telemetry, tmp_pat
 
     Twice(make_lake(tmp_path), lambda: NOW, metrics=telemetry.watch_upkeep()).run_every(0.01, stop)
     assert [read(telemetry, "soundlake_upkeep_rounds_total", result=result) for result in ("done", "failed")] == [1, 1]
-    assert [read(telemetry, "soundlake_upkeep_files_total", act=act) for act in ("joined", "written", "deleted")] == [8, 3, 7]
+    assert [read(telemetry, "soundlake_upkeep_files_total", action=action) for action in ("joined", "written", "deleted")] == [8, 3, 7]
     assert read(telemetry, "soundlake_upkeep_dropped_rows_total") == 11
     assert read(telemetry, "soundlake_upkeep_trimmed_records_total") == 13
     assert read(telemetry, "soundlake_upkeep_seconds_count") == 2
-    assert read(telemetry, "soundlake_upkeep_every_seconds") == 0.01
+    assert read(telemetry, "soundlake_upkeep_interval_seconds") == 0.01
 
 
-def test_a_page_that_fails_is_counted_and_its_error_goes_on(telemetry):
+def test_a_page_that_fails_is_counted_and_its_error_is_raised(telemetry):
     pages = telemetry.watch_pages(["overview"])
-    with pages.drawing("overview"):
+    with pages.time_page("overview"):
         pass
-    with pytest.raises(LookupError), pages.drawing("overview"):
+    with pytest.raises(LookupError), pages.time_page("overview"):
         raise LookupError
     assert [read(telemetry, "soundlake_dashboard_pages_total", page="overview", result=result) for result in ("drawn", "failed")] == [1, 1]
     assert read(telemetry, "soundlake_dashboard_page_seconds_count", page="overview") == 1
@@ -259,16 +261,16 @@ def test_columns_are_counted_like_single_values(columns):
 def test_a_process_serves_its_metrics_to_this_machine_and_stops(free_port):
     with serve_telemetry("test", free_port) as telemetry:
         logging.getLogger("soundlake.any").warning("something")
-        told = scrape(free_port)
-        assert 'soundlake_process_info{program="test",' in told
-        assert 'soundlake_log_lines_total{level="warning"} 1.0' in told
-        assert "process_cpu_seconds_total" in told
+        scraped = scrape(free_port)
+        assert 'soundlake_process_info{program="test",' in scraped
+        assert 'soundlake_log_lines_total{level="warning"} 1.0' in scraped
+        assert "process_cpu_seconds_total" in scraped
         assert read(telemetry, "soundlake_log_lines_total", level="warning") == 1
     with pytest.raises(OSError, match="refused"):
         scrape(free_port)
 
 
-def test_metrics_are_offered_on_the_address_of_the_settings(tmp_path, free_port):
+def test_metrics_are_served_on_the_address_of_the_settings(tmp_path, free_port):
     settings = Settings(_env_file=None, home=tmp_path, metrics={"port": free_port, "host": "127.0.0.2"})
     with open_telemetry(settings, "test"):
         assert 'program="test"' in scrape(free_port, "127.0.0.2")
@@ -276,7 +278,7 @@ def test_metrics_are_offered_on_the_address_of_the_settings(tmp_path, free_port)
             scrape(free_port)
 
 
-def test_a_port_that_is_taken_costs_the_metrics_and_not_the_work(free_port, caplog):
+def test_a_port_in_use_is_logged_and_does_not_stop_the_work(free_port, caplog):
     with serve_telemetry("first", free_port), serve_telemetry("second", free_port):
         assert 'program="first"' in scrape(free_port)
     assert [record.levelname for record in caplog.records if str(free_port) in record.getMessage()] == ["WARNING"]
@@ -287,12 +289,12 @@ def test_without_a_port_nothing_is_served(tmp_path):
         assert telemetry is None
 
 
-def test_each_service_has_a_port_of_its_own_and_the_same_place_in_every_stack():
+def test_each_service_has_its_own_port_and_the_same_offset_in_every_stack():
     services = [Service(name, ("true",), environment={"KEPT": "1"}) for name in ("sink", "dashboard", "unknown")]
     ports = list_metrics_ports(9470, services)
     assert ports == {"supervisor": 9470, "sink": 9471, "dashboard": 9475}
-    told = give_metrics_ports(services, ports)
-    assert [service.environment for service in told] == [
+    assigned = assign_metrics_ports(services, ports)
+    assert [service.environment for service in assigned] == [
         {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "9471"},
         {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "9475"},
         {"KEPT": "1", "SOUNDLAKE_METRICS_PORT": "0"},
@@ -303,7 +305,7 @@ def test_each_service_has_a_port_of_its_own_and_the_same_place_in_every_stack():
     ("host", "place"),
     [("127.0.0.1", "127.0.0.1"), ("10.1.2.3", "10.1.2.3"), ("0.0.0.0", "127.0.0.1"), ("::", "127.0.0.1"), ("fd00::1", "[fd00::1]")],
 )
-def test_prometheus_is_told_the_address_on_which_metrics_are_offered(tmp_path, host, place):
+def test_the_targets_of_prometheus_have_the_address_of_the_metrics(tmp_path, host, place):
     write_targets(tmp_path, host, {"sink": 9471})
     assert json.loads((tmp_path / TARGETS_FILE).read_text()) == [{"targets": [f"{place}:9471"], "labels": {"service": "sink"}}]
 

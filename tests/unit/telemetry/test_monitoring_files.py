@@ -1,4 +1,4 @@
-"""What infra/monitoring holds parses, asks for metrics and labels that exist, and every alarm is tried and has a chapter in the runbook."""
+"""The files of infra/monitoring: they parse, use existing metrics and labels, and every alert has tests and a section in the runbook."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ SELECTOR = re.compile(r"(\w+)\{([^}]*)\}")
 MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 OPEN_LABELS = {"instance", "partition", "model", "le"}
-"""Whose values no list holds."""
+"""Labels whose values are not from a fixed list."""
 SERVICES = plan_stack(Settings(_env_file=None, home=Path("/nowhere"), broker="", lake="", cache=""), ())
 
 
@@ -49,14 +49,14 @@ def telemetry() -> Telemetry:
     sink = telemetry.watch_sink()
     for topic in TOPICS:
         sink.record_lag(topic.name, {0: 1})
-    telemetry.watch_builds().build_ended(TransformReport("id", True, (), {}, {"plays": 1}, {"plays": 1.0}, 1.0))
+    telemetry.watch_builds().record_build(TransformReport("id", True, (), {}, {"plays": 1}, {"plays": 1.0}, 1.0))
     queries = telemetry.watch_queries(READS)
     for query, topics in READS.items():
-        queries.progressed(QueryProgress(query, datetime.now(UTC), 1, 1.0, 1, dict.fromkeys(topics, 0)))
+        queries.record_progress(QueryProgress(query, datetime.now(UTC), 1, 1.0, 1, dict.fromkeys(topics, 0)))
     pages = [page.path for page in discover_pages()]
     watched = telemetry.watch_pages(pages)
     for page in pages:
-        watched.snapshot_shown(page, datetime.now(UTC))
+        watched.record_snapshot(page, datetime.now(UTC))
     services = [service.name for service in (*SERVICES.servers, *SERVICES.services)]
     telemetry.watch_services(lambda: [ServiceSample(name, True, 0, 0.0, 1, 1.0) for name in services])
     return telemetry
@@ -71,7 +71,7 @@ def metrics(telemetry: Telemetry) -> dict[str, set[str]]:
 
 @pytest.fixture(scope="module")
 def labels(telemetry: Telemetry) -> dict[str, dict[str, set[str]]]:
-    """Of each series the labels that it can have, with the values that the code sets; Prometheus adds those of the process it asks."""
+    """The labels of each series with the values that the code sets, and those that Prometheus adds."""
     target = {"job": {"soundlake"}, "service": set(SERVICES.metrics_ports), "instance": set[str]()}
     found: dict[str, dict[str, set[str]]] = {"up": dict(target)}
     for sample in (sample for family in telemetry.registry.collect() for sample in family.samples):
@@ -81,9 +81,9 @@ def labels(telemetry: Telemetry) -> dict[str, dict[str, set[str]]]:
     return found
 
 
-def find_strange(expressions: Iterable[str], labels: dict[str, dict[str, set[str]]]) -> list[str]:
-    """What these expressions select by that no series has."""
-    strange = []
+def find_unknown(expressions: Iterable[str], labels: dict[str, dict[str, set[str]]]) -> list[str]:
+    """Find the matchers and groupings of the expressions that fit no series."""
+    unknown = []
     for expression in expressions:
         for name, matchers in SELECTOR.findall(expression):
             for label, operator, value in MATCHER.findall(matchers):
@@ -93,11 +93,11 @@ def find_strange(expressions: Iterable[str], labels: dict[str, dict[str, set[str
                     or any(re.fullmatch(value, one) if "~" in operator else value == one for one in known)
                 )  # fmt: skip
                 if not is_met:
-                    strange.append(f"{name}{{{label}{operator}{value}}}")
+                    unknown.append(f"{name}{{{label}{operator}{value}}}")
         has = {label for name in ANY.findall(expression) for label in labels[name]}
         named = {label.strip() for group in GROUPING.findall(expression) for label in group.split(",") if label.strip()}
-        strange += [f"{label} in {expression}" for label in named - has]
-    return strange
+        unknown += [f"{label} in {expression}" for label in named - has]
+    return unknown
 
 
 def list_rules() -> list[dict]:
@@ -124,51 +124,51 @@ def list_anchors(document: Path) -> list[str]:
     return [re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings]
 
 
-def test_dashboard_and_alarms_ask_for_metrics_that_exist(metrics):
+def test_dashboard_and_alerts_use_existing_metrics(metrics):
     known = set().union(*metrics.values())
     asked = {name for expression in list_expressions() for name in OWN.findall(expression)}
     assert asked - known == set()
 
 
-def test_every_metric_is_looked_at_somewhere(metrics):
+def test_every_metric_is_used_in_the_dashboard_or_an_alert(metrics):
     asked = {name for expression in list_expressions() for name in OWN.findall(expression)}
     assert {name for name, series in metrics.items() if not series & asked} == set()
 
 
-def test_dashboard_and_alarms_ask_for_labels_that_the_code_sets(labels):
-    assert find_strange(list_expressions(), labels) == []
+def test_dashboard_and_alerts_use_existing_labels(labels):
+    assert find_unknown(list_expressions(), labels) == []
 
 
 @pytest.mark.parametrize(
     "expression",
     [
-        'rate(soundlake_published_events_total{fate!="acknowleged"}[5m])',
+        'rate(soundlake_published_events_total{result!="acknowleged"}[5m])',
         'soundlake_stream_state_rows{query=~"proc.*d|lve", topic="user_plays"}',
         "sum by (subject) (soundlake_sink_lag_records)",
         'up{job="soundlake", service="snk"}',
     ],
     ids=["a value", "a label", "a grouping", "a service"],
 )
-def test_a_slip_in_a_label_is_seen(expression, labels):
-    assert len(find_strange([expression], labels)) == 1
+def test_a_wrong_label_is_found(expression, labels):
+    assert len(find_unknown([expression], labels)) == 1
 
 
-def test_legends_and_summaries_name_labels_that_are_there(labels):
-    told = [(rule["expr"], rule["annotations"]["summary"], r"\$labels\.(\w+)") for rule in list_rules()]
-    told += [
+def test_legends_and_summaries_use_existing_labels(labels):
+    texts = [(rule["expr"], rule["annotations"]["summary"], r"\$labels\.(\w+)") for rule in list_rules()]
+    texts += [
         (target["expr"], target["legendFormat"], r"\{\{\s*(\w+)\s*\}\}") for panel in list_panels() for target in panel.get("targets", [])
     ]
-    for expression, text, form in told:
+    for expression, text, form in texts:
         assert set(re.findall(form, text)) <= {label for name in ANY.findall(expression) for label in labels[name]}, text
 
 
-def test_alarms_are_tried_on_series_that_the_code_makes(labels):
+def test_the_tests_of_alerts_use_existing_series(labels):
     series = [entry["series"] for test in list_cases() for entry in test["input_series"] if 'job="other"' not in entry["series"]]
     assert {re.match(r"\w+", one)[0] for one in series} <= labels.keys()
-    assert find_strange(series, labels) == []
+    assert find_unknown(series, labels) == []
 
 
-def test_every_alarm_is_tried_where_it_is_raised_and_where_it_is_not():
+def test_every_alert_has_a_test_in_which_it_fires_and_one_in_which_it_does_not():
     tried = defaultdict(set)
     for case in (case for test in list_cases() for case in test["alert_rule_test"]):
         tried[case["alertname"]].add(bool(case["exp_alerts"]))
@@ -183,14 +183,14 @@ def test_every_alarm_is_tried_where_it_is_raised_and_where_it_is_not():
     ],
     ids=" ".join,
 )  # fmt: skip
-def test_prometheus_takes_the_rules_and_raises_each_alarm_when_it_should(command):
+def test_promtool_accepts_the_files_and_the_tests_of_alerts_pass(command):
     if PROMTOOL is None:
         pytest.skip("no `promtool` on the path; infra/setup/system_packages.sh brings it")
     done = subprocess.run([PROMTOOL, *command], cwd=MONITORING, capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stdout + done.stderr
 
 
-def test_every_alarm_says_what_it_is_how_urgent_and_leads_to_its_chapter():
+def test_every_alert_has_a_summary_a_severity_and_a_section_of_the_runbook():
     anchors = list_anchors(RUNBOOK)
     for rule in list_rules():
         path, _, anchor = rule["annotations"]["runbook"].partition("#")
@@ -200,12 +200,12 @@ def test_every_alarm_says_what_it_is_how_urgent_and_leads_to_its_chapter():
         assert rule["annotations"]["summary"]
 
 
-def test_the_runbook_has_a_chapter_for_each_alarm_and_each_only_once():
-    chapters = [anchor for anchor in list_anchors(RUNBOOK) if anchor in {rule["alert"].lower() for rule in list_rules()}]
-    assert sorted(chapters) == sorted({rule["alert"].lower() for rule in list_rules()})
+def test_the_runbook_has_a_section_for_each_alert_and_each_only_once():
+    sections = [anchor for anchor in list_anchors(RUNBOOK) if anchor in {rule["alert"].lower() for rule in list_rules()}]
+    assert sorted(sections) == sorted({rule["alert"].lower() for rule in list_rules()})
 
 
-def test_panels_have_a_place_of_their_own_and_a_description():
+def test_panels_do_not_overlap_and_have_a_description():
     panels = list_panels()
     assert len({panel["id"] for panel in panels}) == len(panels)
     taken: set[tuple[int, int]] = set()
@@ -218,13 +218,13 @@ def test_panels_have_a_place_of_their_own_and_a_description():
         assert panel["type"] == "row" or panel["description"]
 
 
-def test_a_prometheus_beside_the_containers_has_the_same_alarms_and_job():
+def test_both_configurations_of_prometheus_have_the_same_alerts_and_job():
     own, beside = (yaml.safe_load((MONITORING / name).read_text()) for name in ("prometheus.yml", "prometheus-compose.yml"))
     assert [own[key] for key in ("global", "rule_files")] == [beside[key] for key in ("global", "rule_files")]
     assert [config["scrape_configs"][0]["job_name"] for config in (own, beside)] == ["soundlake", "soundlake"]
 
 
-def test_prometheus_finds_the_rules_and_the_list_that_a_stack_writes():
+def test_prometheus_reads_the_rules_and_the_targets_that_a_stack_writes():
     config = yaml.safe_load((MONITORING / "prometheus.yml").read_text())
     assert all((MONITORING / name).is_file() for name in config["rule_files"])
     [job] = config["scrape_configs"]
@@ -234,5 +234,5 @@ def test_prometheus_finds_the_rules_and_the_list_that_a_stack_writes():
 
 
 @pytest.mark.parametrize("name", ["alerts.yml", "alerts_test.yml", "prometheus.yml", "prometheus-compose.yml"])
-def test_nothing_but_this_machine_is_asked(name):
+def test_only_addresses_of_this_machine_are_used(name):
     assert set(re.findall(r"\d+\.\d+\.\d+\.\d+", (MONITORING / name).read_text())) <= {"127.0.0.1"}

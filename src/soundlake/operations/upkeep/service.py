@@ -60,7 +60,7 @@ class Upkeep:
         """One round over all tables and topics; with a vacuum if it is wanted, or, where nothing is said, due."""
         now = self._clock()
         is_due = now >= self._next_vacuum if vacuum is None else vacuum
-        dropped = self._lake.drop_before(now - self._row_retention) if retain and self._row_retention is not None else {}
+        dropped = self._lake.delete_rows_before(now - self._row_retention) if retain and self._row_retention is not None else {}
         tables = self._lake.compact(now, vacuum_retention_hours=self._vacuum_hours if is_due else None)
         if is_due:
             self._next_vacuum = now + _VACUUM_EVERY
@@ -105,7 +105,7 @@ class Upkeep:
 
     def _tell_rhythm(self, every_seconds: float) -> None:
         if self._metrics is not None:
-            self._metrics.rounds_begun(every_seconds)
+            self._metrics.record_interval(every_seconds)
 
     def _run_watched(self) -> UpkeepReport:
         """A round that the metrics hear of."""
@@ -115,9 +115,9 @@ class Upkeep:
         try:
             report = self.run_once()
         except Exception:
-            self._metrics.round_failed(monotonic() - begun)
+            self._metrics.record_failed_round(monotonic() - begun)
             raise
-        self._metrics.round_ended(
+        self._metrics.record_round(
             report.tables,
             rows_dropped=sum(report.rows_dropped.values()),
             records_trimmed=sum(report.records_trimmed.values()),
