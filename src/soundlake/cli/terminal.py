@@ -18,7 +18,8 @@ from rich.text import Text
 from soundlake.logs import report
 
 _WIDTH_OF_FILES = 200
-_LAST_COLUMN_WIDTH = 24  # what the last column of a table keeps in a narrow terminal
+_GAP = 2
+_LAST_COLUMN_WIDTH = 22  # what the last column of a table keeps in a narrow terminal
 
 
 class ProgressReporter:
@@ -82,7 +83,7 @@ def print_rows(title: str, rows: Sequence[Mapping[str, str]], *, optional: Seque
     """A table, one line for each row. Columns of `optional` are left out, the first one first, until the last column has enough room."""
     console = _open_console()
     widths = _measure_columns(rows, console.width, optional)
-    table = Table(box=None, pad_edge=False)
+    table = Table(box=None, padding=(0, _GAP, 0, 0))
     for name, width in widths.items():
         table.add_column(name, no_wrap=True, overflow="ellipsis", width=width)
     for row in rows:
@@ -96,15 +97,15 @@ def _measure_columns(rows: Sequence[Mapping[str, str]], width: int, optional: Se
     *names, last = rows[0]
     widths = {name: max(cell_len(name), *(cell_len(row[name]) for row in rows)) for name in names}
     for name in optional:
-        if width - _add_up(widths) >= _LAST_COLUMN_WIDTH:
+        if _measure_rest(widths, width) >= _LAST_COLUMN_WIDTH:
             break
         del widths[name]
-    return {**widths, last: max(1, width - _add_up(widths) - 1)}  # rich counts a space behind the last column too
+    return {**widths, last: max(1, _measure_rest(widths, width))}
 
 
-def _add_up(widths: Mapping[str, int]) -> int:
-    """The room that columns take, each with the space behind it."""
-    return sum(widths.values()) + len(widths)
+def _measure_rest(widths: Mapping[str, int], width: int) -> int:
+    """The width that these columns leave to one more; each has a gap behind it."""
+    return width - sum(size + _GAP for size in widths.values()) - _GAP
 
 
 def format_value(value: object) -> str:

@@ -1,4 +1,4 @@
-"""The event ids that are stored already: millions of them in 16 bytes each."""
+"""A set of event ids: millions of them in 16 bytes each."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import pyarrow as pa
 
 _TEXT_LENGTH = 36
 _DASHES = (8, 13, 18, 23)
-_DIGITS = np.array([place for place in range(_TEXT_LENGTH) if place not in _DASHES])
+_DIGITS = np.array([position for position in range(_TEXT_LENGTH) if position not in _DASHES])
 _VALUES = np.zeros(256, np.uint8)
 _VALUES[np.frombuffer(b"0123456789abcdef", np.uint8)] = np.arange(16)
 _MOST_RUNS = 8
@@ -17,7 +17,7 @@ Ids = npt.NDArray[np.bytes_]
 
 
 class KnownIds:
-    """A set of UUIDs, kept as a few sorted runs; adding and asking are by the column."""
+    """A set of UUIDs, kept as a few sorted arrays; all methods take whole columns (UUID text, lower case)."""
 
     def __init__(self) -> None:
         self._runs: list[Ids] = []
@@ -26,31 +26,31 @@ class KnownIds:
         return sum(map(len, self._runs))
 
     def add(self, event_ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-        """Add the ids (UUID text, lower case); true for each that was not there yet, of equal ones for the first."""
+        """Add the ids; true for each that is new, of equal ones for the first."""
         ids = parse_uuids(event_ids)
         new = np.zeros(len(ids), bool)
         unique, first = np.unique(ids, return_index=True)
-        fresh = ~self._holds(unique)
+        fresh = ~self._contains(unique)
         new[first[fresh]] = True
-        self._keep(unique[fresh])
+        self._append(unique[fresh])
         return new
 
-    def holds(self, event_ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
-        """Whether each id is there."""
-        return self._holds(parse_uuids(event_ids))
+    def contains(self, event_ids: pa.Array | pa.ChunkedArray) -> npt.NDArray[np.bool_]:
+        """Whether each id is in the set."""
+        return self._contains(parse_uuids(event_ids))
 
     def discard(self, event_ids: pa.Array | pa.ChunkedArray) -> None:
-        """Take the ids out."""
+        """Remove the ids; those that are not in the set are ignored."""
         gone = np.unique(parse_uuids(event_ids))
         self._runs = [run[~_find(gone, run)] for run in self._runs]
 
-    def _holds(self, ids: Ids) -> npt.NDArray[np.bool_]:
-        held = np.zeros(len(ids), bool)
+    def _contains(self, ids: Ids) -> npt.NDArray[np.bool_]:
+        found = np.zeros(len(ids), bool)
         for run in self._runs:
-            held |= _find(run, ids)
-        return held
+            found |= _find(run, ids)
+        return found
 
-    def _keep(self, ids: Ids) -> None:
+    def _append(self, ids: Ids) -> None:
         if len(ids):
             self._runs.append(ids)
         if len(self._runs) > _MOST_RUNS:
@@ -58,7 +58,7 @@ class KnownIds:
 
 
 def parse_uuids(texts: pa.Array | pa.ChunkedArray) -> Ids:
-    """The 16 bytes of each UUID text; numpy's byte strings compare as they are, since all have one length."""
+    """The 16 bytes of each UUID text, as numpy byte strings: they compare correctly since all have the same length."""
     texts = texts.combine_chunks() if isinstance(texts, pa.ChunkedArray) else texts
     if not len(texts):
         return np.empty(0, "S16")
@@ -68,9 +68,9 @@ def parse_uuids(texts: pa.Array | pa.ChunkedArray) -> Ids:
 
 
 def _find(run: Ids, ids: Ids) -> npt.NDArray[np.bool_]:
-    """Whether each id is in the sorted run."""
+    """Whether each id is in the sorted array."""
     if not len(run):
         return np.zeros(len(ids), bool)
-    places = np.minimum(np.searchsorted(run, ids), len(run) - 1)
-    found: npt.NDArray[np.bool_] = run[places] == ids
+    rows = np.minimum(np.searchsorted(run, ids), len(run) - 1)
+    found: npt.NDArray[np.bool_] = run[rows] == ids
     return found

@@ -1,4 +1,4 @@
-"""See that everything the log holds is in bronze: by a sink of our own, or by the one that runs already."""
+"""Wait until bronze holds everything in the log: with a sink of our own, or by waiting for the one that runs."""
 
 from __future__ import annotations
 
@@ -15,16 +15,17 @@ from soundlake.lake import Lake, make_position_app_id
 from soundlake.local_files import try_lock
 
 _POLL_SECONDS = 0.1
-_PATIENCE_SECONDS = 120.0
-Marks = dict[tuple[str, int], int]
+_STALLED_SECONDS = 120.0
 
+Offsets = dict[tuple[str, int], int]
+"""An offset of each topic and partition."""
 
 RunSink = Callable[[threading.Event | None], object]
-"""Runs a sink until the event is set, or without one until all is stored that the log held at the beginning."""
+"""Runs a sink until the event is set; without an event until everything is stored that the log held at the start."""
 
 
 class LogDrain:
-    """Brings bronze up to the end of the log. `lock` tells whether another sink of this home runs."""
+    """Stores the log in bronze up to its end. `lock` is held by the sink of this home while it runs."""
 
     def __init__(self, broker: Broker, lake: Lake, run_sink: RunSink, lock: Path) -> None:
         self._broker = broker
@@ -33,8 +34,8 @@ class LogDrain:
         self._lock = lock
 
     @contextmanager
-    def beside(self) -> Iterator[None]:
-        """While the block runs, store in a thread of its own what is published; what goes wrong there shows in `run`, which comes after."""
+    def in_background(self) -> Iterator[None]:
+        """While the block runs, a thread stores what is published. Its errors are ignored: `run`, which must follow, meets them again."""
         stop = threading.Event()
         thread = threading.Thread(target=self._store_until, args=(stop,), name="sink")
         thread.start()
@@ -44,32 +45,35 @@ class LogDrain:
             stop.set()
             thread.join()
 
-    def _store_until(self, stop: threading.Event) -> None:
-        with try_lock(self._lock) as free:
-            if free:
-                with suppress(SoundlakeError):
-                    self._run_sink(stop)
-
     def run(self) -> None:
-        """Return when all is stored that the log holds now. Raises Unavailable if another sink has it and does not move for two minutes."""
-        wanted = self._ends()
-        last, since = self._positions(), time.monotonic()
+        """Return when everything is stored that the log holds now.
+
+        Raises Unavailable if another sink has the partitions and has stored nothing for two minutes.
+        """
+        wanted = self._read_ends()
+        last, since = self._read_positions(), time.monotonic()
         while not self._run_own_sink():
-            found = self._positions()
+            found = self._read_positions()
             if all(found[partition] >= end - 1 for partition, end in wanted.items()):
                 return
             if found != last:
                 last, since = found, time.monotonic()
-            if time.monotonic() - since > _PATIENCE_SECONDS:
+            if time.monotonic() - since > _STALLED_SECONDS:
                 raise Unavailable(
-                    f"another sink holds {self._lock} and has stored nothing for {_PATIENCE_SECONDS:.0f} s",
-                    next_step="look at its log or stop it, then try again",
+                    f"another sink holds {self._lock} and has stored nothing for {_STALLED_SECONDS:.0f} s",
+                    next_step="read its log or stop it, then try again",
                 )
             time.sleep(_POLL_SECONDS)
 
+    def _store_until(self, stop: threading.Event) -> None:
+        with try_lock(self._lock) as is_free:
+            if is_free:
+                with suppress(SoundlakeError):
+                    self._run_sink(stop)
+
     def _run_own_sink(self) -> bool:
-        with try_lock(self._lock) as free:
-            if not free:
+        with try_lock(self._lock) as is_free:
+            if not is_free:
                 return False
             try:
                 self._run_sink(None)
@@ -77,13 +81,13 @@ class LogDrain:
                 return False  # a sink of another machine or home has the partitions: wait for it
             return True
 
-    def _ends(self) -> Marks:
+    def _read_ends(self) -> Offsets:
         return {(topic.name, partition): held.end for topic in TOPICS for partition, held in self._broker.offsets(topic.name).items()}
 
-    def _positions(self) -> Marks:
-        return {(topic.name, partition): at for topic in TOPICS for partition, at in self._positions_of(topic).items()}
+    def _read_positions(self) -> Offsets:
+        return {(topic.name, partition): offset for topic in TOPICS for partition, offset in self._read_topic_positions(topic).items()}
 
-    def _positions_of(self, topic: Topic) -> dict[int, int]:
+    def _read_topic_positions(self, topic: Topic) -> dict[int, int]:
         table, log_id = self._lake.open_table(topic.table), self._broker.log_id(topic.name)
         partitions = self._broker.partitions(topic.name)
         return {partition: table.read_position(make_position_app_id(log_id, topic.name, partition)) for partition in partitions}

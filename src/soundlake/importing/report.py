@@ -1,8 +1,9 @@
-"""What an import did with every row: rows_read = rows_stored + rows_duplicate + rows_refused."""
+"""The result of an import, in which every row is counted: rows_read = rows_stored + rows_duplicate + rows_refused."""
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -12,10 +13,13 @@ import pyarrow.compute as pc
 
 from soundlake.history import BrokenFile
 
+OnBytesRead = Callable[[int], None]
+"""Called with the number of bytes that were read since the last call, for a progress bar."""
+
 
 @dataclass
 class RowCounts:
-    """The counts of one listener, or of all; `ms_played` is of the plays stored, the times are of all events read."""
+    """The counts of one listener, or of all: `ms_played` of the stored plays, the first and last time of all events read."""
 
     rows_stored: int = 0
     rows_duplicate: int = 0
@@ -26,16 +30,16 @@ class RowCounts:
 
     @property
     def rows_refused(self) -> int:
-        """Rows that are no event."""
+        """Rows that are not an event."""
         return self.refused_by_reason.total()
 
     @property
     def rows_read(self) -> int:
-        """All rows: each is counted once below."""
+        """All rows; each is stored, duplicate or refused."""
         return self.rows_stored + self.rows_duplicate + self.rows_refused
 
     def count_events(self, events: pa.Table, stored: pa.Array) -> None:
-        """Count a batch of events, those stored by the mask, the others as duplicates."""
+        """Count a batch of events: as stored where the mask is true, the others as duplicates."""
         count = pc.sum(stored).as_py() or 0
         self.rows_stored += count
         self.rows_duplicate += len(events) - count
@@ -44,7 +48,7 @@ class RowCounts:
         self._widen(bounds["min"], bounds["max"])
 
     def add(self, other: RowCounts) -> None:
-        """Count what another tally counted."""
+        """Add the counts of another listener."""
         self.rows_stored += other.rows_stored
         self.rows_duplicate += other.rows_duplicate
         self.refused_by_reason += other.refused_by_reason
@@ -71,7 +75,7 @@ class RowCounts:
 
 @dataclass
 class ImportReport:
-    """One import: the counts of each listener (of all together where a file mixes them), and the files."""
+    """One import: the counts of each listener (under the name "" where a file mixes them), and the files."""
 
     source: str
     by_listener: dict[str, RowCounts] = field(default_factory=dict)
@@ -83,17 +87,17 @@ class ImportReport:
     def total(self) -> RowCounts:
         """All listeners together."""
         total = RowCounts()
-        for tally in self.by_listener.values():
-            total.add(tally)
+        for counts in self.by_listener.values():
+            total.add(counts)
         return total
 
     @property
     def exit_code(self) -> int:
-        """0, or that of the first broken file."""
+        """0, or the exit code of the first broken file."""
         return self.files_broken[0].exit_code if self.files_broken else 0
 
     def as_json(self) -> dict[str, Any]:
-        """The report as one JSON object; `listeners` tells of each where there are several."""
+        """The report as one JSON object; `listeners` has the counts of each where there are several."""
         names = [name for name in self.by_listener if name]
         return {
             "source": self.source,
@@ -102,8 +106,8 @@ class ImportReport:
             "files_read": self.files_read,
             "files_left_out": self.files_left_out,
             "files_broken": [
-                {"file": one.name, "problem": one.problem, "line": one.line, "column": one.column, "byte": one.byte}
-                for one in self.files_broken
+                {"file": file.name, "problem": file.problem, "line": file.line, "column": file.column, "byte": file.byte}
+                for file in self.files_broken
             ],
             "listeners": [{"listener": name, **self.by_listener[name].as_json()} for name in names] if len(names) > 1 else [],
         }

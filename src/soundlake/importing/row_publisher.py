@@ -1,4 +1,4 @@
-"""Publish what is new: each event and each refused row once, with an error if the log does not take it."""
+"""Publish new rows to user_history: each event and each refused row once, with an error if the log does not take it."""
 
 from __future__ import annotations
 
@@ -11,35 +11,35 @@ from soundlake.contract import HISTORY
 from soundlake.errors import Unavailable
 from soundlake.importing.stored_rows import Mask, StoredRows
 
-_NEXT_STEP = "see that the log can be written, then import the same files again: what has arrived is left out"
+_NEXT_STEP = "check that the log can be written, then import the same files again: rows that have arrived are not published again"
 
 
 class RowPublisher:
-    """The way of an import into the log: user_history, so that live events need not wait for it."""
+    """Publishes to user_history, so that live events do not wait behind an import."""
 
     def __init__(self, publisher: Publisher, stored: StoredRows) -> None:
         self._publisher = publisher
         self._stored = stored
 
-    def take_plays(self, events: pa.Table) -> Mask:
-        """Publish the new ones of these events (EVENT_SCHEMA), and repeats that tell more; true for the new ones."""
-        new = self._stored.add_events(events)
-        wanted = events.filter(pa.array(new | self._stored.add_told(events, new)))
+    def publish_plays(self, events: pa.Table) -> Mask:
+        """Publish the new events of the table (EVENT_SCHEMA), and repeats that add a content type; true for the new ones."""
+        is_new = self._stored.add_events(events)
+        wanted = events.filter(pa.array(is_new | self._stored.add_content_types(events, is_new)))
         account = self._publisher.publish(wanted, topic=HISTORY)
         if account.acknowledged != account.sent:
-            reasons = "; ".join(account.failed_by_reason) or "whether they arrived is not known"
+            reasons = "; ".join(account.failed_by_reason) or "no answer"
             raise Unavailable(f"{account.sent - account.acknowledged} plays could not be published: {reasons}", next_step=_NEXT_STEP)
-        return new
+        return is_new
 
-    def take_records(self, events: pa.Table, values: Sequence[bytes]) -> Mask:
-        """Publish the records of these events as they stand, those whose events are new; true for these."""
-        new = self._stored.add_events(events)
-        keys = events["user_id"].cast(pa.binary()).filter(pa.array(new)).to_pylist()
-        self._publish(keys, [value for value, wanted in zip(values, new.tolist(), strict=True) if wanted])
-        return new
+    def publish_records(self, events: pa.Table, values: Sequence[bytes]) -> Mask:
+        """Publish the records of these events unchanged if the events are new; true for the new ones."""
+        is_new = self._stored.add_events(events)
+        keys = events["user_id"].cast(pa.binary()).filter(pa.array(is_new)).to_pylist()
+        self._publish(keys, [value for value, wanted in zip(values, is_new.tolist(), strict=True) if wanted])
+        return is_new
 
-    def take_refused(self, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
-        """Publish the refused rows that are not kept yet; the sink will reject them."""
+    def publish_refused(self, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:
+        """Publish the refused rows that bronze/rejected does not hold yet; the sink will reject them."""
         new = self._stored.add_refused(values)
         self._publish([keys[number] for number in new], [values[number] for number in new])
 

@@ -1,4 +1,4 @@
-"""One import from the first look to the report: what the log holds is stored, then what is new is published, then that is stored."""
+"""One import from start to report: drain the log, publish what is new, drain the log again."""
 
 from __future__ import annotations
 
@@ -11,9 +11,9 @@ from soundlake.errors import Unavailable
 from soundlake.history import check_event_files, find_exports
 from soundlake.importing.events_import import import_events
 from soundlake.importing.log_drain import LogDrain
-from soundlake.importing.report import ImportReport
+from soundlake.importing.report import ImportReport, OnBytesRead
 from soundlake.importing.row_publisher import RowPublisher
-from soundlake.importing.spotify_import import Advance, import_spotify_exports
+from soundlake.importing.spotify_import import import_spotify_exports
 from soundlake.importing.stored_rows import StoredRows
 from soundlake.lake import Lake
 from soundlake.local_files import try_lock
@@ -22,11 +22,11 @@ from soundlake.progress import Reporter
 IMPORT_LOCK = "import.lock"
 """A file in the home: an import holds its lock from the first read of bronze to its last record."""
 
-Read = Callable[[RowPublisher, Advance], ImportReport]
+ReadFiles = Callable[[RowPublisher, OnBytesRead], ImportReport]
 
 
 class Importer:
-    """Imports into one deployment, one import at a time (`lock`); when it returns, every stored row of the report is in bronze."""
+    """Imports into one deployment, one import at a time (`lock`). When a method returns, bronze holds every stored row of the report."""
 
     def __init__(
         self, lake: Lake, publisher: Publisher, drain: LogDrain, *, reporter: Reporter, lock: Path, clock: Clock = read_utc_now
@@ -39,26 +39,30 @@ class Importer:
         self._clock = clock
 
     def import_spotify_exports(self, paths: Sequence[Path], user: str | None) -> ImportReport:
-        """Import folders and zips of Spotify; see `history.find_exports` for whose they are, and its errors."""
+        """Import folders and zips of Spotify. `history.find_exports` says whose they are, and raises its errors."""
         exports = find_exports(paths, user)
-        size = sum(file.size_bytes for file in exports.files)
-        return self._import(
-            exports.listeners, size, lambda intake, advance: import_spotify_exports(exports, intake, now=self._clock(), advance=advance)
-        )
+
+        def read(publisher: RowPublisher, on_bytes_read: OnBytesRead) -> ImportReport:
+            return import_spotify_exports(exports, publisher, now=self._clock(), on_bytes_read=on_bytes_read)
+
+        return self._import(exports.listeners, sum(file.size_bytes for file in exports.files), read)
 
     def import_events(self, paths: Sequence[Path]) -> ImportReport:
-        """Import files of events in the contract's fields; raises UsageError for a file that is none."""
+        """Import files of events in the contract's fields. Raises UsageError for a file of another kind."""
         files = check_event_files(paths)
-        size = sum(path.stat().st_size for path in files)
-        return self._import(None, size, lambda intake, advance: import_events(files, intake, now=self._clock(), advance=advance))
 
-    def _import(self, listeners: Sequence[str] | None, size: int, read: Read) -> ImportReport:
-        with self._only_one():
+        def read(publisher: RowPublisher, on_bytes_read: OnBytesRead) -> ImportReport:
+            return import_events(files, publisher, now=self._clock(), on_bytes_read=on_bytes_read)
+
+        return self._import(None, sum(path.stat().st_size for path in files), read)
+
+    def _import(self, listeners: Sequence[str] | None, size: int, read: ReadFiles) -> ImportReport:
+        with self._hold_lock():
             self._run_drain("store what the log holds")
-            intake = RowPublisher(self._publisher, StoredRows(self._lake, listeners))
+            publisher = RowPublisher(self._publisher, StoredRows(self._lake, listeners))
             self._reporter.begin("read and publish", size)
-            with self._drain.beside():
-                report = read(intake, _Meter(self._reporter))
+            with self._drain.in_background():
+                report = read(publisher, _BytesCounter(self._reporter))
             self._reporter.end(f"{report.total.rows_read:,} rows")
             self._run_drain("store what was published")
         return report
@@ -69,15 +73,15 @@ class Importer:
         self._reporter.end()
 
     @contextmanager
-    def _only_one(self) -> Iterator[None]:
-        with try_lock(self._lock) as free:
-            if not free:
-                raise Unavailable(f"another import is running ({self._lock} is taken)", next_step="wait for its end, then import again")
+    def _hold_lock(self) -> Iterator[None]:
+        with try_lock(self._lock) as is_free:
+            if not is_free:
+                raise Unavailable(f"another import is running (it holds {self._lock})", next_step="wait for its end, then import again")
             yield
 
 
-class _Meter:
-    """Adds up what was done, for a reporter that wants the sum."""
+class _BytesCounter:
+    """Adds up the bytes read, since a reporter is called with the sum."""
 
     def __init__(self, reporter: Reporter) -> None:
         self._reporter = reporter

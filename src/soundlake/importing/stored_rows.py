@@ -1,4 +1,4 @@
-"""What bronze holds already of the rows that an import brings, and what this import has added: by it a repeat is known."""
+"""Tell new rows of an import from rows that bronze already holds or that this import has published."""
 
 from __future__ import annotations
 
@@ -19,44 +19,44 @@ Mask = npt.NDArray[np.bool_]
 
 
 class StoredRows:
-    """Tells new rows from repeats. Read once, after the log was drained; afterwards it is told what is published.
+    """The rows that are stored. Bronze is read once, after the log was drained; later rows are added by the methods.
 
-    An event is known by its event_id. Rejected rows have none: of equal ones as many are new as the import brings more than
-    bronze/rejected holds, so that each is kept as often as it stands in one import, however often that is repeated.
+    An event is identified by its event_id. Refused rows have no id: of equal ones, as many are new as this import has more of than
+    bronze/rejected holds. So each is kept as often as it occurs in one import, however often that import is repeated.
     """
 
     def __init__(self, lake: Lake, listeners: Sequence[str] | None) -> None:
-        """Of these listeners' history; None: of every event table, whoever's events they are."""
+        """Reads the history of these listeners; None: every event table, of all listeners."""
         self._lake = lake
         self._known = KnownIds()
-        self._untold = KnownIds()
-        self._spare: Counter[bytes] | None = None
+        self._without_content_type = KnownIds()
+        self._refused_left: Counter[bytes] | None = None
         if listeners is None:
             self._read_ids()
         else:
             self._read_history(listeners)
 
     def add_events(self, events: pa.Table) -> Mask:
-        """Which of the events are new; of those with one event_id the first."""
+        """Which of the events are new; of several with one event_id the first."""
         return self._known.add(events["event_id"])
 
-    def add_told(self, events: pa.Table, new: Mask) -> Mask:
-        """Which of the repeats say what is played where the stored event does not: they are stored as well, for silver to learn it."""
-        told: Mask = pc.is_valid(events["content_type"]).to_numpy()
-        self._untold.add(events["event_id"].filter(pa.array(new & ~told)))
-        tells: Mask = told & ~new & self._untold.holds(events["event_id"])
-        self._untold.discard(events["event_id"].filter(pa.array(tells)))
-        return tells
+    def add_content_types(self, events: pa.Table, is_new: Mask) -> Mask:
+        """Which of the repeats have a content type that the stored event lacks: they are stored as well, and silver takes it over."""
+        has_type: Mask = pc.is_valid(events["content_type"]).to_numpy()
+        self._without_content_type.add(events["event_id"].filter(pa.array(is_new & ~has_type)))
+        adds_type: Mask = has_type & ~is_new & self._without_content_type.contains(events["event_id"])
+        self._without_content_type.discard(events["event_id"].filter(pa.array(adds_type)))
+        return adds_type
 
     def add_refused(self, values: Sequence[bytes]) -> list[int]:
-        """Which of the refused rows, as they go to the log, are not kept yet."""
-        if self._spare is None:
-            self._spare = self._read_refused()
+        """The numbers of the refused rows (as they are published) that are new."""
+        if self._refused_left is None:
+            self._refused_left = self._read_refused()
         new = []
         for number, value in enumerate(values):
-            digest = _digest(value)
-            if self._spare[digest] > 0:
-                self._spare[digest] -= 1
+            digest = _hash(value)
+            if self._refused_left[digest] > 0:
+                self._refused_left[digest] -= 1
             else:
                 new.append(number)
         return new
@@ -66,17 +66,17 @@ class StoredRows:
             self._known.add(self._lake.open_table(topic.table).read(["event_id"])["event_id"])
 
     def _read_history(self, listeners: Sequence[str]) -> None:
-        theirs = pc.field("user_id").isin(pa.array(listeners, pa.string()))
-        rows = self._lake.open_table(HISTORY.table).read(["event_id", "content_type"], theirs)
-        told = pc.is_valid(rows["content_type"])
+        is_theirs = pc.field("user_id").isin(pa.array(listeners, pa.string()))
+        rows = self._lake.open_table(HISTORY.table).read(["event_id", "content_type"], is_theirs)
+        has_type = pc.is_valid(rows["content_type"])
         self._known.add(rows["event_id"])
-        self._untold.add(rows["event_id"].filter(pc.invert(told)))
-        self._untold.discard(rows["event_id"].filter(told))
+        self._without_content_type.add(rows["event_id"].filter(pc.invert(has_type)))
+        self._without_content_type.discard(rows["event_id"].filter(has_type))
 
     def _read_refused(self) -> Counter[bytes]:
         rows = self._lake.open_table(REJECTED_TABLE).read(["value"], pc.field("_topic") == HISTORY.name)
-        return Counter(_digest(value.as_buffer()) for value in rows["value"].combine_chunks() if value.is_valid)
+        return Counter(_hash(value.as_buffer()) for value in rows["value"].combine_chunks() if value.is_valid)
 
 
-def _digest(value: bytes | pa.Buffer) -> bytes:
+def _hash(value: bytes | pa.Buffer) -> bytes:
     return hashlib.blake2b(value, digest_size=16).digest()

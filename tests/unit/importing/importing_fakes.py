@@ -83,9 +83,9 @@ class Deployment:
     def __post_init__(self) -> None:
         self.broker.create_topics([HISTORY], partitions=2)
 
-    def open_intake(self, listeners: Sequence[str] | None) -> RowPublisher:
+    def open_publisher(self, listeners: Sequence[str] | None) -> RowPublisher:
         self.lake.store(self.broker)
         return RowPublisher(Publisher(self.broker, lambda: NOW), StoredRows(self.lake, listeners))
 
-    def settle(self) -> None:
+    def drain(self) -> None:
         self.lake.store(self.broker)

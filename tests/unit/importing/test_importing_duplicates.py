@@ -38,13 +38,13 @@ class MemoryFile:
 
 def run_import(deployment, files):
     exports = Exports(tuple(MemoryFile(number, user, rows) for number, (user, rows) in enumerate(files)), (), ())
-    intake = deployment.open_intake(exports.listeners)
-    report = import_spotify_exports(exports, intake, now=NOW, advance=lambda _: None).total
-    deployment.settle()
+    publisher = deployment.open_publisher(exports.listeners)
+    report = import_spotify_exports(exports, publisher, now=NOW, on_bytes_read=lambda _: None).total
+    deployment.drain()
     return report
 
 
-def reckon(files):
+def count_by_rules(files):
     """Stored, duplicate, refused and milliseconds, by the rules as they are told."""
     stored, refused, read = Counter(), Counter(), 0
     for user, rows in files:
@@ -84,7 +84,7 @@ def figures(reports):
 def test_one_import_agrees_with_the_rules_and_bronze_with_the_report(files):
     deployment = Deployment()
     report = run_import(deployment, files)
-    assert figures([report]) == reckon(files)
+    assert figures([report]) == count_by_rules(files)
     ids = [row["event_id"] for row in deployment.lake.history]
     assert len(ids) == len(set(ids)) == report.rows_stored
     assert Counter(row["reason"] for row in deployment.lake.rejected) == report.refused_by_reason
@@ -97,7 +97,7 @@ def test_several_imports_in_any_order_add_up_to_one(files, random, at_a_time):
     deployment, at_once = Deployment(), Deployment()
     reports = [run_import(deployment, shuffled[start : start + at_a_time]) for start in range(0, len(shuffled), at_a_time)]
     run_import(at_once, files)
-    assert figures(reports) == reckon(files)
+    assert figures(reports) == count_by_rules(files)
     assert sorted(row["event_id"] for row in deployment.lake.history) == sorted(row["event_id"] for row in at_once.lake.history)
 
 
@@ -147,9 +147,9 @@ def test_that_a_play_was_an_episode_is_learned_whichever_file_comes_first(import
 def test_what_the_log_still_holds_is_no_longer_new():
     deployment = Deployment()
     run_import(deployment, [("anna", [SONG])])
-    intake = deployment.open_intake(["anna"])
+    publisher = deployment.open_publisher(["anna"])
     exports = Exports((MemoryFile(0, "anna", [SONG, EPISODE | {"msPlayed": 6}]),), (), ())
-    assert import_spotify_exports(exports, intake, now=NOW, advance=lambda _: None).total.rows_stored == 1
+    assert import_spotify_exports(exports, publisher, now=NOW, on_bytes_read=lambda _: None).total.rows_stored == 1
     assert run_import(deployment, [("anna", [SONG, EPISODE | {"msPlayed": 6}])]).rows_stored == 0
 
 

@@ -41,8 +41,8 @@ def write(tmp_path):
 
 
 def run_import(deployment, *paths):
-    report = import_events(check_event_files(paths), deployment.open_intake(None), now=NOW, advance=lambda _: None)
-    deployment.settle()
+    report = import_events(check_event_files(paths), deployment.open_publisher(None), now=NOW, on_bytes_read=lambda _: None)
+    deployment.drain()
     return report
 
 

@@ -28,7 +28,7 @@ def test_ids_are_found_until_they_are_taken_out(added, gone, asked):
     known = KnownIds()
     known.add(pa.array(added, pa.string()))
     known.discard(pa.array(gone, pa.string()))
-    assert known.holds(pa.array(asked, pa.string())).tolist() == [one in set(added) - set(gone) for one in asked]
+    assert known.contains(pa.array(asked, pa.string())).tolist() == [one in set(added) - set(gone) for one in asked]
 
 
 def test_the_bytes_are_those_of_the_text_also_in_a_slice_and_in_chunks():

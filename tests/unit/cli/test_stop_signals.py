@@ -9,9 +9,9 @@ import sys
 # Event.wait takes the event's lock for moments; here it is held so long that the signals surely come meanwhile.
 STRUCK_WHILE_WAITING = """
 import os, signal, time
-from soundlake.cli.stopping import stop_on_signal
+from soundlake.cli.stop_signals import set_event_on_signal
 
-with stop_on_signal() as stop:
+with set_event_on_signal() as stop:
     with stop._cond:
         for _ in range(3):
             os.kill(os.getpid(), signal.SIGTERM)
@@ -21,9 +21,9 @@ with stop_on_signal() as stop:
 
 STRUCK_TWICE_BY_CTRL_C = """
 import os, signal, time
-from soundlake.cli.stopping import stop_on_signal
+from soundlake.cli.stop_signals import set_event_on_signal
 
-with stop_on_signal() as stop:
+with set_event_on_signal() as stop:
     os.kill(os.getpid(), signal.SIGINT)
     assert stop.wait(10)
     os.kill(os.getpid(), signal.SIGINT)
