@@ -19,7 +19,7 @@ SMALL = ("--listeners", "40", "--days", "4", "--tracks", "600", "--start", "2026
 
 @pytest.fixture
 def soundlake(tmp_path):
-    """Runs the command in a home of its own: `soundlake("generate", …)`."""
+    """Runs the command in a separate home: `soundlake("generate", …)`."""
 
     def run(*words: str, code: int = 0) -> subprocess.CompletedProcess:
         done = subprocess.run(
@@ -35,7 +35,7 @@ def environment(home: Path) -> dict[str, str]:
     return {**os.environ, "SOUNDLAKE_HOME": str(home / "home")}
 
 
-def test_the_summary_counts_what_the_truth_holds(soundlake, tmp_path):
+def test_the_summary_counts_the_records_of_the_truth(soundlake, tmp_path):
     summary = json.loads(soundlake("generate", *SMALL, "--faults", "harsh", "--truth", str(tmp_path / "truth"), "--json").stdout)
     truth = pq.read_table(sorted((tmp_path / "truth").glob("events*.parquet")))
     assert summary["acknowledged"] == summary["events"] == len(truth)
@@ -44,7 +44,7 @@ def test_the_summary_counts_what_the_truth_holds(soundlake, tmp_path):
     assert summary["broken"] == len(broken) > 0
 
 
-def test_standard_output_and_a_file_hold_the_same_bytes(soundlake, tmp_path):
+def test_standard_output_and_a_file_have_the_same_bytes(soundlake, tmp_path):
     streamed = soundlake("generate", *SMALL, "--out", "-").stdout
     soundlake("generate", *SMALL, "--out", str(tmp_path / "events.ndjson"))
     assert hashlib.sha256(streamed).digest() == hashlib.sha256((tmp_path / "events.ndjson").read_bytes()).digest()
@@ -63,13 +63,13 @@ def test_standard_output_and_a_file_hold_the_same_bytes(soundlake, tmp_path):
         (("--processes", "0"), "--processes 0"),
         (("--out", "x.parquet", "--faults", "harsh"), "--malformed 0.003"),
     ],
-    ids=["range", "share", "no folder", "contradiction", "not live", "unwritable", "processes", "broken in Parquet"],
+    ids=["range", "share", "no folder", "contradiction", "not live", "unwritable", "processes", "malformed in Parquet"],
 )
-def test_impossible_options_are_refused_by_name(soundlake, words, message):
+def test_invalid_options_are_errors_with_their_names(soundlake, words, message):
     assert message in soundlake("generate", *words, code=2).stderr.decode()
 
 
-def test_a_reader_that_has_enough_ends_the_run_without_a_traceback(tmp_path):
+def test_a_closed_pipe_ends_the_run_without_a_traceback(tmp_path):
     words = [sys.executable, "-m", "soundlake.cli.app", "generate", *SMALL, "--out", "-"]
     with subprocess.Popen(words, env=environment(tmp_path), stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
         assert json.loads(run.stdout.readline())["event_id"]
@@ -78,7 +78,7 @@ def test_a_reader_that_has_enough_ends_the_run_without_a_traceback(tmp_path):
         assert b"Traceback" not in run.stderr.read()
 
 
-def test_an_export_of_one_listener_is_imported_whole(soundlake, tmp_path):
+def test_an_export_of_one_listener_is_imported_completely(soundlake, tmp_path):
     export = tmp_path / "export"
     one = ("--listeners", "1", "--days", "60", "--tracks", "600", "--start", "2026-03-01", "--as", "spotify-export")
     plays = json.loads(soundlake("generate", *one, "--out", str(export), "--json").stdout)["events_play"]
@@ -87,7 +87,7 @@ def test_an_export_of_one_listener_is_imported_whole(soundlake, tmp_path):
     assert plays > 0
 
 
-def test_a_live_run_goes_on_where_the_last_one_stopped(tmp_path):
+def test_a_live_run_resumes_where_the_last_one_stopped(tmp_path):
     state = tmp_path / "home" / "generator"
     state.mkdir(parents=True)
     config = GeneratorConfig(listeners=40, days=30, tracks=600)
@@ -112,7 +112,7 @@ def _run_live_for_a_while(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("wait_seconds", [0.0, 0.5, 2.0], ids=["starting", "importing", "making"])
-def test_a_file_run_of_several_processes_that_is_interrupted_leaves_no_file_no_process_and_no_traceback(tmp_path, wait_seconds):
+def test_an_interrupted_run_of_several_processes_leaves_no_file_no_process_and_no_traceback(tmp_path, wait_seconds):
     words = ["generate", "--listeners", "3000", "--days", "90", "--processes", "3", "--out", str(tmp_path / "events.ndjson")]
     run = subprocess.Popen(
         [sys.executable, "-m", "soundlake.cli.app", *words], stdout=subprocess.PIPE, stderr=subprocess.PIPE,
@@ -132,7 +132,7 @@ def test_a_file_run_of_several_processes_that_is_interrupted_leaves_no_file_no_p
 
 
 def is_running(process: str) -> bool:
-    """Whether the process still does anything; one that has ended may wait for being collected."""
+    """Whether the process is running, not ended or a zombie."""
     try:
         return Path(f"/proc/{process}/stat").read_text().rsplit(")", 1)[1].split()[0] != "Z"
     except (FileNotFoundError, ProcessLookupError):
@@ -140,6 +140,6 @@ def is_running(process: str) -> bool:
 
 
 def list_workers(run: int) -> list[str]:
-    """The processes that make events for the run."""
+    """The worker processes of the run."""
     children = Path(f"/proc/{run}/task/{run}/children").read_text().split()
     return [child for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]

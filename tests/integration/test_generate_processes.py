@@ -1,4 +1,4 @@
-"""Several processes make the same events as one, in the same order and the same bytes; and end with the run."""
+"""Several processes generate the same bytes as one process, and end with the run."""
 
 import gzip
 import hashlib
@@ -18,7 +18,7 @@ from soundlake.errors import Unavailable
 from soundlake.generator import GeneratorConfig, World, make_world
 from soundlake.generator.model.world import Chunk
 from soundlake.generator.output.event_files import EventFile, EventFolder
-from soundlake.generator.output.worker_pool import ROWS_PER_MESSAGE, make_tables, receive_table_over, write_chunks
+from soundlake.generator.output.worker_pool import ROWS_PER_MESSAGE, make_tables, receive_table, write_chunks
 from soundlake.generator.output.writers import ChunkFileWriter
 
 
@@ -63,7 +63,7 @@ def test_every_output_is_the_same_from_one_process_and_from_several(world, chunk
     assert pa.concat_tables(make_tables(world, chunks, 2)).cast(EVENT_SCHEMA).combine_chunks().equals(read.combine_chunks())
 
 
-def test_a_stretch_of_more_rows_than_a_message_has_makes_the_same_bytes(tmp_path):
+def test_a_chunk_larger_than_a_message_gives_the_same_bytes(tmp_path):
     world = make_world(GeneratorConfig(listeners=3_000, days=3, seed=6))
     chunks = world.list_chunks()
     rows = {len(events) for events in make_tables(world, chunks)}
@@ -72,14 +72,14 @@ def test_a_stretch_of_more_rows_than_a_message_has_makes_the_same_bytes(tmp_path
     assert digest(made[0]) == digest(made[1])
 
 
-def test_what_a_process_meets_is_met_by_the_run_and_no_process_stays(world, chunks, tmp_path):
+def test_an_error_in_a_worker_is_raised_and_no_process_remains(world, chunks, tmp_path):
     chunk_writer = ChunkFileWriter(tmp_path / "gone", ".parquet")
     with pytest.raises(FileNotFoundError, match="gone"):
         list(write_chunks(world, chunks, chunk_writer, 2))
     assert multiprocessing.active_children() == []
 
 
-def test_a_run_says_so_when_a_process_is_killed(world, chunks):
+def test_a_killed_worker_is_reported(world, chunks):
     tables = make_tables(world, chunks * 20, 2)
     next(tables)
     for process in multiprocessing.active_children():
@@ -89,17 +89,17 @@ def test_a_run_says_so_when_a_process_is_killed(world, chunks):
     assert multiprocessing.active_children() == []
 
 
-def test_a_table_that_ends_between_two_messages_is_not_taken_for_whole():
+def test_a_table_that_ends_between_two_messages_is_an_error():
     ours, theirs = multiprocessing.Pipe()
     with open(theirs.fileno(), "wb", closefd=False) as file:
         writer = pa.ipc.new_stream(file, pa.schema([("number", pa.int64())]))
         writer.write_table(pa.table({"number": [1, 2]}))
     theirs.close()
     with pytest.raises(EOFError):
-        receive_table_over(ours, 3)
+        receive_table(ours, 3)
 
 
-def test_a_run_that_is_given_up_leaves_no_process(world, chunks):
+def test_an_abandoned_run_leaves_no_process(world, chunks):
     tables = make_tables(world, chunks * 20, 2)
     next(tables)
     tables.close()

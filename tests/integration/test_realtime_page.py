@@ -53,7 +53,7 @@ class Reading:
 
 def make_evening() -> pa.Table:
     """Half an hour of a city's evening that lies around now; a part of it twice, as a producer that repeats itself tells it."""
-    world = make_world(GeneratorConfig(listeners=800, days=1, seed=5, tracks=200).ending(date(2026, 11, 21)))
+    world = make_world(GeneratorConfig(listeners=800, days=1, seed=5, tracks=200).end_before(date(2026, 11, 21)))
     events = pa.concat_tables([world.make_events(chunk) for chunk in world.list_chunks()])
     moment = pa.timestamp("us", "UTC")
     begins = datetime(2026, 11, 20, 19, tzinfo=UTC)

@@ -1,4 +1,4 @@
-"""What the streaming job makes of records, on a local session; and that Spark and dbt judge the same hostile events alike."""
+"""What the streaming job makes of records, on a local session; and that Spark and dbt apply_rules the same hostile events alike."""
 
 from __future__ import annotations
 
@@ -40,18 +40,15 @@ from soundlake.errors import DataError
 from soundlake.generator import GeneratorConfig, make_world
 from soundlake.generator.output.fault_injection import FaultRates, inject_faults
 from soundlake.settings import Settings
-from soundlake.streaming.decoding import decode
-from soundlake.streaming.enriching import TRACK_DDL, enrich
-from soundlake.streaming.live import choose_countable, record_live
-from soundlake.streaming.log_identity import check_logs
-from soundlake.streaming.models import Road
+from soundlake.streaming.decoding import RECORD_DDL, decode
+from soundlake.streaming.deployment import StreamLocations
+from soundlake.streaming.enrichment import TRACK_DDL, TrackDimension, enrich
+from soundlake.streaming.live import record_live, select_countable
 from soundlake.streaming.now_playing import decode_natively, enrich_now_playing
-from soundlake.streaming.processed import ProcessedWriter, process
-from soundlake.streaming.records import RECORD_DDL
-from soundlake.streaming.tables import TABLES, ensure_tables
-from soundlake.streaming.tracks import TrackDimension
-from soundlake.streaming.transforms import judge, normalize
-from soundlake.streaming.upkeep import Upkeep
+from soundlake.streaming.processed import ProcessedWriter, TableMaintenance, process
+from soundlake.streaming.processed_tables import TABLES, ensure_tables
+from soundlake.streaming.startup_checks import check_log_ids
+from soundlake.streaming.transforms import apply_rules, normalize
 from soundlake.warehouse.extensions import provide_extensions
 from soundlake.warehouse.snapshot import open_snapshot
 
@@ -72,7 +69,7 @@ ODD_TEXTS = [
 
 def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
     values = [make_value(device_type=" Smartphone ", track_name="  نور  "), make_value(user_id=" ", duration_ms=0), b"{", None]
-    good, rejected, *broken = normalize(judge(decode(make_records(spark, values)))).orderBy("_offset").collect()
+    good, rejected, *broken = normalize(apply_rules(decode(make_records(spark, values)))).orderBy("_offset").collect()
     assert (good["reason"], good["device_type"], good["track_name"], good["quality_flags"]) == (None, "mobile", "نور", "device_known")
     assert (rejected["reason"], rejected["is_decoded"]) == ("user_known", True)
     assert [(row["reason"], row["is_decoded"]) for row in broken] == [("not_json", False), ("null_value", False)]
@@ -80,9 +77,9 @@ def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
 
 def test_duckdb_and_spark_judge_and_normalize_odd_texts_alike(spark):
     asked = ["context_uri", *(f"{form} as {name}" for name, form in NORMAL_FORMS.items()), *(rule.expression for rule in RULES)]
-    told = [tuple(text if field.kind == "text" else None for field in FIELDS) for text in ODD_TEXTS]
-    by_spark = [tuple(row) for row in spark.createDataFrame(told, build_spark_ddl()).selectExpr(*asked).collect()]
-    events = pa.Table.from_pylist([dict(zip(FIELD_NAMES, row, strict=True)) for row in told], EVENT_SCHEMA)
+    text = [tuple(text if field.kind == "text" else None for field in FIELDS) for text in ODD_TEXTS]
+    by_spark = [tuple(row) for row in spark.createDataFrame(text, build_spark_ddl()).selectExpr(*asked).collect()]
+    events = pa.Table.from_pylist([dict(zip(FIELD_NAMES, row, strict=True)) for row in text], EVENT_SCHEMA)
     by_duckdb = duckdb.from_arrow(events).project(", ".join(asked)).fetchall()
     assert by_duckdb == by_spark
 
@@ -94,7 +91,7 @@ def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(sp
         make_value(track_id="new", country="XX"),
     ]
     tracks = spark.createDataFrame([("t1", "song", 400_000, datetime(2020, 1, 1))], TRACK_DDL)  # noqa: DTZ001  # a session in UTC
-    japan, america, nowhere = enrich(judge(decode(make_records(spark, values))), tracks).orderBy("_offset").collect()
+    japan, america, nowhere = enrich(apply_rules(decode(make_records(spark, values))), tracks).orderBy("_offset").collect()
     assert (japan["local_hour"], japan["is_local_hour_certain"], japan["completion"], japan["session_key"]) == (0, True, 0.5, "s")
     assert (america["local_hour"], america["is_local_hour_certain"], america["completion"]) == (10, False, 0.25)
     assert (nowhere["local_hour"], nowhere["song_key"], japan["song_key"]) == (None, None, "song")
@@ -105,14 +102,14 @@ def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(sp
 
 def test_a_topic_made_anew_is_refused_and_a_new_topic_is_not(spark, tmp_path):
     noted = f"file://{tmp_path}/processed-logs"
-    check_logs(spark, "processed", noted, {"user_plays": "a"})
-    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
-    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
+    check_log_ids(spark, "processed", noted, {"user_plays": "a"})
+    check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
+    check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
     with pytest.raises(DataError, match="user_skips: not the log") as caught:
-        check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
+        check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
     assert "move the checkpoint of processed and the processed tables away" in str(caught.value)
-    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"}, is_new=True)
-    check_logs(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
+    check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"}, is_new=True)
+    check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
 
 
 HOSTILE = {
@@ -168,19 +165,19 @@ def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):
     records = make_records(spark, [value + b" " * place for place, value in enumerate(values.values())], NOW_PLAYING.name)
     timed = records.withColumn("timestamp", expr("timestampadd(millisecond, offset, timestamp)"))
     passed = {round(row["logged_at"].microsecond / 1_000) for row in decode_natively(timed).select("logged_at").collect()}
-    judged = {name: decode_record(NOW_PLAYING, value, int(NOW.timestamp() * 1_000)) for name, value in values.items()}
+    checked = {name: decode_record(NOW_PLAYING, value, int(NOW.timestamp() * 1_000)) for name, value in values.items()}
     assert {name for place, name in enumerate(values) if place in passed} == {
-        name for name, found in judged.items() if not isinstance(found, Rejection)
+        name for name, found in checked.items() if not isinstance(found, Rejection)
     }
 
 
 def test_now_playing_goes_out_normalized_with_where_in_the_track_the_listener_is(spark):
     value = make_value(event_type="now_playing", position_ms=50_000, device_type="Computer", track_name=" Ääni ", country="DE")
     (row,) = enrich_now_playing(make_records(spark, [value, b"{"], NOW_PLAYING.name)).collect()
-    told = json.loads(row["value"])
+    text = json.loads(row["value"])
     assert bytes(row["key"]) == b"ana"
-    assert (told["track_name"], told["device_type"], told["completion"], told["local_hour"]) == ("Ääni", "desktop", 0.25, 16)
-    assert (told["played_at"], told["logged_at"]) == ("2026-11-22T15:30:00.000000Z", "2026-11-22T16:00:00.000000Z")
+    assert (text["track_name"], text["device_type"], text["completion"], text["local_hour"]) == ("Ääni", "desktop", 0.25, 16)
+    assert (text["played_at"], text["logged_at"]) == ("2026-11-22T15:30:00.000000Z", "2026-11-22T16:00:00.000000Z")
 
 
 def publish(broker: Broker, events: pa.Table, broken: list[bytes]) -> None:
@@ -195,13 +192,13 @@ def publish(broker: Broker, events: pa.Table, broken: list[bytes]) -> None:
 def hostile_log(tmp_path_factory) -> Settings:
     """A home whose embedded log holds EVENTS events with every fault of the generator, and a few of our own, moved to bronze and built."""
     settings = Settings(home=tmp_path_factory.mktemp("parity"), topics={"partitions": 2})
-    world = make_world(GeneratorConfig(listeners=150, days=30, seed=7, tracks=3_000).ending(date(2026, 11, 20)))
+    world = make_world(GeneratorConfig(listeners=150, days=30, seed=7, tracks=3_000).end_before(date(2026, 11, 20)))
     broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
     sent = 0
     for part in inject_faults((world.make_events(chunk) for chunk in world.list_chunks()), EVERY_FAULT, 7):
         events = part.events.slice(0, EVENTS - sent)
         sent += len(events)
-        publish(broker, events, part.broken)
+        publish(broker, events, part.malformed)
         if sent >= EVENTS:
             break
     assert sent == EVENTS
@@ -243,11 +240,11 @@ def write_records(settings: Settings) -> None:
 def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:
     """What Spark and dbt made of the same log: `processed_<name>` and silver side by side, and what the sink rejected."""
     home: Path = hostile_log.home
-    road = Road({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
-    ensure_tables(spark, road.processed)
+    locations = StreamLocations({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
+    ensure_tables(spark, locations.processed)
     rows = process(spark.readStream.schema(RECORD_DDL).parquet(f"file://{home}/records").coalesce(2), repeat_minutes=10)
-    writer = ProcessedWriter(road, TrackDimension(spark, f"{road.silver}/silver_tracks"), lambda: "test", Upkeep(spark, road))
-    stream = rows.writeStream.foreachBatch(writer.write).option("checkpointLocation", road.checkpoint("processed"))
+    writer = ProcessedWriter(locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: "test", TableMaintenance(spark, locations))
+    stream = rows.writeStream.foreachBatch(writer.write).option("checkpointLocation", locations.checkpoint("processed"))
     query = stream.trigger(availableNow=True).start()
     query.awaitTermination()
     snapshot = open_snapshot(home / "warehouse")
@@ -302,18 +299,18 @@ def test_spark_and_the_sink_refuse_the_same_records_for_the_same_reasons(both):
 
 
 def test_every_fault_of_the_generator_was_in_it(both, hostile_log):
-    told = both.execute("select count(*), count(*) filter (where reason = 'bad_event_id') from refused").fetchone()
-    assert min(told) > 0
+    text = both.execute("select count(*), count(*) filter (where reason = 'bad_event_id') from refused").fetchone()
+    assert min(text) > 0
     assert TOPIC_BY_NAME[PLAYS.name].table == "plays"
     assert timedelta(days=1) < both.execute("select max(produced_at - played_at) from processed_plays").fetchone()[0]
 
 
 @pytest.mark.parametrize(("table", "name"), [("plays", "track_name"), ("plays", "device_type"), ("playlists", "playlist_name")])
 def test_there_was_something_to_normalize(both, hostile_log, table, name):
-    told = f"delta_scan('{hostile_log.home}/lake/bronze/{table}')"
+    text = f"delta_scan('{hostile_log.home}/lake/bronze/{table}')"
     changed = f"""
-        select count(distinct told.event_id) from {told} as told inner join built.silver.silver_{table} as held using (event_id)
-        where told.{name} is distinct from held.{name}
+        select count(distinct text.event_id) from {text} as text inner join built.silver.silver_{table} as held using (event_id)
+        where text.{name} is distinct from held.{name}
     """
     assert both.execute(changed).fetchone()[0] > 10
 
@@ -331,19 +328,19 @@ def move_to_now(events: pa.Table) -> pa.Table:
 def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_server, tmp_path):
     settings = Settings(home=tmp_path, topics={"partitions": 2})
     broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
-    world = make_world(GeneratorConfig(listeners=3_000, days=1, seed=5, tracks=300).ending(date(2026, 11, 20)))
+    world = make_world(GeneratorConfig(listeners=3_000, days=1, seed=5, tracks=300).end_before(date(2026, 11, 20)))
     faults = FaultRates(duplicates=0.1, copies=0.05, disorder=0.1, odd=0.1, malformed=0.05, clock_skew=0.1)
     part = next(inject_faults((world.make_events(chunk) for chunk in world.list_chunks()), faults, 5))
-    publish(broker, move_to_now(part.events.slice(len(part.events) - 4_000)), part.broken[:50])
+    publish(broker, move_to_now(part.events.slice(len(part.events) - 4_000)), part.malformed[:50])
     wiring.build_sink(settings, broker, lake).run(until_drained=True)
     write_records(settings)
     store = partial(open_redis_store, redis_server.server.url)
-    countable = choose_countable(spark.read.schema(RECORD_DDL).parquet(f"file://{tmp_path}/records"))
+    countable = select_countable(spark.read.schema(RECORD_DDL).parquet(f"file://{tmp_path}/records"))
     for _ in range(2):  # a batch that is done again changes nothing
         record_live(countable, store).collect()
     now = datetime.now(UTC)
-    told, reckoned = store().read(now), BronzeLiveSource(NewBronzeRows(lake)).read(now)
-    assert told == reckoned
-    assert sum(minute.plays for minute in told.minutes) > 100
-    assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_changes for minute in told.minutes)
-    assert len(told.top_tracks) == 10
+    text, reckoned = store().read(now), BronzeLiveSource(NewBronzeRows(lake)).read(now)
+    assert text == reckoned
+    assert sum(minute.plays for minute in text.minutes) > 100
+    assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_changes for minute in text.minutes)
+    assert len(text.top_tracks) == 10

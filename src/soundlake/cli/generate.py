@@ -1,4 +1,4 @@
-"""`soundlake generate`: synthetic listeners, to the event log, to files, or live."""
+"""`soundlake generate`: synthetic listening events to the event log, to files, or live."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from soundlake.generator import GeneratorConfig
     from soundlake.generator.output.event_files import EventFile, EventFolder
     from soundlake.generator.output.export_files import ExportFolders
-    from soundlake.generator.output.runs import RunOptions, Tell, Time
+    from soundlake.generator.output.runs import Clock, RunOptions, ShowProgress
     from soundlake.generator.output.truth import TruthFolder
 
 
@@ -24,7 +24,7 @@ SLOWEST, FASTEST = 0.01, 100_000
 
 
 class Profile(StrEnum):
-    """How much goes wrong."""
+    """Fault rates by name."""
 
     NONE = "none"
     MILD = "mild"
@@ -32,7 +32,7 @@ class Profile(StrEnum):
 
 
 class Form(StrEnum):
-    """What `--out` holds."""
+    """The format of `--out`."""
 
     EVENTS = "events"
     SPOTIFY_EXPORT = "spotify-export"
@@ -40,39 +40,44 @@ class Form(StrEnum):
 
 def run_generate(
     *,
-    listeners: Annotated[int, typer.Option(help="How many listeners.")] = 1_000,
-    days: Annotated[int, typer.Option(help="How many days of their listening.")] = 30,
-    seed: Annotated[int, typer.Option(help="Another seed is another world.")] = 42,
-    start: Annotated[
-        datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC; default: so that it ends yesterday.")
-    ] = None,
-    tracks: Annotated[int, typer.Option(help="Size of the made-up catalogue.")] = 20_000,
-    catalog: Annotated[Path | None, typer.Option(help="A Parquet or CSV file of tracks instead.")] = None,
+    listeners: Annotated[int, typer.Option(help="Number of listeners.")] = 1_000,
+    days: Annotated[int, typer.Option(help="Number of days.")] = 30,
+    seed: Annotated[int, typer.Option(help="Seed of the simulated world: the same seed gives the same events.")] = 42,
+    start: Annotated[datetime | None, typer.Option(formats=["%Y-%m-%d"], help="First day, UTC; by default the run ends yesterday.")] = None,
+    tracks: Annotated[int, typer.Option(help="Number of tracks in the made-up catalogue.")] = 20_000,
+    catalog: Annotated[Path | None, typer.Option(help="Parquet or CSV file with real tracks, instead of made-up ones.")] = None,
     out: Annotated[
         str | None,
         typer.Option(
-            help="A file (.parquet, .ndjson, .ndjson.gz), - for NDJSON, or a folder (ends in /: Parquet files); default: the log."
+            help="A file (.parquet, .ndjson, .ndjson.gz), - for NDJSON on standard output, or a folder (ends in /) for Parquet files; "
+            "default: the event log."
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--as", help="What --out holds.")] = Form.EVENTS,
-    truth: Annotated[Path | None, typer.Option(help="Write down here what was sent, its faults, and what listeners truly prefer.")] = None,
-    processes: Annotated[int, typer.Option(help="Processes that make the events; they are the same ones whatever their number.")] = 1,
-    events: Annotated[int | None, typer.Option(help="Stop after so many events.")] = None,
-    live: Annotated[bool, typer.Option("--live", help="From now, or where the last live run stopped, until Ctrl-C.")] = False,
-    speed: Annotated[float | None, typer.Option(help="With --live: how fast to catch up with the present.")] = None,
-    rate: Annotated[float | None, typer.Option(help="At most so many events a second, into the log.")] = None,
-    faults: Annotated[Profile, typer.Option(help="How much goes wrong on the way.")] = Profile.NONE,
-    duplicates: Annotated[float | None, typer.Option(help="Share of the events sent twice.")] = None,
-    copies: Annotated[float | None, typer.Option(help="Share sent again under a new id.")] = None,
-    late: Annotated[float | None, typer.Option(help="Share sent minutes to weeks late.")] = None,
-    disorder: Annotated[float | None, typer.Option(help="Share sent out of order.")] = None,
-    odd: Annotated[float | None, typer.Option(help="Share with unknown or missing fields, or absurd numbers.")] = None,
-    malformed: Annotated[float | None, typer.Option(help="Share beside which a record is sent that cannot be decoded.")] = None,
+    form: Annotated[Form, typer.Option("--as", help="Content of --out.")] = Form.EVENTS,
+    truth: Annotated[
+        Path | None, typer.Option(help="Folder for the ground truth: events sent, injected faults, true preferences of the listeners.")
+    ] = None,
+    processes: Annotated[int, typer.Option(help="Number of worker processes; the events do not depend on it.")] = 1,
+    events: Annotated[int | None, typer.Option(help="Stop after this number of events.")] = None,
+    live: Annotated[
+        bool, typer.Option("--live", help="Publish live events until Ctrl-C, from now or from where the last live run stopped.")
+    ] = False,
+    speed: Annotated[
+        float | None, typer.Option(help="With --live: speed of simulated time until it has caught up with the present.")
+    ] = None,
+    rate: Annotated[float | None, typer.Option(help="Maximum events per second, to the event log.")] = None,
+    faults: Annotated[Profile, typer.Option(help="Profile of injected faults; the options below override single rates.")] = Profile.NONE,
+    duplicates: Annotated[float | None, typer.Option(help="Rate of events sent twice.")] = None,
+    copies: Annotated[float | None, typer.Option(help="Rate of events sent again with a new id.")] = None,
+    late: Annotated[float | None, typer.Option(help="Rate of events sent minutes to weeks late.")] = None,
+    disorder: Annotated[float | None, typer.Option(help="Rate of events sent out of order.")] = None,
+    odd: Annotated[float | None, typer.Option(help="Rate of events with unknown or missing fields, or implausible numbers.")] = None,
+    malformed: Annotated[float | None, typer.Option(help="Rate of additional records that cannot be decoded.")] = None,
     clock_skew: Annotated[float | None, typer.Option(help="Share of the listeners whose clock is wrong.")] = None,
-    plan: Annotated[bool, typer.Option("--plan", help="Only say about how many events, bytes and minutes it would be.")] = False,
+    plan: Annotated[bool, typer.Option("--plan", help="Only estimate the number of events, bytes and minutes.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
-    """Make synthetic listeners and what they hear; publish it, or write it to files."""
+    """Generate synthetic listening events: publish them to the event log, or write them to files."""
     from soundlake.cli.terminal import print_json, print_table, show_progress
     from soundlake.generator import GeneratorConfig, make_world
     from soundlake.generator.output.estimate import estimate_run
@@ -82,59 +87,64 @@ def run_generate(
     shares = {"duplicates": duplicates, "copies": copies, "late": late, "disorder": disorder, "odd": odd, "malformed": malformed}
     shares |= {"clock_skew": clock_skew}
     chosen = replace(PROFILES[faults.value], **{name: share for name, share in shares.items() if share is not None})
-    order = RunOptions(processes=processes, events=events, rate=rate, faults=chosen)
-    _check_options(order, out=out, form=form, live=live, speed=speed)
+    options = RunOptions(processes=processes, events=events, rate=rate, faults=chosen)
+    _check_options(options, out=out, form=form, live=live, speed=speed)
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
-    config = config.ending(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
+    config = config.end_before(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
     with show_progress() as reporter:
         if plan:
             summary = estimate_run(make_world(config), time.monotonic)
         elif out is not None:
-            summary = _write_files(config, truth, order, reporter, out=out, form=form)
+            summary = _write_files(config, truth, options, reporter, out=out, form=form)
         else:
-            summary = _publish(config, truth, order, reporter, live_speed=(speed or 1.0) if live else None)
+            summary = _publish(config, truth, options, reporter, live_speed=(speed or 1.0) if live else None)
     if out == "-" and not plan:
         return
     if as_json:
         print_json(summary)
     else:
-        print_table("Planned" if plan else "Generated", {name.replace("_", " "): value for name, value in summary.items()})
+        print_table("Estimate" if plan else "Generated", {name.replace("_", " "): value for name, value in summary.items()})
     if summary.get("failed") or summary.get("unsure"):
         raise typer.Exit(1)
 
 
-def _check_options(order: RunOptions, *, out: str | None, form: Form, live: bool, speed: float | None) -> None:
-    """Refuse options that do not go together. Raises UsageError."""
+def _check_options(options: RunOptions, *, out: str | None, form: Form, live: bool, speed: float | None) -> None:
+    """Check that the options can be combined. Raises UsageError."""
     from soundlake.errors import UsageError
 
     if form is Form.SPOTIFY_EXPORT and out in (None, "-"):
-        raise UsageError("--as spotify-export: no place to write to", next_step="add --out with a folder that is new or empty")
+        raise UsageError("--as spotify-export needs a folder", next_step="add --out with a new or empty folder")
     if out is not None and live:
-        raise UsageError("--live goes into the log, --out into files", next_step="choose one of the two")
-    if out is not None and order.rate is not None:
-        raise UsageError("--rate goes into the log, --out into files", next_step="choose one of the two")
-    if out is not None and order.faults.malformed and not (form is Form.EVENTS and out.endswith((".ndjson", ".ndjson.gz", "-"))):
+        raise UsageError("--live publishes to the event log, --out writes files", next_step="choose one of the two")
+    if out is not None and options.rate is not None:
+        raise UsageError("--rate is for the event log, --out writes files", next_step="choose one of the two")
+    if out is not None and options.faults.malformed and not (form is Form.EVENTS and out.endswith((".ndjson", ".ndjson.gz", "-"))):
         raise UsageError(
-            f"--malformed {order.faults.malformed}: broken records have no place in {out}", next_step="write NDJSON, or add --malformed 0"
+            f"--malformed {options.faults.malformed}: malformed records cannot be written to {out}",
+            next_step="write NDJSON, or add --malformed 0",
         )
-    if live and (order.faults.any or order.events is not None or order.processes > 1):
-        raise UsageError("faults, --events and --processes are for the days of a run, not for --live", next_step="leave one of the two out")
+    if live and (options.faults.any or options.events is not None or options.processes > 1):
+        raise UsageError(
+            "faults, --events and --processes cannot be combined with --live", next_step="leave out --live, or the other options"
+        )
     if speed is not None and not SLOWEST <= speed <= FASTEST:
-        raise UsageError(f"--speed {speed}: not possible", next_step=f"choose a number from {SLOWEST} to {FASTEST:,}")
+        raise UsageError(f"--speed {speed}: out of range", next_step=f"choose a number from {SLOWEST} to {FASTEST:,}")
     if speed is not None and not live:
-        raise UsageError("--speed goes with --live", next_step="add --live, or bound a run with --rate")
+        raise UsageError("--speed needs --live", next_step="add --live, or limit a run with --rate")
 
 
 def _write_files(
-    config: GeneratorConfig, truth_folder: Path | None, order: RunOptions, reporter: ProgressReporter, *, out: str, form: Form
+    config: GeneratorConfig, truth_folder: Path | None, options: RunOptions, reporter: ProgressReporter, *, out: str, form: Form
 ) -> dict[str, Any]:
-    """Into files; what became of it."""
+    """Write files; the summary."""
     from soundlake.generator import make_world
-    from soundlake.generator.output.runs import FileDestination, write_files
+    from soundlake.generator.output.destinations import FileDestination
+    from soundlake.generator.output.runs import write_files
 
     with _open_writer(out, form) as writer:
-        tally = write_files(make_world(config), FileDestination(writer, _open_truth(truth_folder)), _own_time(), _show(reporter), order)
-    reporter.end(tally.tell(0))
+        destination = FileDestination(writer, _open_truth(truth_folder))
+        tally = write_files(make_world(config), destination, _make_clock(), _show_on(reporter), options)
+    reporter.end(tally.format_progress(0))
     return {**tally.describe(), "broken": tally.broken, "out": out, "truth": truth_folder and str(truth_folder)}
 
 
@@ -150,50 +160,52 @@ def _open_writer(out: str, form: Form) -> ExportFolders | EventFolder | EventFil
 def _open_truth(folder: Path | None) -> TruthFolder | None:
     from soundlake.generator.output.truth import TruthFolder
 
-    return None if folder is None else TruthFolder(folder, _own_time().now().strftime("%Y%m%dT%H%M%S%fZ"))
+    return None if folder is None else TruthFolder(folder, _make_clock().now().strftime("%Y%m%dT%H%M%S%fZ"))
 
 
 def _publish(
-    config: GeneratorConfig, truth_folder: Path | None, order: RunOptions, reporter: ProgressReporter, *, live_speed: float | None
+    config: GeneratorConfig, truth_folder: Path | None, options: RunOptions, reporter: ProgressReporter, *, live_speed: float | None
 ) -> dict[str, Any]:
-    """Into the log: the days of a run, or live at that speed."""
+    """Publish to the event log, the days of a run or live at a speed; the summary."""
     from soundlake import wiring
     from soundlake.generator import make_world
+    from soundlake.generator.output.destinations import BrokerDestination
     from soundlake.generator.output.live_state import LiveState
-    from soundlake.generator.output.runs import BrokerDestination, publish_days, publish_live
+    from soundlake.generator.output.runs import publish_days, publish_live
     from soundlake.settings import load_settings
 
-    settings, own_time = load_settings(), _own_time()
+    settings, clock = load_settings(), _make_clock()
     truth = _open_truth(truth_folder)
     world = make_world(config)
     broker = wiring.open_broker(settings)
     try:
         destination = BrokerDestination(wiring.open_publisher(broker), truth)
         if live_speed is None:
-            tally = publish_days(world, destination, own_time, _show(reporter), order)
+            tally = publish_days(world, destination, clock, _show_on(reporter), options)
         else:
             state = LiveState(settings.home.expanduser() / "generator", config)
-            tally = publish_live(world, destination, state, own_time, _show(reporter), speed=live_speed, rate=order.rate)
+            tally = publish_live(world, destination, state, clock, _show_on(reporter), speed=live_speed, rate=options.rate)
     finally:
         broker.close()
-    reporter.end(tally.tell(0))
-    return {**tally.describe(), **tally.describe_account(), "truth": truth_folder and str(truth_folder)}
+    reporter.end(tally.format_progress(0))
+    return {**tally.describe(), **tally.describe_outcomes(), "truth": truth_folder and str(truth_folder)}
 
 
-def _own_time() -> Time:
-    from soundlake.generator.output.runs import Time, read_utc_now
+def _make_clock() -> Clock:
+    from soundlake.generator.output.runs import Clock, read_utc_now
 
-    return Time(time.monotonic, time.sleep, read_utc_now)
+    return Clock(time.monotonic, time.sleep, read_utc_now)
 
 
-def _show(reporter: ProgressReporter) -> Tell:
-    begun = False
+def _show_on(reporter: ProgressReporter) -> ShowProgress:
+    """Show progress on a reporter, as one step."""
+    has_begun = False
 
-    def tell(done: int, total: int | None, words: str) -> None:
-        nonlocal begun
-        if not begun:
+    def advance(done: int, total: int | None, text: str) -> None:
+        nonlocal has_begun
+        if not has_begun:
             reporter.begin("generating", total=total)
-            begun = True
-        reporter.advance(done, words)
+            has_begun = True
+        reporter.advance(done, text)
 
-    return tell
+    return advance

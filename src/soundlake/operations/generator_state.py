@@ -32,10 +32,10 @@ class GeneratorOptions:
 
     def place(self, settings: Settings) -> Settings:
         """The settings of this demo: an export gets a folder of its own below home."""
-        home = settings.home.expanduser().absolute()
+        home = settings.home_folder
         if self.export is not None:
             home /= f"export-{re.sub(r'[^A-Za-z0-9_-]+', '-', self.user).strip('-') or 'listener'}"
-        return settings.model_copy(update={"home": home})
+        return settings.change(home=home)
 
     def begin(self, today: date) -> GeneratorState:
         """The state of a demo before anything is done; its history ends with the day before `today` (UTC)."""
@@ -45,7 +45,7 @@ class GeneratorOptions:
             days=base.days if self.days is None else self.days,
             seed=base.seed if self.seed is None else self.seed,
             tracks=base.tracks,
-        ).ending(today)
+        ).end_before(today)
         return GeneratorState(
             listeners=config.listeners, days=config.days, seed=config.seed, tracks=config.tracks, start=config.start,
             person=None if self.export is None else self.user, alone=self.alone, history_complete=self.alone,

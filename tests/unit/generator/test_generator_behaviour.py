@@ -35,8 +35,8 @@ def plays(season) -> pl.DataFrame:
 
 
 @pytest.fixture(scope="module")
-def list_life() -> tuple[pl.DataFrame, pl.DataFrame]:
-    """What is added and removed, and what is heard from playlists, by the playlist's id: of some listeners, for long."""
+def playlist_activity() -> tuple[pl.DataFrame, pl.DataFrame]:
+    """Tracks added and removed, and tracks played from playlists, by playlist id: few listeners, many days."""
     world = make_world(replace(SEASON, listeners=60, days=240))
     events = pl.from_arrow(pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()))
     interactions = events.filter(event_type="playlist").select("action", "track_id", list="playlist_id", at="played_at")
@@ -63,7 +63,7 @@ def test_tastes_drift_slowly(best_ten):
     assert kept_for_years < 0.85 < kept_a_month < 1
 
 
-def test_a_taste_turns_around_at_the_ends_of_its_way(world):
+def test_a_taste_turns_around_at_the_ends_of_its_path(world):
     listeners = make_cohort(world.catalogue, SEASON.seed, np.arange(5)).listeners
     drift = np.stack([measure_drift(listeners, np.arange(5), day) for day in range(0, 9_000, 10)])
     assert drift.min() < 0.02
@@ -79,7 +79,7 @@ def test_skips_come_in_bursts(plays):
     assert share[True] > 2 * share[False]
 
 
-def test_a_skip_comes_sooner_the_better_the_song_is_known(world):
+def test_skips_are_earlier_in_familiar_tracks(world):
     cohort = make_cohort(world.catalogue, SEASON.seed, np.arange(150))
     first = FIRST_DAY * DAY_MS
     sessions = plan_sessions(cohort.listeners, first, first + 30 * DAY_MS, (first, first + 30 * DAY_MS))
@@ -89,26 +89,26 @@ def test_a_skip_comes_sooner_the_better_the_song_is_known(world):
     assert at_once[familiarity > 0.7].mean() > 1.2 * at_once[familiarity < 0.2].mean()
 
 
-def test_a_new_album_is_heard_most_when_it_is_new(world):
+def test_a_new_album_is_played_most_after_its_release(world):
     first_album = world.catalogue.album_first_of_artist
     newest = (first_album[1:] - 1)[np.diff(first_album) > 1]
     days = world.catalogue.album_release_day.copy()
     days[newest] = FIRST_DAY + 10
-    music = replace(world.catalogue, album_release_day=days)
-    events = pa.concat_tables(replace(world, catalogue=music).make_span(FIRST_DAY * DAY_MS, (FIRST_DAY + 40) * DAY_MS))
-    albums = pl.DataFrame({"album_id": music.album_id.take(pa.array(newest))})
+    catalogue = replace(world.catalogue, album_release_day=days)
+    events = pa.concat_tables(replace(world, catalogue=catalogue).make_span(FIRST_DAY * DAY_MS, (FIRST_DAY + 40) * DAY_MS))
+    albums = pl.DataFrame({"album_id": catalogue.album_id.take(pa.array(newest))})
     plays = pl.from_arrow(events).filter(pl.col("context_uri").str.starts_with("sl:album:")).join(albums, on="album_id", how="semi")
     age = plays["played_at"].dt.epoch("d") - FIRST_DAY - 10
     assert ((age >= 0) & (age < 7)).sum() > 1.5 * ((age >= 15) & (age < 22)).sum() > 0
 
 
-def test_a_private_session_is_private_from_end_to_end(plays):
+def test_a_session_is_private_as_a_whole(plays):
     sessions = plays.group_by("session_id").agg(pl.col("is_private").n_unique().alias("kinds"), pl.col("is_private").first())
     assert sessions["kinds"].max() == 1
     assert 0 < sessions["is_private"].mean() < 0.05
 
 
-def test_two_at_once_are_on_two_devices(plays):
+def test_overlapping_sessions_use_different_devices(plays):
     sessions = plays.group_by("user_id", "session_id").agg(
         start=pl.col("played_at").min(), end=pl.col("end").max(), device=pl.concat_str("device_type", "platform").first()
     )
@@ -120,7 +120,7 @@ def test_two_at_once_are_on_two_devices(plays):
     assert (at_once["device"] != at_once["next_device"]).all()
 
 
-def test_a_playlist_is_made_once_and_before_it_is_added_to(season):
+def test_a_playlist_is_created_once_and_before_tracks_are_added(season):
     interactions = season.filter(event_type="playlist").group_by("playlist_id")
     made = interactions.agg(
         times=(pl.col("action") == "create").sum(),
@@ -132,15 +132,15 @@ def test_a_playlist_is_made_once_and_before_it_is_added_to(season):
     assert made.drop_nulls("added_at").select((pl.col("added_at") >= pl.col("made_at")).all()).item()
 
 
-def test_a_track_is_removed_from_the_playlist_it_was_heard_from(season, plays):
+def test_a_track_is_removed_while_its_playlist_is_played(season, plays):
     removed = season.filter(action="remove")
     from_lists = plays.filter(pl.col("context_uri").str.starts_with("sl:playlist:"))
     assert removed.height > 5
     assert removed.join(from_lists, on=["session_id", "track_id"], how="anti").height == 0
 
 
-def test_a_track_that_is_added_to_a_playlist_is_heard_from_it_and_one_that_is_removed_no_more(list_life):
-    interactions, heard = list_life
+def test_added_tracks_are_played_from_the_playlist_and_removed_tracks_are_not(playlist_activity):
+    interactions, heard = playlist_activity
     added, removed = (interactions.filter(action=action).join(heard, on=["list", "track_id"]) for action in ("add", "remove"))
     assert added.filter(pl.col("heard_at") > pl.col("at")).select("list", "track_id").unique().height > 20
     assert removed.filter(pl.col("heard_at") < pl.col("at")).select("list", "track_id").unique().height > 20
@@ -150,7 +150,7 @@ def test_a_track_that_is_added_to_a_playlist_is_heard_from_it_and_one_that_is_re
     assert after.join(again, on=["list", "track_id", "heard_at"], how="anti").height == 0
 
 
-def test_what_is_added_is_heard_just_then_and_what_is_removed_is_skipped(season, plays):
+def test_a_track_is_played_when_it_is_added_and_skipped_when_it_is_removed(season, plays):
     interactions = season.filter(pl.col("action").is_in(["add", "remove"])).select("session_id", "track_id", "action", at="played_at")
     met = interactions.join(plays, on=["session_id", "track_id"]).filter(
         (pl.col("played_at") <= pl.col("at")) & (pl.col("at") <= pl.col("end"))
@@ -159,12 +159,12 @@ def test_what_is_added_is_heard_just_then_and_what_is_removed_is_skipped(season,
     assert dict(met.group_by("action").agg(pl.col("is_skipped").mean()).iter_rows()) == {"add": 0.0, "remove": 1.0}
 
 
-def test_likes_are_taken_back_now_and_then(season):
+def test_some_likes_are_followed_by_unlikes(season):
     actions = dict(season.filter(event_type="like")["action"].value_counts().iter_rows())
     assert actions["like"] > actions["unlike"] > 0
 
 
-def test_devices_that_were_offline_deliver_hours_or_days_later(season):
+def test_offline_devices_deliver_hours_or_days_later(season):
     plays = season.filter("is_offline", event_type="play")
     sessions = plays.group_by("session_id").agg(wait=(pl.col("produced_at").max() - pl.col("played_at").min()).dt.total_hours())
     assert sessions.height > 20

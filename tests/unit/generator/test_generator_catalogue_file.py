@@ -32,23 +32,23 @@ def write(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["tracks.parquet", "tracks.csv"])
-def test_a_file_is_read_under_its_usual_names_and_each_track_once(write, name):
-    music = read_track_file(write(name))
-    assert music["track_id"].to_pylist() == ["a1", "a2", "b1"]
-    assert music["artist_name"].to_pylist() == ["Ann", "Ann", "Bo"]
-    assert music["release_day"].to_pylist() == [
+def test_columns_are_found_under_their_usual_names_and_tracks_are_unique(write, name):
+    tracks = read_track_file(write(name))
+    assert tracks["track_id"].to_pylist() == ["a1", "a2", "b1"]
+    assert tracks["artist_name"].to_pylist() == ["Ann", "Ann", "Bo"]
+    assert tracks["release_day"].to_pylist() == [
         (day - date(1970, 1, 1)).days for day in (date(2019, 1, 1), date(2020, 5, 1), date(2021, 5, 6))
     ]
-    assert not any(column.null_count for column in music.columns)
+    assert not any(column.null_count for column in tracks.columns)
 
 
-def test_events_carry_the_ids_of_the_file(write):
+def test_events_have_the_ids_of_the_file(write):
     config = GeneratorConfig(listeners=20, days=4, catalog=write())
     ids = {identity for table in generate_events(config) for identity in table["track_id"].drop_null().to_pylist()}
     assert ids == {"a1", "a2", "b1"}
 
 
-def test_a_missing_column_is_named_with_what_was_looked_for(write):
+def test_a_missing_column_is_an_error_with_the_accepted_names(write):
     with pytest.raises(DataError, match=r"no column for duration_ms .*track_duration_ms"):
         read_track_file(write(duration_ms=None))
 
@@ -67,24 +67,24 @@ def test_a_missing_column_is_named_with_what_was_looked_for(write):
     ],
     ids=["negative", "text", "blank artist", "no id", "popularity", "negative popularity", "date", "explicit"],
 )
-def test_nonsense_is_named_by_column_and_row(write, column, values, message):
+def test_an_invalid_value_is_an_error_with_column_and_row(write, column, values, message):
     with pytest.raises(DataError, match=message):
         read_track_file(write(**{column: values}))
 
 
-def test_an_empty_file_is_refused(write):
+def test_an_empty_file_is_an_error(write):
     with pytest.raises(DataError, match="no tracks"):
         read_track_file(write(**{name: pa.array([], pa.string()) for name in GOOD}))
 
 
-def test_a_file_that_is_no_parquet_is_refused(tmp_path):
+def test_a_file_that_is_not_parquet_is_an_error(tmp_path):
     path = tmp_path / "notes.parquet"
     path.write_text("nothing of the kind")
     with pytest.raises(UsageError, match="--catalog"):
         read_track_file(path)
 
 
-def test_columns_that_need_not_be_there_may_be_empty(write):
-    music = read_track_file(write(track_popularity=["1", "", None, "4.5"], explicit=["true", "", None, "0"]))
-    assert music["is_explicit"].to_pylist() == [True, False, False]
-    assert min(music["popularity"].to_pylist()) > 0
+def test_optional_columns_can_have_empty_values(write):
+    tracks = read_track_file(write(track_popularity=["1", "", None, "4.5"], explicit=["true", "", None, "0"]))
+    assert tracks["is_explicit"].to_pylist() == [True, False, False]
+    assert min(tracks["popularity"].to_pylist()) > 0

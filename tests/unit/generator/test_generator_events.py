@@ -18,7 +18,7 @@ def frame(small_events) -> pl.DataFrame:
     return pl.from_arrow(small_events)
 
 
-def test_every_event_survives_the_wire(small_events):
+def test_every_event_survives_encoding_and_decoding(small_events):
     values = pa.array(encode_events(small_events), pa.binary())
     sent_ms = small_events["produced_at"].combine_chunks().cast(pa.timestamp("ms", tz="UTC")).cast(pa.int64())
     decoded = decode_records(HISTORY, values, sent_ms)
@@ -26,60 +26,60 @@ def test_every_event_survives_the_wire(small_events):
     assert decoded.events.equals(small_events.combine_chunks())
 
 
-def test_columns_are_the_contracts(small_events):
+def test_columns_are_those_of_the_contract(small_events):
     assert small_events.schema == EVENT_SCHEMA
 
 
-def test_every_event_id_is_a_uuid_of_its_own(frame):
+def test_every_event_id_is_a_unique_uuid(frame):
     ids = frame["event_id"].to_list()
     assert len(set(ids)) == len(ids)
-    assert all(str(UUID(identity)) == identity and UUID(identity).version == 8 for identity in ids[:500])
+    assert all(str(UUID(event_id)) == event_id and UUID(event_id).version == 8 for event_id in ids[:500])
 
 
-def test_closed_fields_hold_only_their_values(frame):
+def test_enumerated_fields_have_only_their_values(frame):
     for name in ("event_type", "content_type", "played_at_basis", "source"):
         assert set(frame[name].drop_nulls()) <= set(FIELD_BY_NAME[name].values)
 
 
-def test_invented_ids_can_never_be_spotifys(frame):
+def test_generated_ids_cannot_be_spotify_ids(frame):
     for name in ("track_id", "artist_id", "album_id", "playlist_id"):
         ids = frame[name].drop_nulls().unique()
         assert ids.str.starts_with(GENERATED_ID_PREFIX).all()
-        assert not any(re.fullmatch(r"[0-9A-Za-z]{22}", identity) for identity in ids)
+        assert not any(re.fullmatch(r"[0-9A-Za-z]{22}", event_id) for event_id in ids)
 
 
-def test_a_skip_names_its_play_and_happens_where_the_play_ends(frame):
+def test_a_skip_refers_to_its_play_and_occurs_at_its_end(frame):
     plays = frame.filter(event_type="play").select(source_ref="event_id", end=pl.col("played_at") + pl.duration(milliseconds="ms_played"))
     skips = frame.filter(event_type="skip").join(plays, on="source_ref", how="left")
     assert skips.height > 50
     assert (skips["end"] == skips["played_at"]).all()
 
 
-def test_as_many_skips_as_skipped_plays(frame):
+def test_there_is_one_skip_event_per_skipped_play(frame):
     assert frame.filter(event_type="skip").height == frame.filter(event_type="play", is_skipped=True).height
 
 
-def test_nothing_is_heard_longer_than_it_lasts(frame):
+def test_no_play_is_longer_than_its_track(frame):
     assert frame.filter(event_type="play").select((pl.col("ms_played") <= pl.col("duration_ms")).all()).item()
 
 
-def test_a_track_that_is_done_was_heard_whole(frame):
+def test_a_play_that_ends_with_trackdone_is_complete(frame):
     done = frame.filter(event_type="play", reason_end="trackdone")
     assert (done["ms_played"] == done["duration_ms"]).all()
 
 
-def test_nothing_is_sent_before_it_is_over(frame):
+def test_no_play_is_sent_before_its_end(frame):
     plays = frame.filter(event_type="play")
     assert plays.select((pl.col("produced_at") >= pl.col("played_at") + pl.duration(milliseconds="ms_played")).all()).item()
 
 
-def test_what_a_listener_hears_offline_is_sent_later(frame):
+def test_offline_plays_are_sent_later(frame):
     plays = frame.filter(event_type="play").with_columns(wait=pl.col("produced_at") - pl.col("played_at"))
     if plays.filter("is_offline").height:
         assert plays.filter("is_offline")["wait"].median() > plays.filter(~pl.col("is_offline"))["wait"].median() * 5
 
 
-def test_a_play_begins_as_the_one_before_it_in_the_sitting_ended(frame):
+def test_the_start_reason_follows_the_end_reason_of_the_play_before(frame):
     plays = frame.filter(event_type="play").sort("user_id", "session_id", "played_at")
     before = plays.shift(1)
     follows = (plays["session_id"] == before["session_id"]) & (plays["reason_start"] == "trackdone")
@@ -87,7 +87,7 @@ def test_a_play_begins_as_the_one_before_it_in_the_sitting_ended(frame):
     assert set(before.filter(follows.fill_null(False))["reason_end"]) <= {"trackdone", "unknown"}
 
 
-def test_listeners_like_what_they_do_not_skip(small_world):
+def test_listeners_like_only_tracks_they_do_not_skip(small_world):
     events = pl.from_arrow(pa.concat_tables(small_world.make_span(1_770_000_000_000, 1_772_000_000_000)))
     played = events.filter(event_type="play").select("session_id", "track_id", "is_skipped", "played_at")
     liked = events.filter(event_type="like", action="like").select("session_id", "track_id", at="played_at")
@@ -95,7 +95,7 @@ def test_listeners_like_what_they_do_not_skip(small_world):
     assert liked.join(played.filter(~pl.col("is_skipped")), on=["session_id", "track_id"], how="anti").height == 0
 
 
-def test_names_come_in_several_scripts():
+def test_names_use_several_scripts():
     music = make_fake_tracks(6_000, seed=1)
     names = "".join(music["artist_name"].to_pylist() + music["track_name"].to_pylist())
     assert all(any(sign in names for sign in script) for script in ("אבה", "اعب", "のいう", "नमर", "еоа", "🌙🔥✨"))

@@ -18,44 +18,45 @@ from soundlake.contract import EVENT_SCHEMA, HISTORY, TOPICS
 from soundlake.contract.decode import decode_records
 from soundlake.errors import UsageError
 from soundlake.generator import World, make_world
+from soundlake.generator.output.destinations import BrokerDestination, FileDestination
 from soundlake.generator.output.estimate import estimate_run
 from soundlake.generator.output.event_files import EventFile, EventFolder
 from soundlake.generator.output.export_files import ExportFolders
 from soundlake.generator.output.fault_injection import PROFILES
-from soundlake.generator.output.runs import BrokerDestination, FileDestination, RunOptions, Time, publish_days, write_files
+from soundlake.generator.output.runs import Clock, RunOptions, publish_days, write_files
 from soundlake.generator.output.truth import TruthFolder
 from soundlake.generator.output.worker_pool import write_chunks
 
 
-def keep_quiet(done: int, total: int | None, words: str) -> None:
+def show_nothing(done: int, total: int | None, text: str) -> None:
     """Show nothing."""
 
 
 @pytest.fixture
-def time():
+def clock():
     slept: list[float] = []
-    return Time(monotonic=lambda: sum(slept), sleep=slept.append, now=lambda: datetime(2026, 4, 2, tzinfo=UTC))
+    return Clock(monotonic=lambda: sum(slept), sleep=slept.append, now=lambda: datetime(2026, 4, 2, tzinfo=UTC))
 
 
 @pytest.mark.parametrize("name", ["events.parquet", "events.ndjson", "events.ndjson.gz"])
-def test_the_same_world_gives_the_same_bytes(vary, tmp_path, time, name):
+def test_the_same_world_gives_the_same_bytes(vary, tmp_path, clock, name):
     digests = set()
     for attempt in ("a", "b"):
         (tmp_path / attempt).mkdir()
         with EventFile(str(tmp_path / attempt / name)) as file:
-            write_files(make_world(vary(listeners=12)), FileDestination(file), time, keep_quiet)
+            write_files(make_world(vary(listeners=12)), FileDestination(file), clock, show_nothing)
         digests.add(hashlib.sha256((tmp_path / attempt / name).read_bytes()).hexdigest())
     assert len(digests) == 1
 
 
-def test_a_parquet_file_holds_the_events(small_world, small_events, tmp_path, time):
+def test_a_parquet_file_has_the_events(small_world, small_events, tmp_path, clock):
     with EventFile(str(tmp_path / "events.parquet")) as file:
-        tally = write_files(small_world, FileDestination(file), time, keep_quiet)
+        tally = write_files(small_world, FileDestination(file), clock, show_nothing)
     assert tally.events == len(small_events)
     assert pq.read_table(tmp_path / "events.parquet").combine_chunks().equals(small_events.combine_chunks())
 
 
-def test_an_interrupted_file_run_leaves_nothing_behind(small_events, tmp_path):
+def test_an_interrupted_run_leaves_no_file(small_events, tmp_path):
     def write_and_stop() -> None:
         with EventFile(str(tmp_path / "events.parquet")) as file:
             file.write(small_events)
@@ -67,32 +68,32 @@ def test_an_interrupted_file_run_leaves_nothing_behind(small_events, tmp_path):
 
 
 @pytest.mark.parametrize("target", ["nowhere/at/all/events.parquet", "events.xml"])
-def test_an_unwritable_target_fails_before_the_work(tmp_path, target):
-    with pytest.raises(UsageError, match="--out"):
-        EventFile(str(tmp_path / target))
+def test_an_unwritable_target_fails_before_events_are_generated(tmp_path, target):
+    with pytest.raises(UsageError, match="--out"), EventFile(str(tmp_path / target)):
+        pytest.fail("the block must not run")
 
 
 @pytest.fixture
-def pairs_of_days(small_world):
-    """Four stretches of two days each."""
+def two_day_chunks(small_world):
+    """Four chunks of two days each."""
     whole = small_world.list_chunks()[0]
     return [replace(whole, first_day=whole.first_day + day, days=2) for day in (0, 2, 4, 6)]
 
 
-def test_a_folder_holds_the_same_events_in_a_file_a_stretch(small_world, pairs_of_days, tmp_path):
+def test_a_folder_has_the_same_events_in_one_file_per_chunk(small_world, two_day_chunks, tmp_path):
     with EventFolder(str(tmp_path / "parts")) as folder:
-        counts = list(write_chunks(small_world, pairs_of_days, folder.chunk_writer))
+        counts = list(write_chunks(small_world, two_day_chunks, folder.chunk_writer))
     files = sorted((tmp_path / "parts").iterdir())
     assert [path.name for path in files] == [f"events-{number:06d}.parquet" for number in range(4)]
-    told = [small_world.make_events(chunk) for chunk in pairs_of_days]
-    assert [pq.read_table(path) for path in files] == told
-    assert [count.by_type.total() for count in counts] == [len(events) for events in told]
+    expected = [small_world.make_events(chunk) for chunk in two_day_chunks]
+    assert [pq.read_table(path) for path in files] == expected
+    assert [count.by_type.total() for count in counts] == [len(events) for events in expected]
 
 
-def test_an_interrupted_folder_run_leaves_whole_files_only(small_world, pairs_of_days, tmp_path):
+def test_an_interrupted_run_into_a_folder_leaves_complete_files_only(small_world, two_day_chunks, tmp_path):
     def write_and_stop() -> None:
         with EventFolder(str(tmp_path / "parts"), ".ndjson") as folder:
-            for number, _ in enumerate(write_chunks(small_world, pairs_of_days, folder.chunk_writer)):
+            for number, _ in enumerate(write_chunks(small_world, two_day_chunks, folder.chunk_writer)):
                 if number == 1:
                     raise KeyboardInterrupt
 
@@ -103,7 +104,7 @@ def test_an_interrupted_folder_run_leaves_whole_files_only(small_world, pairs_of
     assert all(json.loads(line)["event_id"] for path in files for line in path.read_bytes().splitlines())
 
 
-def test_events_do_not_depend_on_how_many_are_handed_on_at_once(small_world, tmp_path):
+def test_bytes_do_not_depend_on_the_size_of_the_tables(small_world, tmp_path):
     events, digests = small_world.make_events(small_world.list_chunks()[0], as_dictionaries=True), set()
     for rows in (777, 2_000, 10**9):
         with EventFile(str(tmp_path / "events.ndjson")) as file:
@@ -113,16 +114,16 @@ def test_events_do_not_depend_on_how_many_are_handed_on_at_once(small_world, tmp
     assert len(digests) == 1
 
 
-def test_a_run_of_so_many_events_is_the_beginning_of_the_whole(small_world, small_events, tmp_path, time):
+def test_a_limited_run_is_the_beginning_of_the_full_run(small_world, small_events, tmp_path, clock):
     with EventFile(str(tmp_path / "events.ndjson")) as file:
-        tally = write_files(small_world, FileDestination(file), time, keep_quiet, RunOptions(events=500))
+        tally = write_files(small_world, FileDestination(file), clock, show_nothing, RunOptions(events=500))
     written = [json.loads(line)["event_id"] for line in (tmp_path / "events.ndjson").read_bytes().splitlines()]
     assert written == small_events["event_id"].to_pylist()[:500]
     assert tally.events == 500
 
 
 @pytest.mark.parametrize("name", ["events.parquet", "events.ndjson", "events.ndjson.gz"])
-def test_no_event_at_all_is_a_file_all_the_same(tmp_path, name):
+def test_without_events_the_file_is_valid_and_empty(tmp_path, name):
     with EventFile(str(tmp_path / name)):
         pass
     read = {
@@ -133,10 +134,10 @@ def test_no_event_at_all_is_a_file_all_the_same(tmp_path, name):
     assert read[name](tmp_path / name) == []
 
 
-def test_the_truth_of_a_file_is_what_stands_in_it(small_world, tmp_path, time):
+def test_the_truth_of_a_file_equals_its_content(small_world, tmp_path, clock):
     with EventFile(str(tmp_path / "events.ndjson")) as file:
         destination = FileDestination(file, TruthFolder(tmp_path / "truth", "run"))
-        tally = write_files(small_world, destination, time, keep_quiet, RunOptions(faults=PROFILES["harsh"]))
+        tally = write_files(small_world, destination, clock, show_nothing, RunOptions(faults=PROFILES["harsh"]))
     lines = (tmp_path / "events.ndjson").read_bytes().splitlines()
     broken = {json.loads(line)["sha256"] for line in next((tmp_path / "truth").glob("broken*")).read_text().splitlines()}
     good = [line for line in lines if hashlib.sha256(line).hexdigest() not in broken]
@@ -144,23 +145,23 @@ def test_the_truth_of_a_file_is_what_stands_in_it(small_world, tmp_path, time):
     assert truth.schema.equals(EVENT_SCHEMA)
     assert [json.loads(line)["event_id"] for line in good] == truth["event_id"].to_pylist()
     assert len(lines) - len(good) == len(broken) == tally.broken > 0
-    noted = pl.concat(pl.read_parquet(path) for path in (tmp_path / "truth").glob("faults*"))
-    assert {"duplicate", "copy", "late", "disorder", "malformed", "unknown_fields"} <= set(noted["fault"])
+    faults = pl.concat(pl.read_parquet(path) for path in (tmp_path / "truth").glob("faults*"))
+    assert {"duplicate", "copy", "late", "disorder", "malformed", "unknown_fields"} <= set(faults["fault"])
 
 
-def test_broken_records_have_no_place_in_parquet(small_world, tmp_path, time):
-    with pytest.raises(UsageError, match="no place in Parquet"), EventFile(str(tmp_path / "events.parquet")) as file:
-        write_files(small_world, FileDestination(file), time, keep_quiet, RunOptions(faults=PROFILES["harsh"]))
+def test_malformed_records_cannot_be_written_to_parquet(small_world, tmp_path, clock):
+    with pytest.raises(UsageError, match="cannot be written to Parquet"), EventFile(str(tmp_path / "events.parquet")) as file:
+        write_files(small_world, FileDestination(file), clock, show_nothing, RunOptions(faults=PROFILES["harsh"]))
     assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize(("name", "value"), [("processes", 0), ("processes", 10_000), ("events", 0)])
-def test_an_order_that_cannot_be_is_refused_by_name(name, value):
+def test_an_invalid_run_option_is_an_error_with_its_name(name, value):
     with pytest.raises(UsageError, match=f"--{name} {value}.*\n.*from 1 to"):
         RunOptions(**{name: value})
 
 
-def test_stretches_cover_all_days_of_all_listeners_once(vary):
+def test_chunks_cover_all_days_of_all_listeners_once(vary):
     for config in (vary(listeners=3, days=6_000, start=date(2005, 1, 1)), vary(listeners=20_000, days=3)):
         chunks = World(config, None).list_chunks()
         covered = [
@@ -173,14 +174,14 @@ def test_stretches_cover_all_days_of_all_listeners_once(vary):
         assert len(set(covered)) == len(covered) == config.listeners * config.days
 
 
-def test_a_world_of_ten_million_listeners_for_years_is_planned_without_listing_them(vary):
+def test_the_chunks_of_ten_million_listeners_are_computed_on_access(vary):
     chunks = World(vary(listeners=10_000_000, days=3_650), None).list_chunks()
     assert len(chunks) == 1_221 * 3_650
     last = chunks[-1]
     assert (last.first_listener + last.listeners, last.days) == (10_000_000, 1)
 
 
-def test_an_export_has_a_folder_a_listener_and_every_play(small_events, tmp_path):
+def test_an_export_has_one_folder_per_listener_and_every_play(small_events, tmp_path):
     with ExportFolders(tmp_path / "exports") as folders:
         folders.write(small_events)
     plays = pl.from_arrow(small_events).filter(event_type="play")
@@ -193,17 +194,17 @@ def test_an_export_has_a_folder_a_listener_and_every_play(small_events, tmp_path
     assert all(row["spotify_track_uri"].startswith("spotify:track:sl_") for part in rows.values() for row in part)
 
 
-def test_an_export_is_not_written_over_other_things(tmp_path):
+def test_an_export_does_not_overwrite_other_files(tmp_path):
     (tmp_path / "mine.txt").write_text("keep me")
     with pytest.raises(UsageError, match=r"mine\.txt"):
         ExportFolders(tmp_path)
 
 
-def test_the_truth_is_what_was_published(small_world, tmp_path, time):
+def test_the_truth_is_what_was_acknowledged(small_world, tmp_path, clock):
     broker = MemoryBroker()
     broker.create_topics(TOPICS, partitions=2)
     destination = BrokerDestination(Publisher(broker), TruthFolder(tmp_path, "run"))
-    tally = publish_days(small_world, destination, time, keep_quiet, RunOptions(faults=PROFILES["harsh"]))
+    tally = publish_days(small_world, destination, clock, show_nothing, RunOptions(faults=PROFILES["harsh"]))
     truth = pq.read_table(sorted(tmp_path.glob("events*")))
     assert len(truth) == tally.acknowledged
     assert sorted(_read_ids(broker)) == sorted(truth["event_id"].to_pylist())
@@ -212,7 +213,7 @@ def test_the_truth_is_what_was_published(small_world, tmp_path, time):
     assert not list(tmp_path.glob("unsure*"))
 
 
-def test_what_is_planted_stands_beside_the_truth(small_world, tmp_path):
+def test_the_truth_includes_listeners_and_preferences(small_world, tmp_path):
     TruthFolder(tmp_path, "run").record_world(small_world)
     preferences = pl.read_parquet(tmp_path / "preferences-run.parquet")
     assert preferences.group_by("user_id").len()["len"].to_list() == [100] * 30
@@ -220,7 +221,7 @@ def test_what_is_planted_stands_beside_the_truth(small_world, tmp_path):
 
 
 class Unreliable:
-    """Acknowledges two rows of three, leaves a sixth unsure, refuses the others."""
+    """Acknowledges two rows of three; of the others one half is unsure, one half fails."""
 
     def publish(self, events: pa.Table) -> PublishReport:
         row = np.arange(len(events))
@@ -230,31 +231,31 @@ class Unreliable:
         return Delivery(len(values), {}, dict.fromkeys(range(len(values)), "gone"))
 
 
-def test_events_are_acknowledged_unsure_or_nowhere(small_events, tmp_path):
+def test_failed_events_are_not_in_the_truth(small_events, tmp_path):
     destination = BrokerDestination(Unreliable(), TruthFolder(tmp_path, "run"))
     destination.publish(small_events.slice(0, 600))
     assert pq.read_metadata(next(tmp_path.glob("events*"))).num_rows == 400
     assert pq.read_metadata(next(tmp_path.glob("unsure*"))).num_rows == 100
 
 
-def test_a_producer_that_dies_leaves_its_events_as_unsure(small_events, tmp_path):
-    def die(events: pa.Table) -> PublishReport:
+def test_a_killed_producer_leaves_its_events_as_unsure(small_events, tmp_path):
+    def exit_at_once(events: pa.Table) -> PublishReport:
         raise SystemExit
 
     with pytest.raises(SystemExit):
-        TruthFolder(tmp_path, "run").publish(small_events, die)
+        TruthFolder(tmp_path, "run").publish(small_events, exit_at_once)
     assert [path.name[:6] for path in tmp_path.glob("*.parquet")] == ["unsure"]
 
 
-def test_a_plan_comes_near_what_is_told(vary, time):
+def test_an_estimate_is_close_to_the_real_number_of_events(vary, clock):
     world = make_world(vary(listeners=100, days=200))
-    plan = estimate_run(world, time.monotonic)
-    told = sum(len(world.make_events(chunk)) for chunk in world.list_chunks())
-    assert plan["events"] == pytest.approx(told, rel=0.1)
+    estimate = estimate_run(world, clock.monotonic)
+    expected = sum(len(world.make_events(chunk)) for chunk in world.list_chunks())
+    assert estimate["events"] == pytest.approx(expected, rel=0.1)
 
 
-def test_a_rate_is_kept(small_world, time):
-    tally = publish_days(small_world, BrokerDestination(Unreliable()), time, keep_quiet, RunOptions(rate=100))
+def test_a_rate_is_kept(small_world, clock):
+    tally = publish_days(small_world, BrokerDestination(Unreliable()), clock, show_nothing, RunOptions(rate=100))
     assert tally.seconds == pytest.approx(tally.events / 100, rel=0.02)
 
 

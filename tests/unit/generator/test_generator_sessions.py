@@ -41,7 +41,7 @@ def vary():
     return lambda **changes: replace(SMALL, **changes)
 
 
-def test_sittings_of_a_listener_do_not_overlap_but_on_shared_accounts(month):
+def test_sessions_of_a_listener_overlap_on_shared_accounts_only(month):
     plays = month.filter(event_type="play")
     sessions = plays.group_by("user_id", "session_id").agg(
         start=pl.col("played_at").min(), end=(pl.col("played_at") + pl.duration(milliseconds="ms_played")).max()
@@ -51,7 +51,7 @@ def test_sittings_of_a_listener_do_not_overlap_but_on_shared_accounts(month):
     assert overlapping.height < 0.06 * sessions.height
 
 
-def test_nights_are_quieter_than_evenings_in_local_time(month):
+def test_nights_have_fewer_plays_than_evenings_in_local_time(month):
     zones = dict(zip(places.COUNTRIES, (zone for _, zone, _ in places.PLACES), strict=True))
     plays = month.filter((pl.col("event_type") == "play") & ~pl.col("country").is_in(["US"]))
     hours = np.concatenate(
@@ -61,7 +61,7 @@ def test_nights_are_quieter_than_evenings_in_local_time(month):
     assert per_hour[18:22].mean() > 2 * per_hour[4:6].mean()
 
 
-def test_sittings_begin_within_the_span_that_is_asked_for(small_world):
+def test_sessions_begin_within_the_requested_span(small_world):
     listeners = make_listeners(small_world.catalogue, 5, np.arange(30))
     first = (date(2026, 3, 28) - EPOCH).days * DAY_MS
     sessions = plan_sessions(listeners, first, first + DAY_MS, (first, first + DAY_MS))
@@ -70,7 +70,7 @@ def test_sittings_begin_within_the_span_that_is_asked_for(small_world):
     assert (sessions.latest_ms > sessions.start_ms).all()
 
 
-def test_newcomers_are_silent_before_they_join_and_leavers_after_they_left(small_world):
+def test_listeners_have_no_sessions_before_they_join_and_after_they_leave(small_world):
     listeners = make_listeners(small_world.catalogue, 5, np.arange(400))
     first = (date(2026, 3, 1) - EPOCH).days * DAY_MS
     sessions = plan_sessions(listeners, first, first + 20 * DAY_MS, (first, first + 20 * DAY_MS))

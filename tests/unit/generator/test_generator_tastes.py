@@ -8,7 +8,7 @@ from soundlake.generator.model.preferences import list_preferences
 
 
 @pytest.fixture(scope="module")
-def activity():
+def plays_and_preferences():
     from dataclasses import replace
 
     from tests.unit.generator.conftest import SMALL
@@ -18,24 +18,24 @@ def activity():
     return events.filter(event_type="play"), pl.from_arrow(pa.concat_tables(list_preferences(world)))
 
 
-def test_listeners_hear_what_they_truly_prefer(activity):
-    plays, preferences = activity
+def test_listeners_play_what_they_prefer(plays_and_preferences):
+    plays, preferences = plays_and_preferences
     heard = plays.select("user_id", "track_id").unique()
     theirs = heard.join(preferences, on=["user_id", "track_id"]).height
     others = heard.join(preferences.with_columns(user_id=pl.col("user_id").reverse()), on=["user_id", "track_id"]).height
     assert theirs > 3 * others > 0
 
 
-def test_preferences_are_chances_ranked_from_the_best(activity):
-    _, preferences = activity
+def test_preferences_are_probabilities_in_descending_order(plays_and_preferences):
+    _, preferences = plays_and_preferences
     sums = preferences.group_by("user_id").agg(pl.col("preference").sum())
     assert sums["preference"].max() <= 1 + 1e-9
     ordered = preferences.sort("user_id", "rank")
     assert ordered.select((pl.col("preference").diff().over("user_id").fill_null(-1) <= 0).all()).item()
 
 
-def test_tracks_that_fit_are_skipped_less(activity):
-    plays, preferences = activity
+def test_preferred_tracks_are_skipped_less(plays_and_preferences):
+    plays, preferences = plays_and_preferences
     fits = plays.join(preferences.filter(pl.col("rank") <= 50), on=["user_id", "track_id"], how="semi")
     rest = plays.join(preferences, on=["user_id", "track_id"], how="anti")
     assert fits["is_skipped"].mean() < rest["is_skipped"].mean()

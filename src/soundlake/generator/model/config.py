@@ -47,7 +47,7 @@ class GeneratorConfig:
         """The day after the last day."""
         return self.start + timedelta(days=self.days)
 
-    def ending(self, day: date) -> GeneratorConfig:
+    def end_before(self, day: date) -> GeneratorConfig:
         """The same world, with its last day the one before `day`."""
         return replace(self, start=day - timedelta(days=self.days))
 

@@ -1,4 +1,4 @@
-"""What a run would come to, reckoned from a sample before it begins."""
+"""Estimates the size and duration of a run from a sample."""
 
 from __future__ import annotations
 
@@ -13,11 +13,11 @@ from soundlake.generator.model.world import COHORT_LISTENERS, World
 
 _SAMPLE_LISTENER_DAYS = 8_000
 _PARQUET_BYTES = 57
-"""Bytes an event takes in zstd Parquet (measured over a million)."""
+"""Bytes per event in Parquet with zstd (measured over a million events)."""
 
 
 def estimate_run(world: World, monotonic: Callable[[], float]) -> dict[str, Any]:
-    """About how many events, bytes and minutes the world's days are, from a sample of some listeners' days in the middle."""
+    """Approximate events, bytes and minutes of the world's days, from a sample of some listeners and days in the middle."""
     config = world.config
     listeners = min(config.listeners, COHORT_LISTENERS)
     days = max(1, min(config.days, _SAMPLE_LISTENER_DAYS // listeners))

@@ -1,4 +1,4 @@
-"""Records that no decoder can read, made of good ones: no two alike, none with the id of a good one."""
+"""Malformed records, made from events: no two are equal, and none has the id of an event."""
 
 from __future__ import annotations
 
@@ -19,23 +19,23 @@ Event = dict[str, Any]
 
 @dataclass(frozen=True)
 class MalformedRecords:
-    """Records by their bytes, their sha256, and the way each is broken."""
+    """Records with their sha256 and the malformation of each."""
 
     values: list[bytes]
     sha256: list[str]
-    ways: list[str]
+    malformations: list[str]
 
 
 def make_malformed_records(events: pa.Table, keys: Keys) -> MalformedRecords:
-    """One broken record for each event, in the way that its key chooses."""
+    """One malformed record for each event; its key selects the malformation."""
     ids = write_uuids(draw_bits(keys, "broken id high"), draw_bits(keys, "broken id low")).to_pylist()
     names = list(MALFORMATIONS)
-    ways = [names[int(bits) % len(names)] for bits in draw_bits(keys, "way").tolist()]
+    chosen = [names[int(bits) % len(names)] for bits in draw_bits(keys, "way").tolist()]
     values = [
-        MALFORMATIONS[way](json.loads(line) | {"event_id": identity})
-        for way, line, identity in zip(ways, encode_events(events.drop_columns("source_ref")), ids, strict=True)
+        MALFORMATIONS[name](json.loads(line) | {"event_id": event_id})
+        for name, line, event_id in zip(chosen, encode_events(events.drop_columns("source_ref")), ids, strict=True)
     ]
-    return MalformedRecords(values, [sha256(value).hexdigest() for value in values], ways)
+    return MalformedRecords(values, [sha256(value).hexdigest() for value in values], chosen)
 
 
 def _write(event: Event) -> bytes:
@@ -43,8 +43,8 @@ def _write(event: Event) -> bytes:
 
 
 def _truncate(event: Event) -> bytes:
-    whole = _write(event)
-    return whole[: max(60, len(whole) * 2 // 3)].decode(errors="ignore").encode()
+    line = _write(event)
+    return line[: max(60, len(line) * 2 // 3)].decode(errors="ignore").encode()
 
 
 def _make_invalid_utf8(event: Event) -> bytes:
@@ -67,4 +67,4 @@ MALFORMATIONS: dict[str, Callable[[Event], bytes]] = {
     "absurd_future": lambda event: _write(event | {"played_at": "9999-01-01T00:00:00.000Z"}),
     "number_too_big": lambda event: _write(event | {"ms_played": 10**30}),
 }
-"""The ways to break a record, by name."""
+"""A function for each malformation, by name."""

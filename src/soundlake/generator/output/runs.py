@@ -1,28 +1,24 @@
-"""One run of the generator: a world into files, or into the event log, as fast as possible, at a rate, or live."""
+"""One run of the generator: a world into files or the event log, as fast as possible, at a rate, or live."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Protocol
 
-import numpy as np
 import pyarrow as pa
 
 from soundlake.broker.protocol import Delivery
-from soundlake.broker.publish_report import PublishReport
 from soundlake.contract import EVENT_SCHEMA
-from soundlake.contract.topics import PLAYS, Topic
 from soundlake.errors import UsageError
 from soundlake.generator.model.live import generate_live_events
 from soundlake.generator.model.world import World
-from soundlake.generator.output.event_files import EventWriter
+from soundlake.generator.output.destinations import Destination, FileDestination
 from soundlake.generator.output.fault_injection import NO_FAULTS, FaultRates, InjectedBatch, inject_faults
 from soundlake.generator.output.live_state import LiveState
 from soundlake.generator.output.tally import Tally
-from soundlake.generator.output.truth import TruthFolder
 from soundlake.generator.output.worker_pool import make_tables, write_chunks
 
 _ROWS_PER_PUBLISH = 50_000
@@ -30,26 +26,16 @@ MOST_PROCESSES, MOST_EVENTS = 256, 10**12
 LOWEST_RATE, HIGHEST_RATE = 0.01, 10**9
 
 
-class EventPublisher(Protocol):
-    """The way into the event log, as `broker.publisher.Publisher` offers it."""
+class ShowProgress(Protocol):
+    """Shows the progress of a run: parts done, parts in total (None: unlimited), and a text."""
 
-    def publish(self, events: pa.Table) -> PublishReport:
-        """Publish each row to the live topic of its event_type."""
-
-    def publish_raw(self, topic: Topic, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
-        """Publish records as they stand."""
-
-
-class Tell(Protocol):
-    """Hears how far a run is: so many of so many parts (None: no end in sight), in words."""
-
-    def __call__(self, done: int, total: int | None, words: str) -> None:
+    def __call__(self, done: int, total: int | None, text: str) -> None:
         """Show it."""
 
 
 @dataclass(frozen=True)
-class Time:
-    """Time as a run needs it: `monotonic` and `sleep` in seconds, `now` in UTC."""
+class Clock:
+    """The clock of a run: `monotonic` and `sleep` in seconds, `now` in UTC."""
 
     monotonic: Callable[[], float]
     sleep: Callable[[float], None]
@@ -58,7 +44,7 @@ class Time:
 
 @dataclass(frozen=True)
 class RunOptions:
-    """How a run goes: processes that make events, at most so many `events` (None: all), at most so many a second, with which faults."""
+    """Worker processes, the number of `events` at most (None: all), events per second at most, and faults to inject."""
 
     processes: int = 1
     events: int | None = None
@@ -69,141 +55,101 @@ class RunOptions:
         for name, low, high in (("processes", 1, MOST_PROCESSES), ("events", 1, MOST_EVENTS), ("rate", LOWEST_RATE, HIGHEST_RATE)):
             value = getattr(self, name)
             if value is not None and not low <= value <= high:
-                raise UsageError(f"--{name} {value}: not possible", next_step=f"choose a number from {low} to {high:,}")
+                raise UsageError(f"--{name} {value}: out of range", next_step=f"choose a number from {low} to {high:,}")
 
     @property
     def is_unmodified(self) -> bool:
-        """Whether whole stretches go on as they are."""
+        """Whether whole chunks are written unchanged."""
         return self.events is None and self.rate is None and not self.faults.any
 
 
-class Destination(Protocol):
-    """Where the events of a run go, and the truth it leaves behind (None: none)."""
-
-    @property
-    def truth(self) -> TruthFolder | None:
-        """The truth beside the stream."""
-
-    def publish(self, events: pa.Table) -> PublishReport:
-        """Send the events on; what became of them."""
-
-    def publish_malformed(self, records: Sequence[bytes]) -> Delivery:
-        """Send records on that cannot be decoded; what became of them."""
-
-
-@dataclass(frozen=True)
-class BrokerDestination:
-    """Into the event log."""
-
-    publisher: EventPublisher
-    truth: TruthFolder | None = None
-
-    def publish(self, events: pa.Table) -> PublishReport:
-        """Publish the events and take down what became of them."""
-        return self.publisher.publish(events) if self.truth is None else self.truth.publish(events, self.publisher.publish)
-
-    def publish_malformed(self, records: Sequence[bytes]) -> Delivery:
-        """Publish the records to the plays' topic."""
-        return self.publisher.publish_raw(PLAYS, [None] * len(records), records)
-
-
-@dataclass(frozen=True)
-class FileDestination:
-    """Into files: what is written is sent."""
-
-    writer: EventWriter
-    truth: TruthFolder | None = None
-
-    def publish(self, events: pa.Table) -> PublishReport:
-        """Write the events and take them down."""
-        return self._write(events) if self.truth is None else self.truth.publish(events, self._write)
-
-    def publish_malformed(self, records: Sequence[bytes]) -> Delivery:
-        """Write the records among the events."""
-        self.writer.write_malformed(records)
-        return Delivery(len(records), {}, {})
-
-    def _write(self, events: pa.Table) -> PublishReport:
-        self.writer.write(events)
-        return PublishReport(np.ones(len(events), np.bool_), np.zeros(len(events), np.bool_))
-
-
-def write_files(world: World, destination: FileDestination, time: Time, tell: Tell, order: RunOptions | None = None) -> Tally:
-    """All events of the world's days, written in order."""
-    order = order or RunOptions()
+def write_files(
+    world: World, destination: FileDestination, clock: Clock, show_progress: ShowProgress, options: RunOptions | None = None
+) -> Tally:  # fmt: skip
+    """Write all events of the world's days, in order."""
+    options = options or RunOptions()
     chunk_writer = destination.writer.chunk_writer
-    if chunk_writer is None or destination.truth is not None or not order.is_unmodified:
-        return publish_days(world, destination, time, tell, order)
-    tally, chunks = Tally(time.monotonic), world.list_chunks()
-    for done, count in enumerate(write_chunks(world, chunks, chunk_writer, order.processes), start=1):
-        tally.add(count)
-        tell(done, len(chunks), tally.tell(done / len(chunks)))
+    if chunk_writer is None or destination.truth is not None or not options.is_unmodified:
+        return publish_days(world, destination, clock, show_progress, options)
+    tally, chunks = Tally(clock.monotonic), world.list_chunks()
+    for done, counts in enumerate(write_chunks(world, chunks, chunk_writer, options.processes), start=1):
+        tally.add(counts)
+        show_progress(done, len(chunks), tally.format_progress(done / len(chunks)))
     return tally
 
 
-def publish_days(world: World, destination: Destination, time: Time, tell: Tell, order: RunOptions | None = None) -> Tally:
-    """All events of the world's days, with their faults, sent on in order."""
-    order = order or RunOptions()
-    tally = Tally(time.monotonic)
+def publish_days(
+    world: World, destination: Destination, clock: Clock, show_progress: ShowProgress, options: RunOptions | None = None
+) -> Tally:  # fmt: skip
+    """Send all events of the world's days, with injected faults, in order."""
+    options = options or RunOptions()
+    tally = Tally(clock.monotonic)
     if destination.truth is not None:
         destination.truth.record_world(world)
-    rate = order.rate
+    rate = options.rate
     rows = _ROWS_PER_PUBLISH if rate is None else max(1, min(_ROWS_PER_PUBLISH, round(rate)))
-    for part in _disturb(_make_tables(world, order, tally, tell), order.faults, world.config.seed):
-        for first in range(0, len(part.events), rows):
-            events = part.events.slice(first, rows)
-            tally.count(events, destination.publish(events))
+    for batch in _inject_faults(_make_tables(world, options, tally, show_progress), options.faults, world.config.seed):
+        for first in range(0, len(batch.events), rows):
+            events = batch.events.slice(first, rows)
+            tally.add_published(events, destination.publish(events))
             if rate is not None:
-                time.sleep(max(0.0, tally.events / rate - tally.seconds))
-        tally.broken += _publish_faults(part, destination)
+                clock.sleep(max(0.0, tally.events / rate - tally.seconds))
+        tally.broken += _publish_faults(batch, destination)
     return tally
 
 
-def _disturb(chunks: Iterator[pa.Table], faults: FaultRates, seed: int) -> Iterator[InjectedBatch]:
-    """The stretches with their faults; without any, texts may stay coded."""
+def _inject_faults(tables: Iterator[pa.Table], faults: FaultRates, seed: int) -> Iterator[InjectedBatch]:
+    """The tables with faults; without any, dictionary columns are kept."""
     if not faults.any:
-        return (InjectedBatch.of(events) for events in chunks)
-    return inject_faults((events.cast(EVENT_SCHEMA) for events in chunks), faults, seed)
+        return (InjectedBatch.of(events) for events in tables)
+    return inject_faults((events.cast(EVENT_SCHEMA) for events in tables), faults, seed)
 
 
-def _publish_faults(part: InjectedBatch, destination: Destination) -> int:
-    """Send on the broken records, take down what befell which event; how many of them were acknowledged."""
-    delivery = destination.publish_malformed(part.broken) if part.broken else Delivery(0, {}, {})
+def _publish_faults(batch: InjectedBatch, destination: Destination) -> int:
+    """Send the malformed records and record the faults; the number of acknowledged malformed records."""
+    delivery = destination.publish_malformed(batch.malformed) if batch.malformed else Delivery(0, {}, {})
     if destination.truth is not None:
-        destination.truth.record_malformed(part.broken, delivery)
-        destination.truth.record_faults(part.notes)
+        destination.truth.record_malformed(batch.malformed, delivery)
+        destination.truth.record_faults(batch.faults)
     return delivery.acknowledged
 
 
 def publish_live(
-    world: World, destination: Destination, state: LiveState, time: Time, tell: Tell, *, speed: float = 1.0, rate: float | None = None
-) -> Tally:  # fmt: skip
-    """Events as they happen, from where the last live run of this world stopped (or from now), until KeyboardInterrupt."""
-    tally = Tally(time.monotonic)
+    world: World,
+    destination: Destination,
+    state: LiveState,
+    clock: Clock,
+    show_progress: ShowProgress,
+    *,
+    speed: float = 1.0,
+    rate: float | None = None,
+) -> Tally:
+    """Send events as they happen, from where the last live run of this world stopped (or from now), until KeyboardInterrupt."""
+    tally = Tally(clock.monotonic)
     with suppress(KeyboardInterrupt):
-        for part in generate_live_events(world, state.read() or time.now(), clock=time.now, sleep=time.sleep, speed=speed, rate=rate):
+        for part in generate_live_events(world, state.read() or clock.now(), clock=clock.now, sleep=clock.sleep, speed=speed, rate=rate):
             if len(part.events):
-                tally.count(part.events, destination.publish(part.events))
+                tally.add_published(part.events, destination.publish(part.events))
             state.write(part.until)
-            tell(tally.events, None, f"{tally.tell(0)}, up to {part.until:%Y-%m-%d %H:%M:%S} UTC")
+            show_progress(tally.events, None, f"{tally.format_progress(0)}, up to {part.until:%Y-%m-%d %H:%M:%S} UTC")
     return tally
 
 
 def read_utc_now() -> datetime:
-    """The time of this machine."""
+    """The current time in UTC."""
     return datetime.now(UTC)
 
 
-def _make_tables(world: World, order: RunOptions, tally: Tally, tell: Tell) -> Iterator[pa.Table]:
-    """The events of each stretch, texts coded, until there are enough."""
+def _make_tables(world: World, options: RunOptions, tally: Tally, show_progress: ShowProgress) -> Iterator[pa.Table]:
+    """The events of each chunk, with dictionary columns, up to the number of events in the options."""
     chunks, made = world.list_chunks(), 0
-    for done, events in enumerate(make_tables(world, chunks, order.processes), start=1):
-        wanted = events if order.events is None else events.slice(0, order.events - made)
+    for done, events in enumerate(make_tables(world, chunks, options.processes), start=1):
+        wanted = events if options.events is None else events.slice(0, options.events - made)
         made += len(wanted)
         yield wanted
-        if order.events is None:
-            tell(done, len(chunks), tally.tell(done / len(chunks)))
+        if options.events is None:
+            show_progress(done, len(chunks), tally.format_progress(done / len(chunks)))
             continue
-        tell(made, order.events, tally.tell(made / order.events))
-        if made == order.events:
+        show_progress(made, options.events, tally.format_progress(made / options.events))
+        if made == options.events:
             return

@@ -1,4 +1,4 @@
-"""What a run has made so far, and how fast."""
+"""Counts of a run: events, outcomes, rate."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from soundlake.broker.publish_report import PublishReport
 
 @dataclass(frozen=True)
 class EventCounts:
-    """How many events of each type, and when (UTC) the first and the last of them happened."""
+    """The number of events by type, and the times (UTC) of the first and the last one."""
 
     by_type: Counter[str] = field(default_factory=Counter)
     first: datetime | None = None
@@ -24,7 +24,7 @@ class EventCounts:
 
     @classmethod
     def of(cls, events: pa.Table) -> EventCounts:
-        """Those of a table."""
+        """The counts of a table."""
         if not len(events):
             return cls()
         span = pc.min_max(events["played_at"]).as_py()
@@ -37,58 +37,58 @@ class EventCounts:
 
 
 class Tally:
-    """Counts events by type, what became of them in the log, and the time it took."""
+    """Counts events by type and by outcome in the log, and measures the time."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock, self._started = clock, clock()
-        self._count = EventCounts()
+        self._counts = EventCounts()
         self.acknowledged = self.unsure = self.broken = 0
         self.failed_by_reason: Counter[str] = Counter()
 
     @property
     def events(self) -> int:
-        """How many events were made."""
-        return self._count.by_type.total()
+        """The number of events so far."""
+        return self._counts.by_type.total()
 
     @property
     def rate(self) -> float:
-        """Events a second so far."""
+        """Events per second so far."""
         return self.events / max(self.seconds, 1e-9)
 
     @property
     def seconds(self) -> float:
-        """Seconds since the run began."""
+        """Seconds since the start."""
         return self._clock() - self._started
 
-    def add(self, count: EventCounts) -> None:
-        """Take in what was counted elsewhere."""
-        self._count += count
+    def add(self, counts: EventCounts) -> None:
+        """Add the counts of written events."""
+        self._counts += counts
 
-    def count(self, events: pa.Table, account: PublishReport) -> None:
-        """Take in a table of events, and what became of it."""
+    def add_published(self, events: pa.Table, report: PublishReport) -> None:
+        """Add published events and their outcome."""
         self.add(EventCounts.of(events))
-        self.acknowledged += account.acknowledged
-        self.unsure += account.unsure
-        self.failed_by_reason.update(account.failed_by_reason)
+        self.acknowledged += report.acknowledged
+        self.unsure += report.unsure
+        self.failed_by_reason.update(report.failed_by_reason)
 
-    def tell(self, share_done: float) -> str:
-        """Rate and time left, for a progress bar."""
+    def format_progress(self, share_done: float) -> str:
+        """Events, rate and time left, for a progress bar."""
         left = "" if share_done <= 0 else f", {self.seconds / share_done - self.seconds:,.0f} s left"
         return f"{self.events:,} events, {self.rate:,.0f}/s{left}"
 
     def describe(self) -> dict[str, Any]:
-        """The whole as one flat record."""
+        """All counts as one flat record."""
         return {
             "events": self.events,
-            **{f"events_{kind}": self._count.by_type[kind] for kind in ("play", "skip", "like", "playlist")},
-            "first": _write_moment(self._count.first),
-            "last": _write_moment(self._count.last),
+            **{f"events_{kind}": self._counts.by_type[kind] for kind in ("play", "skip", "like", "playlist")},
+            "first": _format_time(self._counts.first),
+            "last": _format_time(self._counts.last),
             "seconds": round(self.seconds, 3),
             "events_per_second": round(self.rate),
         }
 
-    def describe_account(self) -> dict[str, Any]:
-        """What became of the events in the log."""
+    def describe_outcomes(self) -> dict[str, Any]:
+        """The outcomes of the events in the log."""
         return {
             "acknowledged": self.acknowledged,
             "unsure": self.unsure,
@@ -98,5 +98,5 @@ class Tally:
         }
 
 
-def _write_moment(moment: datetime | None) -> str | None:
+def _format_time(moment: datetime | None) -> str | None:
     return None if moment is None else moment.isoformat().replace("+00:00", "Z")

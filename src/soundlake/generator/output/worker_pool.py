@@ -1,4 +1,4 @@
-"""The stretches of a world made by several processes side by side: the same ones, in the same order, as one process makes them."""
+"""Generates the chunks of a world in several processes: the same events in the same order as in one process."""
 
 from __future__ import annotations
 
@@ -19,13 +19,13 @@ from soundlake.generator.output.tally import EventCounts
 from soundlake.generator.output.writers import ChunkWriter, count_bytes
 
 ROWS_PER_MESSAGE = 32_768
-"""A table goes from a process to the one that writes it in messages of so many rows: small ones lie in memory that is used again."""
+"""Rows per message of a table sent between processes: with small messages the same memory is reused."""
 
 _STOPPING_SECONDS = 5.0
 
 
 def make_tables(world: World, chunks: Sequence[Chunk], processes: int = 1) -> Iterator[pa.Table]:
-    """The events of each stretch in order, their texts coded."""
+    """The events of each chunk, in order, with dictionary columns."""
     if processes == 1:
         for chunk in chunks:
             yield world.make_events(chunk, as_dictionaries=True)
@@ -39,7 +39,7 @@ def make_tables(world: World, chunks: Sequence[Chunk], processes: int = 1) -> It
 
 
 def write_chunks(world: World, chunks: Sequence[Chunk], chunk_writer: ChunkWriter, processes: int = 1) -> Iterator[EventCounts]:
-    """Press each stretch into its place; what was pressed is counted, in order."""
+    """Write each chunk at its offset; the counts of each chunk, in order."""
     if processes == 1:
         yield from _write_chunks_here(world, chunks, chunk_writer)
         return
@@ -47,13 +47,13 @@ def write_chunks(world: World, chunks: Sequence[Chunk], chunk_writer: ChunkWrite
     with _start_pool(world, chunk_writer, processes) as pool:
         for number in range(len(chunks)):
             worker = pool.get_worker(number, chunks)
-            count, size = worker.receive_prepared()
+            counts, size = worker.receive_prepared()
             worker.send(offset)
             pool.assign(number + processes, chunks)
             offset += size
             if chunk_writer.is_sequential:
                 worker.wait_until_placed()
-            yield count
+            yield counts
         pool.wait_until_placed()
 
 
@@ -66,85 +66,85 @@ def _write_chunks_here(world: World, chunks: Sequence[Chunk], chunk_writer: Chun
 
 
 class _Worker:
-    """One process, seen from the one that gives it work."""
+    """The parent's side of one worker process."""
 
     def __init__(self, process: BaseProcess, connection: Connection) -> None:
         self.process, self.connection = process, connection
         self._is_placing = False
 
     def receive_table(self) -> pa.Table:
-        """The next table. Raises what the process met, and Unavailable if it is gone; so do the others."""
+        """The next table. All methods raise the worker's error, and Unavailable if its process has ended."""
         rows = cast("int", self._read())
-        with self._detecting_exit():
-            return receive_table_over(self.connection, rows)
+        with self._detect_exit():
+            return receive_table(self.connection, rows)
 
     def send(self, message: object) -> None:
-        """Tell it something. Raises Unavailable if it is gone."""
-        with self._detecting_exit():
+        """Send a message."""
+        with self._detect_exit():
             self.connection.send(message)
 
     def receive_prepared(self) -> tuple[EventCounts, int]:
-        """How many events wait for their place, and how many bytes they are."""
+        """The counts and the size in bytes of the chunk that is ready to be placed."""
         self.wait_until_placed()
-        count, size = self._read(), self._read()
+        counts, size = self._read(), self._read()
         self._is_placing = True
-        return cast("EventCounts", count), cast("int", size)
+        return cast("EventCounts", counts), cast("int", size)
 
     def wait_until_placed(self) -> None:
-        """Wait until what it made last stands in its place."""
+        """Wait until its last chunk is written."""
         if self._is_placing:
             self._is_placing = False
             self._read()
 
     def _read(self) -> object:
-        with self._detecting_exit():
+        with self._detect_exit():
             answer = self.connection.recv()
         if isinstance(answer, BaseException):
             raise answer
         return answer
 
     @contextmanager
-    def _detecting_exit(self) -> Iterator[None]:
+    def _detect_exit(self) -> Iterator[None]:
         try:
             yield
-        except (EOFError, OSError, pa.ArrowInvalid) as cause:  # between two messages, within one, or when told something
+        except (EOFError, OSError, pa.ArrowInvalid) as cause:  # between two messages, within one, or on sending
             self.process.join(_STOPPING_SECONDS)
             raise Unavailable(
-                f"a process that made events is gone (exit code {self.process.exitcode})", next_step="run again with fewer --processes"
+                f"a worker process ended unexpectedly (exit code {self.process.exitcode})", next_step="run again with fewer --processes"
             ) from cause
 
 
 class _WorkerPool:
-    """Workers that take turns: stretch number n is made by worker n modulo their number."""
+    """Workers in round-robin order: chunk n is generated by worker n modulo the number of workers."""
 
     def __init__(self, workers: list[_Worker]) -> None:
         self._workers = workers
 
     def get_worker(self, number: int, chunks: Sequence[Chunk]) -> _Worker:
-        """The worker of that stretch; the first time all get their first one."""
+        """The worker of a chunk; the first call assigns the first chunk of every worker."""
         if number == 0:
             for first in range(len(self._workers)):
                 self.assign(first, chunks)
         return self._workers[number % len(self._workers)]
 
     def assign(self, number: int, chunks: Sequence[Chunk]) -> None:
-        """Give the stretch to its worker, if there is such a stretch."""
+        """Assign a chunk to its worker, if there is such a chunk."""
         if number < len(chunks):
             self._workers[number % len(self._workers)].send((number, chunks[number]))
 
     def wait_until_placed(self) -> None:
-        """Wait for all."""
+        """Wait until the last chunk of every worker is written."""
         for worker in self._workers:
             worker.wait_until_placed()
 
 
 @contextmanager
 def _start_pool(world: World, chunk_writer: ChunkWriter | None, processes: int) -> Iterator[_WorkerPool]:
-    """Fresh processes (spawned: what runs here in threads does not survive a fork), ended with the block."""
+    """Start worker processes, terminated at the end of the block. They are spawned: Arrow's threads do not survive a fork."""
     workers: list[_Worker] = []
     try:
         for _ in range(processes):
-            workers.append(_start_worker(world, chunk_writer))  # noqa: PERF401  # one by one: those that run are ended even if the next cannot start
+            workers.append(_start_worker(world, chunk_writer))  # noqa: PERF401  # appended one by one, so that all started ones are terminated if the next fails to start
         yield _WorkerPool(workers)
     finally:
         for worker in workers:
@@ -155,12 +155,12 @@ def _start_pool(world: World, chunk_writer: ChunkWriter | None, processes: int) 
 
 
 def _start_worker(world: World, chunk_writer: ChunkWriter | None) -> _Worker:
-    """Start a process. Ctrl-C is for the one that gives the work, from the first moment on: it ends the others."""
+    """Start a process that ignores Ctrl-C from its first moment: the parent handles it and terminates the workers."""
     context = multiprocessing.get_context("spawn")
     ours, theirs = context.Pipe()
     process = context.Process(target=_run_worker, args=(theirs, world, chunk_writer), daemon=True)
-    resource_tracker.ensure_running()  # here, since starting it would lift the mask
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # a process begins with the mask of the one that starts it
+    resource_tracker.ensure_running()  # before the mask: starting it resets the mask
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})  # inherited by the child
     try:
         process.start()
     finally:
@@ -170,7 +170,7 @@ def _start_worker(world: World, chunk_writer: ChunkWriter | None) -> _Worker:
 
 
 def _run_worker(connection: Connection, world: World, chunk_writer: ChunkWriter | None) -> None:
-    """Make what is asked for until the other side is gone."""
+    """Generate the assigned chunks until the parent closes the connection."""
     pa.set_cpu_count(1)
     try:
         while True:
@@ -186,21 +186,21 @@ def _run_worker(connection: Connection, world: World, chunk_writer: ChunkWriter 
                 connection.send(None)
     except EOFError:
         return
-    except Exception as error:  # noqa: BLE001  # the edge of a process: whatever went wrong is told to the one that waits
+    except Exception as error:  # noqa: BLE001  # the edge of a process: the parent raises the error
         connection.send(error)
 
 
 def send_table(connection: Connection, events: pa.Table) -> None:
-    """How many rows, then a stream of Arrow, straight into the connection: as a whole in memory it would cost a fifth of its making."""
+    """Send the number of rows, then an Arrow stream: a copy in memory first would take a fifth of the time to generate the table."""
     connection.send(len(events))
     with open(connection.fileno(), "wb", closefd=False) as file, pa.ipc.new_stream(file, events.schema) as writer:
         writer.write_table(events, max_chunksize=ROWS_PER_MESSAGE)
 
 
-def receive_table_over(connection: Connection, rows: int) -> pa.Table:
-    """What `send_table` sent. Raises EOFError or ArrowInvalid if it ends before; the other side is silent until it is told to go on."""
+def receive_table(connection: Connection, rows: int) -> pa.Table:
+    """Receive a table from `send_table`. Raises EOFError or ArrowInvalid if the stream ends early."""
     with open(connection.fileno(), "rb", closefd=False) as file:
         table = pa.ipc.open_stream(file).read_all()
-    if len(table) < rows:  # to Arrow an end between two messages is one like any other
+    if len(table) < rows:  # Arrow accepts an end of the stream between two messages
         raise EOFError
     return table
