@@ -1,4 +1,4 @@
-"""Apache Kafka keeps the contract of all brokers."""
+"""Apache Kafka fulfils the contract of all brokers."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is remembered for a while: live metrics, in Redis or in this process."""
+"""Stores of live metrics: in Redis or in the memory of this process."""
 
 from soundlake.cache.live_metrics import LIVE_SCHEMA, LiveMetrics, LiveWindow, TopTrack
 from soundlake.cache.memory_store import MemoryLiveStore

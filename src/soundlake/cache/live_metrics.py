@@ -1,12 +1,12 @@
-"""Live metrics: what happens this minute, by windows of ten seconds and of a minute.
+"""Live metrics: counts of recent events, in windows of ten seconds and of a minute.
 
-An event counts in the window in which it was over: a play when it ended, an act when it was done (`contract.measures`), however late it is
-told. `started` are all plays, `plays` those that count as listens, as everywhere else; devices, countries and top tracks are of these.
-`skips`, `likes` and `playlist_changes` are acts of their own. A listener is active in every window in which an event of theirs lies.
+An event counts in the window in which it ended (`contract.expressions.ELAPSED_MS`), however late it arrives. `started` counts all plays;
+`plays` counts those that are listens, and so do devices, countries and top tracks. `skips`, `likes` and `playlist_changes` count the events
+of these types. A listener is active in each window that holds one of their events.
 
-An event counts once in its ten seconds however often it is told: of copies with different contents the one that was recorded first. Copies
-that say that it was over in other ten seconds count there too; which is right is for silver to say. It counts only while its minute is
-within the horizon, and not if it is told before it was over by more than the horizon: then a clock is ahead.
+An event counts once in a window of ten seconds, however often it is recorded: the first recorded copy counts. Copies that end in other
+windows count there too; silver decides later which one is right. An event counts only while its minute is within the horizon, and not if
+it ends later than the horizon from now: then the producer's clock is ahead.
 """
 
 from __future__ import annotations
@@ -21,12 +21,12 @@ import pyarrow as pa
 SHORT_SECONDS = 10
 MINUTE_SECONDS = 60
 HORIZON_SECONDS = 900
-"""So far back live metrics reach, and so far ahead of its being told an event may be over."""
+"""How far back live metrics reach, and how far in the future an event may end."""
 SHORT_WINDOWS = 30
-"""So many windows of ten seconds are told: five minutes."""
+"""The number of windows of ten seconds: five minutes."""
 TOP_TRACKS = 10
 TOP_MINUTES = 10
-"""Over so many minutes the top tracks are counted."""
+"""The number of minutes over which top tracks are counted."""
 UNKNOWN = "unknown"
 
 LIVE_SCHEMA = pa.schema(
@@ -37,15 +37,15 @@ LIVE_SCHEMA = pa.schema(
         pa.field("is_listen", pa.bool_()),
     ]
 )  # fmt: skip
-"""One valid event of any type but now_playing; `ended_ms` when it was over, in UTC epoch milliseconds; `is_listen` of plays."""
+"""One valid event of any type but now_playing; `ended_ms` is its end in UTC epoch milliseconds; `is_listen` is set for plays."""
 
 COUNT_OF_TYPE = {"play": "started", "skip": "skips", "like": "likes", "playlist": "playlist_changes"}
-"""By event type: the count that it adds to."""
+"""The count to which an event of each type adds."""
 
 
 @dataclass(frozen=True)
 class LiveWindow:
-    """What happened in one window of time; `begins_at` in UTC."""
+    """The counts of one window; `begins_at` is in UTC."""
 
     begins_at: datetime
     seconds: int
@@ -61,7 +61,7 @@ class LiveWindow:
 
 @dataclass(frozen=True)
 class TopTrack:
-    """A track and how often it was played in the last minutes."""
+    """A track and its number of plays in the last minutes."""
 
     track_id: str
     track_name: str
@@ -71,7 +71,7 @@ class TopTrack:
 
 @dataclass(frozen=True)
 class LiveMetrics:
-    """The windows up to now, oldest first, the last one still open: five minutes of short ones, fifteen of long ones; the top tracks."""
+    """Five minutes of short windows and fifteen of long ones, oldest first, the last one still open; and the top tracks."""
 
     read_at: datetime
     short: tuple[LiveWindow, ...]
@@ -79,20 +79,20 @@ class LiveMetrics:
     top_tracks: tuple[TopTrack, ...]
 
 
-def list_begins(now: datetime, seconds: int) -> list[int]:
-    """When the windows of that length begin that are told at `now`: epoch seconds, oldest first."""
+def list_window_starts(now: datetime, seconds: int) -> list[int]:
+    """List the starts of the windows of that length at `now`, in epoch seconds, oldest first."""
     newest = int(now.timestamp()) // seconds * seconds
     count = SHORT_WINDOWS if seconds == SHORT_SECONDS else HORIZON_SECONDS // seconds
     return [newest - seconds * back for back in range(count - 1, -1, -1)]
 
 
 def is_in_horizon(ended_ms: int, now_ms: int) -> bool:
-    """Whether an event that is recorded at `now_ms` counts: its minute may still change, and it is not too far ahead."""
+    """Return whether an event that is recorded at `now_ms` counts: its minute is within the horizon, and it is not too far ahead."""
     return ended_ms // 60_000 * 60_000 >= now_ms - HORIZON_SECONDS * 1_000 and ended_ms <= now_ms + HORIZON_SECONDS * 1_000
 
 
 def summarize(events: pa.Table, now: datetime) -> LiveMetrics:
-    """The metrics of these events (LIVE_SCHEMA, in the order of recording), reckoned whole: the definition that every store agrees with."""
+    """Compute the metrics of all events (LIVE_SCHEMA, in the order of recording). This defines the result of every store."""
     rows = _keep_first(events.to_pylist())
     minutes = _summarize_windows(rows, now, MINUTE_SECONDS)
     return LiveMetrics(now, _summarize_windows(rows, now, SHORT_SECONDS), minutes, _rank_tracks(rows, now))
@@ -106,18 +106,18 @@ def _keep_first(rows: Iterable[dict[str, object]]) -> list[dict[str, object]]:
 
 
 def _summarize_windows(rows: Iterable[dict[str, object]], now: datetime, seconds: int) -> tuple[LiveWindow, ...]:
-    by_window: dict[int, list[dict[str, object]]] = {begin: [] for begin in list_begins(now, seconds)}
+    by_window: dict[int, list[dict[str, object]]] = {start: [] for start in list_window_starts(now, seconds)}
     for row in rows:
         if (window := by_window.get(_find_window(row, seconds))) is not None:
             window.append(row)
-    return tuple(_summarize_window(begin, seconds, window) for begin, window in by_window.items())
+    return tuple(_summarize_window(start, seconds, window) for start, window in by_window.items())
 
 
-def _summarize_window(begin: int, seconds: int, rows: list[dict[str, object]]) -> LiveWindow:
+def _summarize_window(start: int, seconds: int, rows: list[dict[str, object]]) -> LiveWindow:
     plays = [row for row in rows if row["is_listen"]]
     counts = Counter(COUNT_OF_TYPE[str(row["event_type"])] for row in rows)
     return LiveWindow(
-        datetime.fromtimestamp(begin, UTC),
+        datetime.fromtimestamp(start, UTC),
         seconds,
         plays=len(plays),
         listeners=len({row["user_id"] for row in rows}),
@@ -128,16 +128,16 @@ def _summarize_window(begin: int, seconds: int, rows: list[dict[str, object]]) -
 
 
 def _rank_tracks(rows: list[dict[str, object]], now: datetime) -> tuple[TopTrack, ...]:
-    begins = set(list_begins(now, MINUTE_SECONDS)[-TOP_MINUTES:])
-    plays = [row for row in rows if row["is_listen"] and row["track_id"] and _find_window(row, MINUTE_SECONDS) in begins]
-    plays.sort(key=lambda row: _find_window(row, MINUTE_SECONDS))  # a track of two names is shown by that of the newest minute
+    starts = set(list_window_starts(now, MINUTE_SECONDS)[-TOP_MINUTES:])
+    plays = [row for row in rows if row["is_listen"] and row["track_id"] and _find_window(row, MINUTE_SECONDS) in starts]
+    plays.sort(key=lambda row: _find_window(row, MINUTE_SECONDS))  # of two names of a track, that of the newest minute is shown
     names = {str(row["track_id"]): (str(row["track_name"]), str(row["artist_name"] or "")) for row in plays if row["track_name"]}
     counts = Counter(str(row["track_id"]) for row in plays)
     return rank_tracks(counts, names)
 
 
 def rank_tracks(counts: Mapping[str, int], names: Mapping[str, tuple[str, str]]) -> tuple[TopTrack, ...]:
-    """The tracks played most, of equals the first by id; `names` holds title and artist by id."""
+    """Rank the tracks by plays, ties by id; `names` holds title and artist by id."""
     best = sorted(counts, key=lambda track: (-counts[track], track))[:TOP_TRACKS]
     return tuple(TopTrack(track, *names.get(track, ("", "")), counts[track]) for track in best)
 

@@ -1,4 +1,4 @@
-"""Live metrics in this process: for tests, and for who has the events at hand."""
+"""Live metrics in the memory of this process: for tests, and for programs that read the events themselves."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ from soundlake.cache.live_metrics import LIVE_SCHEMA, LiveMetrics, is_in_horizon
 
 
 class MemoryLiveStore:
-    """Keeps the events of the horizon and reckons from them whenever it is asked."""
+    """Keeps the events within the horizon and computes the metrics at each read."""
 
     def __init__(self) -> None:
         self._events = LIVE_SCHEMA.empty_table()
         self._lock = threading.Lock()
 
     def record(self, events: pa.Table, now: datetime) -> None:
-        """Keep the events; forget those that are past the horizon."""
+        """Add the events and remove those past the horizon."""
         now_ms = int(now.timestamp() * 1_000)
         with self._lock:
             everything = pa.concat_tables([self._events, events.cast(LIVE_SCHEMA)])
@@ -27,6 +27,6 @@ class MemoryLiveStore:
             )
 
     def read(self, now: datetime) -> LiveMetrics:
-        """The windows as they stand."""
+        """Compute the metrics at `now`."""
         with self._lock:
             return summarize(self._events, now)

@@ -1,4 +1,4 @@
-"""What a store of live metrics offers."""
+"""The interface of a store of live metrics."""
 
 from __future__ import annotations
 
@@ -11,18 +11,17 @@ from soundlake.cache.live_metrics import LiveMetrics
 
 
 class LiveStore(Protocol):
-    """Counts events into the windows of `cache.live`. Every method may raise Unavailable.
+    """Counts events into the windows of `cache.live_metrics`. Every method may raise Unavailable.
 
-    An event is its type, its id and the ten seconds in which it was over: by contract one id has one such moment, so copies that disagree
-    about it are a conflict, which silver decides, and each counts where it says.
+    An event is identified by its type, its id and the ten seconds in which it ended. Copies of one event with different ends are a
+    conflict that silver resolves later; here each copy counts in its own window.
     """
 
     def record(self, events: pa.Table, now: datetime) -> None:
-        """Count these events (LIVE_SCHEMA), each once: to record a batch again changes nothing, whatever was recorded between.
+        """Count the events (LIVE_SCHEMA), each once. Idempotent: recording a batch again changes nothing.
 
-        What is past the horizon by then, or as far ahead, does not count. Where there is no room for more that is Unavailable, and nothing
-        that was counted is let go.
+        Events past the horizon, or further ahead than it, do not count. Raises Unavailable if the store is full; its counts are kept.
         """
 
     def read(self, now: datetime) -> LiveMetrics:
-        """The windows as they stand."""
+        """Read the metrics at `now`."""

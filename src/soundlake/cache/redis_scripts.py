@@ -1,10 +1,10 @@
-"""What Redis does in one step: each script runs whole or not at all."""
+"""Lua scripts for Redis; each one is atomic."""
 
-# The events of one short window. Whatever a call counts, it counts together with the mark that it did: after a lost connection or a killed
-# writer the same call may be made again. Where memory ends, the first SADD is refused, and nothing is counted.
+# Counts the events of one short window. Counts and marks of counted events are written together, so that the same call can be repeated
+# after a lost connection or a killed writer. If memory is full, the first SADD fails and nothing is counted.
 #
-# Marks and listeners are hashes of 64 bits in many small sets: up to 512 integers Redis keeps a set as a sorted array of 8 bytes each
-# (set-max-intset-entries), beyond as a table of some 70. They come as text: Lua's numbers would lose the last digits.
+# Marks and listeners are 64-bit hashes in many small sets: Redis stores a set of up to 512 integers as a sorted array of 8 bytes each
+# (set-max-intset-entries), a larger one as a table of some 70. They are passed as text: Lua's numbers would lose the last digits.
 RECORD = """
 local short_until, top_until, until_s, events = ARGV[1], ARGV[2], ARGV[3], cmsgpack.unpack(ARGV[4])
 local seen, short, minute = KEYS[1], KEYS[2], KEYS[3]
@@ -43,8 +43,8 @@ ends[minute .. ':tracks'], ends[minute .. ':names'] = top_until, top_until
 for key, ends_at in pairs(ends) do redis.call('EXPIREAT', key, ends_at) end
 """
 
-# The tracks of several minutes added up: all above the last place, and of those that share it the first by id (equal scores stand in
-# order of their bytes, as Python sorts text), so that few are told however many tie.
+# Adds up the tracks of several minutes. Returns all tracks above the last rank, and of those tied for it the first by id (Redis orders
+# equal scores by bytes, as Python sorts text), so that the reply is short however many are tied.
 TOP = """
 local together, places = KEYS[1], tonumber(ARGV[1])
 redis.call('ZUNIONSTORE', together, #KEYS - 1, unpack(KEYS, 2))

@@ -1,4 +1,4 @@
-"""Live metrics in Redis: counters a window, each event counted once by a script that runs whole or not at all."""
+"""Live metrics in Redis: counters per window; an atomic script counts each event once."""
 
 from __future__ import annotations
 
@@ -27,23 +27,23 @@ from soundlake.cache.live_metrics import (
     LiveWindow,
     TopTrack,
     is_in_horizon,
-    list_begins,
+    list_window_starts,
     rank_tracks,
 )
 from soundlake.cache.redis_scripts import RECORD, TOP
 from soundlake.errors import Unavailable
 
 _PREFIX = "soundlake:live"
-_SPARE_SECONDS = 60  # clocks differ, and a repeat must find the traces of its event as long as its window may change
+_SPARE_SECONDS = 60  # clocks differ, and the mark of an event must live as long as its window may change
 _FIELDS = ("plays", "listeners", *COUNT_OF_TYPE.values())
-_EVENTS_A_CALL = 2_000  # a call of the script holds up every other reader and writer: some milliseconds
+_EVENTS_A_CALL = 2_000  # a call of the script blocks all other clients, for some milliseconds
 
 
 class RedisLiveStore:
-    """Counters of each window under `soundlake:live:<seconds>:<begin>`; everything leaves by itself some minutes after the horizon.
+    """Counters of each window under `soundlake:live:<seconds>:<start>`; all keys expire some minutes after the horizon.
 
-    One Redis counts some ten thousand events a second; beyond, shard it by country or device before it. It must not evict what is not over
-    (`maxmemory-policy noeviction`): where its memory ends nothing is counted, and Unavailable says so.
+    One Redis counts some ten thousand events per second; beyond that, shard by country or device. It must not evict keys
+    (`maxmemory-policy noeviction`): when its memory is full, nothing is counted and Unavailable is raised.
     """
 
     def __init__(self, url: str) -> None:
@@ -52,37 +52,41 @@ class RedisLiveStore:
         self._rank = self._client.register_script(TOP)
 
     def record(self, events: pa.Table, now: datetime) -> None:
-        """Count these events, each once in its ten seconds."""
+        """Count the events, each once in its ten seconds."""
         now_ms = int(now.timestamp() * 1_000)
         by_window: dict[int, list[list[object]]] = {}
         for row in events.to_pylist():
             if is_in_horizon(row["ended_ms"], now_ms):
                 by_window.setdefault(row["ended_ms"] // (SHORT_SECONDS * 1_000) * SHORT_SECONDS, []).append(_pack(row))
-        with self._explain_faults():
-            for begin, packed in by_window.items():
+        with self._translate_errors():
+            for start, packed in by_window.items():
                 for first in range(0, len(packed), _EVENTS_A_CALL):
-                    self._record_window(begin, packed[first : first + _EVENTS_A_CALL])
+                    self._record_window(start, packed[first : first + _EVENTS_A_CALL])
 
-    def _record_window(self, begin: int, packed: Sequence[list[object]]) -> None:
-        keys = [f"{_PREFIX}:seen:{begin}", _name(SHORT_SECONDS, begin), _name(MINUTE_SECONDS, begin // MINUTE_SECONDS * MINUTE_SECONDS)]
-        self._record(keys=keys, args=[*_list_ends(begin), msgspec.msgpack.encode(packed)])
+    def _record_window(self, start: int, packed: Sequence[list[object]]) -> None:
+        keys = [
+            f"{_PREFIX}:seen:{start}",
+            _make_key(SHORT_SECONDS, start),
+            _make_key(MINUTE_SECONDS, start // MINUTE_SECONDS * MINUTE_SECONDS),
+        ]
+        self._record(keys=keys, args=[*_list_expiries(start), msgspec.msgpack.encode(packed)])
 
     def read(self, now: datetime) -> LiveMetrics:
-        """The windows as they stand."""
-        with self._explain_faults():
+        """Read the metrics at `now`."""
+        with self._translate_errors():
             return LiveMetrics(now, self._read_windows(now, SHORT_SECONDS), self._read_windows(now, MINUTE_SECONDS), self._read_tracks(now))
 
     def _read_windows(self, now: datetime, seconds: int) -> tuple[LiveWindow, ...]:
-        begins = list_begins(now, seconds)
+        starts = list_window_starts(now, seconds)
         pipeline = self._client.pipeline(transaction=False)
-        for begin in begins:
-            pipeline.hgetall(_name(seconds, begin))
-        return tuple(_read_window(begin, seconds, fields) for begin, fields in zip(begins, pipeline.execute(), strict=True))
+        for start in starts:
+            pipeline.hgetall(_make_key(seconds, start))
+        return tuple(_read_window(start, seconds, fields) for start, fields in zip(starts, pipeline.execute(), strict=True))
 
     def _read_tracks(self, now: datetime) -> tuple[TopTrack, ...]:
-        minutes = [_name(MINUTE_SECONDS, begin) for begin in list_begins(now, MINUTE_SECONDS)[-TOP_MINUTES:]]
+        minutes = [_make_key(MINUTE_SECONDS, start) for start in list_window_starts(now, MINUTE_SECONDS)[-TOP_MINUTES:]]
         keys = [f"{_PREFIX}:top", *(f"{minute}:tracks" for minute in minutes)]
-        found = [part for told in self._rank(keys=keys, args=[TOP_TRACKS]) for part in told]
+        found = [part for reply in self._rank(keys=keys, args=[TOP_TRACKS]) for part in reply]
         counts = {track.decode(): int(count) for track, count in zip(found[::2], found[1::2], strict=True)}
         best = [top.track_id for top in rank_tracks(counts, {})]
         return rank_tracks({track: counts[track] for track in best}, self._read_names(minutes, best))
@@ -102,36 +106,38 @@ class RedisLiveStore:
         return names
 
     @contextmanager
-    def _explain_faults(self) -> Iterator[None]:
+    def _translate_errors(self) -> Iterator[None]:
         try:
             yield
         except redis.AuthenticationError as cause:
             raise Unavailable(
-                "SOUNDLAKE_CACHE: Redis refuses the password", next_step="correct it: redis://:password@host:port/0"
+                "SOUNDLAKE_CACHE: Redis does not accept the password", next_step="correct it: redis://:password@host:port/0"
             ) from cause
         except redis.RedisError as cause:
-            if "'maxmemory'" in str(cause):  # a script's fault has no class of its own before Redis 7
-                raise self._tell_full() from cause
-            raise Unavailable(f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="see that it runs, then try again") from cause
+            if "'maxmemory'" in str(cause):  # before Redis 7 this error of a script has no class of its own
+                raise self._make_full_error() from cause
+            raise Unavailable(
+                f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="check that it is running, then try again"
+            ) from cause
 
-    def _tell_full(self) -> Unavailable:
-        limit = "its limit"
+    def _make_full_error(self) -> Unavailable:
+        limit = "maxmemory is unknown"
         with suppress(redis.RedisError):
             limit = f"maxmemory is {self._client.info('memory')['maxmemory_human']}"
         return Unavailable(
             f"SOUNDLAKE_CACHE: Redis is full ({limit}): live metrics are not counted",
-            next_step="give it more (maxmemory); what is older than the horizon leaves by itself, so it may be enough to wait",
+            next_step="raise maxmemory, or wait: keys expire after the horizon",
         )
 
 
 @cache
 def open_redis_store(url: str) -> RedisLiveStore:
-    """The store at this address, one for all of this process."""
+    """Open the store at this address; one instance per process."""
     return RedisLiveStore(url)
 
 
 def _pack(row: Mapping[str, Any]) -> list[object]:
-    """One event as the script takes it; its names stay one text, which only readers open."""
+    """Pack an event for the script; title and artist are one text, which only readers decode."""
     name = msgspec.json.encode((row["track_name"], row["artist_name"] or "")).decode() if row["track_name"] else ""
     return [
         _hash(row["event_type"].encode() + uuid.UUID(row["event_id"]).bytes), COUNT_OF_TYPE[row["event_type"]],
@@ -141,26 +147,27 @@ def _pack(row: Mapping[str, Any]) -> list[object]:
 
 
 def _hash(value: bytes) -> str:
-    """64 bits, as a signed integer. That two of 100,000 values share one happens once in four thousand million times."""
+    """Hash to 64 bits, as a signed integer. The probability of a collision among 100,000 values is about 1 in 4 thousand million."""
     return str(int.from_bytes(hashlib.blake2b(value, digest_size=8).digest(), signed=True))
 
 
-def _list_ends(begin: int) -> tuple[int, int, int]:
-    """When a short window is told no more, when its minute counts for top tracks no more, and when its minute can change no more."""
-    over = begin + MINUTE_SECONDS + _SPARE_SECONDS
-    return begin + SHORT_SECONDS * SHORT_WINDOWS + _SPARE_SECONDS, over + MINUTE_SECONDS * TOP_MINUTES, over + HORIZON_SECONDS
+def _list_expiries(start: int) -> tuple[int, int, int]:
+    """List the expiry times: of a short window, of the top tracks of its minute, and of the marks and counts of its minute."""
+    shown_until = start + MINUTE_SECONDS + _SPARE_SECONDS
+    short_until = start + SHORT_SECONDS * SHORT_WINDOWS + _SPARE_SECONDS
+    return short_until, shown_until + MINUTE_SECONDS * TOP_MINUTES, shown_until + HORIZON_SECONDS
 
 
-def _read_window(begin: int, seconds: int, fields: Mapping[bytes, bytes]) -> LiveWindow:
+def _read_window(start: int, seconds: int, fields: Mapping[bytes, bytes]) -> LiveWindow:
     counts = {name.decode(): int(count) for name, count in fields.items()}
-    told = {name: counts.get(name, 0) for name in _FIELDS}
-    begins_at = datetime.fromtimestamp(begin, UTC)
-    return LiveWindow(begins_at, seconds, devices=_pick(counts, "device:"), countries=_pick(counts, "country:"), **told)
+    totals = {name: counts.get(name, 0) for name in _FIELDS}
+    begins_at = datetime.fromtimestamp(start, UTC)
+    return LiveWindow(begins_at, seconds, devices=_pick(counts, "device:"), countries=_pick(counts, "country:"), **totals)
 
 
 def _pick(counts: Mapping[str, int], prefix: str) -> dict[str, int]:
     return {name.removeprefix(prefix): count for name, count in counts.items() if name.startswith(prefix)}
 
 
-def _name(seconds: int, begin: int) -> str:
-    return f"{_PREFIX}:{seconds}:{begin}"
+def _make_key(seconds: int, start: int) -> str:
+    return f"{_PREFIX}:{seconds}:{start}"

@@ -1,6 +1,6 @@
 """The query `live`: plays, skips, listeners, devices, countries and tracks of this minute → the store of live metrics.
 
-It keeps no state of its own and waits for no commit: the store counts each event once, so a batch that is done again changes nothing.
+It keeps no state and needs no commit: the store counts each event once, so a repeated batch changes nothing.
 """
 
 from __future__ import annotations
@@ -17,42 +17,41 @@ from soundlake.cache.protocol import LiveStore
 from soundlake.contract.expressions import ELAPSED_MS, IS_LISTEN
 from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
 from soundlake.retries import retry_policy
-from soundlake.streaming.decoding import decode
-from soundlake.streaming.models import Road, StreamLimits
-from soundlake.streaming.records import stream_records
-from soundlake.streaming.transforms import judge, normalize
+from soundlake.streaming.decoding import decode, stream_records
+from soundlake.streaming.deployment import StreamLimits, StreamLocations
+from soundlake.streaming.transforms import apply_rules, normalize
 
 NAME = "live"
 TOPICS = tuple(LIVE_TOPIC_OF_TYPE[event_type].name for event_type in COUNT_OF_TYPE)
-"""What is imported is not of this minute, and who plays what now is not over."""
+"""Imports are not current, and `now_playing` events are not finished plays."""
 
 _ATTEMPTS = 30
 """About a minute for a store that refuses connections, several for one that accepts them and does not answer."""
 _SPARE_SECONDS = 60
-"""So far the clocks of log and job may differ."""
+"""Tolerated difference between the clocks of log and job."""
 
 OpenLiveStore = Callable[[], LiveStore]
-"""Opens the store in whatever process asks: it travels to the workers."""
+"""Opens the store in the process that calls it; it is sent to the workers."""
 
 
-def stream_live(session: SparkSession, road: Road, limits: StreamLimits) -> DataFrame:
-    """What live metrics count, as it comes; the first time from the horizon on."""
+def stream_live(session: SparkSession, locations: StreamLocations, limits: StreamLimits) -> DataFrame:
+    """The events that live metrics count; without a checkpoint from the horizon on."""
     since_ms = int(datetime.now(UTC).timestamp() - HORIZON_SECONDS) * 1_000
-    records = stream_records(session, road.kafka, TOPICS, max_records=limits.max_records, tasks=limits.tasks, since_ms=since_ms)
-    return choose_countable(leave_out_past(records))
+    records = stream_records(session, locations.kafka, TOPICS, max_records=limits.max_records, tasks=limits.tasks, since_ms=since_ms)
+    return select_countable(drop_expired(records))
 
 
-def leave_out_past(records: DataFrame) -> DataFrame:
-    """Without the records of which none can count any more, before they are decoded.
+def drop_expired(records: DataFrame) -> DataFrame:
+    """Drop records that can no longer count, before they are decoded.
 
-    What was logged at T counts only if it was over by T + horizon, and now only if it was over since now - horizon.
+    A record logged at T counts only if its event ended by T + horizon, and only if that is not before now - horizon.
     """
     return records.where(f.col("timestamp") >= f.expr(f"current_timestamp() - interval {2 * HORIZON_SECONDS + _SPARE_SECONDS} seconds"))
 
 
-def choose_countable(records: DataFrame) -> DataFrame:
-    """From records to what the store counts (LIVE_SCHEMA): the good events, normalized; repeats are the store's to know."""
-    good = normalize(judge(decode(records)).where(f.col("reason").isNull()))
+def select_countable(records: DataFrame) -> DataFrame:
+    """From records to what the store counts (LIVE_SCHEMA): valid events, normalized; the store recognises repeats."""
+    good = normalize(apply_rules(decode(records)).where(f.col("reason").isNull()))
     measured = good.withColumns(
         {
             "ended_ms": f.expr(f"unix_millis(played_at) + {ELAPSED_MS}"),
@@ -63,10 +62,10 @@ def choose_countable(records: DataFrame) -> DataFrame:
 
 
 def record_live(events: DataFrame, open_store: OpenLiveStore, attempts: int = _ATTEMPTS) -> DataFrame:
-    """Hand events (LIVE_SCHEMA) to the store, from the workers that decoded them; how many, a row a batch of Arrow's.
+    """Write events (LIVE_SCHEMA) to the store from the workers that decoded them; returns one row a batch of Arrow's, with its count.
 
-    A store that is away for a moment is waited for: a query that ends ends the others of its session too. Part of the query's own plan:
-    what is done for each batch beside it would be planned anew each second.
+    A store that is briefly unavailable is retried, since a query that ends stops the others of its session too. It is part of the
+    query's own plan: a foreachBatch would be planned again every second.
     """
 
     def record(parts: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:

@@ -187,10 +187,10 @@ def make_progress(batch: int, rows: int, read_to: int, seen: int) -> str:
 
 def test_each_micro_batch_of_a_query_is_counted_once(telemetry):
     begun = time.time()
-    watch = ProgressReporter(telemetry.watch_queries({"processed": ["user_plays", "user_history"]}).record_progress)
+    reporter = ProgressReporter(telemetry.watch_queries({"processed": ["user_plays", "user_history"]}).record_progress)
     assert begun <= read(telemetry, "soundlake_stream_progress_timestamp_seconds", query="processed") <= time.time()
     assert read(telemetry, "soundlake_stream_reads_topic", query="processed", topic="user_history") == 1
-    assert [watch.hear("processed", make_progress(0, 10, 10, 30)), watch.hear("processed", make_progress(1, 15, 25, 30))] == [10, 15]
+    assert [reporter.report("processed", make_progress(0, 10, 10, 30)), reporter.report("processed", make_progress(1, 15, 25, 30))] == [10, 15]
     assert read(telemetry, "soundlake_stream_input_rows_total", query="processed") == 25
     assert read(telemetry, "soundlake_stream_batches_total", query="processed") == 2
     assert read(telemetry, "soundlake_stream_batch_seconds_sum", query="processed") == 3
@@ -203,7 +203,7 @@ def test_each_micro_batch_of_a_query_is_counted_once(telemetry):
 def test_a_source_without_offsets_of_topics_has_no_lag(offsets):
     received = []
     progress = json.loads(make_progress(0, 1, 1, 1)) | {"sources": [offsets]}
-    ProgressReporter(received.append).hear("now_playing", json.dumps(progress))
+    ProgressReporter(received.append).report("now_playing", json.dumps(progress))
     assert received[0].behind == {}
 
 
