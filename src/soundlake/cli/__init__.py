@@ -1,1 +1,1 @@
-"""The commands: one file a group; each parses, calls wiring and prints."""
+"""The commands, one file for each group: parse the options, call wiring, print the result."""

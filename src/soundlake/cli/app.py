@@ -1,4 +1,4 @@
-"""The command `soundlake`: registers the commands, turns errors into a few lines and an exit code."""
+"""The command `soundlake`: registers the commands, and prints an error as a few lines with an exit code."""
 
 from __future__ import annotations
 
@@ -34,6 +34,7 @@ EXIT_INTERRUPTED = 130
 app = typer.Typer(
     name="soundlake",
     help="Listening events to a lake, a warehouse, recommendations and a dashboard.",
+    epilog="Exit codes: 0 done, 1 failed, 2 wrong use, 3 the data is wrong (a check or a test failed, a file is broken), 130 interrupted.",
     no_args_is_help=True,
     add_completion=False,
     pretty_exceptions_enable=False,
@@ -49,19 +50,20 @@ def configure(
     debug: Annotated[bool, typer.Option("--debug", help="Show the traceback of an error.")] = False,
     log_json: Annotated[bool, typer.Option("--log-json", help="Log JSON, one object a line, on standard error.")] = False,
 ) -> None:
-    """Take the options that every command has."""
+    """Apply the options that come before the command."""
     if log_json:
         from soundlake.settings import set_variable
 
         set_variable("SOUNDLAKE_LOG_JSON", "true")
         configure_logs(context.invoked_subcommand or "soundlake", as_json=True)
-    global debugging  # noqa: PLW0603  # the one switch that must outlive the command: its error is reported after it
+    global debugging  # noqa: PLW0603  # read after the command has ended, when its error is reported
     debugging = debug
 
 
 app.command("demo")(demo.run_demo)
 app.command("up")(up.run_up)
 app.command("down")(up.run_down)
+app.command("restart")(up.run_restart)
 app.command("status")(status.run_status)
 app.command("doctor")(doctor.run_doctor)
 app.command("generate")(generate.run_generate)
@@ -83,29 +85,29 @@ dlq_app.command("show")(dlq.run_dlq_show)
 dlq_app.command("replay")(dlq.run_dlq_replay)
 app.add_typer(dlq_app, name="dlq")
 
-imports_app = typer.Typer(help="Bring in listening history from files.", no_args_is_help=True)
+imports_app = typer.Typer(help="Import listening history from files.", no_args_is_help=True)
 imports_app.command("spotify-export")(imports.run_import_spotify_export)
 imports_app.command("events")(imports.run_import_events)
 app.add_typer(imports_app, name="import")
 
-recommend_app = typer.Typer(help="Recommendations, and how good they are.", no_args_is_help=True)
+recommend_app = typer.Typer(help="Recommendations and their evaluation.", no_args_is_help=True)
 recommend_app.command("evaluate")(recommend.run_recommend_evaluate)
 app.add_typer(recommend_app, name="recommend")
 
-serve_app = typer.Typer(help="The programs that people look at.", no_args_is_help=True)
+serve_app = typer.Typer(help="Programs with a user interface.", no_args_is_help=True)
 serve_app.command("dashboard")(serve.serve_dashboard)
 app.add_typer(serve_app, name="serve")
 
 
 def main() -> None:
-    """Run the command line; the exit code is 0 done, 1 failed, 2 wrong use, 3 refused because of the data."""
+    """Run the command line. Exit codes: 0 done, 1 failed, 2 wrong use, 3 the data is wrong, 130 interrupted."""
     try:
         app()
     except SoundlakeError as error:
         sys.exit(_report(error, str(error), error.exit_code))
     except KeyboardInterrupt:
         sys.exit(EXIT_INTERRUPTED)
-    except Exception as error:  # noqa: BLE001  # the edge: whatever went wrong becomes two lines and an exit code
+    except Exception as error:  # noqa: BLE001  # the outermost handler: any error becomes two lines and an exit code
         text = f"unexpected {type(error).__name__}: {error}\n→ run `soundlake --debug …` and report what it shows"
         sys.exit(_report(error, text, EXIT_FAILED))
 

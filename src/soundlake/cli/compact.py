@@ -1,4 +1,4 @@
-"""`soundlake compact`: one file of many in every hour that is over, and what the settings keep no longer let go of."""
+"""`soundlake compact`: compact bronze, vacuum old files, delete rows and log records past retention."""
 
 from __future__ import annotations
 
@@ -14,27 +14,28 @@ if TYPE_CHECKING:
 
 def run_compact(
     *,
-    vacuum: Annotated[bool, typer.Option("--vacuum", help="Also delete old files that no commit names any more.")] = False,
-    retention_hours: Annotated[int, typer.Option(min=1, help="How old such a file must be.")] = 24,
+    vacuum: Annotated[bool, typer.Option("--vacuum", help="Also delete old files that are part of no commit.")] = False,
+    retention_hours: Annotated[int, typer.Option(min=1, help="Minimum age of the files that --vacuum deletes.")] = 24,
     retain: Annotated[
         bool,
-        typer.Option("--retain", help="Also let go of rows and log records that the settings keep no longer."),
+        typer.Option("--retain", help="Also delete rows and log records past the retention in the settings."),
     ] = False,
     every: Annotated[
-        str | None, typer.Option("--every", metavar="TIME", help="Go on until stopped, all of this so often; vacuum every six hours.")
+        str | None,
+        typer.Option("--every", metavar="TIME", help="Run until stopped: all of this every TIME (10m), and vacuum every six hours."),
     ] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object, or with --every one a round.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object; with --every, one for each round.")] = False,
 ) -> None:
-    """Compact the partitions of bronze whose time is over; sinks and readers may run meanwhile."""
+    """Compact the finished hours of bronze into one file each. Sinks and readers may run meanwhile."""
     from soundlake.cli.durations import parse_duration
-    from soundlake.cli.stopping import stop_on_signal
+    from soundlake.cli.stop_signals import set_event_on_signal
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
     from soundlake.wiring import open_upkeep
 
     settings = load_settings()
     with ExitStack() as stack:
-        stop = None if every is None else stack.enter_context(stop_on_signal())
+        stop = None if every is None else stack.enter_context(set_event_on_signal())
         telemetry = stack.enter_context(open_telemetry(settings, "upkeep"))
         upkeep = stack.enter_context(open_upkeep(settings, telemetry, vacuum_hours=retention_hours))
         if every is None or stop is None:
@@ -51,10 +52,13 @@ def _print_round(report: UpkeepReport, *, as_json: bool) -> None:
         return
     touched = [table for table in report.tables if table.files_before or table.files_deleted]
     for table in touched:
-        told = {"files before": table.files_before, "files after": table.files_after, "files deleted": table.files_deleted}
-        print_table(f"bronze/{table.table}", told)
-    for title, counts in (("Rows kept no longer", report.rows_dropped), ("Log records kept no longer", report.records_trimmed)):
+        counts = {"files before": table.files_before, "files after": table.files_after, "files deleted": table.files_deleted}
+        print_table(f"bronze/{table.table}", counts)
+    for title, counts in (
+        ("Rows deleted past retention", report.rows_dropped),
+        ("Log records deleted past retention", report.records_trimmed),
+    ):
         if counts:
             print_table(title, counts)
     if not (touched or report.rows_dropped or report.records_trimmed):
-        typer.echo("Nothing to do.")
+        typer.echo("nothing to do")

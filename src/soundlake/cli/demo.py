@@ -1,4 +1,4 @@
-"""`soundlake demo`: the whole road on this machine, with synthetic listeners or a person's own export."""
+"""`soundlake demo`: the whole pipeline on this machine, with synthetic listeners or a person's own export."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from soundlake.cli.stop_signals import leave_on_signal
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
@@ -16,32 +17,33 @@ if TYPE_CHECKING:
 
 def run_demo(
     *,
-    once: Annotated[bool, typer.Option("--once", help="End after the build, with a summary.")] = False,
+    once: Annotated[bool, typer.Option("--once", help="Exit after the build, with a summary.")] = False,
     from_export: Annotated[Path | None, typer.Option("--from-export", help="A Spotify export: a folder, or the zip as downloaded.")] = None,
-    user: Annotated[str | None, typer.Option("--user", help="The listener's name for that export; default: me.")] = None,
-    alone: Annotated[bool, typer.Option("--alone", help="With --from-export: no invented neighbours.")] = False,
+    user: Annotated[str | None, typer.Option("--user", help="The listener's name in that export; default: me.")] = None,
+    alone: Annotated[bool, typer.Option("--alone", help="With --from-export: no synthetic listeners beside the person.")] = False,
     listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners.")] = None,
     days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another world.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic data.")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
-    """The whole road on this machine: listening history → lake → silver → gold → recommendations → dashboard."""
+    """Run the whole pipeline on this machine: listening history → lake → silver → gold → recommendations → dashboard."""
     from soundlake import wiring
     from soundlake.errors import UsageError
-    from soundlake.operations.demo_live import stay
+    from soundlake.operations.demo_live import run_live
     from soundlake.operations.generator_state import GeneratorOptions
     from soundlake.settings import load_settings
 
     if from_export is None and (user is not None or alone):
         raise UsageError("--user and --alone go with --from-export", next_step="name the export's folder or zip")
     options = GeneratorOptions(from_export, user or "me", alone, listeners, days, seed)
-    settings = options.place(load_settings())
+    settings = options.set_home(load_settings())
     with wiring.open_demo(settings, options) as demo:
         with show_progress() as reporter:
             summary = demo.build(reporter)
         _print_summary(summary, as_json=as_json)
         if not once:
-            stay(demo, settings, lambda line: typer.echo(line, err=True))
+            with leave_on_signal():
+                run_live(demo, settings, lambda line: typer.echo(line, err=True))
 
 
 def _print_summary(summary: DemoSummary, *, as_json: bool) -> None:

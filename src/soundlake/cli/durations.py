@@ -1,4 +1,4 @@
-"""Lengths of time as people write them on a command line."""
+"""Durations on the command line."""
 
 from __future__ import annotations
 
@@ -13,5 +13,5 @@ def parse_duration(text: str) -> float:
     """Seconds in `90`, `90s`, `5m`, `2h` or `1d`. Raises UsageError for anything else."""
     found = re.fullmatch(r"(\d+(?:\.\d+)?)\s*([smhd]?)", text.strip())
     if found is None:
-        raise UsageError(f"{text!r} is no length of time", next_step="write it like 90s, 5m or 2h")
+        raise UsageError(f"{text!r} is not a duration", next_step="write it like 90s, 5m or 2h")
     return float(found[1]) * _SECONDS[found[2]]

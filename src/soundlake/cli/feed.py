@@ -1,4 +1,4 @@
-"""`soundlake feed`: what the full stack listens to while no person's account is connected."""
+"""`soundlake feed`: the event generator of the full stack."""
 
 from __future__ import annotations
 
@@ -9,11 +9,11 @@ import typer
 
 def run_feed(
     *,
-    listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; kept from the first start on.")] = None,
+    listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; fixed at the first start.")] = None,
     days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another world.")] = None,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic data.")] = None,
 ) -> None:
-    """Tell a made-up world into the event log: its history once, then live events, until stopped; a new start goes on."""
+    """Publish synthetic events: the history once, then live events until stopped. The next start resumes."""
     from soundlake import wiring
     from soundlake.cli.stop_signals import leave_on_signal
     from soundlake.cli.terminal import show_progress
@@ -32,4 +32,4 @@ def run_feed(
         metrics = telemetry and telemetry.watch_feed()
         with show_progress() as reporter:
             feed.publish_history(reporter)
-        feed.flow(report, lambda: metrics.record_progress(feed.state.live_until) if metrics else None)
+        feed.publish_live(report, lambda: metrics.record_progress(feed.state.live_until) if metrics else None)

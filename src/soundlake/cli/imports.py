@@ -1,4 +1,4 @@
-"""`soundlake import …`: listening history from files into the lake."""
+"""`soundlake import …`: import listening history from files."""
 
 from __future__ import annotations
 
@@ -25,15 +25,15 @@ def run_import_spotify_export(
         typer.Option(
             "--user",
             metavar="NAME",
-            help="The listener that all of it belongs to. Without it a folder with history files in it is the listener of its name, "
-            "and of a folder of folders each one is a listener, named by the folder; a zip or a single file needs --user.",
+            help="The listener that all files belong to. Without it, a folder of history files is one listener with the folder's name, "
+            "and in a folder of folders each one is a listener; a zip or a single file needs --user.",
         ),
     ] = None,
     as_json: Json = False,
 ) -> None:
-    """Import Spotify exports, extended and short form of all years; a repeat stores nothing.
+    """Import Spotify exports, extended and short form of all years. Importing the same files again stores nothing.
 
-    Exit code 3 if a file is broken (it is named, the others are imported) or there is no history in what was given.
+    Exit code 3 if a file is broken (it is named, the others are imported) or none of the files has listening history.
     """
     from soundlake import wiring
     from soundlake.settings import load_settings
@@ -44,7 +44,7 @@ def run_import_spotify_export(
 
 
 def run_import_events(files: Files, *, as_json: Json = False) -> None:
-    """Import events in the contract's own fields, as many of them as the file has; a repeat stores nothing.
+    """Import events in the fields of docs/event.schema.json; unknown fields are kept. Importing the same files again stores nothing.
 
     Exit code 3 if a file is broken (it is named, the others are imported).
     """
@@ -57,30 +57,30 @@ def run_import_events(files: Files, *, as_json: Json = False) -> None:
 
 
 def _finish(report: ImportReport, *, as_json: bool) -> None:
-    told = report.as_json()
+    counts = report.as_json()
     if as_json:
-        print_json(told)
+        print_json(counts)
     else:
-        _print_tables(told)
+        _print_tables(counts)
     for broken in report.files_broken:
         typer.echo(f"error: {broken}", err=True)
     if report.exit_code:
         raise typer.Exit(report.exit_code)
 
 
-def _print_tables(told: dict[str, Any]) -> None:
-    files = {name: told.pop(name) for name in ("files_read", "files_left_out", "files_broken")}
-    listeners, reasons = told.pop("listeners"), told.pop("refused_by_reason")
-    rows = {name.replace("_", " "): value for name, value in told.items() if value is not None}
+def _print_tables(counts: dict[str, Any]) -> None:
+    files = {name: counts.pop(name) for name in ("files_read", "files_left_out", "files_broken")}
+    listeners, reasons = counts.pop("listeners"), counts.pop("refused_by_reason")
+    rows = {name.replace("_", " "): value for name, value in counts.items() if value is not None}
     rows |= {f"refused: {reason.replace('_', ' ')}": count for reason, count in reasons.items()}
     rows |= {"files read": len(files["files_read"]), "files left out": _list_names(files["files_left_out"])}
     print_table("Import", rows)
-    for one in listeners[:_NAMES_SHOWN]:
-        print_table(one["listener"], {name: one[name] for name in ("rows_read", "rows_stored", "rows_duplicate", "rows_refused")})
+    for listener in listeners[:_NAMES_SHOWN]:
+        print_table(listener["listener"], {name: listener[name] for name in ("rows_read", "rows_stored", "rows_duplicate", "rows_refused")})
     if len(listeners) > _NAMES_SHOWN:
-        typer.echo(f"… and {len(listeners) - _NAMES_SHOWN} listeners more (--json tells of each)")
+        typer.echo(f"… and {len(listeners) - _NAMES_SHOWN:,} more listeners (--json has all)")
 
 
 def _list_names(names: list[str]) -> str:
     shown = ", ".join(names[:_NAMES_SHOWN]) or "none"
-    return shown if len(names) <= _NAMES_SHOWN else f"{shown}, and {len(names) - _NAMES_SHOWN} more"
+    return shown if len(names) <= _NAMES_SHOWN else f"{shown}, and {len(names) - _NAMES_SHOWN:,} more"

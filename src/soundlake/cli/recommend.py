@@ -20,7 +20,7 @@ def run_recommend_evaluate(
     ] = None,
     *,
     truth: Annotated[
-        Path | None, typer.Option(help="Instead: the folder that `generate --truth` wrote, to score against true preference.")
+        Path | None, typer.Option(help="The folder that `generate --truth` wrote, to score on true preferences instead.")
     ] = None,
     also: Annotated[
         list[Path] | None, typer.Option(help="With --truth: another model's Parquet or CSV file of user_id, track_id, rank (repeatable).")
@@ -29,15 +29,15 @@ def run_recommend_evaluate(
 ) -> None:
     """Score the published recommendations of ten tracks.
 
-    FILE: against listening that was kept out of the history; NDCG, recall and hit rate. --truth: against what made-up listeners truly
-    prefer; NDCG of popularity, of the published table, and of others.
+    FILE: NDCG, recall and hit rate on listening that was held out of the history. --truth: NDCG on the true preferences of synthetic
+    listeners, of the published table, of popularity, and of the models given by --also.
     """
     from soundlake.errors import UsageError
     from soundlake.settings import load_settings
     from soundlake.warehouse.snapshot import open_snapshot
 
     if (held_out is None) == (truth is None) or (also and truth is None):
-        raise UsageError("recommend evaluate: one of FILE and --truth; --also goes with --truth", next_step="give one of the two")
+        raise UsageError("recommend evaluate takes either FILE or --truth, and --also only with --truth", next_step="give one of the two")
     folder = load_settings().warehouse_address.path
     assert folder is not None
     with open_snapshot(folder) as snapshot:

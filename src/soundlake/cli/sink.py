@@ -26,7 +26,9 @@ _RETRY_SECONDS = 120.0
 def run_sink(
     run_for: Annotated[str | None, typer.Option("--for", metavar="TIME", help="End after this time: 90s, 5m, 2h.")] = None,
     until_drained: Annotated[bool, typer.Option("--until-drained", help="End when everything that the log holds now is stored.")] = False,
-    compact_every: Annotated[str, typer.Option(metavar="TIME", help="How often compaction and retention run (see compact); 0: never.")] = "10m",
+    compact_every: Annotated[
+        str, typer.Option(metavar="TIME", help="How often compaction and retention run (see compact); 0: never.")
+    ] = "10m",
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch."""
@@ -71,7 +73,7 @@ def _run(
         try:
             with ExitStack() as upkeep:
                 if compact_seconds:
-                    upkeep.enter_context(upkeep.enter_context(open_upkeep(settings, telemetry)).beside(compact_seconds))
+                    upkeep.enter_context(upkeep.enter_context(open_upkeep(settings, telemetry)).in_background(compact_seconds))
                 sink = build_sink(settings, broker, lake, telemetry)
                 return sink.run(
                     until_drained=until_drained,

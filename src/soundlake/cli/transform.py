@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from soundlake.cli.stopping import stop_on_signal
+from soundlake.cli.stop_signals import set_event_on_signal
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
@@ -19,22 +19,20 @@ if TYPE_CHECKING:
 
     from soundlake.warehouse import TransformReport, Warehouse
 
-_PATIENCE_SECONDS = 60.0
-_LOOK_SECONDS = 0.5
+_FIRST_ROWS_SECONDS = 60.0
+_POLL_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
 
 
 def run_transform(
     *,
-    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything anew from all of bronze.")] = False,
-    test: Annotated[bool, typer.Option("--test", help="Run the models' tests too; a failure publishes nothing.")] = False,
-    every: Annotated[
-        str | None, typer.Option("--every", metavar="TIME", help="Go on until stopped: look for new rows this often (60s, 5m).")
-    ] = None,
+    full_refresh: Annotated[bool, typer.Option("--full-refresh", help="Build everything again from all of bronze.")] = False,
+    test: Annotated[bool, typer.Option("--test", help="Also run the models' tests; if one fails, nothing is published.")] = False,
+    every: Annotated[str | None, typer.Option("--every", metavar="TIME", help="Run until stopped: build this often (60s, 5m).")] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print the report as one JSON object.")] = False,
 ) -> None:
-    """Build what is new in bronze into silver and gold, and publish a snapshot of it. Exit code 3 if a test of the models fails."""
+    """Build silver and gold from the new rows of bronze, and publish a snapshot. Exit code 3 if a test of the models fails."""
     from soundlake import wiring
     from soundlake.cli.durations import parse_duration
     from soundlake.errors import Retryable
@@ -44,7 +42,7 @@ def run_transform(
     seconds = None if every is None else parse_duration(every)
     settings = load_settings()
     with ExitStack() as stack:
-        stop = stack.enter_context(stop_on_signal()) if seconds else None
+        stop = stack.enter_context(set_event_on_signal()) if seconds else None
         telemetry = stack.enter_context(open_telemetry(settings, "transform"))
         warehouse = stack.enter_context(wiring.open_warehouse(settings, wiring.open_lake(settings), telemetry))
         if stop is not None:
@@ -56,13 +54,13 @@ def run_transform(
             except Retryable as error:
                 log.warning("%s; the next round tries again", error.message)
                 if telemetry is not None:
-                    telemetry.process.error_met(error)
+                    telemetry.process.record_error(error)
 
 
 def _wait_for_rows(warehouse: Warehouse, stop: Event) -> None:
-    """Give an empty lake a minute: to build nothing takes as long as to build a first day, and readers would wait for both."""
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while not warehouse.has_bronze and time.monotonic() < deadline and not stop.wait(_LOOK_SECONDS):
+    """Wait up to a minute for the first rows: building nothing takes as long as building a first day, and readers would wait for both."""
+    deadline = time.monotonic() + _FIRST_ROWS_SECONDS
+    while not warehouse.has_bronze and time.monotonic() < deadline and not stop.wait(_POLL_SECONDS):
         pass
 
 
@@ -85,7 +83,7 @@ def _transform_once(warehouse: Warehouse, *, full_refresh: bool, test: bool, as_
 
 
 def run_dbt(context: typer.Context) -> None:
-    """Run dbt by hand on this deployment: `soundlake dbt test`, `soundlake dbt docs generate`, `soundlake dbt debug`."""
+    """Run dbt on this deployment: `soundlake dbt test`, `soundlake dbt docs generate`, `soundlake dbt debug`."""
     from soundlake import wiring
     from soundlake.settings import extend_environment, load_settings
 
@@ -111,4 +109,4 @@ def _describe(report: TransformReport) -> dict[str, Any]:
 def _explain(report: TransformReport) -> str:
     if not report.built:
         return " (nothing new)"
-    return f" (everything anew: {', '.join(report.full_refresh_reasons)})" if report.is_full_refresh else ""
+    return f" (full refresh: {', '.join(report.full_refresh_reasons)})" if report.is_full_refresh else ""

@@ -1,1 +1,1 @@
-"""What runs the rest: services as processes, the demo, checks."""
+"""Operate a deployment: the demo, the stack of services, upkeep, the dead-letter queue."""

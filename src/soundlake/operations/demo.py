@@ -1,4 +1,4 @@
-"""The main job on the embedded default: history, lake, silver, gold, recommendations."""
+"""The demo on the embedded default: history, lake, silver, gold, recommendations."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from typing import Any
 import pyarrow as pa
 
 from soundlake.broker import Publisher
-from soundlake.importing.log_drain import LogDrain
+from soundlake.importing import LogDrain
 from soundlake.operations.generator_feed import GeneratorFeed
 from soundlake.operations.generator_state import GeneratorState
 from soundlake.progress import Reporter
@@ -21,7 +21,7 @@ from soundlake.warehouse import Warehouse, open_snapshot
 _COUNTS = """
 select
     count(*) as plays, count(*) filter (is_listen) as listens, count(distinct user_id) as listeners,
-    count(distinct track_id) as tracks, coalesce(sum(heard_ms), 0)::bigint // 3600000 as hours_heard,
+    count(distinct track_id) as tracks, round(coalesce(sum(heard_ms) filter (is_listen), 0) / 3600000) as hours_heard,
     (select count(*) from gold.user_recommendations) as recommendations
 from silver.silver_plays
 """
@@ -36,12 +36,12 @@ order by track_id
 """
 
 ImportPerson = Callable[[Reporter], dict[str, Any]]
-"""Brings a person's export into bronze, what is there already left out; gives the report as `soundlake import --json` prints it."""
+"""Imports a person's export into bronze (a repeat stores nothing) and returns the report, as `soundlake import --json` prints it."""
 
 
 @dataclass(frozen=True)
 class DemoSummary:
-    """What stands there after the build, and what it took."""
+    """What the build made, and how long its steps took."""
 
     home: Path
     snapshot: str
@@ -58,13 +58,13 @@ class _Stopwatch:
 
     @contextmanager
     def measure(self, step: str) -> Iterator[None]:
-        begun = time.monotonic()
+        start = time.monotonic()
         yield
-        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - begun, 2)
+        self.seconds[step] = round(self.seconds.get(step, 0.0) + time.monotonic() - start, 2)
 
 
 class Demo:
-    """One demo in one folder. Every step can be interrupted and repeated: what is done is not done again."""
+    """One demo in one home. Every step can be interrupted and repeated: what is done is not done again."""
 
     def __init__(
         self,
@@ -82,8 +82,13 @@ class Demo:
         self._import_person = import_person
         self._stopwatch = _Stopwatch()
 
+    @property
+    def state(self) -> GeneratorState:
+        """The saved state."""
+        return self.feed.state
+
     def build(self, reporter: Reporter) -> DemoSummary:
-        """History in, everything built, the snapshot published. Raises what its steps raise; nothing done is lost."""
+        """Import or generate the history, store it, build silver and gold, publish the snapshot. Raises the errors of its steps."""
         with self._stopwatch.measure("all"):
             imported = self._import(reporter)
             published = self._publish_history(reporter)
@@ -92,18 +97,13 @@ class Demo:
             counts = self._count()
         return DemoSummary(self.home, snapshot, full_refresh, published, counts, dict(self._stopwatch.seconds), imported)
 
-    @property
-    def state(self) -> GeneratorState:
-        """What it remembers between runs."""
-        return self.feed.state
-
     def _import(self, reporter: Reporter) -> dict[str, Any] | None:
         if self._import_person is None:
             return None
         with self._stopwatch.measure("import"):
             report = self._import_person(reporter)
         if not self.state.history_complete and not self.feed.has_tracks:
-            self._transform(reporter)  # the neighbours are made of the person's tracks, as silver names them
+            self._transform(reporter)  # the generated listeners are modelled on the person's tracks, as silver names them
         return report
 
     def _publish_history(self, reporter: Reporter) -> int:
@@ -123,11 +123,11 @@ class Demo:
             reporter.begin("bronze → silver → gold")
             finished: set[str] = set()
 
-            def tell(node: str, what: str) -> None:
-                finished.update([node] if what == "finished" else [])
+            def show_node(node: str, event: str) -> None:
+                finished.update([node] if event == "finished" else [])
                 reporter.advance(len(finished), node)
 
-            report = self._warehouse.transform(on_progress=tell)
+            report = self._warehouse.transform(on_progress=show_node)
             reporter.end(f"snapshot {report.snapshot}")
         return report.snapshot, report.is_full_refresh
 

@@ -1,4 +1,4 @@
-"""The world of a home told into the event log: its history once, then its live events, going on where it stopped."""
+"""Publish generated events: the history once, then live events, resuming where the last run stopped."""
 
 from __future__ import annotations
 
@@ -14,29 +14,30 @@ from soundlake.broker import Publisher
 from soundlake.errors import Unavailable
 from soundlake.generator import World, generate_live_events, make_world
 from soundlake.generator.model.neighbours import make_neighbour_world
+from soundlake.local_files import replace_file
 from soundlake.operations.generator_state import GeneratorState, save_state
 from soundlake.progress import Reporter
 
 TRACKS_FILE = "neighbourhood.parquet"
 CATCH_UP_SPEED = 3_600.0
-"""Simulated seconds a second, until the events of the hours since the last run are told."""
+"""Seconds of event time per second, until the hours since the last run are published."""
 RETRY_SECONDS = 2.0
 FIRST_DAYS = 2
-"""History of a full stack that is not told otherwise: on the dashboard soon, and Spark reads it too."""
+"""Days of history of a full stack without `--days`: few, since Spark reads them too before the dashboard is up to date."""
 
 ReadTracks = Callable[[str], pa.Table]
-"""The tracks that a person has heard, as silver names them."""
+"""Returns the tracks that a person has heard, as silver names them."""
 
 
-def know_no_tracks(person: str) -> pa.Table:
-    """For worlds without a person in them."""
+def refuse_person(person: str) -> pa.Table:
+    """Stands in for `ReadTracks` where no person's history is read. Raises Unavailable."""
     raise Unavailable(f"the tracks of {person} are not known here", next_step="run the demo with that export")
 
 
 class GeneratorFeed:
-    """One world, as far as it is published. Every step can be interrupted and repeated: what is done is not done again."""
+    """The generated events of one home. Every step can be interrupted and repeated: what was published is not published again."""
 
-    def __init__(self, home: Path, state: GeneratorState, publisher: Publisher, read_tracks: ReadTracks = know_no_tracks) -> None:
+    def __init__(self, home: Path, state: GeneratorState, publisher: Publisher, read_tracks: ReadTracks = refuse_person) -> None:
         self.home = home
         self.state = state
         self._publisher = publisher
@@ -44,28 +45,31 @@ class GeneratorFeed:
 
     @property
     def has_tracks(self) -> bool:
-        """Whether the tracks of the person that the neighbours are made of are noted."""
+        """Whether the person's tracks, on which the generated listeners are modelled, were saved."""
         return (self.home / TRACKS_FILE).exists()
 
     def publish_history(self, reporter: Reporter) -> int:
-        """Publish what is left of the world's history, a chunk at a time; each is written down before the next."""
+        """Publish the rest of the history in chunks of time, saving the state after each. Returns the number of events."""
         if self.state.history_complete:
             return 0
         published = 0
         world = self._make_world()
         chunks = world.list_chunks()
         reporter.begin("listening history", len(chunks))
-        for number in range(self.state.stretches_published, len(chunks)):
+        for number in range(self.state.chunks_published, len(chunks)):
             published += self._publish(world.make_events(chunks[number]))
-            self._remember(stretches_published=number + 1, history_complete=number + 1 == len(chunks))
+            self._update_state(chunks_published=number + 1, history_complete=number + 1 == len(chunks))
             reporter.advance(number + 1, f"{published:,} events")
         reporter.end(f"{published:,} events published")
         return published
 
-    def flow(self, tell: Callable[[str], None], look_around: Callable[[], None]) -> None:
-        """Publish live events for ever; what the log does not take now is offered again. `look_around` is called every second."""
+    def publish_live(self, log: Callable[[str], None], on_second: Callable[[], None]) -> None:
+        """Publish live events until an exception ends it; those that the log did not take are published again.
+
+        `on_second` is called about once a second.
+        """
         live = generate_live_events(
-            self._make_world(), self._live_from(), clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED
+            self._make_world(), self._find_live_start(), clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED
         )
         for batch in live:
             waiting = batch.events
@@ -73,25 +77,24 @@ class GeneratorFeed:
                 account = self._publisher.publish(waiting)
                 waiting = waiting.filter(pa.array(~(account.acknowledged_rows | account.unsure_rows)))
                 if len(waiting):
-                    tell(f"{len(waiting):,} live events wait: {', '.join(account.failed_by_reason)}")
-                    look_around()
+                    log(f"{len(waiting):,} live events wait: {', '.join(account.failed_by_reason)}")
+                    on_second()
                     time.sleep(RETRY_SECONDS)
-            self._remember(live_until=batch.until)
-            look_around()
+            self._update_state(live_until=batch.until)
+            on_second()
 
-    def _live_from(self) -> datetime:
-        """Where live events go on: where they stopped, or where the history ends."""
+    def _find_live_start(self) -> datetime:
+        """The end of the live events so far, or else of the history."""
         return self.state.live_until or datetime.combine(self.state.config.end, datetime.min.time(), UTC)
 
     def _make_world(self) -> World:
-        """The listeners; a person's neighbours are made of the tracks noted when it began."""
+        """The generated listeners; those of a person's demo are modelled on the tracks that were saved in its first run."""
         if self.state.person is None:
             return make_world(self.state.config)
         path = self.home / TRACKS_FILE
         if not path.exists():
-            draft = path.with_suffix(".tmp")
-            pq.write_table(self._read_tracks(self.state.person), draft)
-            draft.replace(path)
+            with replace_file(path) as draft:
+                pq.write_table(self._read_tracks(self.state.person), draft)
         return make_neighbour_world(self.state.config, pq.read_table(path))
 
     def _publish(self, events: pa.Table) -> int:
@@ -100,10 +103,10 @@ class GeneratorFeed:
             reasons = ", ".join(f"{count:,} × {reason}" for reason, count in account.failed_by_reason.items()) or "no answer"
             raise Unavailable(
                 f"the event log took {account.acknowledged:,} of {account.sent:,} events ({reasons})",
-                next_step="mend that and run it again: it goes on where it was",
+                next_step="fix the cause and run it again; it resumes",
             )
         return account.acknowledged
 
-    def _remember(self, **changes: object) -> None:
+    def _update_state(self, **changes: object) -> None:
         self.state = self.state.model_copy(update=changes)
         save_state(self.home, self.state)

@@ -1,4 +1,4 @@
-"""Does everything add up? The reconciliation of log, bronze, silver and gold, rule by rule, with freshness."""
+"""Reconciliation: compare the counts of log, bronze, silver and gold, with rows by rule and the freshness of the data."""
 
 from soundlake.reconciliation.models import Check, CheckReport, Freshness
 from soundlake.reconciliation.service import run_checks

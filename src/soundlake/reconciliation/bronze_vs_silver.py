@@ -1,4 +1,4 @@
-"""Bronze against silver: counted anew from the rows, not taken from what the build said."""
+"""Compare bronze with silver: both are counted from their rows, not from what the build reported."""
 
 from __future__ import annotations
 
@@ -29,20 +29,20 @@ select
     (select count(distinct event_id) from silver.silver_rejected) as rejected,
     (select count(*) from raw.currently_playing) as now_playing
 """
-_EXPLAINED = """
-select event_id, 'silver' as fate from (
+_EVENT_STATES = """
+select event_id, 'silver' as state from (
     select event_id from silver.silver_plays union all select event_id from silver.silver_skips
     union all select event_id from silver.silver_likes union all select event_id from silver.silver_playlists)
 union all select event_id, 'superseded' from silver.silver_observations where status = 'superseded'
 union all select distinct event_id, 'rejected' from silver.silver_rejected
 union all select event_id, 'now_playing' from raw.currently_playing
 """
-"""What silver made of each event_id."""
+"""Where each event_id is."""
 
-_STILL_THERE = """
-select coalesce(count(*) filter (fate = 'silver'), 0), coalesce(count(*) filter (fate = 'superseded'), 0),
-    coalesce(count(*) filter (fate = 'rejected'), 0), coalesce(count(*) filter (fate = 'now_playing'), 0)
-from explained semi join bronze using (event_id)
+_STATES_OF_BRONZE = """
+select coalesce(count(*) filter (state = 'silver'), 0), coalesce(count(*) filter (state = 'superseded'), 0),
+    coalesce(count(*) filter (state = 'rejected'), 0), coalesce(count(*) filter (state = 'now_playing'), 0)
+from event_states semi join bronze using (event_id)
 """
 _FLAGS = " union all ".join(
     f"select unnest(string_split(quality_flags, ',')) as flag from silver.silver_{name} where quality_flags <> ''"
@@ -57,11 +57,9 @@ def check_silver(db: duckdb.DuckDBPyConnection, lake: Lake) -> list[Check]:
         counts.register("bronze", _read_bronze(lake))
         counts.register("watermarks", db.execute("select table_name, low_batch from raw.bronze_windows").to_arrow_table())
         events, distinct, now_playing, distinct_now_playing = _fetch_numbers(counts, _BRONZE)
-        if any(
-            lake.open_table(topic.table).read_position(DELETED_ROWS_APP_ID) > 0 for topic in TOPICS
-        ):  # silver keeps what retention took from bronze
-            counts.register("explained", db.execute(_EXPLAINED).to_arrow_table())
-            silver, superseded, rejected, playing = _fetch_numbers(counts, _STILL_THERE)
+        if _has_deleted_rows(lake):  # silver keeps what retention has deleted from bronze
+            counts.register("event_states", db.execute(_EVENT_STATES).to_arrow_table())
+            silver, superseded, rejected, playing = _fetch_numbers(counts, _STATES_OF_BRONZE)
         else:
             silver, superseded, rejected, playing = _fetch_numbers(db, _SILVER)
     parts = {"silver": silver, "repeats": events - distinct, "superseded": superseded, "rejected": rejected}
@@ -73,26 +71,30 @@ def check_silver(db: duckdb.DuckDBPyConnection, lake: Lake) -> list[Check]:
 
 
 def count_rules(db: duckdb.DuckDBPyConnection) -> tuple[dict[str, int], dict[str, int]]:
-    """Rows rejected by each rule, and rows flagged by each."""
+    """The rows rejected by each rule, and the rows flagged by each."""
     rejected = dict(db.execute("select rule, count(*) from silver.silver_rejected group by 1 order by 2 desc, 1").fetchall())
     flagged = dict(db.execute(f"select flag, count(*) from ({_FLAGS}) group by 1 order by 2 desc, 1").fetchall())
     return rejected, flagged
 
 
 def read_built_at(db: duckdb.DuckDBPyConnection) -> datetime | None:
-    """When the build behind the snapshot ended, UTC."""
+    """The end of the build that made the snapshot, UTC."""
     row = db.execute("select max(finished_at) from raw.builds").fetchone()
     return row[0] if row else None
 
 
-def count_unread(db: duckdb.DuckDBPyConnection, lake: Lake) -> int:
-    """Rows of bronze that the snapshot does not know yet."""
+def count_waiting_rows(db: duckdb.DuckDBPyConnection, lake: Lake) -> int:
+    """The number of rows of bronze that came after the snapshot's build."""
     watermarks = dict(db.execute("select table_name, low_batch from raw.bronze_windows").fetchall())
-    unread = 0
+    waiting = 0
     for topic in TOPICS:
         batches = lake.read(topic.table, ["_batch"])["_batch"].to_numpy()
-        unread += int((batches > watermarks.get(topic.table, 0)).sum())
-    return unread
+        waiting += int((batches > watermarks.get(topic.table, 0)).sum())
+    return waiting
+
+
+def _has_deleted_rows(lake: Lake) -> bool:
+    return any(lake.open_table(topic.table).read_position(DELETED_ROWS_APP_ID) > 0 for topic in TOPICS)
 
 
 def _read_bronze(lake: Lake) -> pa.Table:

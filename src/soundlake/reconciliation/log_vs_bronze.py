@@ -1,4 +1,4 @@
-"""Log against bronze: every record that the lake's position says is stored, is stored once."""
+"""Compare log and bronze: every record up to a table's position is stored, and stored once."""
 
 from __future__ import annotations
 
@@ -14,86 +14,95 @@ from soundlake.lake import NO_POSITION, DeltaBronzeTable, Lake, make_position_ap
 from soundlake.lake.retention import make_deleted_rows_app_id, make_first_deleted_app_id
 from soundlake.reconciliation.models import Check
 
-_PLACE = ["_broker", "_topic", "_partition", "_offset"]
+_COORDINATES = ["_broker", "_topic", "_partition", "_offset"]
 _COUNT = """
 select _broker, _topic, _partition, count(*) as rows, count(distinct _offset) as offsets, min(_offset) as first, max(_offset) as last
 from rows group by all
 """
 
 
+Partition = tuple[str, str, int]
+"""Id of the log, topic, partition."""
+
+
 @dataclass(frozen=True)
 class _Stored:
+    """What is stored of a partition: rows, distinct offsets, first and last offset."""
+
     rows: int
     offsets: int
     first: int
     last: int
 
 
-Partition = tuple[str, str, int]
-
-
 def check_log(broker: Broker, lake: Lake) -> list[Check]:
-    """A check a topic: offsets up to the position = those in bronze and in bronze/rejected; and one of all: none is there twice."""
-    checks, doubled = zip(*(_check_topic(topic, broker, lake) for topic in TOPICS), strict=True)
-    parts = {topic.name: count for topic, count in zip(TOPICS, doubled, strict=True) if count}
-    return [*checks, Check("no record is stored twice", 0, sum(doubled), parts)]
+    """For each topic: offsets up to the position = rows in bronze and in bronze/rejected. For all together: no record is stored twice."""
+    checks, repeats = zip(*(_check_topic(topic, broker, lake) for topic in TOPICS), strict=True)
+    parts = {topic.name: count for topic, count in zip(TOPICS, repeats, strict=True) if count}
+    return [*checks, Check("no record is stored twice", 0, sum(repeats), parts)]
 
 
 def count_waiting(broker: Broker, lake: Lake) -> int:
-    """Records in the log that no table holds yet."""
+    """The number of records in the log that no table holds yet.
+
+    What the log has deleted does not wait; neither does anything in a log that ends below the position, as a restored old copy does.
+    """
     waiting = 0
     for topic in TOPICS:
         table, log_id = lake.open_table(topic.table), broker.log_id(topic.name)
         for partition, held in broker.offsets(topic.name).items():
-            waiting += max(0, held.end - 1 - max(table.read_position(make_position_app_id(log_id, topic.name, partition)), held.begin - 1))
+            stored = table.read_position(make_position_app_id(log_id, topic.name, partition))
+            waiting += max(0, held.end - max(stored + 1, held.begin))
     return waiting
 
 
 def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> tuple[Check, int]:
-    """The check, and how many rows stand there once more than they should."""
+    """The check, and the number of rows that repeat a record."""
     log_id = broker.log_id(topic.name)
-    begins = {partition: held.begin for partition, held in broker.offsets(topic.name).items()}
-    table = lake.open_table(topic.table)
-    events = table.read(_PLACE)
-    stored, rejected_table = _count(events), lake.open_table(REJECTED_TABLE)
-    positions = {
-        place: table.read_position(make_position_app_id(*place)) for place in {*stored, *((log_id, topic.name, p) for p in begins)}
-    }
+    begins = {number: held.begin for number, held in broker.offsets(topic.name).items()}
+    table, rejected_table = lake.open_table(topic.table), lake.open_table(REJECTED_TABLE)
+    events = table.read(_COORDINATES)
+    partitions: set[Partition] = {*_count(events), *((log_id, topic.name, number) for number in begins)}
+    positions = {partition: table.read_position(make_position_app_id(*partition)) for partition in partitions}
     rejected = _read_rejected(lake, topic, positions)
-    together = _count(pa.concat_tables([events, rejected]))
-    gone = {place: _read_gone(place, table, rejected_table) for place in positions}
-    known = {place: [found for found in (together.get(place), gone[place]) if found] for place in positions}
-    expected = sum(_count_expected(place, position, begins, known[place], log_id) for place, position in positions.items())
-    dropped = sum(found.rows for found in gone.values() if found)
-    offsets = sum(found.offsets for found in together.values())
-    parts = {"bronze": len(events), "rejected": len(rejected), **({"kept no longer": dropped} if dropped else {})}
-    check = Check(f"{topic.name}: log = bronze + rejected", expected, offsets + dropped, parts)
-    return check, sum(found.rows - found.offsets for found in together.values())
+    stored = _count(pa.concat_tables([events, rejected]))
+    deleted = {partition: _read_deleted(partition, table, rejected_table) for partition in partitions}
+    expected = 0
+    for partition, position in positions.items():
+        known = [found for found in (stored.get(partition), deleted[partition]) if found]
+        begin = begins.get(partition[2]) if partition[0] == log_id else None
+        expected += _count_expected(position, begin, known)
+    past_retention = sum(found.rows for found in deleted.values() if found)
+    offsets = sum(found.offsets for found in stored.values())
+    parts = {"bronze": len(events), "rejected": len(rejected), **({"past retention": past_retention} if past_retention else {})}
+    check = Check(f"{topic.name}: log = bronze + rejected", expected, offsets + past_retention, parts)
+    return check, sum(found.rows - found.offsets for found in stored.values())
 
 
-def _read_gone(place: Partition, *tables: DeltaBronzeTable) -> _Stored | None:
-    """What retention has let go of, as the tables remember it."""
-    rows = [table.read_position(make_deleted_rows_app_id(*place)) for table in tables]
-    firsts = [table.read_position(make_first_deleted_app_id(*place)) for table in tables]
+def _read_deleted(partition: Partition, *tables: DeltaBronzeTable) -> _Stored | None:
+    """What retention has deleted, as the tables record it."""
+    rows = [table.read_position(make_deleted_rows_app_id(*partition)) for table in tables]
+    firsts = [table.read_position(make_first_deleted_app_id(*partition)) for table in tables]
     counts = [count for count in rows if count != NO_POSITION]
-    return _Stored(sum(counts), sum(counts), min(one for one in firsts if one != NO_POSITION), NO_POSITION) if counts else None
+    return _Stored(sum(counts), sum(counts), min(first for first in firsts if first != NO_POSITION), NO_POSITION) if counts else None
 
 
-def _count_expected(place: Partition, position: int, begins: dict[int, int], known: Sequence[_Stored], log_id: str) -> int:
-    """Offsets from the first that was ever there up to the position; of a log that is gone, from the first that is or was stored."""
-    first = min((one.first for one in known), default=position + 1)
-    if place[0] == log_id and begins.get(place[2]) == 0:
-        first = 0
+def _count_expected(position: int, begin: int | None, known: Sequence[_Stored]) -> int:
+    """Offsets from the first one up to the position.
+
+    The first one is 0 if the log still begins there (`begin`; None: the log is gone), else the first that is or was stored.
+    """
+    first = 0 if begin == 0 else min((found.first for found in known), default=position + 1)
     return position + 1 - first
 
 
 def _read_rejected(lake: Lake, topic: Topic, positions: dict[Partition, int]) -> pa.Table:
-    """The topic's rejected records up to the positions; the sink commits them first, so that later ones are not settled yet."""
-    rows = lake.read(REJECTED_TABLE, _PLACE)
+    """The topic's rejected records up to the positions. The sink commits them before the events, so later ones are not final yet."""
+    rows = lake.read(REJECTED_TABLE, _COORDINATES)
     limits = pa.table({
-        "_broker": [place[0] for place in positions],
-        "_topic": [place[1] for place in positions],
-        "_partition": pa.array([place[2] for place in positions], pa.int64()),
+        "_broker": [log_id for log_id, _, _ in positions],
+        "_topic": [name for _, name, _ in positions],
+        "_partition": pa.array([number for _, _, number in positions], pa.int64()),
         "position": pa.array(positions.values(), pa.int64()),
     })  # fmt: skip
     with duckdb.connect() as db:

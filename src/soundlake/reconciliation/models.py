@@ -1,4 +1,4 @@
-"""What a check found."""
+"""The result of a reconciliation."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Check:
-    """One sum: what is expected, what was found, and the parts it is made of."""
+    """One comparison: the expected and the actual count, and the parts of the sum."""
 
     name: str
     expected: int
@@ -18,13 +18,13 @@ class Check:
 
     @property
     def ok(self) -> bool:
-        """It adds up."""
+        """Whether the counts are equal."""
         return self.expected == self.found
 
 
 @dataclass(frozen=True)
 class Freshness:
-    """How old the newest data is (UTC), and what is still on its way."""
+    """The age of the newest data (UTC), and how much waits for the sink and for the next build."""
 
     newest_in_bronze: datetime | None
     snapshot: str | None
@@ -36,7 +36,7 @@ class Freshness:
 
 @dataclass(frozen=True)
 class CheckReport:
-    """All checks of one look; `rejected_by_rule`, `flagged_by_rule` and `undecodable_by_reason` count rows."""
+    """All checks of one run; `rejected_by_rule`, `flagged_by_rule` and `undecodable_by_reason` count rows."""
 
     checks: tuple[Check, ...]
     rejected_by_rule: dict[str, int]
@@ -46,9 +46,9 @@ class CheckReport:
 
     @property
     def ok(self) -> bool:
-        """Everything adds up."""
+        """Whether all checks are ok."""
         return all(check.ok for check in self.checks)
 
     def as_json(self) -> dict[str, Any]:
-        """Everything by name."""
+        """Every field by name."""
         return {"ok": self.ok, **asdict(self), "checks": [{**asdict(check), "ok": check.ok} for check in self.checks]}

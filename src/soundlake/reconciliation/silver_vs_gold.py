@@ -1,4 +1,4 @@
-"""Gold against silver: what each model of gold says, counted anew from the plays themselves."""
+"""Compare gold with silver: each model of gold is computed again from the plays."""
 
 from __future__ import annotations
 
@@ -79,7 +79,7 @@ _GOLD = {
 
 
 def check_gold(db: duckdb.DuckDBPyConnection) -> list[Check]:
-    """A check a model: rows of gold that silver does not give, and rows that silver gives and gold has not."""
+    """One check for each model: rows that only gold has, and rows that only the computation from silver gives."""
     checks = []
     for name, (gold, recomputed) in _GOLD.items():
         surplus, missing = (_count(db, f"({one}) except all ({other})") for one, other in ((gold, recomputed), (recomputed, gold)))

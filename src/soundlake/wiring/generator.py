@@ -31,8 +31,8 @@ def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
     if state is None:
-        state = options.begin(datetime.now(UTC).date())
-    options.check(state, settings.home)
+        state = options.make_state(datetime.now(UTC).date())
+    options.check_state(state, settings.home)
     broker, lake = open_broker(settings), open_lake(settings)
     with closing(broker), open_warehouse(settings, lake) as warehouse:
         yield Demo(
@@ -54,8 +54,8 @@ def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetr
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
     if state is None:
-        state = replace(options, days=FIRST_DAYS if options.days is None else options.days).begin(datetime.now(UTC).date())
-    options.check(state, settings.home)
+        state = replace(options, days=FIRST_DAYS if options.days is None else options.days).make_state(datetime.now(UTC).date())
+    options.check_state(state, settings.home)
     with closing(open_broker(settings)) as broker:
         yield GeneratorFeed(settings.home, state, open_publisher(broker, telemetry))
 

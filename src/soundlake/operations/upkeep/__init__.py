@@ -1,4 +1,4 @@
-"""What has to be done beside the sink: small files joined, old files deleted, and what the settings keep no longer let go of."""
+"""Upkeep beside the sink: compact small files, vacuum old ones, delete rows and log records past retention."""
 
 from soundlake.operations.upkeep.service import Upkeep, UpkeepReport
 

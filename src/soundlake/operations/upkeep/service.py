@@ -1,4 +1,4 @@
-"""Rounds of upkeep, in a process or on a thread of their own."""
+"""Rounds of upkeep, in a process of their own or in a thread."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ _VACUUM_EVERY = timedelta(hours=6)
 
 @dataclass(frozen=True)
 class UpkeepReport:
-    """What a round did: to each table, the rows that retention let go of by table, and the records it trimmed from the log by topic."""
+    """The result of a round: each table's compaction, the rows deleted past retention by table, the log records deleted by topic."""
 
     tables: list[Compaction] = field(default_factory=list)
     rows_dropped: dict[str, int] = field(default_factory=dict)
@@ -34,10 +34,10 @@ class UpkeepReport:
 
 
 class Upkeep:
-    """Compacts what is over, lets go of what is kept no longer and, every few hours, deletes old files that no commit names.
+    """Compacts finished hours, deletes rows and log records past retention and, every six hours, vacuums: deletes files of no commit.
 
-    `log` is the embedded log, trimmed to `log_retention`; Kafka trims itself. Without `row_retention` bronze keeps every row. `metrics`
-    hear of the rounds that are done every so often.
+    `log` is the embedded log, trimmed to `log_retention`; Kafka applies its own. Without `row_retention` bronze keeps every row.
+    `metrics` count the periodic rounds.
     """
 
     def __init__(
@@ -57,7 +57,7 @@ class Upkeep:
         self._metrics = metrics
 
     def run_once(self, *, vacuum: bool | None = None, retain: bool = True) -> UpkeepReport:
-        """One round over all tables and topics; with a vacuum if it is wanted, or, where nothing is said, due."""
+        """One round over all tables and topics. `vacuum`: whether to vacuum; None: if six hours have passed since the last one."""
         now = self._clock()
         is_due = now >= self._next_vacuum if vacuum is None else vacuum
         dropped = self._lake.delete_rows_before(now - self._row_retention) if retain and self._row_retention is not None else {}
@@ -72,20 +72,20 @@ class Upkeep:
         return trim_log(self._log, self._lake, self._log_retention, now)
 
     def run_every(self, seconds: float, stop: threading.Event, on_round: Callable[[UpkeepReport], None] = lambda _: None) -> None:
-        """A round every so often until `stop` is set, the first after that time: whoever starts a stack waits for other things.
+        """A round every `seconds` until `stop` is set. The first one waits too, so that it does not slow down the start of a stack.
 
-        What a round cannot do, the next one tries again. Raises what no waiting mends.
+        A retryable error is logged, and the next round tries again. Raises every other error.
         """
-        self._tell_rhythm(seconds)
+        self._record_interval(seconds)
         while not stop.wait(seconds):
             try:
-                on_round(self._run_watched())
+                on_round(self._run_measured())
             except Retryable as error:
                 log.warning("%s; the next round tries again", error.message)
 
     @contextmanager
-    def beside(self, every_seconds: float) -> Iterator[None]:
-        """Run a round every so often on a thread while the block runs; the first after that time."""
+    def in_background(self, every_seconds: float) -> Iterator[None]:
+        """While the block runs, a thread runs a round every `every_seconds`; the first one waits too."""
         ended = threading.Event()
         thread = threading.Thread(target=self._run_rounds, args=(ended, every_seconds), name="upkeep")
         thread.start()
@@ -96,31 +96,31 @@ class Upkeep:
             thread.join()
 
     def _run_rounds(self, ended: threading.Event, every_seconds: float) -> None:
-        self._tell_rhythm(every_seconds)
+        self._record_interval(every_seconds)
         while not ended.wait(every_seconds):
             try:
-                self._run_watched()
+                self._run_measured()
             except SoundlakeError:
                 log.warning("upkeep did not finish; the next round tries again", exc_info=True)
 
-    def _tell_rhythm(self, every_seconds: float) -> None:
+    def _record_interval(self, every_seconds: float) -> None:
         if self._metrics is not None:
             self._metrics.record_interval(every_seconds)
 
-    def _run_watched(self) -> UpkeepReport:
-        """A round that the metrics hear of."""
+    def _run_measured(self) -> UpkeepReport:
+        """A round, counted in the metrics."""
         if self._metrics is None:
             return self.run_once()
-        begun = monotonic()
+        start = monotonic()
         try:
             report = self.run_once()
         except Exception:
-            self._metrics.record_failed_round(monotonic() - begun)
+            self._metrics.record_failed_round(monotonic() - start)
             raise
         self._metrics.record_round(
             report.tables,
             rows_dropped=sum(report.rows_dropped.values()),
             records_trimmed=sum(report.records_trimmed.values()),
-            seconds=monotonic() - begun,
+            seconds=monotonic() - start,
         )
         return report
