@@ -56,7 +56,7 @@ def read_enriched(address: str) -> dict[str, float]:
 
 
 def measure(rate: int, warm_up: float, seconds: float) -> dict[str, object]:
-    """Run everything, throw the warm-up away, and tell the latencies of what was produced after it."""
+    """Run everything, discard the warm-up, and report the latencies of what was produced after it."""
     with tempfile.TemporaryDirectory() as folder, start_speed_layer(Path(folder)) as layer:
         feed, seen, stopped = Feed(layer.address, rate), dict[str, float](), threading.Event()
         watch = (layer.settings.cache.get_secret_value(), feed, seen, stopped)
@@ -75,7 +75,7 @@ def measure(rate: int, warm_up: float, seconds: float) -> dict[str, object]:
             feed.stopped.set()
             stopped.set()
             threads[1].join()
-        latencies = tell_latencies(layer, feed, seen, (begin, end))
+        latencies = measure_latencies(layer, feed, seen, (begin, end))
         return {
             "rate": rate, "seconds": seconds, "events": feed.events, "repeated": feed.repeated,
             "refused": feed.refused, "lost": 0, "doubled": 0, **latencies,
@@ -84,8 +84,8 @@ def measure(rate: int, warm_up: float, seconds: float) -> dict[str, object]:
         }  # fmt: skip
 
 
-def tell_latencies(layer: SpeedLayer, feed: Feed, seen: dict[str, float], between: tuple[float, float]) -> dict[str, object]:
-    """End the job and tell how long events took to each of its ends; fails if one is missing or stands twice."""
+def measure_latencies(layer: SpeedLayer, feed: Feed, seen: dict[str, float], between: tuple[float, float]) -> dict[str, object]:
+    """Stop the job and measure how long events took to each destination; fails if an event is missing or doubled."""
     layer.job.send_signal(signal.SIGTERM)
     layer.job.wait(120)
     check_tables(layer, feed)

@@ -35,7 +35,7 @@ def spark_jars() -> Path:
 @pytest.fixture(scope="session")
 def spark(spark_jars, tmp_path_factory) -> Iterator[SparkSession]:
     """A session on this machine with two slots."""
-    from soundlake.streaming.models import Cluster
+    from soundlake.streaming.deployment import Cluster
     from soundlake.streaming.session import make_scratch, open_session
 
     with make_scratch(tmp_path_factory.mktemp("spark")) as scratch:

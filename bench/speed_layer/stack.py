@@ -25,7 +25,7 @@ from soundlake.contract import TOPICS
 from soundlake.contract.topics import PLAYS
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, RedisServer, find_free_block, install_jars
 from soundlake.settings import Settings, extend_environment, load_settings
-from soundlake.streaming.tables import QUARANTINE
+from soundlake.streaming.processed_tables import QUARANTINE
 from soundlake.warehouse.extensions import provide_extensions
 from speed_layer.feed import TRACKS, Feed, find_track
 

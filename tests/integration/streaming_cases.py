@@ -50,15 +50,15 @@ class StreamRunner:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the command is told of this deployment; secrets are among it."""
+        """What the command is text of this deployment; secrets are among it."""
         settings = self.settings
         return {
             "SOUNDLAKE_HOME": str(settings.home), "SOUNDLAKE_BROKER": settings.broker, "SOUNDLAKE_CACHE": settings.cache.get_secret_value(),
-            "SOUNDLAKE_LAKE": settings.lake, "SOUNDLAKE_STREAM_CHECKPOINTS": settings.stream_checkpoints,
-            "SOUNDLAKE_DOWNLOADS": str(settings.downloads), "SOUNDLAKE_TOPIC_PARTITIONS": str(PARTITIONS),
+            "SOUNDLAKE_LAKE": settings.lake, "SOUNDLAKE_STREAM_CHECKPOINTS": settings.stream.checkpoints,
+            "SOUNDLAKE_DOWNLOADS": str(settings.servers.downloads), "SOUNDLAKE_TOPIC_PARTITIONS": str(PARTITIONS),
             "JAVA_TOOL_OPTIONS": QUICK_JAVA, **settings.storage_options,
-            "SOUNDLAKE_KAFKA_SECURITY_PROTOCOL": settings.kafka_security_protocol, "SOUNDLAKE_KAFKA_USERNAME": settings.kafka_username,
-            "SOUNDLAKE_KAFKA_PASSWORD": settings.kafka_password.get_secret_value(),
+            "SOUNDLAKE_KAFKA_SECURITY_PROTOCOL": settings.kafka.security_protocol, "SOUNDLAKE_KAFKA_USERNAME": settings.kafka.username,
+            "SOUNDLAKE_KAFKA_PASSWORD": settings.kafka.password.get_secret_value(),
         }  # fmt: skip
 
     def start(self, *arguments: str) -> subprocess.Popen[bytes]:
@@ -69,7 +69,7 @@ class StreamRunner:
         return self._started[-1]
 
     def wait_until(self, process: subprocess.Popen[bytes], condition: Callable[[], bool], missing: str) -> None:
-        """Patience; fails if the process ends or it never comes."""
+        """Wait for it; fails if the process ends or the time is over."""
         deadline = time.monotonic() + STEP_SECONDS
         while not condition():
             assert process.poll() is None, self.log.read_text()[-4_000:]
@@ -169,7 +169,7 @@ def write_secret(options: dict[str, str]) -> str:
 
 
 def count_processed(settings: Settings) -> int:
-    """How many plays stand in their table; none while there is no table."""
+    """How many plays are in their table; 0 while there is no table."""
     with suppress(TableNotFoundError):
         table = DeltaTable(f"{settings.lake_address.url.rstrip('/')}/processed/plays", storage_options=settings.storage_options)
         return table.to_pyarrow_table(columns=["event_id"]).num_rows

@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 from pyspark.sql import DataFrame, SparkSession
 
 from soundlake.contract.topics import PLAYS
-from soundlake.streaming.records import RECORD_DDL
+from soundlake.streaming.decoding import RECORD_DDL
 
 NOW = datetime(2026, 11, 22, 16, tzinfo=UTC)
 

@@ -80,9 +80,9 @@ def test_the_tables_in_a_bucket_hold_each_event_once_though_the_job_was_killed(s
     for number in range(2):
         process = runner.start("processed")
         runner.wait_for_more(process, number * EVENTS)
-        told = read_command_lines([psutil.Process(process.pid)])
-        assert any("org.apache.spark" in line for line in told)
-        assert [line for line in told if any(secret in line for secret in settings.secrets if secret)] == []
+        text = read_command_lines([psutil.Process(process.pid)])
+        assert any("org.apache.spark" in line for line in text)
+        assert [line for line in text if any(secret in line for secret in settings.secrets if secret)] == []
         sent.append(publish(kafka.server.address))
         kill(process, is_java=number == 1)
     assert runner.start("processed", "--until-drained").wait(STEP_SECONDS) == 0, runner.log.read_text()[-3_000:]

@@ -19,15 +19,14 @@ from pydantic import SecretStr
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, count_processed, make_topics, publish_plays
 from tests.server_process import ServerProcess
-from tests.servers import KAFKA_PASSWORD, KAFKA_USER, run
+from tests.servers import KAFKA_PASSWORD, KAFKA_USER, make_password_server, run
 
 from soundlake.cache.redis_store import RedisLiveStore
 from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
-from soundlake.operations.servers import KafkaServer, RedisServer, find_free_block
+from soundlake.operations.servers import RedisServer, find_free_block
 from soundlake.settings import KafkaAccess, Settings
-from soundlake.streaming.addresses import describe_kafka, describe_keys, describe_store
-from soundlake.streaming.log_identity import check_logs
-from soundlake.streaming.models import Road, StreamLimits
+from soundlake.streaming.deployment import StreamLimits, StreamLocations, make_kafka_options, make_key_properties, make_store_properties
+from soundlake.streaming.startup_checks import check_log_ids
 
 BUCKET = "spotify-data-lake"
 NOBODY = "127.0.0.1:9"
@@ -37,7 +36,7 @@ NOBODY = "127.0.0.1:9"
 @pytest.fixture
 def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:
     """A broker of this test alone, with a second door that asks for a password: a job reads all topics."""
-    yield from run(KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars, users={KAFKA_USER: KAFKA_PASSWORD}), tmp_path)
+    yield from run(make_password_server(tmp_path / "kafka", kafka_jars), tmp_path)
 
 
 @pytest.fixture
@@ -51,9 +50,14 @@ def open_runner(spark_jars, tmp_path) -> Iterator:
     """The command on a deployment with these settings; nothing is left running."""
     opened: list[StreamRunner] = []
 
-    def open_one(**told: object) -> StreamRunner:
-        defaults = {"home": tmp_path / "home", "servers": {"downloads": spark_jars.parent}, "broker": f"kafka://{NOBODY}", "topics": {"partitions": 2}}
-        opened.append(StreamRunner(Settings(_env_file=None, **(defaults | told))))
+    def open_one(**changes: object) -> StreamRunner:
+        defaults = {
+            "home": tmp_path / "home",
+            "servers": {"downloads": spark_jars.parent},
+            "broker": f"kafka://{NOBODY}",
+            "topics": {"partitions": 2},
+        }
+        opened.append(StreamRunner(Settings(_env_file=None, **(defaults | changes))))
         return opened[-1]
 
     yield open_one
@@ -64,12 +68,16 @@ def open_runner(spark_jars, tmp_path) -> Iterator:
 @pytest.mark.parametrize(
     ("changes", "code", "said"),
     [
-        ({"AWS_SECRET_ACCESS_KEY": "wrong-secret"}, 2, "the store refuses these keys\n→ correct AWS_SECRET_ACCESS_KEY\n"),
-        ({"AWS_ACCESS_KEY_ID": "stranger"}, 2, "the store does not know this access key\n→ correct AWS_ACCESS_KEY_ID\n"),
-        ({"lake": "s3://no-such-bucket"}, 2, "s3://no-such-bucket: there is no such bucket\n→ make the bucket, or correct"),
-        ({"stream": {"checkpoints": "s3a://no-such-bucket/here"}}, 2, "s3://no-such-bucket/here: there is no such bucket\n→ make the bucket"),
+        ({"s3": {"AWS_SECRET_ACCESS_KEY": "wrong-secret"}}, 2, "the store does not accept these keys\n→ correct AWS_SECRET_ACCESS_KEY\n"),
+        ({"s3": {"AWS_ACCESS_KEY_ID": "stranger"}}, 2, "the store does not know this access key\n→ correct AWS_ACCESS_KEY_ID\n"),
+        ({"lake": "s3://no-such-bucket"}, 2, "s3://no-such-bucket: there is no such bucket\n→ create the bucket, or correct"),
         (
-            {"AWS_ENDPOINT_URL": f"http://{NOBODY}"},
+            {"stream": {"checkpoints": "s3a://no-such-bucket/here"}},
+            2,
+            "s3://no-such-bucket/here: there is no such bucket\n→ create the bucket",
+        ),
+        (
+            {"s3": {"AWS_ENDPOINT_URL": f"http://{NOBODY}"}},
             1,
             "the store does not answer\n→ start it (see `soundlake status`)",
         ),
@@ -77,26 +85,27 @@ def open_runner(spark_jars, tmp_path) -> Iterator:
     ],
     ids=["wrong secret", "unknown key", "missing bucket", "missing bucket of checkpoints", "store down", "google"],
 )
-def test_a_store_that_cannot_be_used_is_told_before_java_begins(open_runner, object_store, changes, code, said):
-    runner = open_runner(**({"lake": f"s3://{BUCKET}/{uuid.uuid4()}", "s3": object_store.server.storage_options} | changes))
+def test_a_store_that_cannot_be_used_is_reported_before_java_starts(open_runner, object_store, changes, code, said):
+    keys = {"s3": {**object_store.server.storage_options, **changes.get("s3", {})}}
+    runner = open_runner(**({"lake": f"s3://{BUCKET}/{uuid.uuid4()}"} | changes | keys))
     assert runner.start("processed").wait(120) == code
-    told = runner.log.read_text()
-    assert said in told
-    assert [word for word in ("Traceback", "\tat ", "wrong-secret", object_store.server.keys.secret_key) if word in told] == []
+    text = runner.log.read_text()
+    assert said in text
+    assert [word for word in ("Traceback", "\tat ", "wrong-secret", object_store.server.keys.secret_key) if word in text] == []
 
 
 @pytest.mark.parametrize(
     ("password", "said"),
-    [(None, "SOUNDLAKE_CACHE: Redis does not answer"), ("open-sesame", "SOUNDLAKE_CACHE: Redis refuses the password\n→ correct it")],
+    [(None, "SOUNDLAKE_CACHE: Redis does not answer"), ("open-sesame", "SOUNDLAKE_CACHE: Redis does not accept the password\n→ correct it")],
     ids=["down", "wrong password"],
 )
-def test_a_redis_that_cannot_be_used_is_told_before_java_begins(open_runner, redis_server, password, said):
+def test_a_redis_that_cannot_be_used_is_reported_before_java_starts(open_runner, redis_server, password, said):
     place = NOBODY if password is None else f"127.0.0.1:{redis_server.server.port}"
     runner = open_runner(cache=f"redis://:{password or 'hush'}@{place}/0")
     assert runner.start("live").wait(120) == 1
-    told = runner.log.read_text()
-    assert said in told
-    assert [word for word in ("Traceback", "Kafka", "hush", "open-sesame") if word in told] == []
+    text = runner.log.read_text()
+    assert said in text
+    assert [word for word in ("Traceback", "Kafka", "hush", "open-sesame") if word in text] == []
 
 
 def test_a_redis_that_dies_ends_the_job_with_its_name(open_runner, kafka, redis):
@@ -109,10 +118,10 @@ def test_a_redis_that_dies_ends_the_job_with_its_name(open_runner, kafka, redis)
     redis.kill()
     publish_plays(kafka.server.address, datetime.now(UTC), 10)
     assert process.wait(STEP_SECONDS) == 1
-    told = runner.log.read_text()
-    assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in told
-    assert told.rstrip().endswith("→ see that it runs, then try again")
-    assert urlsplit(redis.server.url).password not in told
+    text = runner.log.read_text()
+    assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in text
+    assert text.rstrip().endswith("→ see that it runs, then try again")
+    assert urlsplit(redis.server.url).password not in text
 
 
 def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
@@ -157,58 +166,60 @@ def test_spark_reads_by_name_and_password_and_tells_neither(open_runner, kafka, 
     assert [secret for secret in secrets if secret in runner.log.read_text()] == []
 
 
-def run_job(spark, road: Road, name: str) -> SoundlakeError:
+def run_job(spark, locations: StreamLocations, name: str) -> SoundlakeError:
     """What the job of this session ends with."""
     from soundlake.streaming.job import StreamJob
 
     with pytest.raises(SoundlakeError) as caught:
-        StreamJob(spark, road, StreamLimits()).run([name], stop=threading.Event(), for_seconds=STEP_SECONDS)
+        StreamJob(spark, locations, StreamLimits()).run([name], stop=threading.Event(), for_seconds=STEP_SECONDS)
     return caught.value
 
 
 @pytest.fixture
-def road(kafka_server, tmp_path) -> Road:
+def locations(kafka_server, tmp_path) -> StreamLocations:
     """From the door of the shared broker that asks for a password, given a wrong one, into folders of this test."""
     access = KafkaAccess(kafka_server.server.sasl_address, "SASL_PLAINTEXT", "PLAIN", KAFKA_USER, SecretStr("battery-staple"))
-    return Road(describe_kafka(access), f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints")
+    return StreamLocations(
+        make_kafka_options(access), f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints"
+    )
 
 
 @pytest.mark.parametrize("name", ["processed", "now_playing"])
-def test_a_wrong_password_that_spark_gives_to_kafka_is_told_as_such(spark, road, name):
-    error = run_job(spark, road, name)
+def test_a_wrong_password_that_spark_gives_to_kafka_is_reported_as_such(spark, locations, name):
+    error = run_job(spark, locations, name)
     assert type(error) is SettingsError
-    assert error.message == f"the query {name} stopped: Kafka does not let soundlake in"
+    assert error.message == f"the query {name} stopped: Kafka rejects the user name or password"
     assert "SOUNDLAKE_KAFKA_PASSWORD" in error.next_step
     assert "battery-staple" not in str(error)
 
 
-def test_a_topic_made_anew_stops_only_the_queries_that_read_it(spark, road, tmp_path):
+def test_a_recreated_topic_stops_only_the_queries_that_read_it(spark, locations, tmp_path):
     for name in ("processed", "now_playing"):
         metadata = tmp_path / "checkpoints" / name / "metadata"
         metadata.parent.mkdir(parents=True)
         metadata.write_text(json.dumps({"id": str(uuid.uuid4())}))
-        check_logs(spark, name, f"{road.checkpoint(name)}-logs", {"user_history": "old", "user_now_playing": "same"})
-    remade = replace(road, log_ids={"user_history": "new", "user_now_playing": "same"})
+        check_log_ids(spark, name, f"{locations.checkpoint(name)}-logs", {"user_history": "old", "user_now_playing": "same"})
+    remade = replace(locations, log_ids={"user_history": "new", "user_now_playing": "same"})
     error = run_job(spark, remade, "processed")
     assert type(error) is DataError
     assert error.message.startswith("user_history: not the log that the checkpoint of processed is about")
-    assert "Kafka does not let soundlake in" in run_job(spark, remade, "now_playing").message
+    assert "Kafka rejects the user name or password" in run_job(spark, remade, "now_playing").message
 
 
 @pytest.fixture
-def run_on_s3a(spark, road, object_store) -> Iterator:
-    """What the job ends with on a bucket that Java is told of, with some of Hadoop's properties changed."""
+def run_on_s3a(spark, locations, object_store) -> Iterator:
+    """What the job ends with on a bucket that Java is text of, with some of Hadoop's properties changed."""
     options = object_store.server.storage_options
     properties = {
-        name.removeprefix("spark.hadoop."): value for name, value in describe_store("s3://lake", options).items()
-    } | describe_keys(options)
+        name.removeprefix("spark.hadoop."): value for name, value in make_store_properties("s3://lake", options).items()
+    } | make_key_properties(options)
     quick = {"fs.s3a.impl.disable.cache": "true", "fs.s3a.attempts.maximum": "1", "fs.s3a.retry.limit": "1"}
     hadoop = spark.sparkContext._jsc.hadoopConfiguration()
 
     def run_one(bucket: str, changes: dict[str, str]) -> SoundlakeError:
         for name, value in (properties | quick | changes).items():
             hadoop.set(name, value)
-        return run_job(spark, replace(road, processed=f"s3a://{bucket}/{uuid.uuid4()}"), "processed")
+        return run_job(spark, replace(locations, processed=f"s3a://{bucket}/{uuid.uuid4()}"), "processed")
 
     yield run_one
     for name in (*properties, *quick):
@@ -219,19 +230,19 @@ def run_on_s3a(spark, road, object_store) -> Iterator:
     ("bucket", "changes", "kind", "said"),
     [
         ("no-such-bucket", {}, SettingsError, "s3a://no-such-bucket: there is no such bucket"),
-        (BUCKET, {"fs.s3a.secret.key": "wrong-secret"}, SettingsError, f"s3a://{BUCKET}: the store refuses these keys"),
+        (BUCKET, {"fs.s3a.secret.key": "wrong-secret"}, SettingsError, f"s3a://{BUCKET}: the store does not accept these keys"),
         (BUCKET, {"fs.s3a.endpoint": f"http://{NOBODY}"}, Unavailable, f"s3a://{BUCKET}: the store does not answer"),
     ],
     ids=["missing bucket", "wrong secret", "store down"],
 )
-def test_what_java_says_of_a_store_is_told_in_words_of_ours(run_on_s3a, bucket, changes, kind, said):
+def test_javas_error_of_a_store_becomes_an_error_of_ours(run_on_s3a, bucket, changes, kind, said):
     error = run_on_s3a(bucket, changes)
     assert type(error) is kind
     assert error.message == f"the query processed stopped: {said}"
     assert "wrong-secret" not in str(error)
 
 
-def test_a_lake_where_nothing_may_be_written_is_told_in_words_of_ours(spark, road):
-    error = run_job(spark, replace(road, processed=Path("/proc/processed").as_uri()), "processed")
+def test_a_lake_without_write_access_becomes_an_error_of_ours(spark, locations):
+    error = run_job(spark, replace(locations, processed=Path("/proc/processed").as_uri()), "processed")
     assert type(error) is Unavailable
-    assert error.message == "the query processed stopped: no table can be made in the lake"
+    assert error.message == "the query processed stopped: no table can be created in the lake"

@@ -100,12 +100,12 @@ def test_an_event_learns_of_its_track_its_completion_its_hour_and_its_sitting(sp
     assert japan["played_date"] == date(2026, 11, 22)
 
 
-def test_a_topic_made_anew_is_refused_and_a_new_topic_is_not(spark, tmp_path):
+def test_a_recreated_topic_is_an_error_and_a_new_topic_is_not(spark, tmp_path):
     noted = f"file://{tmp_path}/processed-logs"
     check_log_ids(spark, "processed", noted, {"user_plays": "a"})
     check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
     check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "b"})
-    with pytest.raises(DataError, match="user_skips: not the log") as caught:
+    with pytest.raises(DataError, match="user_skips: the topic was deleted and recreated") as caught:
         check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"})
     assert "move the checkpoint of processed and the processed tables away" in str(caught.value)
     check_log_ids(spark, "processed", noted, {"user_plays": "a", "user_skips": "c"}, is_new=True)

@@ -1,4 +1,4 @@
-"""`soundlake stream` on real servers: whatever is killed when, each event stands once in the tables and counts once in Redis."""
+"""`soundlake stream` on real servers: whatever is killed when, each event is in the tables once and counts once in Redis."""
 
 from __future__ import annotations
 
@@ -122,8 +122,8 @@ def test_who_plays_what_now_goes_on_within_moments(runner, kafka):
     event = {"event_type": "now_playing", "user_id": "ana", "track_name": " Ääni ", "position_ms": 1, "duration_ms": 4}
     sent = [str(uuid.uuid4()) for _ in range(60)]
     for event_id in sent:
-        told = event | {"event_id": event_id, "played_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"}
-        producer.produce(NOW_PLAYING.name, json.dumps(told).encode(), event_id.encode())
+        text = event | {"event_id": event_id, "played_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"}
+        producer.produce(NOW_PLAYING.name, json.dumps(text).encode(), event_id.encode())
         producer.produce(NOW_PLAYING.name, b"[]")
         producer.flush()
         time.sleep(0.02)

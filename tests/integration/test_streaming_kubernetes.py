@@ -32,15 +32,15 @@ def record_requests() -> Iterator[tuple[str, list[dict]]]:
         protocol_version = "HTTP/1.1"
 
         def answer(self) -> None:
-            told = self.rfile.read(int(self.headers.get("Content-Length") or 0))
-            if told:
-                wanted = json.loads(told)
+            text = self.rfile.read(int(self.headers.get("Content-Length") or 0))
+            if text:
+                wanted = json.loads(text)
                 made.append(wanted)
                 wanted = {**wanted, "metadata": {**wanted["metadata"], "uid": "1", "resourceVersion": "1"}}
             else:
                 wanted = {"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": "NotFound", "code": 404}
             body = json.dumps(wanted).encode()
-            self.send_response(201 if told else 404)
+            self.send_response(201 if text else 404)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(body)))
             self.end_headers()

@@ -19,9 +19,9 @@ from soundlake.cache.live_metrics import HORIZON_SECONDS, is_in_horizon
 from soundlake.cache.redis_store import RedisLiveStore, open_redis_store
 from soundlake.contract.topics import PLAYS
 from soundlake.operations.servers import RedisServer, find_free_block
-from soundlake.streaming.faults import explain
-from soundlake.streaming.live import choose_countable, leave_out_past, record_live
-from soundlake.streaming.records import RECORD_DDL
+from soundlake.streaming.decoding import RECORD_DDL
+from soundlake.streaming.live import drop_expired, record_live, select_countable
+from soundlake.streaming.query_errors import translate_error
 
 
 @pytest.fixture
@@ -34,10 +34,10 @@ def redis(tmp_path) -> Iterator[ServerProcess]:
 def countable(spark) -> DataFrame:
     """Ten plays that were over just now."""
     now = datetime.now(UTC)
-    told = f"{now - timedelta(seconds=100):%Y-%m-%dT%H:%M:%S.%fZ}"
-    values = [make_value(played_at=told, event_id=str(uuid.uuid4())) for _ in range(10)]
+    text = f"{now - timedelta(seconds=100):%Y-%m-%dT%H:%M:%S.%fZ}"
+    values = [make_value(played_at=text, event_id=str(uuid.uuid4())) for _ in range(10)]
     rows = [(PLAYS.name, 0, offset, now, None, value) for offset, value in enumerate(values)]
-    return choose_countable(leave_out_past(spark.createDataFrame(rows, RECORD_DDL).coalesce(1)))
+    return select_countable(drop_expired(spark.createDataFrame(rows, RECORD_DDL).coalesce(1)))
 
 
 def count_plays(redis: ServerProcess) -> int:
@@ -62,14 +62,14 @@ def test_a_redis_that_stays_away_ends_it_by_its_name(redis, countable):
     recording = record_live(countable, partial(open_redis_store, redis.server.url), attempts=3)
     with pytest.raises(Exception, match="Redis does not answer") as caught:
         recording.collect()
-    assert explain("live", str(caught.value)).message.startswith("the query live stopped: SOUNDLAKE_CACHE: Redis does not answer")
+    assert translate_error("live", str(caught.value)).message.startswith("the query live stopped: SOUNDLAKE_CACHE: Redis does not answer")
 
 
 def test_only_records_of_which_none_can_count_any_more_are_left_out_undecoded(spark):
     now = datetime.now(UTC)
     ages = [-HORIZON_SECONDS, 0, HORIZON_SECONDS, 2 * HORIZON_SECONDS - 30, 2 * HORIZON_SECONDS, 2 * HORIZON_SECONDS + 180, 86_400]
     rows = [(PLAYS.name, 0, age, now - timedelta(seconds=age), None, b"") for age in ages]
-    kept = {row["offset"] for row in leave_out_past(spark.createDataFrame(rows, RECORD_DDL)).collect()}
+    kept = {row["offset"] for row in drop_expired(spark.createDataFrame(rows, RECORD_DDL)).collect()}
     assert kept == {age for age in ages if age <= 2 * HORIZON_SECONDS}
     now_ms = int(now.timestamp() * 1_000)
     latest_ends_ms = {age: now_ms + (HORIZON_SECONDS - age) * 1_000 for age in ages}

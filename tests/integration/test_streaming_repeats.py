@@ -9,8 +9,8 @@ from pathlib import Path
 from pyspark.sql import SparkSession
 from tests.integration.streaming_frames import make_records, make_value
 
+from soundlake.streaming.decoding import RECORD_DDL
 from soundlake.streaming.processed import process
-from soundlake.streaming.records import RECORD_DDL
 
 
 class Folders:
@@ -32,11 +32,11 @@ class Folders:
         return sum(progress["numInputRows"] > 0 for progress in query.recentProgress)
 
     def count(self) -> Counter[str]:
-        """How often each event stands in the rows."""
+        """How often each event is in the rows."""
         return Counter(row["event_id"] for row in self._spark.read.parquet(f"{self._place}/rows").collect())
 
 
-def test_an_event_stands_once_over_micro_batches_and_over_a_restart(spark, tmp_path):
+def test_an_event_is_stored_once_over_micro_batches_and_over_a_restart(spark, tmp_path):
     ids = [str(uuid.uuid4()) for _ in range(30)]
     folders = Folders(spark, tmp_path)
     folders.add([make_value(event_id=event_id) for event_id in ids[:10]])

@@ -108,7 +108,7 @@ def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
     assert any("org.apache.spark" in line for line in text)
     assert len(secrets) == 3, "the store's two keys and the password of Redis"
     assert [line for line in text if any(secret in line for secret in secrets)] == []
-    wait_for(lambda: stack.status["lag_records"] is not None, "its lag is not told")
+    wait_for(lambda: stack.status["lag_records"] is not None, "its lag is not reported")
     assert stack.status["lag_records"] >= 0
     assert 0 <= stack.status["fresh_seconds"] < STEP_SECONDS
     for is_java in (True, False):

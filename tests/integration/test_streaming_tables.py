@@ -13,62 +13,61 @@ from pyspark.sql.functions import current_timestamp
 from tests.integration.streaming_frames import make_records, make_value
 
 from soundlake.errors import DataError
-from soundlake.streaming.checkpoints import check_owner, read_checkpoint_id
 from soundlake.streaming.decoding import decode
+from soundlake.streaming.deployment import StreamLimits, StreamLocations
+from soundlake.streaming.enrichment import TrackDimension
 from soundlake.streaming.job import StreamJob
-from soundlake.streaming.models import Road, StreamLimits
-from soundlake.streaming.processed import ProcessedWriter
-from soundlake.streaming.tables import choose_table, ensure_tables
-from soundlake.streaming.tracks import TrackDimension
-from soundlake.streaming.transforms import judge, normalize
-from soundlake.streaming.upkeep import FILES_AT_ONCE, Upkeep
+from soundlake.streaming.processed import COMMITS_PER_COMPACTION, ProcessedWriter, TableMaintenance
+from soundlake.streaming.processed_tables import assign_table, ensure_tables
+from soundlake.streaming.startup_checks import check_table_owner, read_checkpoint_id
+from soundlake.streaming.transforms import apply_rules, normalize
 
 
 @pytest.fixture
-def road(tmp_path) -> Road:
+def locations(tmp_path) -> StreamLocations:
     """Folders of this test, and nowhere to read from."""
-    return Road({}, f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints")
+    return StreamLocations({}, f"file://{tmp_path}/processed", f"file://{tmp_path}/silver", f"file://{tmp_path}/checkpoints")
 
 
-def write_batch(spark, road: Road, checkpoint: str, number: int, values: list[bytes]) -> None:
+def write_batch(spark, locations: StreamLocations, checkpoint: str, number: int, values: list[bytes]) -> None:
     """One batch, as the first after a start."""
-    writer = ProcessedWriter(road, TrackDimension(spark, f"{road.silver}/silver_tracks"), lambda: checkpoint, Upkeep(spark, road))
-    judged = normalize(judge(decode(make_records(spark, values)))).withColumn("processed_at", current_timestamp())
-    writer.write(choose_table(judged), number)
+    writer = ProcessedWriter(locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: checkpoint, TableMaintenance(spark, locations))
+    checked = normalize(apply_rules(decode(make_records(spark, values)))).withColumn("processed_at", current_timestamp())
+    writer.write(assign_table(checked), number)
 
 
-def test_a_batch_that_is_done_again_is_left_out_where_it_stands_whatever_was_compacted_since(spark, road):
-    ensure_tables(spark, road.processed)
+def test_a_batch_that_is_done_again_is_left_out_where_it_stands_whatever_was_compacted_since(spark, locations):
+    ensure_tables(spark, locations.processed)
     first = [make_value(event_id=str(uuid.uuid4())) for _ in range(3)]
     second = [make_value(event_id=str(uuid.uuid4())), b"{"]
 
     def write(checkpoint: str, *batches: tuple[int, list[bytes]]) -> tuple[int, ...]:
         for number, values in batches:
-            write_batch(spark, road, checkpoint, number, values)
-        return tuple(spark.read.format("delta").load(road.table(name)).count() for name in ("plays", "quarantine"))
+            write_batch(spark, locations, checkpoint, number, values)
+        return tuple(spark.read.format("delta").load(locations.table(name)).count() for name in ("plays", "quarantine"))
 
     assert write("a", (0, first)) == (3, 0)
     assert write("a", (0, first), (1, second)) == (4, 1)  # killed after the table and before the checkpoint knew
-    spark.sql(f"optimize delta.`{road.table('plays')}`")
+    spark.sql(f"optimize delta.`{locations.table('plays')}`")
     assert write("a", (1, second)) == (4, 1)
-    assert write("b", (0, first)) == (7, 1)  # another checkpoint counts anew
+    assert write("b", (0, first)) == (7, 1)  # another checkpoint counts from 0
 
 
-def test_a_new_checkpoint_over_tables_of_another_is_refused_until_they_are_moved_away(spark, road, tmp_path):
-    ensure_tables(spark, road.processed)
-    check_owner(spark, road.processed, None)  # nobody wrote anything yet
-    write_batch(spark, road, "a", 0, [make_value(), b"{"])
-    spark.sql(f"optimize delta.`{road.table('plays')}`")
-    check_owner(spark, road.processed, "a")
-    with pytest.raises(DataError, match="wrote plays, quarantine; what the log") as caught:
-        StreamJob(spark, road, StreamLimits()).run(["processed"], stop=threading.Event())
+def test_a_new_checkpoint_over_tables_of_another_is_refused_until_they_are_moved_away(spark, locations, tmp_path):
+    ensure_tables(spark, locations.processed)
+    check_table_owner(spark, locations.processed, None)  # nobody wrote anything yet
+    write_batch(spark, locations, "a", 0, [make_value(), b"{"])
+    spark.sql(f"optimize delta.`{locations.table('plays')}`")
+    check_table_owner(spark, locations.processed, "a")
+    with pytest.raises(DataError, match="wrote plays, quarantine; the events") as caught:
+        StreamJob(spark, locations, StreamLimits()).run(["processed"], stop=threading.Event())
     assert "or move these tables away too" in str(caught.value)
     with pytest.raises(DataError):
-        check_owner(spark, road.processed, "b")
-    assert read_checkpoint_id(spark, road.checkpoint("processed")) is None, "a refused start leaves no checkpoint"
+        check_table_owner(spark, locations.processed, "b")
+    assert read_checkpoint_id(spark, locations.checkpoint("processed")) is None, "a refused start leaves no checkpoint"
     Path(tmp_path / "processed").rename(tmp_path / "away")
-    ensure_tables(spark, road.processed)
-    check_owner(spark, road.processed, "b")
+    ensure_tables(spark, locations.processed)
+    check_table_owner(spark, locations.processed, "b")
 
 
 def test_a_checkpoint_is_known_by_the_id_that_spark_gave_it(spark, tmp_path):
@@ -80,22 +79,22 @@ def test_a_checkpoint_is_known_by_the_id_that_spark_gave_it(spark, tmp_path):
     assert read_checkpoint_id(spark, uri) == str(query.id)
 
 
-def test_old_files_go_once_after_each_start_and_not_with_every_compaction(spark, road, tmp_path):
-    ensure_tables(spark, road.processed)
+def test_old_files_go_once_after_each_start_and_not_with_every_compaction(spark, locations, tmp_path):
+    ensure_tables(spark, locations.processed)
     old = tmp_path / "processed" / "plays" / "of-a-batch-that-was-killed.parquet"
 
-    def compact(upkeep: Upkeep) -> bool:
+    def compact(maintenance: TableMaintenance) -> bool:
         """As many commits as make a table due; whether a file of the day before yesterday is gone."""
         old.write_bytes(b"PAR1")
         os.utime(old, (time.time() - 2 * 86_400,) * 2)
-        for _ in range(FILES_AT_ONCE):
-            upkeep.note_commit("plays")
+        for _ in range(COMMITS_PER_COMPACTION):
+            maintenance.note_commit("plays")
         begun = time.monotonic()
-        upkeep.run()
+        maintenance.run()
         assert time.monotonic() - begun < 20, "a batch waits meanwhile"
         return not old.exists()
 
-    write_batch(spark, road, "a", 0, [make_value()])
-    started = Upkeep(spark, road)
-    assert [compact(started), compact(started), compact(Upkeep(spark, road))] == [True, False, True]
-    assert spark.read.format("delta").load(road.table("plays")).count() == 1
+    write_batch(spark, locations, "a", 0, [make_value()])
+    started = TableMaintenance(spark, locations)
+    assert [compact(started), compact(started), compact(TableMaintenance(spark, locations))] == [True, False, True]
+    assert spark.read.format("delta").load(locations.table("plays")).count() == 1

@@ -1,16 +1,47 @@
-"""Records to events by the contract's own decoder: one definition of what decodes, for the sink and for Spark."""
+"""Records of the log as a frame, decoded by the contract's own decoder: the sink and Spark share one definition of what decodes."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping, Sequence
 
 import pyarrow as pa
 import pyarrow.compute as pc
-from pyspark.sql import DataFrame
+from pyspark.sql import DataFrame, SparkSession
 
 from soundlake.contract.decode import Decoded, decode_records
 from soundlake.contract.schemas import EVENT_SCHEMA, build_spark_ddl
 from soundlake.contract.topics import TOPIC_BY_NAME
+
+RECORD_DDL = "topic STRING, partition INT, offset BIGINT, timestamp TIMESTAMP, key BINARY, value BINARY"
+"""The columns of every source of records; `timestamp` is the record's time in the log."""
+
+_COLUMNS = ("topic", "partition", "offset", "timestamp", "key", "value")
+
+
+def stream_records(
+    session: SparkSession,
+    kafka: Mapping[str, str],
+    topics: Sequence[str],
+    *,
+    max_records: int | None = None,
+    tasks: int = 0,
+    since_ms: int | None = None,
+) -> DataFrame:
+    """Stream the records of these topics from the checkpoint's position; without a checkpoint from the earliest offset, or from `since_ms`.
+
+    `tasks` limits the tasks that share the partitions: 24 partitions with a few records each would be 24 tasks, most of them overhead on a
+    small machine. An offset that the log no longer holds stops the query; nothing is skipped silently.
+    """
+    reader = session.readStream.format("kafka").options(**kafka).option("subscribe", ",".join(topics)).option("failOnDataLoss", "true")
+    if since_ms is None:
+        reader = reader.option("startingOffsets", "earliest")
+    else:
+        reader = reader.option("startingTimestamp", str(since_ms)).option("startingOffsetsByTimestampStrategy", "latest")
+    if max_records is not None:
+        reader = reader.option("maxOffsetsPerTrigger", str(max_records))
+    records = reader.load().select(*_COLUMNS)
+    return records.coalesce(tasks) if tasks else records
+
 
 _COORDINATES = pa.schema(
     [
@@ -29,16 +60,16 @@ DECODED_DDL = (
     f"{build_spark_ddl()}, _topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, _key BINARY, _value BINARY, "
     "reason STRING, detail STRING"
 )
-"""An event with the record it came in; with a `reason` it is none, and of its fields only `event_id` may be known."""
+"""An event and the record it came in. A row with a `reason` is rejected, and of its event fields only `event_id` may be known."""
 
 
 def decode(records: DataFrame) -> DataFrame:
-    """Every record once, as an event or with the reason why it is none (DECODED_DDL)."""
+    """One row a record: an event, or the reason for its rejection (DECODED_DDL)."""
     return records.mapInArrow(decode_batches, DECODED_DDL)
 
 
 def decode_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """The same on Arrow's batches, as it runs in the workers."""
+    """`decode` on Arrow batches, as it runs in the workers."""
     for batch in batches:
         records = pa.table(batch)
         for name in pc.unique(records["topic"]).to_pylist():

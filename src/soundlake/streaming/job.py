@@ -1,4 +1,4 @@
-"""The streaming job: starts its queries, watches them, and ends them in order."""
+"""The streaming job: starts its queries, watches them and stops them in order."""
 
 from __future__ import annotations
 
@@ -12,44 +12,43 @@ from pyspark.sql.streaming.readwriter import DataStreamWriter
 
 from soundlake.contract.topics import NOW_PLAYING, TOPICS
 from soundlake.streaming import live, now_playing, processed
-from soundlake.streaming.checkpoints import check_owner, read_checkpoint_id
-from soundlake.streaming.faults import explain_query, explain_start, refuse_dropped
-from soundlake.streaming.log_identity import check_logs
-from soundlake.streaming.models import Road, StreamLimits
-from soundlake.streaming.progress import ObserveProgress, ProgressWatch, QueryProgress, ignore_progress
-from soundlake.streaming.records import stream_records
-from soundlake.streaming.tables import ensure_tables
-from soundlake.streaming.tracks import TrackDimension
-from soundlake.streaming.upkeep import Upkeep
+from soundlake.streaming.decoding import stream_records
+from soundlake.streaming.deployment import StreamLimits, StreamLocations
+from soundlake.streaming.enrichment import TrackDimension
+from soundlake.streaming.processed import TableMaintenance
+from soundlake.streaming.processed_tables import ensure_tables
+from soundlake.streaming.progress import ObserveProgress, ProgressReporter, QueryProgress, discard_progress
+from soundlake.streaming.query_errors import raise_on_dropped_rows, raise_query_error, translate_start_errors
+from soundlake.streaming.startup_checks import check_log_ids, check_table_owner, read_checkpoint_id
 
 READS = {processed.NAME: tuple(topic.name for topic in TOPICS), live.NAME: live.TOPICS, now_playing.NAME: (NOW_PLAYING.name,)}
 """The topics that each query reads."""
 QUERIES = tuple(READS)
-"""Every query by name. In one session they share its task slots: a query in real-time mode holds one for each partition it reads."""
+"""The names of all queries. The queries of a session share its task slots; one in real-time mode occupies a slot for each partition."""
 
 _WATCH_SECONDS = 1.0
 
 
 @dataclass(frozen=True)
 class StreamReport:
-    """What the queries read while they ran: records, by query."""
+    """How many records each query read while it ran."""
 
     records: Mapping[str, int]
 
 
 class StreamJob:
-    """The queries of one Spark session over one road; `open_live_store` is needed by `live` alone."""
+    """The queries of one Spark session over one locations; `open_live_store` is needed by `live` alone."""
 
     def __init__(
         self,
         session: SparkSession,
-        road: Road,
+        locations: StreamLocations,
         limits: StreamLimits,
         open_live_store: live.OpenLiveStore | None = None,
-        observe: ObserveProgress = ignore_progress,
+        observe: ObserveProgress = discard_progress,
     ) -> None:
-        self._session, self._road, self._limits, self._open_live_store = session, road, limits, open_live_store
-        self._observe, self._watch = observe, ProgressWatch(self._hear)
+        self._session, self._locations, self._limits, self._open_live_store = session, locations, limits, open_live_store
+        self._observe, self._progress = observe, ProgressReporter(self._handle_progress)
         self._starts: dict[str, Callable[..., StreamingQuery]] = {
             processed.NAME: self._start_processed,
             live.NAME: self._start_live,
@@ -65,14 +64,14 @@ class StreamJob:
         for_seconds: float | None = None,
         on_progress: Callable[[int], None] | None = None,
     ) -> StreamReport:
-        """Run these queries until told to stop, until the time is over, or until all is done that the log held at the beginning.
+        """Run these queries until `stop` is set, until the time is over, or until all is processed that the log held at the start.
 
-        `on_progress` hears how many records were read so far. Raises DataError if a log was made anew or no longer holds what comes next,
-        or if another checkpoint wrote the processed tables; Unavailable if a server does not answer, SettingsError if one refuses keys or
-        a password. A new run goes on where the checkpoints end.
+        `on_progress` gets the number of records read so far. Raises DataError if a topic was recreated or no longer holds the next offset,
+        or if another checkpoint wrote the processed tables; Unavailable if a server does not answer, SettingsError if one rejects keys or
+        a password. A new run resumes at the checkpoints.
         """
         for name in names:
-            with explain_start(name):
+            with translate_start_errors(name):
                 self._check(name)
         counts = dict.fromkeys(names, 0)
         queries = [self._begin(name, until_drained=until_drained) for name in names]
@@ -83,8 +82,8 @@ class StreamJob:
             while not stop.is_set() and any(query.isActive for query in queries):
                 stop.wait(_WATCH_SECONDS)
                 for name, query in zip(names, queries, strict=True):
-                    counts[name] += self._watch.look(name, query)
-                    explain_query(name, query)
+                    counts[name] += self._progress.report_new(name, query)
+                    raise_query_error(name, query)
                 if on_progress is not None:
                     on_progress(sum(counts.values()))
         finally:
@@ -93,25 +92,25 @@ class StreamJob:
             for query in queries:
                 query.stop()
         for name, query in zip(names, queries, strict=True):
-            counts[name] += self._watch.look(name, query)
+            counts[name] += self._progress.report_new(name, query)
         return StreamReport(counts)
 
-    def _hear(self, progress: QueryProgress) -> None:
+    def _handle_progress(self, progress: QueryProgress) -> None:
         self._observe(progress)
-        refuse_dropped(progress)
+        raise_on_dropped_rows(progress)
 
     def _check(self, name: str) -> None:
-        """Whether the query's checkpoint, its logs and its tables belong together."""
-        checkpoint = self._road.checkpoint(name)
+        """Check that the query's checkpoint, its logs and its tables belong together."""
+        checkpoint = self._locations.checkpoint(name)
         checkpoint_id = read_checkpoint_id(self._session, checkpoint)
         if name == processed.NAME:
-            ensure_tables(self._session, self._road.processed)
-            check_owner(self._session, self._road.processed, checkpoint_id)
-        log_ids = {topic: self._road.log_ids[topic] for topic in READS[name] if topic in self._road.log_ids}
-        check_logs(self._session, name, f"{checkpoint}-logs", log_ids, is_new=checkpoint_id is None)
+            ensure_tables(self._session, self._locations.processed)
+            check_table_owner(self._session, self._locations.processed, checkpoint_id)
+        log_ids = {topic: self._locations.log_ids[topic] for topic in READS[name] if topic in self._locations.log_ids}
+        check_log_ids(self._session, name, f"{checkpoint}-logs", log_ids, is_new=checkpoint_id is None)
 
     def _begin(self, name: str, *, until_drained: bool) -> StreamingQuery:
-        with explain_start(name):
+        with translate_start_errors(name):
             return self._starts[name](until_drained=until_drained)
 
     def _start_processed(self, *, until_drained: bool) -> StreamingQuery:
@@ -121,9 +120,9 @@ class StreamJob:
             named.wait()
             return ids[0]
 
-        tracks = TrackDimension(self._session, f"{self._road.silver}/silver_tracks")
-        writer = processed.ProcessedWriter(self._road, tracks, read_checkpoint_id, Upkeep(self._session, self._road))
-        rows = processed.stream_processed(self._session, self._road, self._limits)
+        tracks = TrackDimension(self._session, f"{self._locations.silver}/silver_tracks")
+        writer = processed.ProcessedWriter(self._locations, tracks, read_checkpoint_id, TableMaintenance(self._session, self._locations))
+        rows = processed.stream_processed(self._session, self._locations, self._limits)
         query = self._start(
             rows.writeStream.foreachBatch(writer.write).outputMode("append"), processed.NAME, self._limits.trigger_seconds, until_drained
         )  # fmt: skip
@@ -133,16 +132,16 @@ class StreamJob:
 
     def _start_live(self, *, until_drained: bool) -> StreamingQuery:
         assert self._open_live_store is not None
-        rows = live.record_live(live.stream_live(self._session, self._road, self._limits), self._open_live_store)
-        stream = rows.writeStream.format("noop").outputMode("append")  # the workers have written; what is left are their numbers
+        rows = live.record_live(live.stream_live(self._session, self._locations, self._limits), self._open_live_store)
+        stream = rows.writeStream.format("noop").outputMode("append")  # the workers have written the events; only counts are left
         return self._start(stream, live.NAME, self._limits.live_trigger_seconds, until_drained)
 
     def _start_now_playing(self, **_: object) -> StreamingQuery:
-        """In real-time mode there is no end to wait for."""
-        records = stream_records(self._session, self._road.kafka, READS[now_playing.NAME])
-        stream = now_playing.write_records(now_playing.enrich_now_playing(records), self._road.kafka)
-        return stream.queryName(now_playing.NAME).option("checkpointLocation", self._road.checkpoint(now_playing.NAME)).start()
+        """Runs in real-time mode, which has no end to wait for."""
+        records = stream_records(self._session, self._locations.kafka, READS[now_playing.NAME])
+        stream = now_playing.write_records(now_playing.enrich_now_playing(records), self._locations.kafka)
+        return stream.queryName(now_playing.NAME).option("checkpointLocation", self._locations.checkpoint(now_playing.NAME)).start()
 
-    def _start(self, stream: DataStreamWriter, name: str, seconds: float, until_drained: bool) -> StreamingQuery:  # noqa: FBT001  # ours alone
+    def _start(self, stream: DataStreamWriter, name: str, seconds: float, until_drained: bool) -> StreamingQuery:  # noqa: FBT001  # private
         timed = stream.trigger(availableNow=True) if until_drained else stream.trigger(processingTime=f"{seconds} seconds")
-        return timed.queryName(name).option("checkpointLocation", self._road.checkpoint(name)).start()
+        return timed.queryName(name).option("checkpointLocation", self._locations.checkpoint(name)).start()

@@ -1,7 +1,9 @@
-"""The query `processed`: all topics → processed/<type> and processed/quarantine."""
+"""The query `processed`: all topics → processed/<type> and processed/quarantine; and the compaction of these tables."""
 
 from __future__ import annotations
 
+import math
+import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
 
@@ -9,40 +11,39 @@ from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from soundlake.contract.topics import TOPICS
-from soundlake.streaming.decoding import decode
-from soundlake.streaming.enriching import enrich
-from soundlake.streaming.models import Road, StreamLimits
-from soundlake.streaming.records import stream_records
-from soundlake.streaming.tables import QUARANTINE, TABLES, Batch, append_batch, choose_table, holds_batch, shape_quarantine
-from soundlake.streaming.tracks import TrackDimension
-from soundlake.streaming.transforms import drop_repeats, judge, normalize
-from soundlake.streaming.upkeep import Upkeep
+from soundlake.streaming.decoding import decode, stream_records
+from soundlake.streaming.deployment import StreamLimits, StreamLocations
+from soundlake.streaming.enrichment import TrackDimension, enrich
+from soundlake.streaming.processed_tables import QUARANTINE, TABLES, Batch, append_batch, assign_table, holds_batch, shape_quarantine
+from soundlake.streaming.transforms import apply_rules, drop_repeats, normalize
 
 NAME = "processed"
 _TABLES_AT_ONCE = 2
 
 
-def stream_processed(session: SparkSession, road: Road, limits: StreamLimits) -> DataFrame:
-    """Every record once: judged, normalized, without repeats, and where it belongs."""
-    records = stream_records(session, road.kafka, [topic.name for topic in TOPICS], max_records=limits.max_records, tasks=limits.tasks)
+def stream_processed(session: SparkSession, locations: StreamLocations, limits: StreamLimits) -> DataFrame:
+    """One row a record: checked, normalized, without repeats, with its table."""
+    records = stream_records(session, locations.kafka, [topic.name for topic in TOPICS], max_records=limits.max_records, tasks=limits.tasks)
     return process(records, limits.repeat_minutes)
 
 
 def process(records: DataFrame, repeat_minutes: int) -> DataFrame:
     """From records to rows with `_table`, `reason` and `processed_at`."""
-    return choose_table(drop_repeats(normalize(judge(decode(records))), repeat_minutes))
+    return assign_table(drop_repeats(normalize(apply_rules(decode(records))), repeat_minutes))
 
 
 class ProcessedWriter:
     """Writes batches into the processed tables, each table in a commit of its own that names the checkpoint and the batch.
 
-    Two tables at once: each is written by one task into one file, and what Delta does around it is no task at all. A stop in mid-batch
-    leaves one table ahead of another until the batch is done again; what a table holds already is then left out. Only the first batch after
-    a start can be one that is done again: a batch that fails ends the query, and nobody else writes these tables.
+    Two tables are written at once: each is one task that writes one file, and Delta's work around it is no task. A stop in mid-batch leaves
+    one table ahead of another until the batch is repeated; a table that already holds it is then skipped. Only the first batch after a start
+    can be a repeat: a failed batch ends the query, and no other process writes these tables.
     """
 
-    def __init__(self, road: Road, tracks: TrackDimension, read_checkpoint_id: Callable[[], str], upkeep: Upkeep) -> None:
-        self._road, self._tracks, self._read_checkpoint_id, self._upkeep = road, tracks, read_checkpoint_id, upkeep
+    def __init__(
+        self, locations: StreamLocations, tracks: TrackDimension, read_checkpoint_id: Callable[[], str], maintenance: TableMaintenance
+    ) -> None:
+        self._locations, self._tracks, self._read_checkpoint_id, self._maintenance = locations, tracks, read_checkpoint_id, maintenance
         self._is_first = True
         self._writers = ThreadPoolExecutor(_TABLES_AT_ONCE, "table")
 
@@ -63,12 +64,43 @@ class ProcessedWriter:
         finally:
             rows.unpersist()
         self._is_first = False
-        self._upkeep.run()
+        self._maintenance.run()
 
     def _append(self, rows: DataFrame, name: str, tracks: DataFrame, batch: Batch) -> None:
-        uri = self._road.table(name)
+        uri = self._locations.table(name)
         if self._is_first and holds_batch(rows.sparkSession, uri, batch):
             return
         shaped = shape_quarantine(rows) if name == QUARANTINE else enrich(rows, tracks)
         append_batch(shaped, TABLES[name], uri, batch)
-        self._upkeep.note_commit(name)
+        self._maintenance.note_commit(name)
+
+
+COMMITS_PER_COMPACTION = 60
+"""A table is compacted after this many commits: every five minutes at one commit in five seconds, so no batch waits long for it."""
+VACUUM_SECONDS = 6 * 3_600.0
+"""How often unused files are deleted; also once after each start, since a job may not run that long."""
+
+
+class TableMaintenance:
+    """Counts the commits of each table and compacts the one that is due, between two batches: Spark is the only writer of these tables."""
+
+    def __init__(self, session: SparkSession, locations: StreamLocations) -> None:
+        self._session, self._locations = session, locations
+        self._commits: dict[str, int] = {}
+        self._vacuumed: dict[str, float] = {}
+
+    def note_commit(self, name: str) -> None:
+        """Count a commit of this table."""
+        self._commits[name] = self._commits.get(name, 0) + 1
+
+    def run(self) -> None:
+        """Compact one table that is due, and vacuum it if that was not done in the last hours."""
+        due = next((name for name, commits in self._commits.items() if commits >= COMMITS_PER_COMPACTION), None)
+        if due is None:
+            return
+        self._commits[due] = 0
+        table = f"delta.`{self._locations.table(due)}`"
+        self._session.sql(f"optimize {table}")
+        if time.monotonic() - self._vacuumed.get(due, -math.inf) > VACUUM_SECONDS:
+            self._vacuumed[due] = time.monotonic()
+            self._session.sql(f"vacuum {table}")

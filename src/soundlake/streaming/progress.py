@@ -1,4 +1,4 @@
-"""What Spark tells of a query while it runs, in the words of this project."""
+"""The progress of a running query, as Spark reports it after each micro-batch."""
 
 from __future__ import annotations
 
@@ -14,13 +14,13 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class QueryProgress:
-    """What a query told of one micro-batch at its end. Idle ones are silent.
+    """What a query reported at the end of one micro-batch; idle queries report nothing.
 
-    `behind`: records of each topic that it had not read yet; `dropped_rows` came after the watermark.
+    `behind`: unread records of each topic; `dropped_rows` arrived after the watermark.
     """
 
     query: str
-    told_at: datetime
+    reported_at: datetime
     input_rows: int
     batch_seconds: float
     state_rows: int
@@ -31,28 +31,30 @@ class QueryProgress:
 ObserveProgress = Callable[[QueryProgress], None]
 
 
-def ignore_progress(_: QueryProgress) -> None:
-    """For those who do not want to know."""
+def discard_progress(_: QueryProgress) -> None:
+    """No-op observer."""
 
 
-class ProgressWatch:
-    """Hands on what queries tell of their micro-batches, each once."""
+class ProgressReporter:
+    """Passes each progress report of a query to an observer, once."""
 
     def __init__(self, observe: ObserveProgress) -> None:
         self._observe = observe
         self._newest: dict[str, int] = {}
 
-    def look(self, name: str, query: StreamingQuery) -> int:
-        """Hand on what the query has told since the last look; how many records it has read in these batches."""
-        return sum(self.hear(name, told.json) for told in query.recentProgress if told["batchId"] > self._newest.get(name, -1))
+    def report_new(self, name: str, query: StreamingQuery) -> int:
+        """Pass on the reports since the last call; returns the records read in these batches."""
+        return sum(
+            self.report(name, progress.json) for progress in query.recentProgress if progress["batchId"] > self._newest.get(name, -1)
+        )
 
-    def hear(self, name: str, told: str) -> int:
-        """Hand on what Spark tells of one micro-batch, as JSON, and note that it is known; the records of it."""
-        known = json.loads(told)
+    def report(self, name: str, text: str) -> int:
+        """Pass on one report, given as JSON, and remember its batch; returns the records read in it."""
+        known = json.loads(text)
         self._newest[name] = known["batchId"]
         progress = QueryProgress(
             query=name,
-            told_at=datetime.fromisoformat(known["timestamp"]),
+            reported_at=datetime.fromisoformat(known["timestamp"]),
             input_rows=known["numInputRows"],
             batch_seconds=known["durationMs"].get("triggerExecution", 0) / 1_000,
             state_rows=sum(operator["numRowsTotal"] for operator in known["stateOperators"]),
@@ -64,7 +66,7 @@ class ProgressWatch:
 
 
 def _find_behind(sources: Sequence[Mapping[str, object]]) -> dict[str, int]:
-    """Records between what a source has read and what it last saw in the log; nothing for a source that does not tell."""
+    """Records between what a source has read and what it last saw in the log; nothing for a source that does not report offsets."""
     behind: dict[str, int] = {}
     for source in sources:
         read, seen = _read_offsets(source.get("endOffset")), _read_offsets(source.get("latestOffset"))
@@ -74,5 +76,5 @@ def _find_behind(sources: Sequence[Mapping[str, object]]) -> dict[str, int]:
     return behind
 
 
-def _read_offsets(told: object) -> dict[str, dict[str, int]]:
-    return told if isinstance(told, dict) else {}
+def _read_offsets(offsets: object) -> dict[str, dict[str, int]]:
+    return offsets if isinstance(offsets, dict) else {}

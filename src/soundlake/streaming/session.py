@@ -1,4 +1,4 @@
-"""One Spark session, set up for these queries, and the folder in which it leaves its scratch."""
+"""The Spark session of the job, and its folder for temporary files."""
 
 from __future__ import annotations
 
@@ -13,22 +13,22 @@ import psutil
 from pyspark.sql import SparkSession
 
 from soundlake.settings import set_variable
-from soundlake.streaming.models import Cluster
+from soundlake.streaming.deployment import Cluster
 
 _DELTA = {
     "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
     "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
     "spark.databricks.delta.snapshotPartitions": "2",  # 50 by default: a second a commit on a small machine
-    # Compaction leaves alone what is large enough: with the default of 1 GB it would write the same rows again and again.
+    # Compaction skips files above this size: with the default of 1 GB it would rewrite the same rows again and again.
     "spark.databricks.delta.optimize.minFileSize": str(16 * 1024 * 1024),
     "spark.databricks.delta.optimize.maxFileSize": str(128 * 1024 * 1024),
-    # Into so many tasks a vacuum cuts the list of a table's folders: by default 10,000, a minute of a small machine for an empty table.
+    # Tasks of a vacuum's listing: the default of 10,000 takes a minute on a small machine, even for an empty table.
     "spark.sql.sources.parallelPartitionDiscovery.parallelism": "16",
 }
 _JAVA_OPTIONS = "-XX:+UseSerialGC -XX:+ExitOnOutOfMemoryError -Djava.net.preferIPv4Stack=true"
 _LOCAL_FILES = {
-    # Hadoop's own local file system starts programs (chmod, stat) for each file that it makes and moves: seven programs and 40 to 90 ms for
-    # one of a checkpoint, of which two queries write some every second. This one asks Java: 0.4 ms. The manager below goes through it.
+    # Hadoop's own local file system starts programs (chmod, stat) for each file: seven programs and 40 to 90 ms for a file of a checkpoint,
+    # and two queries write several every second. This one uses Java: 0.4 ms. The manager below uses it.
     "spark.hadoop.fs.file.impl": "com.globalmentor.apache.hadoop.fs.BareLocalFileSystem",
     "spark.sql.streaming.checkpointFileManagerClass": (
         "org.apache.spark.sql.execution.streaming.checkpointing.FileSystemBasedCheckpointFileManager"
@@ -44,9 +44,9 @@ _STREAMING = {
     f"{_STATE}.rocksdb.changelogCheckpointing.enabled": "true",
     f"{_STATE}.rocksdb.boundedMemoryUsage": "true",
     f"{_STATE}.rocksdb.maxMemoryUsageMB": "192",
-    # What a shuffle left on disk goes when Java collects the object that stands for it: seldom, with memory to spare, 700 files by then.
+    # Shuffle files are deleted when Java collects their object, which is rare with free memory: 700 files were seen.
     "spark.cleaner.periodicGC.interval": "10min",
-    # Nothing here needs a port that others can reach, and one more would be one to collide with.
+    # No port is needed, and one more could collide.
     "spark.ui.enabled": "false",
     "spark.ui.showConsoleProgress": "false",
     "spark.sql.execution.arrow.maxRecordsPerBatch": "20000",
@@ -56,25 +56,25 @@ _STREAMING = {
 def open_session(cluster: Cluster) -> SparkSession:
     """The session of this process."""
     if cluster.master:
-        # Java begins here. With an arena of malloc for each thread its native memory scatters (docs/streaming.md has what was seen).
+        # Java starts here. With one malloc arena a thread its native memory fragments (figures in docs/streaming.md).
         set_variable("MALLOC_ARENA_MAX", "2", unless_set=True)
     builder = SparkSession.builder.appName("soundlake-stream")
-    for name, value in {**_DELTA, **_STREAMING, **_describe_place(cluster), **cluster.properties}.items():
+    for name, value in {**_DELTA, **_STREAMING, **_make_local_properties(cluster), **cluster.properties}.items():
         builder = builder.config(name, value)
     session = builder.getOrCreate()
     session.sparkContext.setLogLevel("WARN")
-    # Given now, keys travel by the gateway's socket, and on to the workers; the builder's words stand in `--conf`, for `ps` to show.
-    hadoop = session.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  # Python has no other way to it
+    # Set now, keys go through the gateway's socket and on to the workers; the builder's options would be in `--conf`, visible to `ps`.
+    hadoop = session.sparkContext._jsc.hadoopConfiguration()  # noqa: SLF001  # Python has no other access
     for name, value in cluster.keys.items():
         hadoop.set(name, value)
     if cluster.master:
-        session.sparkContext.pythonExec = sys.executable  # workers on this machine: the same Python, whatever `python3` is here
+        session.sparkContext.pythonExec = sys.executable  # workers on this machine use the same Python
     return session
 
 
 @contextmanager
 def make_scratch(folder: Path) -> Iterator[Path]:
-    """A new folder for this process below `folder`, gone at the end; those of processes that ended otherwise are removed now."""
+    """A folder for this process below `folder`, removed at the end; folders of processes that were killed are removed now."""
     folder.mkdir(parents=True, exist_ok=True)
     for left in folder.iterdir():
         if left.name.isdecimal() and not psutil.pid_exists(int(left.name)):
@@ -87,8 +87,8 @@ def make_scratch(folder: Path) -> Iterator[Path]:
         shutil.rmtree(scratch, ignore_errors=True)
 
 
-def _describe_place(cluster: Cluster) -> dict[str, str]:
-    """Where it runs; on a cluster the submitter's words stand."""
+def _make_local_properties(cluster: Cluster) -> dict[str, str]:
+    """The properties of a local cluster; empty for a submitted job."""
     if not cluster.master:
         return {}
     return {

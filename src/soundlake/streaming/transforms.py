@@ -1,4 +1,4 @@
-"""What happens to an event on its way, frame to frame: judged, normalized, freed of repeats."""
+"""Transforms from frame to frame: rules, normal forms, deduplication."""
 
 from __future__ import annotations
 
@@ -9,20 +9,20 @@ from soundlake.contract.expressions import NORMAL_FORMS
 from soundlake.contract.rules import RULES, Rule
 
 PROCESSED_AT = "processed_at"
-"""When the batch that an event came in was begun (UTC); the same when the batch is done again."""
+"""When the batch of an event began (UTC); the same when the batch is repeated."""
 
 _REPEAT_KEY = "_repeat_key"
 
 
-def judge(decoded: DataFrame) -> DataFrame:
-    """With the rules' word: `reason` names the first reject rule too that an event breaks, `quality_flags` the flag rules, by commas.
+def apply_rules(decoded: DataFrame) -> DataFrame:
+    """Apply the quality rules: `reason` also names the first reject rule that an event breaks, `quality_flags` the flag rules, by commas.
 
-    The rules judge an event as it came, in dbt too; so a normal form can never hide what was wrong.
+    The rules see an event as it arrived, in dbt too, so a normal form cannot hide an error.
     """
     broken = f.coalesce(*(f.when(_breaks(rule), rule.name) for rule in RULES if rule.severity == "reject"))
     flags = f.concat_ws(",", *(f.when(_breaks(rule), rule.name) for rule in RULES if rule.severity == "flag"))
-    judged = decoded.withColumns({"quality_flags": flags, "rule": f.when(f.col("reason").isNull(), broken)})
-    return judged.withColumns({"reason": f.coalesce("reason", "rule"), "is_decoded": f.col("reason").isNull()}).drop("rule")
+    checked = decoded.withColumns({"quality_flags": flags, "rule": f.when(f.col("reason").isNull(), broken)})
+    return checked.withColumns({"reason": f.coalesce("reason", "rule"), "is_decoded": f.col("reason").isNull()}).drop("rule")
 
 
 def _breaks(rule: Rule) -> Column:
@@ -30,20 +30,20 @@ def _breaks(rule: Rule) -> Column:
 
 
 def normalize(events: DataFrame) -> DataFrame:
-    """Names without blanks at their ends, devices by the contract's words; moments are UTC since they were decoded."""
+    """Names without white space at their ends, devices in the contract's terms; times are in UTC since decoding."""
     return events.withColumns({name: f.expr(form) for name, form in NORMAL_FORMS.items()})
 
 
-def drop_repeats(judged: DataFrame, minutes: int) -> DataFrame:
-    """Each event_id once among the good, once among those that a rule rejects; what did not decode stays whole, record by record.
+def drop_repeats(checked: DataFrame, minutes: int) -> DataFrame:
+    """Keep each event_id once among valid events and once among those that a rule rejects; undecodable records are all kept.
 
-    The watermark runs by the time at which a record is read: by the event's own, or the log's, a backlog or a late event would be behind
-    it and be dropped. So an event is known again if it is read within `minutes` of its first copy, however late it is.
+    The watermark follows the time at which a record is read. By the event's own time, or the log's, a backlog or a late event would be behind
+    the watermark and be dropped. So a repeat is recognised if it is read within `minutes` of the first copy, however late the event is.
     """
     where = f.concat_ws("/", "_topic", "_partition", "_offset")
     key = (
         f.when(~f.col("is_decoded"), where).when(f.col("reason").isNotNull(), f.concat(f.lit("-"), "event_id")).otherwise(f.col("event_id"))
     )
-    seen = judged.withColumns({_REPEAT_KEY: key, PROCESSED_AT: f.current_timestamp()})
+    seen = checked.withColumns({_REPEAT_KEY: key, PROCESSED_AT: f.current_timestamp()})
     fresh = seen.withWatermark(PROCESSED_AT, f"{minutes} minutes").dropDuplicatesWithinWatermark([_REPEAT_KEY])
     return fresh.drop(_REPEAT_KEY)

@@ -11,9 +11,8 @@ import pytest
 from pydantic import SecretStr
 
 from soundlake.settings import Settings
-from soundlake.streaming.addresses import describe_kafka, describe_store
-from soundlake.streaming.deployment import SUBMITTED, choose_cluster, find_limits, find_road
-from soundlake.streaming.places import list_zones
+from soundlake.streaming.deployment import SUBMITTED, find_limits, find_locations, make_kafka_options, make_store_properties, plan_cluster
+from soundlake.streaming.enrichment import list_zones
 from soundlake.streaming.session import make_scratch
 
 
@@ -22,17 +21,17 @@ def make_settings(tmp_path: Path, **values: object) -> Settings:
 
 
 def test_a_local_deployment_reads_kafka_and_writes_below_its_lake(tmp_path):
-    road = find_road(make_settings(tmp_path), {})
-    assert road.kafka == {"kafka.bootstrap.servers": "127.0.0.1:9092", "kafka.security.protocol": "PLAINTEXT"}
-    assert road.table("plays") == f"file://{tmp_path}/lake/processed/plays"
-    assert road.checkpoint("live") == f"file://{tmp_path}/stream/checkpoints/live"
+    locations = find_locations(make_settings(tmp_path), {})
+    assert locations.kafka == {"kafka.bootstrap.servers": "127.0.0.1:9092", "kafka.security.protocol": "PLAINTEXT"}
+    assert locations.table("plays") == f"file://{tmp_path}/lake/processed/plays"
+    assert locations.checkpoint("live") == f"file://{tmp_path}/stream/checkpoints/live"
 
 
 def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have(tmp_path):
     settings = make_settings(
         tmp_path, kafka={"security_protocol": "SASL_SSL", "username": "key", "password": SecretStr('a"b\\c'), "ca_file": "/ca.pem"}
     )
-    options = describe_kafka(settings.kafka_access)
+    options = make_kafka_options(settings.kafka_access)
     assert options["kafka.sasl.jaas.config"] == (
         'org.apache.kafka.common.security.plain.PlainLoginModule required username="key" password="a\\"b\\\\c";'
     )
@@ -41,32 +40,32 @@ def test_confluent_cloud_is_asked_with_key_and_secret_whatever_letters_they_have
 
 def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
     settings = make_settings(tmp_path, lake="s3://spotify-data-lake/")
-    assert find_road(settings, {}).table("skips") == "s3a://spotify-data-lake/processed/skips"
+    assert find_locations(settings, {}).table("skips") == "s3a://spotify-data-lake/processed/skips"
     beside = make_settings(tmp_path, stream={"checkpoints": "s3://spotify-data-lake/checkpoints"})
-    assert find_road(beside, {}).checkpoint("live") == "s3a://spotify-data-lake/checkpoints/live"
-    assert describe_store("/lake", {}) == {}
+    assert find_locations(beside, {}).checkpoint("live") == "s3a://spotify-data-lake/checkpoints/live"
+    assert make_store_properties("/lake", {}) == {}
 
 
 @pytest.mark.parametrize(("endpoint", "is_secure", "is_by_path"), [("http://127.0.0.1:8333", "false", "true"), ("", "true", "false")])
 def test_a_store_of_ones_own_is_asked_by_path_and_amazon_by_name(endpoint, is_secure, is_by_path):
-    told = describe_store("s3://lake", {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint})
-    assert told["spark.hadoop.fs.s3a.connection.ssl.enabled"] == is_secure
-    assert told["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
-    assert ("spark.hadoop.fs.s3a.endpoint" in told) == bool(endpoint)
-    assert told["spark.hadoop.fs.s3a.input.stream.type"] == "classic"
+    properties = make_store_properties("s3://lake", {"AWS_REGION": "eu-west-1", "AWS_ENDPOINT_URL": endpoint})
+    assert properties["spark.hadoop.fs.s3a.connection.ssl.enabled"] == is_secure
+    assert properties["spark.hadoop.fs.s3a.path.style.access"] == is_by_path
+    assert ("spark.hadoop.fs.s3a.endpoint" in properties) == bool(endpoint)
+    assert properties["spark.hadoop.fs.s3a.input.stream.type"] == "classic"
 
 
-def test_a_store_that_wants_the_bucket_in_its_name_is_told_to_hadoop_without_it(tmp_path):
-    told = {"AWS_ENDPOINT_URL": "https://store.example:9000", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true", "AWS_SESSION_TOKEN": "passing"}
-    cluster = choose_cluster(make_settings(tmp_path, lake="s3://lake", **told), tmp_path, tmp_path, ["processed"])
+def test_hadoop_gets_the_endpoint_without_the_bucket(tmp_path):
+    options = {"AWS_ENDPOINT_URL": "https://store.example:9000", "AWS_VIRTUAL_HOSTED_STYLE_REQUEST": "true", "AWS_SESSION_TOKEN": "passing"}
+    cluster = plan_cluster(make_settings(tmp_path, lake="s3://lake", s3=options), tmp_path, tmp_path, ["processed"])
     assert cluster.properties["spark.hadoop.fs.s3a.endpoint"] == "https://store.example:9000"
     assert cluster.properties["spark.hadoop.fs.s3a.path.style.access"] == "false"
     assert cluster.keys["fs.s3a.session.token"] == "passing"
 
 
-def test_the_keys_of_a_bucket_are_not_among_what_stands_on_javas_command_line(tmp_path):
-    settings = make_settings(tmp_path, lake="s3://lake", AWS_ACCESS_KEY_ID="AKEY", AWS_SECRET_ACCESS_KEY="hush")
-    cluster = choose_cluster(settings, tmp_path, tmp_path, ["processed"])
+def test_the_keys_of_a_bucket_are_not_on_javas_command_line(tmp_path):
+    settings = make_settings(tmp_path, lake="s3://lake", s3={"access_key": "AKEY", "secret_key": "hush"})
+    cluster = plan_cluster(settings, tmp_path, tmp_path, ["processed"])
     assert cluster.keys == {"fs.s3a.access.key": "AKEY", "fs.s3a.secret.key": "hush"}
     assert not {"AKEY", "hush"} & set(cluster.properties.values())
     assert "hush" not in repr(cluster)
@@ -74,13 +73,13 @@ def test_the_keys_of_a_bucket_are_not_among_what_stands_on_javas_command_line(tm
 
 def test_a_query_in_real_time_mode_gets_a_slot_for_each_partition(tmp_path):
     settings = make_settings(tmp_path, topics={"partitions": 4})
-    assert choose_cluster(settings, tmp_path, tmp_path, ["processed", "live"]).master == "local[2]"
-    assert choose_cluster(settings, tmp_path, tmp_path, ["processed", "now_playing"]).master == "local[6]"
+    assert plan_cluster(settings, tmp_path, tmp_path, ["processed", "live"]).master == "local[2]"
+    assert plan_cluster(settings, tmp_path, tmp_path, ["processed", "now_playing"]).master == "local[6]"
 
 
 def test_a_submitted_job_leaves_master_and_tasks_to_whoever_submitted_it(tmp_path):
     settings = make_settings(tmp_path, stream={"master": SUBMITTED})
-    assert choose_cluster(settings, tmp_path, tmp_path, ["processed"]).master == ""
+    assert plan_cluster(settings, tmp_path, tmp_path, ["processed"]).master == ""
     assert find_limits(settings).tasks == 0
 
 

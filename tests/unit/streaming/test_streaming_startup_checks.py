@@ -7,7 +7,7 @@ import pytest
 from soundlake.errors import SettingsError, Unavailable
 from soundlake.settings import Settings
 from soundlake.streaming.deployment import SUBMITTED
-from soundlake.streaming.preflight import check_storage
+from soundlake.streaming.startup_checks import check_storage
 
 GOOGLE = "gs://spotify-data-lake"
 
@@ -33,6 +33,6 @@ def test_whoever_submits_a_job_may_bring_a_connector_and_other_queries_need_no_l
 
 def test_a_file_where_the_lake_should_be_is_named(tmp_path):
     (tmp_path / "lake").touch()
-    with pytest.raises(Unavailable, match="a file stands where a folder should be"):
+    with pytest.raises(Unavailable, match="there is a file where a folder is expected"):
         check_storage(Settings(home=tmp_path), ["processed"])
     check_storage(Settings(home=tmp_path), ["live"])

@@ -7,8 +7,8 @@ import json
 import pytest
 
 from soundlake.errors import DataError, SettingsError, SoundlakeError, Unavailable
-from soundlake.streaming.faults import explain, refuse_dropped
-from soundlake.streaming.progress import ProgressWatch
+from soundlake.streaming.progress import ProgressReporter
+from soundlake.streaming.query_errors import raise_on_dropped_rows, translate_error
 
 QUERY = """
 === Streaming Query ===
@@ -34,7 +34,7 @@ Connect to 127.0.0.1:9 [/127.0.0.1] failed: Connection refused (SDK Attempt Coun
 An error occurred while calling o93.sql."""
 
 AMID_BATCH = f"""An exception was raised by the Python Proxy. Return Message: Traceback (most recent call last):
-  File "src/soundlake/streaming/tables.py", line 90, in append_batch
+  File "src/soundlake/streaming/processed_tables.py", line 90, in append_batch
     writer.option("userMetadata", str(batch)).save(uri)
 py4j.protocol.Py4JJavaError: An error occurred while calling o3512.save.
 : java.net.ConnectException: listObjects() on {S3A.removeprefix("getFileStatus on ")}.core.exception.SdkClientException: Unable to execute \
@@ -63,17 +63,17 @@ file:/proc/nowhere/processed/plays/_delta_log"""
 
 
 @pytest.mark.parametrize(
-    ("told", "kind", "said", "next_step"),
+    ("text", "kind", "said", "next_step"),
     [
         (REDIS, Unavailable, "SOUNDLAKE_CACHE: Redis does not answer: Error 111", "see that it runs, then try again"),
         (STORE_AWAY, Unavailable, "s3a://spotify-data-lake: the store does not answer", "AWS_ENDPOINT_URL"),
         (AMID_BATCH, Unavailable, "s3a://spotify-data-lake: the store does not answer", "AWS_ENDPOINT_URL"),
-        (FORBIDDEN, SettingsError, "s3a://spotify-data-lake: the store refuses these keys", "AWS_SECRET_ACCESS_KEY"),
+        (FORBIDDEN, SettingsError, "s3a://spotify-data-lake: the store does not accept these keys", "AWS_SECRET_ACCESS_KEY"),
         (NO_BUCKET, SettingsError, "s3a://no-such-bucket: there is no such bucket", "SOUNDLAKE_LAKE"),
-        (PASSWORD, SettingsError, "Kafka does not let soundlake in", "SOUNDLAKE_KAFKA_PASSWORD"),
-        (KAFKA_AWAY, Unavailable, "Kafka does not answer", "see that Kafka runs"),
+        (PASSWORD, SettingsError, "Kafka rejects the user name or password", "SOUNDLAKE_KAFKA_PASSWORD"),
+        (KAFKA_AWAY, Unavailable, "Kafka does not answer", "check that Kafka runs"),
         (GOOGLE, SettingsError, "Spark has no connector for gs:// here", "s3://"),
-        (NO_FOLDER, Unavailable, "no table can be made in the lake", "write access"),
+        (NO_FOLDER, Unavailable, "no table can be created in the lake", "write access"),
         (
             "[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost",
             DataError,
@@ -100,45 +100,45 @@ file:/proc/nowhere/processed/plays/_delta_log"""
         "nothing",
     ],
 )
-def test_a_failure_names_the_query_the_server_and_what_to_do(told, kind, said, next_step):
-    error = explain("live", told + QUERY)
+def test_a_failure_names_the_query_the_server_and_what_to_do(text, kind, said, next_step):
+    error = translate_error("live", text + QUERY)
     assert type(error) is kind
     assert error.message.startswith("the query live stopped: ")
     assert said in error.message
     assert next_step in error.next_step
     assert "\n" not in error.message
-    assert ("Kafka" in str(error)) == (told in (PASSWORD, KAFKA_AWAY))
+    assert ("Kafka" in str(error)) == (text in (PASSWORD, KAFKA_AWAY))
 
 
-def test_what_begins_processed_anew_names_its_tables_too():
-    error = explain("processed", "[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost")
-    assert error.next_step == "restore the log, or move the checkpoint of processed and the processed tables away to begin anew"
+def test_starting_processed_over_names_its_tables_too():
+    error = translate_error("processed", "[KAFKA_DATA_LOSS.COULD_NOT_READ_OFFSET_RANGE] Some data may have been lost")
+    assert error.next_step == "restore the log, or move the checkpoint of processed and the processed tables away to start over"
 
 
-def test_what_a_worker_raised_without_a_next_step_is_told_too():
-    error = explain("processed", "[PYTHON_EXCEPTION] Traceback:\nsoundlake.errors.DataError: 3 rows do not fit\n SQLSTATE: 38000")
+def test_an_error_of_a_worker_without_a_next_step_is_translated_too():
+    error = translate_error("processed", "[PYTHON_EXCEPTION] Traceback:\nsoundlake.errors.DataError: 3 rows do not fit\n SQLSTATE: 38000")
     assert (type(error), error.message, error.next_step) == (DataError, "the query processed stopped: 3 rows do not fit", None)
 
 
 class Progress(dict):
     """What Spark gives: a mapping that knows its JSON."""
 
-    def __init__(self, told: str) -> None:
-        super().__init__(json.loads(told))
-        self.json = told
+    def __init__(self, text: str) -> None:
+        super().__init__(json.loads(text))
+        self.json = text
 
 
 def test_rows_that_a_batch_dropped_are_refused_though_later_ones_dropped_none():
-    def tell(batch: int, dropped: int) -> str:
+    def describe(batch: int, dropped: int) -> str:
         operator = {"numRowsTotal": 1, "numRowsDroppedByWatermark": dropped}
-        told = {"batchId": batch, "timestamp": "2026-11-22T16:30:00.000Z", "numInputRows": 9, "durationMs": {}, "sources": []}
-        return json.dumps(told | {"stateOperators": [operator]})
+        text = {"batchId": batch, "timestamp": "2026-11-22T16:30:00.000Z", "numInputRows": 9, "durationMs": {}, "sources": []}
+        return json.dumps(text | {"stateOperators": [operator]})
 
     class Query:
-        """Told three times between two looks."""
+        """Reported three times between two calls."""
 
-        recentProgress = [Progress(tell(0, 0)), Progress(tell(1, 7)), Progress(tell(2, 0))]  # noqa: N815, RUF012  # as Spark names it
+        recentProgress = [Progress(describe(0, 0)), Progress(describe(1, 7)), Progress(describe(2, 0))]  # noqa: N815, RUF012  # as Spark names it
 
     with pytest.raises(DataError, match="the query processed dropped 7 records") as caught:
-        ProgressWatch(refuse_dropped).look("processed", Query())
+        ProgressReporter(raise_on_dropped_rows).report_new("processed", Query())
     assert "move the checkpoint of processed and the processed tables away" in caught.value.next_step

@@ -9,20 +9,20 @@ from pyspark.sql import functions as f
 
 from soundlake.contract.schemas import build_spark_ddl
 from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
-from soundlake.streaming.enriching import ENRICHED_DDL
+from soundlake.streaming.enrichment import ENRICHED_DDL
 
 QUARANTINE = "quarantine"
 TABLE_OF_TYPE: dict[str, str] = {event_type: topic.table for event_type, topic in LIVE_TOPIC_OF_TYPE.items()}
-"""By event type: the name of its processed table, the same as in bronze."""
+"""The processed table of each event type; the names are those of bronze."""
 
 _RECORD_DDL = "_topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, processed_at TIMESTAMP"
 _MONTH_DDL = "year STRING, month STRING"
 _BATCH = "stream/"
-"""How the name of a batch begins in the log of a table."""
+"""Prefix of a batch's name in the log of a table."""
 _COMMITS_BACK = 100
-"""More than upkeep ever commits between two batches."""
+"""More than maintenance commits between two batches."""
 _PROPERTIES = {
-    # Protocol (1,2): what every engine here reads.
+    # Protocol (1,2), which every engine here reads.
     "delta.minReaderVersion": "1",
     "delta.minWriterVersion": "2",
     "delta.enableDeletionVectors": "false",
@@ -34,7 +34,7 @@ _PROPERTIES = {
 
 @dataclass(frozen=True)
 class ProcessedTable:
-    """One processed table: its columns, the time its months are cut from, and the columns whose bounds stand in the log."""
+    """One processed table: its columns, the time that decides its month, and the columns with statistics in the log."""
 
     name: str
     ddl: str
@@ -43,7 +43,7 @@ class ProcessedTable:
 
     @property
     def columns(self) -> list[str]:
-        """The names of its columns, the months' last."""
+        """The names of its columns, year and month last."""
         return [column.strip().split(" ")[0] for column in self.ddl.split(",")]
 
 
@@ -59,23 +59,23 @@ TABLES: dict[str, ProcessedTable] = {
     },
     QUARANTINE: ProcessedTable(QUARANTINE, _QUARANTINE_DDL, "processed_at", ("_partition", "_offset", "processed_at")),
 }
-"""Every processed table by name; what is late goes into its own month."""
+"""Every processed table by name; a late event goes into the month it happened in."""
 
 
 def ensure_tables(session: SparkSession, processed: str) -> None:
-    """Make every processed table that is not there, empty."""
+    """Create the processed tables that are missing."""
     for table in TABLES.values():
         properties = {**_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(table.stats_columns)}
-        told = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
+        text = ", ".join(f"'{name}' = '{value}'" for name, value in properties.items())
         session.sql(
             f"create table if not exists delta.`{processed}/{table.name}` ({table.ddl}) using delta "
-            f"partitioned by (year, month) tblproperties ({told})"
+            f"partitioned by (year, month) tblproperties ({text})"
         )
 
 
 @dataclass(frozen=True)
 class Batch:
-    """One batch of one checkpoint, by whose id it is named: the batches of a new checkpoint begin at 0 again."""
+    """One batch of one checkpoint; the id is part of its name, since the batches of a new checkpoint begin at 0 again."""
 
     checkpoint_id: str
     number: int
@@ -85,7 +85,7 @@ class Batch:
 
 
 def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, batch: Batch) -> None:
-    """Append rows that hold the table's columns but for its months, in one commit that names the batch."""
+    """Append rows (the table's columns without year and month) in one commit that names the batch."""
     at = f.col(table.time_column)
     dated = rows.withColumns({"year": f.date_format(at, "yyyy"), "month": f.date_format(at, "MM")})
     writer = dated.select(*table.columns).coalesce(1).write.format("delta").mode("append")
@@ -95,14 +95,14 @@ def append_batch(rows: DataFrame, table: ProcessedTable, uri: str, batch: Batch)
 def holds_batch(session: SparkSession, uri: str, batch: Batch) -> bool:
     """Whether the table's newest batch is this one.
 
-    Delta's own way (txnAppId, txnVersion) asks this before every write and works out the table's whole state for it: half of a
+    Delta's own way (txnAppId, txnVersion) checks this before every write and computes the table's whole state for it: half of a
     batch's time.
     """
     return read_newest_batch(session, uri) == batch
 
 
 def read_newest_batch(session: SparkSession, uri: str) -> Batch | None:
-    """The newest batch in a table, if it has any. What was committed since is upkeep, and names none."""
+    """The newest batch in a table, if it has any. Later commits are maintenance and name no batch."""
     commits = session.sql(f"describe history delta.`{uri}` limit {_COMMITS_BACK}").where(f.col("userMetadata").startswith(_BATCH))
     newest = commits.orderBy(f.col("version").desc()).select("userMetadata").first()
     if newest is None:
@@ -112,11 +112,11 @@ def read_newest_batch(session: SparkSession, uri: str) -> Batch | None:
 
 
 def shape_quarantine(rows: DataFrame) -> DataFrame:
-    """What is kept of rows with a reason: the record's bytes, and whose it is as far as that could be read."""
+    """The columns kept of rejected rows: the record's bytes, and the listener if it could be read."""
     return rows.withColumnsRenamed({"_value": "value", "_key": "key"})
 
 
-def choose_table(judged: DataFrame) -> DataFrame:
-    """With `_table`: where each row belongs."""
+def assign_table(checked: DataFrame) -> DataFrame:
+    """Add `_table`, the table of each row."""
     by_type = f.create_map(*(f.lit(text) for pair in TABLE_OF_TYPE.items() for text in pair))
-    return judged.withColumn("_table", f.when(f.col("reason").isNotNull(), QUARANTINE).otherwise(by_type[f.col("event_type")]))
+    return checked.withColumn("_table", f.when(f.col("reason").isNotNull(), QUARANTINE).otherwise(by_type[f.col("event_type")]))
