@@ -1,14 +1,14 @@
 {#
-  What a build reads of bronze. The runner fixes the window of each table (low, high) once, before the first model, in
-  raw.bronze_windows; here it becomes two literals, so that the tables' statistics skip every file outside of it.
+  The rows of a bronze table that a build reads. Before the first model, soundlake.warehouse fixes the window (low, high) of each table in
+  raw.bronze_windows. Here it becomes two literals, so the statistics of the Delta log skip every file outside the window.
 #}
 {% macro bronze_window(table) -%}
     {%- if is_incremental_build() -%}_batch > {{ read_window(table)[0] }} and {% endif -%}
-    {{ bronze_horizon(table) }}
+    {{ bronze_upper_bound(table) }}
 {%- endmacro %}
 
-{# Everything that this build may know: up to the same upper end, old and new. #}
-{% macro bronze_horizon(table) -%}
+{# Old and new rows, up to the upper end of the window. #}
+{% macro bronze_upper_bound(table) -%}
     _batch <= {{ read_window(table)[1] }}
 {%- endmacro %}
 
@@ -21,19 +21,19 @@
     {{ return([rows[0][0], rows[0][1]]) }}
 {% endmacro %}
 
-{# False in the first build and in a full refresh. True while dbt parses, so that it sees what incremental branches refer to. #}
+{# False in the first build and in a full refresh. True while dbt parses, so that it finds the references in incremental branches. #}
 {% macro is_incremental_build() %}
     {%- if not execute -%}{{ return(true) }}{%- endif -%}
     {%- if flags.FULL_REFRESH -%}{{ return(false) }}{%- endif -%}
-    {{ return(load_relation(as_built('silver_plays')) is not none) }}
+    {{ return(load_relation(previous_build('silver_plays')) is not none) }}
 {% endmacro %}
 
-{# A silver table as the builds before left it: for models that run before the table itself is built, where ref would be a circle. #}
-{% macro as_built(name) %}
+{# A silver table as the previous build left it, for models that run before that table is built: ref() would be a cycle. #}
+{% macro previous_build(name) %}
     {{ return(api.Relation.create(database=target.database, schema='silver', identifier=name)) }}
 {% endmacro %}
 
-{# The new rows of some types: in an incremental build read once into arrived_events, in a full one in place. #}
+{# The new rows of some types: in an incremental build from arrived_events, in a full build directly from bronze. #}
 {% macro new_rows(columns, tables, condition) %}
     {%- set arrived = ref('arrived_events') -%}
     {%- if is_incremental_build() %}
@@ -45,54 +45,54 @@
     {%- endif %}
 {% endmacro %}
 
-{# All rows that this build may know, of several bronze tables; what is imported holds every type, so the condition picks from it. #}
+{# Old and new rows of several bronze tables. history holds every type, so the condition selects from it. #}
 {% macro all_rows(columns, tables, condition) %}
     {%- for table in tables %}
     select {{ columns | join(', ') }}
     from {{ source('bronze', table) }}
-    where {{ bronze_horizon(table) }}{% if table == 'history' %} and {{ condition }}{% endif %}
+    where {{ bronze_upper_bound(table) }}{% if table == 'history' %} and {{ condition }}{% endif %}
     {%- if not loop.last %}
     union all
     {%- endif %}
     {%- endfor %}
 {% endmacro %}
 
-{# Whether a table that this build made has no row: then what would be joined with it need not even be opened. #}
+{# Whether a table of this build has no row: a join with it can be skipped without opening the other table. #}
 {% macro is_empty(relation) %}
     {%- if not execute -%}{{ return(false) }}{%- endif -%}
     {{ return(run_query('select count(*) from ' ~ relation).rows[0][0] == 0) }}
 {% endmacro %}
 
-{# Each new event of one type once: rows whose event_id stands alone as they are, of the others the one that was chosen. #}
+{# Each new event of one type, once: rows with a unique event_id, and for duplicated ids the chosen copy. #}
 {% macro new_events(event_type, table) %}
     {%- set columns = event_columns() + ['_ingested_at'] %}
     select {{ columns | join(', ') }}
     from (
         {{ new_rows(columns, [table, 'history'], "event_type = '" ~ event_type ~ "'") }}
     ) as arrived
-    where not exists (select 1 from {{ ref('contested_events') }} as contested where contested.event_id = arrived.event_id)
+    where not exists (select 1 from {{ ref('duplicated_event_ids') }} as duplicated where duplicated.event_id = arrived.event_id)
     union all
     select {{ columns | join(', ') }}
-    from {{ ref('repeated_events') }}
+    from {{ ref('deduplicated_events') }}
     where event_type = '{{ event_type }}'
 {% endmacro %}
 
 {#
-  Nothing that this build puts into silver_plays was taken in before this moment. New rows stand together at a table's end, so that the
-  statistics of what stands before them skip it.
+  The earliest _ingested_at of the rows that this build writes to silver_plays. New rows are at the end of the table, so a filter by it
+  skips the row groups before them.
 #}
-{% macro first_processed() %}
-    {%- set taken_in -%}
+{% macro first_ingested_at() %}
+    {%- set ingested -%}
         select cast(min(_ingested_at) as varchar) from (
             select _ingested_at from {{ ref('arrived_events') }}
             union all
-            select _ingested_at from {{ ref('repeated_events') }}
+            select _ingested_at from {{ ref('deduplicated_events') }}
             union all
-            select open_plays._ingested_at
-            from {{ ref('open_plays') }} as open_plays
-            inner join {{ ref('decided_plays') }} as decided_plays on open_plays.event_id = decided_plays.event_id
-        ) as taken_in
+            select observations._ingested_at
+            from {{ ref('play_observations') }} as observations
+            inner join {{ ref('matched_plays') }} as matched_plays on observations.event_id = matched_plays.event_id
+        ) as ingested
     {%- endset -%}
-    {%- set moment = run_query(taken_in).rows[0][0] if execute and is_incremental_build() else none -%}
+    {%- set moment = run_query(ingested).rows[0][0] if execute and is_incremental_build() else none -%}
     cast('{{ moment or '1970-01-01 00:00:00+00' }}' as timestamptz)
 {%- endmacro %}

@@ -1,14 +1,14 @@
 {#
-  One play, several observations: which tell of the same listening. Pure functions of a set of observations, one to one,
-  whatever the order of arrival.
+  Which observations are the same play. The match is one to one, and a pure function of the set of observations: the order of arrival
+  does not matter.
 #}
 
-{# No two observations of one play end further apart than this. #}
+{# Two observations of one play end less than this apart. #}
 {% macro island_gap_hours() %}{{ return(12) }}{% endmacro %}
 
 {#
-  The CTEs from `observations` to `matches` (sought_id, anchor_id). Each class of source, in the order of its rank, looks for the
-  plays that better classes told of: by the rule of the export first (a short row and its extended one), then in general.
+  The CTEs from `observations` to `matches` (sought_id, anchor_id). Each class of source, in the order of its rank, is matched with the
+  observations of better classes: first by the rule for exports (a short row and its extended one), then by the general rule.
 #}
 {% macro match_observations() %}
 {{ match_one_to_one(
@@ -19,7 +19,7 @@
     {%- for key in ['name_hash', 'track_id'] -%}
         {%- set name = source_class ~ '_by_' ~ key -%}
         {%- set sought = ["source_class = '" ~ source_class ~ "'"] -%}
-        {#- The export's own rule alone says which short row is which extended one. -#}
+        {#- Short and extended rows are matched by the rule for exports alone. -#}
         {%- set anchors = ['priority < ' ~ priority] + (["source_class <> 'extended'"] if source_class == 'short' else []) -%}
         {%- if key == 'track_id' -%}
             {%- do anchors.append('event_id not in (select anchor_id from ' ~ source_class ~ '_by_name_hash)') -%}
@@ -42,15 +42,15 @@ matches as (
 )
 {%- endmacro %}
 
-{# The export's rule: the extended row ends from 61 s before to 180 s after the short one's minute. #}
+{# The rule for exports: the extended row ends from 61 s before to 180 s after the minute of the short row. #}
 {% macro is_same_export_row() -%}
     anchor.ended_at >= {{ dbt.dateadd('second', -61, 'sought.ended_at') }}
     and anchor.ended_at <= {{ dbt.dateadd('second', 180, 'sought.ended_at') }}
 {%- endmacro %}
 
 {#
-  In general: they begin, or end, within a minute (a short row knows its minute only; recently played may mean the start or the end),
-  or the shorter of the two lies for its better half inside the other.
+  The general rule: both start, or both end, within a minute of each other (a short row has only its minute; recently played may give the
+  start or the end), or more than half of the shorter one overlaps the other.
 #}
 {% macro is_same_time() -%}
     (
@@ -68,8 +68,8 @@ matches as (
 {%- endmacro %}
 
 {#
-  Greedy and order-preserving, as one walks down two lists: each sought observation, in order of time, takes the first anchor of its
-  key that fits and lies after the one taken last. Every fitting pair is one step of the walk; a step is taken if both are still ahead.
+  A greedy merge of two sorted lists: each sought observation, in order of time, takes the first fitting anchor with its key that lies after
+  the last anchor taken. Every fitting pair is one step of the walk; a step is taken if both its observations are after the last ones taken.
 #}
 {% macro match_one_to_one(name, sought_where, anchor_where, keys, condition) -%}
 {%- set group_columns = (['user_id', 'island'] + keys) -%}

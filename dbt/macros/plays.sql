@@ -1,8 +1,8 @@
 {#
-  A closed play's silver row follows from the play alone: nothing else tells of it, its ids are known, and it names no show.
-  The generator's plays are such; all others wait in open_plays for what else is said of them.
+  Whether the silver row of a play depends on this event alone: no other source observes the play, its id is known, and it is no episode.
+  This holds for complete plays of the generator. All others go to play_observations, where they are matched with other observations.
 #}
-{% macro is_closed() -%}
+{% macro is_self_contained() -%}
     coalesce(source = 'generator' and track_id <> '' and content_type in ('track', 'chapter'), false)
 {%- endmacro %}
 
@@ -20,7 +20,7 @@
     )
 {%- endmacro %}
 
-{# What gold must know of a play that was put in or taken out: every column that one of its keys is made of. #}
+{# The columns that gold needs of a play that was inserted or deleted: every column that is part of a key in gold. #}
 {% macro play_change_columns() %}
     {{ return([
         'event_id', 'user_id', 'played_at', 'played_date', 'content_type', 'track_id', 'track_name', 'artist_id', 'artist_name',
@@ -28,19 +28,10 @@
     ]) }}
 {% endmacro %}
 
-{# The fields that a play keeps in silver as they are; of several observations the best one's that knows it. #}
-{% macro told_columns() %}
-    {{ return([
-        'session_id', 'content_type', 'track_id', 'track_name', 'artist_id', 'artist_name', 'album_id', 'album_name', 'duration_ms',
-        'ms_played', 'reason_start', 'reason_end', 'is_skipped', 'is_shuffle', 'is_offline', 'is_private', 'context_uri',
-        'device_type', 'platform', 'country',
-    ]) }}
-{% endmacro %}
-
-{# A field of the best observation of a play that knows it; a text of which nothing is left in its normal form is taken last. #}
-{% macro best_told(column) -%}
+{# The value of a field from the best observation that knows it. A text whose normal form is null is taken only if there is no other. #}
+{% macro best_value(column) -%}
     {%- set best_first = 'over (partition by play_id order by priority ' ~ whole_partition() ~ ')' -%}
-    {%- if column in contract_forms() -%}
+    {%- if column in contract_normal_forms() -%}
     coalesce(
         first_value(case when {{ normal_form(column) }} is not null then {{ column }} end ignore nulls) {{ best_first }},
         first_value({{ column }} ignore nulls) {{ best_first }}
@@ -50,7 +41,7 @@
     {%- endif -%}
 {%- endmacro %}
 
-{# How well a basis of played_at is known, the best first. #}
+{# Rank of played_at_basis, the best first. #}
 {% macro basis_rank() -%}
     case played_at_basis when 'measured' then 1 when 'derived_from_end' then 2 else 3 end
 {%- endmacro %}
@@ -59,15 +50,15 @@
     rows between unbounded preceding and unbounded following
 {%- endmacro %}
 
-{# The show that a row of an export names, in either of its forms; the row, or what was kept of it, is JSON. #}
+{# The show that a row of an export names, in either of its formats; the row is JSON. #}
 {% macro show_of_export_row(export_row) -%}
     coalesce({{ json_text(export_row, ['episode_show_name']) }}, {{ json_text(export_row, ['podcastName']) }})
 {%- endmacro %}
 
-{# Whether the source says what kind of content it was, in a word that we know. #}
-{% macro says_content_type() -%}
+{# Whether content_type is one of the known values. #}
+{% macro has_known_content_type() -%}
     content_type in ('track', 'episode', 'chapter')
 {%- endmacro %}
 
-{# Nobody hears one play for longer than a day: what a source claims beyond is flagged (heard_within_a_day) and not summed. #}
+{# The most that counts as heard in one play: a day. A longer time is flagged (heard_within_a_day) and not summed. #}
 {% macro day_ms() %}{{ return(86400000) }}{% endmacro %}

@@ -1,6 +1,6 @@
 {#
-  Incremental strategy of listening_sessions: a listener's sessions that were still open at the first touched play, and all later ones,
-  are taken out and those that the model selected put in. Earlier ones no touched play can join, so they stand.
+  Incremental strategy of listening_sessions: delete the sessions of a listener that were still open at the first touched play, and all later
+  ones, then insert those that the model selected. No touched play can belong to an earlier session.
 #}
 {% macro get_incremental_replace_open_sessions_sql(arg_dict) %}
     {%- set target_relation = arg_dict['target_relation'] -%}

@@ -1,7 +1,7 @@
 {#
-  Incremental strategy: take out every row whose key this build touched, then put in what the model selected.
+  Incremental strategy: delete every row whose key this build touched, then insert the rows that the model selected.
   Config: touched_key, a list of columns of the model that `touched_by` (default: play_changes, in schema silver) has too.
-  Unlike delete+insert it also removes keys that have no row any more, and run twice it leaves the same rows.
+  Unlike delete+insert, it also deletes keys that have no row any more. Running it twice leaves the same rows.
 #}
 {% macro get_incremental_replace_touched_sql(arg_dict) %}
     {%- set target_relation = arg_dict['target_relation'] -%}
@@ -14,7 +14,7 @@
     select {{ columns }} from {{ arg_dict['temp_relation'] }};
 {% endmacro %}
 
-{# The condition by which an incremental model selects only what this build touched; true in a full build. #}
+{# The condition with which an incremental model selects only touched rows; true in a full build. #}
 {% macro is_touched(alias, keys, touched_by='play_changes') %}
     {%- set touched = ref(touched_by) -%}
     {%- if is_incremental() -%}{{ matches_touched(touched, alias, keys) }}{%- else -%}true{%- endif -%}

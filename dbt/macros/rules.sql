@@ -1,6 +1,6 @@
 {# The contract's rules as SQL; contract_rules() is generated from soundlake.contract.rules. #}
 
-{# The name of the first reject rule that a row breaks, null for a good one. #}
+{# The name of the first reject rule that a row breaks; null if it breaks none. #}
 {% macro broken_reject_rule() -%}
     case
     {%- for rule in contract_rules() if rule.severity == 'reject' %}

@@ -1,4 +1,4 @@
-{# Schemas carry the names of their layer as they stand, without the target's prefix. #}
+{# A schema has the name of its layer, without the target's prefix. #}
 {% macro generate_schema_name(custom_schema_name, node) -%}
     {{ custom_schema_name if custom_schema_name else target.schema }}
 {%- endmacro %}

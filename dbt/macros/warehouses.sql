@@ -1,4 +1,4 @@
-{# The few expressions in which DuckDB and Snowflake really differ. #}
+{# The expressions that differ between DuckDB and Snowflake. #}
 
 {# Replace every match: a flag in DuckDB, the default in Snowflake. #}
 {% macro regexp_all() %}{{ adapter.dispatch('regexp_all')() }}{% endmacro %}
@@ -27,7 +27,7 @@
     to_json(object_construct_keep_null({% for c in columns %}'{{ c }}', {{ c }}{% if not loop.last %}, {% endif %}{% endfor %}))
 {%- endmacro %}
 
-{# One text out of a JSON document by the names on the way to it; null where it is missing, empty or no JSON. #}
+{# One text from a JSON document, by the names on the path to it; null if it is missing or empty, or the document is not JSON. #}
 {% macro json_text(document, names) %}{{ adapter.dispatch('json_text')(document, names) }}{% endmacro %}
 {% macro duckdb__json_text(document, names) -%}
     case when json_valid({{ document }}) then nullif(json_extract_string({{ document }}, '$.{{ names | join(".") }}'), '') end
@@ -36,12 +36,12 @@
     nullif(cast(get_path(try_parse_json({{ document }}), '{{ names | join(".") }}') as varchar), '')
 {%- endmacro %}
 
-{# The text that bytes in UTF-8 are. #}
+{# Bytes in UTF-8 as text. #}
 {% macro text_of_bytes(bytes) %}{{ adapter.dispatch('text_of_bytes')(bytes) }}{% endmacro %}
 {% macro duckdb__text_of_bytes(bytes) -%}decode({{ bytes }}){%- endmacro %}
 {% macro snowflake__text_of_bytes(bytes) -%}to_varchar({{ bytes }}, 'utf-8'){%- endmacro %}
 
-{# The day of a moment, in UTC whatever the session's zone. #}
+{# The UTC day of a timestamp, independent of the session's time zone. #}
 {% macro utc_date(moment) %}{{ adapter.dispatch('utc_date')(moment) }}{% endmacro %}
 {% macro duckdb__utc_date(moment) -%}cast({{ moment }} at time zone 'UTC' as date){%- endmacro %}
 {% macro snowflake__utc_date(moment) -%}to_date(convert_timezone('UTC', {{ moment }})){%- endmacro %}

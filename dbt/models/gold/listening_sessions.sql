@@ -12,7 +12,7 @@ touched_listeners as (
 
 {% if is_incremental() %}
 
-    standing_sessions as (
+    closed_sessions as (
         select
             touched_listeners.user_id,
             max(sessions.open_until) as open_until
@@ -22,16 +22,16 @@ touched_listeners as (
         group by touched_listeners.user_id
     ),
 
-    open_plays as (
+    plays_of_open_sessions as (
         select silver_plays.*
         from silver_plays
-        inner join standing_sessions on silver_plays.user_id = standing_sessions.user_id
-        where standing_sessions.open_until is null or silver_plays.played_at > standing_sessions.open_until
+        inner join closed_sessions on silver_plays.user_id = closed_sessions.user_id
+        where closed_sessions.open_until is null or silver_plays.played_at > closed_sessions.open_until
     ),
 
 {% else %}
 
-    open_plays as (
+    plays_of_open_sessions as (
         select * from silver_plays
     ),
 
@@ -47,7 +47,7 @@ ended_plays as (
         is_skipped,
         heard_ms,
         {{ dbt.dateadd('millisecond', 'coalesce(heard_ms, 0)', 'played_at') }} as ended_at
-    from open_plays
+    from plays_of_open_sessions
 ),
 
 plays_after_others as (

@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='replace_touched', touched_by='repeated_events', touched_key=['event_id']) }}
+{{ config(materialized='incremental', incremental_strategy='replace_touched', touched_by='deduplicated_events', touched_key=['event_id']) }}
 
 with arrived as (
     {{ new_events('playlist', 'playlists') }}

@@ -2,79 +2,82 @@
 
 -- depends_on: {{ ref('touched_plays') }}
 {% set columns = event_columns() + ['_ingested_at'] %}
+{% set merged_columns = best_value_columns() + best_time_columns() %}
 
 with arrived as (
     {{ new_events('play', 'plays') }}
 ),
 
-closed as (
+self_contained as (
     select
         {{ columns | join(', ') }},
-        source as matched_sources, content_type as told_content_type, cast(null as varchar) as known_content_type, cast(null as varchar) as known_track_id
+        source as matched_sources, content_type as reported_content_type,
+        cast(null as varchar) as known_content_type, cast(null as varchar) as known_track_id
     from arrived
-    where {{ is_closed() }} and {{ broken_reject_rule() }} is null
+    where {{ is_self_contained() }} and {{ broken_reject_rule() }} is null
 ),
 
 observed as (
-    select open_plays.*, decided_plays.play_id
-    from {{ ref('open_plays') }} as open_plays
-    inner join {{ ref('decided_plays') }} as decided_plays on open_plays.event_id = decided_plays.event_id
+    select observations.*, matched_plays.play_id
+    from {{ ref('play_observations') }} as observations
+    inner join {{ ref('matched_plays') }} as matched_plays on observations.event_id = matched_plays.event_id
 ),
 
 matched as (
     select distinct play_id from observed where event_id <> play_id
 ),
 
-alone as (
+observed_once as (
     select observed.*
     from observed
     left join matched on observed.play_id = matched.play_id
     where matched.play_id is null
 ),
 
-together as (
+observed_often as (
     select observed.*
     from observed
     inner join matched on observed.play_id = matched.play_id
 ),
 
-sources_together as (
+sources_of_plays as (
     select play_id, {{ dbt.listagg('source', "','", 'order by source') }} as matched_sources
-    from (select distinct play_id, source from together) as sources
+    from (select distinct play_id, source from observed_often) as sources
     group by play_id
 ),
 
 merged as (
     select
         *,
-        {%- for column in told_columns() + ['name_hash'] %}
-        {{ best_told(column) }} as best_{{ column }},
+        {%- for column in best_value_columns() + ['name_hash'] %}
+        {{ best_value(column) }} as best_{{ column }},
         {%- endfor %}
-        first_value(played_at) over (partition by play_id order by {{ basis_rank() }}, priority {{ whole_partition() }}) as best_played_at,
-        first_value(played_at_basis) over (
+        {%- for column in best_time_columns() %}
+        first_value({{ column }}) over (
             partition by play_id order by {{ basis_rank() }}, priority {{ whole_partition() }}
-        ) as best_played_at_basis
-    from together
+        ) as best_{{ column }}{% if not loop.last %},{% endif %}
+        {%- endfor %}
+    from observed_often
 ),
 
 kept as (
     select {{ columns | join(', ') }}, name_hash, stated_content_type, source as matched_sources
-    from alone
+    from observed_once
     union all
     select
         {%- for column in columns %}
-        {% if column in told_columns() + ['played_at', 'played_at_basis'] %}best_{% else %}merged.{% endif %}{{ column }},
+        {% if column in merged_columns %}best_{% else %}merged.{% endif %}{{ column }},
         {%- endfor %}
-        merged.best_name_hash, merged.stated_content_type, sources_together.matched_sources
+        merged.best_name_hash, merged.stated_content_type, sources_of_plays.matched_sources
     from merged
-    inner join sources_together on merged.play_id = sources_together.play_id
+    inner join sources_of_plays on merged.play_id = sources_of_plays.play_id
     where merged.event_id = merged.play_id
 ),
 
 shows as (
-    select user_id, named_show as artist_name from {{ ref('open_plays') }} where named_show is not null
+    select user_id, named_show as artist_name from {{ ref('play_observations') }} where named_show is not null
     union
-    select user_id, artist_name from {{ ref('refused_shows') }}
+    select user_id, artist_name from {{ ref('shows_in_rejected_rows') }}
 ),
 
 known_ids as (
@@ -82,16 +85,16 @@ known_ids as (
         name_hash,
         -- Spotify's own ids before others, then the first in order.
         substr(min(case when source like 'spotify%' then '1' else '2' end || track_id), 2) as track_id
-    from {{ ref('open_plays') }}
+    from {{ ref('play_observations') }}
     where track_id is not null and name_hash is not null and coalesce(source, '') <> 'generator'
     group by name_hash
 ),
 
-opened as (
+completed as (
     select
-        -- The rules judge what the kept observation said itself.
+        -- The rules check what the kept observation said itself.
         {{ prefix_all('kept', columns) | replace('kept.content_type', 'kept.stated_content_type as content_type') }},
-        kept.matched_sources, kept.content_type as told_content_type,
+        kept.matched_sources, kept.content_type as reported_content_type,
         case when shows.artist_name is not null then 'episode' end as known_content_type,
         known_ids.track_id as known_track_id
     from kept
@@ -100,30 +103,32 @@ opened as (
 ),
 
 plays as (
-    select * from closed
+    select * from self_contained
     union all
-    select * from opened
+    select * from completed
 ),
 
 resolved as (
     select
         *,
-        coalesce(told_content_type, known_content_type, 'track') as resolved_content_type,
+        coalesce(reported_content_type, known_content_type, 'track') as resolved_content_type,
         coalesce(track_id, known_track_id, {{ id_of_names('artist_name', 'track_name') }}) as resolved_track_id
     from plays
 )
 
 select
-    event_id, user_id, played_at, played_at_basis, session_id,
-    resolved_content_type as content_type,
-    resolved_track_id as track_id,
-    {{ normal_columns(['track_name', 'artist_id', 'artist_name', 'album_id', 'album_name', 'duration_ms', 'ms_played']) }},
+    {%- for column in play_columns() %}
+    {% if column in ['content_type', 'track_id'] -%}
+    resolved_{{ column }} as {{ column }}
+    {%- elif column in contract_normal_forms() -%}
+    {{ normal_form(column) }} as {{ column }}
+    {%- else -%}
+    {{ column }}
+    {%- endif %},
+    {%- endfor %}
     case when coalesce(ms_played, duration_ms) > {{ day_ms() }} then {{ day_ms() }} else coalesce(ms_played, duration_ms) end as heard_ms,
     md5(coalesce({{ name_key('artist_name', 'track_name') }}, resolved_track_id)) as song_key,
     {{ is_listen('resolved_content_type') }} as is_listen,
-    reason_start, reason_end, is_skipped, is_shuffle, is_offline, is_private, context_uri,
-    {{ normal_columns(['device_type', 'platform', 'country']) }},
-    source, source_ref, produced_at,
     {{ broken_flag_rules('play') }} as quality_flags,
     matched_sources,
     {{ utc_date('played_at') }} as played_date,

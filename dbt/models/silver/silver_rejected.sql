@@ -1,4 +1,4 @@
-{{ config(materialized='incremental', incremental_strategy='replace_touched', touched_by='repeated_events', touched_key=['event_id']) }}
+{{ config(materialized='incremental', incremental_strategy='replace_touched', touched_by='deduplicated_events', touched_key=['event_id']) }}
 
 with
 {%- for event_type, table in [('play', 'plays'), ('skip', 'skips'), ('like', 'likes'), ('playlist', 'playlists')] %}

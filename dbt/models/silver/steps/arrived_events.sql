@@ -1,6 +1,6 @@
 {#
-  An incremental build reads the new rows of bronze once, here: opening a table of thousands of files costs more than its few new rows.
-  A full build reads bronze in place; a copy of everything would cost more than reading it again.
+  An incremental build reads the new rows of bronze once, here, because opening a table of thousands of files costs more than reading its
+  few new rows. A full build reads bronze directly, because copying everything costs more than reading it several times.
 #}
 {% set columns = event_columns() + ['_ingested_at', '_broker', '_topic', '_partition', '_offset'] %}
 

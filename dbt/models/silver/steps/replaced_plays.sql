@@ -2,16 +2,16 @@
 
 {%- if is_incremental_build() %}
 
--- Of the touched plays those that can stand in silver already: an event that came again is contested.
-with standing as (
-    select event_id from {{ ref('contested_events') }}
+-- The touched plays that silver can already have: event_ids that arrived before, and observations that are matched again.
+with stored as (
+    select event_id from {{ ref('duplicated_event_ids') }}
     union
-    select event_id from {{ ref('decided_plays') }}
+    select event_id from {{ ref('matched_plays') }}
 )
 
 select {{ prefix_all('plays', play_change_columns()) }}
-from {{ as_built('silver_plays') }} as plays
-inner join standing on plays.event_id = standing.event_id
+from {{ previous_build('silver_plays') }} as plays
+inner join stored on plays.event_id = stored.event_id
 
 {%- else %}
 

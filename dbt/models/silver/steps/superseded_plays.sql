@@ -3,5 +3,5 @@
 -- depends_on: {{ ref('touched_plays') }}
 
 select event_id, play_id
-from {{ ref('decided_plays') }}
+from {{ ref('matched_plays') }}
 where event_id <> play_id

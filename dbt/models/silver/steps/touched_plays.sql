@@ -2,7 +2,7 @@
 
 select event_id from {{ ref('touched_events') }}
 union
-select event_id from {{ ref('decided_plays') }}
+select event_id from {{ ref('matched_plays') }}
 
 {%- else %}
 

@@ -1,12 +1,12 @@
 {{ config(materialized='incremental', incremental_strategy='append') }}
 
 {#
-  A row that names no play can still name a show, and then the short form's rows of that show are episodes. Refused rows are kept
-  wrapped (soundlake.contract.refused_rows), with the reasons of the import.
+  A rejected row of an export can name a show. Then the rows of that show in the short format are episodes. Rejected rows of an import are
+  stored wrapped (soundlake.contract.refused_rows), with the reason of the import.
 #}
 {% set window = read_window('rejected') %}
 
-with refused as (
+with rejected as (
     select {{ text_of_bytes('value') }} as record, _batch
     from {{ source('bronze', 'rejected') }}
     where
@@ -20,7 +20,7 @@ with refused as (
 
 unwrapped as (
     select {{ json_text('record', ['_refused', 'user_id']) }} as user_id, {{ json_text('record', ['_refused', 'row']) }} as export_row, _batch
-    from refused
+    from rejected
 ),
 
 named as (

@@ -11,8 +11,8 @@ union
 select arrived.event_id
 from arrived
 inner join (
-    {%- for table in ['open_plays', 'silver_plays', 'silver_skips', 'silver_likes', 'silver_playlists', 'silver_rejected'] %}
-    select event_id from {{ as_built(table) }}
+    {%- for table in ['play_observations', 'silver_plays', 'silver_skips', 'silver_likes', 'silver_playlists', 'silver_rejected'] %}
+    select event_id from {{ previous_build(table) }}
     {%- if not loop.last %} union all{% endif %}
     {%- endfor %}
 ) as stored on arrived.event_id = stored.event_id

@@ -7,8 +7,8 @@ with copies as (
     from (
         {{ all_rows(columns + coordinates, ['plays', 'skips', 'likes', 'playlists', 'history'], "event_type <> 'now_playing'") }}
     ) as everything
-    inner join {{ ref('contested_events') }} as contested_events on everything.event_id = contested_events.event_id
-    {%- if is_empty(ref('contested_events')) %}
+    inner join {{ ref('duplicated_event_ids') }} as duplicated_event_ids on everything.event_id = duplicated_event_ids.event_id
+    {%- if is_empty(ref('duplicated_event_ids')) %}
     where false
     {%- endif %}
 ),
@@ -16,7 +16,7 @@ with copies as (
 ranked as (
     select
         *,
-        -- A good copy before a broken one, one that says what was played before one that does not; then whatever orders all.
+        -- A valid copy before an invalid one, one with a content_type before one without; then a total order of the contents.
         row_number() over (
             partition by event_id
             order by

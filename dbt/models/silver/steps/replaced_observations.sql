@@ -3,10 +3,10 @@
 {%- if is_incremental_build() %}
 
 select
-    open_plays.event_id, open_plays.user_id, open_plays.artist_name, open_plays.content_type, open_plays.track_id, open_plays.name_hash,
-    open_plays.source_class, open_plays.ended_at, open_plays.named_show
-from {{ as_built('open_plays') }} as open_plays
-inner join {{ ref('touched_events') }} as touched_events on open_plays.event_id = touched_events.event_id
+    play_observations.event_id, play_observations.user_id, play_observations.artist_name, play_observations.content_type, play_observations.track_id, play_observations.name_hash,
+    play_observations.source_class, play_observations.ended_at, play_observations.named_show
+from {{ previous_build('play_observations') }} as play_observations
+inner join {{ ref('touched_events') }} as touched_events on play_observations.event_id = touched_events.event_id
 
 {%- else %}
 

@@ -1,8 +1,8 @@
 {{ config(
-    materialized='incremental', incremental_strategy='replace_touched', touched_by='repeated_events', touched_key=['event_id']
+    materialized='incremental', incremental_strategy='replace_touched', touched_by='deduplicated_events', touched_key=['event_id']
 ) }}
 
--- depends_on: {{ ref('replaced_open_plays') }}
+-- depends_on: {{ ref('replaced_observations') }}
 
 with plays as (
     {{ new_events('play', 'plays') }}
@@ -19,10 +19,10 @@ classified as (
             when source in ('listenbrainz', 'lastfm') then source
         end as source_class,
         md5({{ name_key('artist_name', 'track_name') }}) as name_hash,
-        -- What was heard, for comparing times only: no longer than ten days, whatever the source says.
+        -- The time heard, used only to compare times: ten days at most.
         least(greatest(coalesce(ms_played, duration_ms, 0), 0), 864000000) as length_ms
     from plays
-    where {{ broken_reject_rule() }} is null and not {{ is_closed() }}
+    where {{ broken_reject_rule() }} is null and not {{ is_self_contained() }}
 ),
 
 timed as (
@@ -36,7 +36,7 @@ timed as (
 select
     {%- for column in event_columns() %}
     {% if column == 'content_type' -%}
-    case when {{ says_content_type() }} then content_type end as content_type
+    case when {{ has_known_content_type() }} then content_type end as content_type
     {%- elif column == 'track_id' -%}
     nullif(track_id, '') as track_id
     {%- else -%}
@@ -50,7 +50,7 @@ select
         when 'extended' then 1 when 'live' then 2 when 'recent' then 3 when 'short' then 4 when 'listenbrainz' then 5 when 'lastfm' then 6
     end as priority,
     name_hash, started_at, ended_at,
-    -- A play of something else can name a show as well; what is no field of the contract stands in extra.
+    -- A play of other content can name a show too. Fields that the contract does not know are in extra.
     case
         when content_type = 'episode' then artist_name
         when extra like '%"episode_show_name"%' or extra like '%"podcastName"%' then {{ show_of_export_row('extra') }}
