@@ -7,8 +7,8 @@ from pathlib import Path
 import duckdb
 
 OF_ONE_BUILD = {
-    "arrived_events", "contested_events", "touched_events", "repeated_events", "reopened_plays", "decided_plays",
-    "touched_plays", "replaced_plays", "replaced_open_plays",
+    "arrived_events", "duplicated_event_ids", "touched_events", "deduplicated_events", "plays_to_match", "matched_plays",
+    "touched_plays", "replaced_plays", "replaced_observations",
     "play_changes",
     "touched_days", "touched_listeners",
 }  # fmt: skip

@@ -64,7 +64,7 @@ def test_any_batches_in_any_order_build_what_a_full_refresh_builds(bronze, wareh
     full = check_seed(bronze, warehouse, seed, batches=4)
     assert full["silver_rejected"]
     assert full["superseded_plays"]
-    assert full["refused_shows"]
+    assert full["shows_in_rejected_rows"]
     assert len({row[0] for row in full["silver_observations"]}) == len(full["silver_observations"])
 
 
@@ -79,7 +79,7 @@ def test_dbt_killed_between_and_within_models_is_repaired_by_the_next_build(bron
     append(bronze, first)
     warehouse.transform()
     append(bronze, second)
-    points = [("open_plays", "finished"), ("silver_plays", "started"), ("silver_plays", "finished"), ("listener_tracks", "started")]
+    points = [("play_observations", "finished"), ("silver_plays", "started"), ("silver_plays", "finished"), ("listener_tracks", "started")]
     for model, event in points:
 
         def kill(node, what, model=model, event=event):

@@ -1,7 +1,7 @@
-"""The warehouse: dbt builds silver and gold from bronze, a snapshot is published, readers open it."""
+"""The warehouse: dbt builds silver and gold from bronze, then publishes a snapshot for readers."""
 
-from soundlake.warehouse.observing import TransformReport
+from soundlake.warehouse.observer import TransformReport
 from soundlake.warehouse.service import Warehouse
-from soundlake.warehouse.snapshot import Snapshot, current_id, current_time, open_snapshot
+from soundlake.warehouse.snapshot import Snapshot, open_snapshot, read_current_id, read_published_at
 
-__all__ = ["Snapshot", "TransformReport", "Warehouse", "current_id", "current_time", "open_snapshot"]
+__all__ = ["Snapshot", "TransformReport", "Warehouse", "open_snapshot", "read_current_id", "read_published_at"]

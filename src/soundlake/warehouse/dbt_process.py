@@ -1,4 +1,4 @@
-"""dbt in a process of its own, told what to run and listened to while it runs."""
+"""dbt in a process of its own: sends it commands, and receives its progress and results."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from soundlake.errors import Unavailable
 from soundlake.settings import extend_environment
 
 Progress = Callable[[str, str], None]
-"""Told the name of a model or test and what happened to it: started, finished."""
+"""Called with the name of a model or test and `started` or `finished`."""
 
 
 @dataclass(frozen=True)
 class NodeResult:
-    """What became of one model or test."""
+    """The result of one model or test."""
 
     name: str
     kind: str
@@ -30,7 +30,7 @@ class NodeResult:
 
 @dataclass(frozen=True)
 class DbtResult:
-    """What became of one invocation of dbt."""
+    """The result of one dbt command."""
 
     success: bool
     exception: str | None
@@ -38,16 +38,16 @@ class DbtResult:
 
     @property
     def failures(self) -> tuple[NodeResult, ...]:
-        """The nodes that did not end well; those skipped because of them are left out."""
+        """The models and tests that failed, without those skipped because of them."""
         return tuple(node for node in self.nodes if node.status in ("error", "fail", "runtime error"))
 
 
 class DbtProcess:
-    """A running dbt. It is started by the first call of `run` and ended by `close`."""
+    """A dbt process. The first call of `run` starts it, `close` ends it."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         logging = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "PYTHONWARNINGS": "ignore"}
-        artifacts = {"DBT_WRITE_JSON": "false"}  # a second a build; `soundlake dbt docs generate` writes them
+        artifacts = {"DBT_WRITE_JSON": "false"}  # saves a second a build; `soundlake dbt docs generate` writes them
         self._environment = extend_environment({**environment, **logging, **artifacts})
         self._process: subprocess.Popen[str] | None = None
 
@@ -57,7 +57,7 @@ class DbtProcess:
         return None if self._process is None else self._process.pid
 
     def run(self, arguments: Sequence[str], on_progress: Progress | None = None) -> DbtResult:
-        """Run one dbt command to its end. Raises Unavailable if the process dies under it."""
+        """Run one dbt command to its end. Raises Unavailable if the process dies before that."""
         process = self._start()
         assert process.stdin is not None
         assert process.stdout is not None
@@ -72,7 +72,7 @@ class DbtProcess:
                 if on_progress is not None:
                     on_progress(message["node"], message["event"])
         except BrokenPipeError:
-            pass  # the same end, noticed while asking
+            pass  # the process died before it read the request
         except BaseException:
             self.kill()
             self.close()
@@ -81,11 +81,11 @@ class DbtProcess:
         process.stdin.close()
         process.stdout.close()
         raise Unavailable(
-            f"dbt ended in the middle of its work (exit code {process.wait()})", next_step="run it again: the next build repairs it"
+            f"dbt ended before its work was done (exit code {process.wait()})", next_step="run it again: the next build repairs it"
         )
 
     def kill(self) -> None:
-        """End the process at once; what its model had not committed is gone, and a `run` under way raises Unavailable."""
+        """Send SIGKILL; the running model is rolled back, and a `run` in progress raises Unavailable."""
         if self._process is not None:
             self._process.kill()
 

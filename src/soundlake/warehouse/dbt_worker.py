@@ -1,6 +1,6 @@
-"""The process that runs dbt: one JSON list of arguments a line in, events and one result a line out.
+"""The process that runs dbt. It reads one JSON request a line from standard input and writes events and a result as JSON lines.
 
-It lives as long as its parent keeps it, so that dbt is imported once and the project parsed once; what dbt leaks or locks goes with it.
+It serves many requests, so dbt is imported once and the project parsed once. Memory and locks of dbt are freed when it ends.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ NODE_EVENTS = {"LogStartLine": "started", "LogModelResult": "finished", "LogTest
 def main() -> None:
     """Serve until standard input ends."""
     answers = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # dbt and its adapters print to standard output; answers must stand there alone
+    os.dup2(2, 1)  # dbt and its adapters print to standard output, which carries only answers
 
     def answer(message: dict[str, Any]) -> None:
         answers.write(json.dumps(message) + "\n")
@@ -48,20 +48,20 @@ def main() -> None:
 
 
 def end_with_parent(parent: int) -> None:
-    """Stop at once when the parent is gone: nobody would finish this build, and it holds the file."""
+    """Exit when the parent process is gone: it would hold the build database, and nobody could finish the build."""
     while os.getppid() == parent:
         time.sleep(0.2)
     os._exit(1)
 
 
 def release_database() -> None:
-    """Close the build database: between two commands it is the parent's."""
+    """Close the build database: the parent opens it between two commands."""
     if DuckDBConnectionManager._ENV is not None:  # noqa: SLF001  # env() raises where a command never opened one
         DuckDBConnectionManager.env().close()
 
 
 def describe_result(result: dbtRunnerResult) -> dict[str, Any]:
-    """What the parent needs of a finished invocation."""
+    """The answer for a finished command."""
     nodes = [
         {
             "node": node.node.name,

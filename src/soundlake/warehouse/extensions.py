@@ -1,4 +1,4 @@
-"""DuckDB's extensions, out of installed packages into a folder: nothing is downloaded."""
+"""DuckDB's extensions, copied out of installed packages into a folder. Nothing is downloaded."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ NAMES = ("delta", "httpfs")
 
 
 def provide_extensions(folder: Path) -> Path:
-    """The folder, holding every extension that a build loads, for this version of DuckDB."""
+    """The folder, filled with every extension that a build loads, for the installed version of DuckDB."""
     if not all(any(folder.glob(f"v{duckdb.__version__}/*/{name}.duckdb_extension")) for name in NAMES):
         folder.mkdir(parents=True, exist_ok=True)
         config: dict[str, str | bool | int | float | list[str]] = {

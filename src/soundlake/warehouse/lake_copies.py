@@ -1,7 +1,7 @@
-"""Silver and gold in the lake too, as of one build: for engines that read Delta and not our snapshot.
+"""Copies of silver and gold in the lake as Delta tables, for engines that do not read the snapshot.
 
-Tables that grow with every play are partitioned by the week of the play, and only the weeks that a build touched are written again; of the
-others those whose rows changed.
+Tables that grow with every play are partitioned by the week of the play, and a build rewrites only the weeks that it touched. Other tables
+are rewritten if their rows changed.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from typing import Protocol
 import duckdb
 import pyarrow as pa
 
-from soundlake.lake.copies import copied_build, copied_content, write_copy
+from soundlake.lake.warehouse_copies import read_copied_build, read_copied_content, write_copy
 
 PARTITION = "played_week"
 _PLAYS = "silver.silver_plays as plays"
@@ -26,41 +26,40 @@ WEEKLY = {
     ),
     "user_daily_listening": ("days.*", "gold.user_daily_listening as days", "days.date"),
 }
-"""By table: what is copied, from where, and the date whose week it belongs to."""
+"""By table: the columns, the tables they come from, and the date that decides the week."""
 
 
 class CopyTarget(Protocol):
-    """What copying must know of the lake."""
+    """What copying needs of the lake."""
 
     @property
     def storage_options(self) -> Mapping[str, str]:
-        """What Delta needs to reach it."""
+        """The options with which delta-rs opens its tables."""
 
-    def uri(self, name: str, layer: str = "bronze") -> str:
-        """Where a table stands."""
+    def find_uri(self, name: str, layer: str = "bronze") -> str:
+        """The address of a Delta table of that layer."""
 
 
-def copy_to_lake(connection: duckdb.DuckDBPyConnection, lake: CopyTarget, build: int, previous: int | None, *, whole: bool) -> list[str]:
+def copy_to_lake(connection: duckdb.DuckDBPyConnection, lake: CopyTarget, build: int, previous: int | None, *, whole: bool) -> None:
     """Write every silver and gold table of a finished build as a Delta table; `previous` is the finished build before it."""
     names = connection.execute(
         "select table_schema, table_name from information_schema.tables "
         "where table_schema = 'gold' or (table_schema = 'silver' and table_name like 'silver\\_%' escape '\\') order by all"
     ).fetchall()
     for schema, name in names:
-        copy = _Copy(lake.uri(name, schema), build, lake.storage_options)
-        done = copied_build(copy.uri, copy.storage_options)
+        copy = _Copy(lake.find_uri(name, schema), build, lake.storage_options)
+        done = read_copied_build(copy.uri, copy.storage_options)
         if done == build:
             continue
         if name in WEEKLY:
             _copy_weeks(connection, name, copy, None if whole or done is None or done != previous else _touched_weeks(connection))
         else:
             _copy_changed(connection, f'"{schema}"."{name}"', copy, whole=whole)
-    return [f"{schema}/{name}" for schema, name in names]
 
 
 @dataclass(frozen=True)
 class _Copy:
-    """One table in the lake, and the build it is to be a copy of."""
+    """One table in the lake, and the build that it is to be a copy of."""
 
     uri: str
     build: int
@@ -77,7 +76,7 @@ def _copy_weeks(connection: duckdb.DuckDBPyConnection, name: str, copy: _Copy, w
 def _copy_changed(connection: duckdb.DuckDBPyConnection, table: str, copy: _Copy, *, whole: bool) -> None:
     row = connection.execute(f"select count(*) + coalesce(sum(hash(rows) >> 16), 0) from {table} as rows").fetchone()  # noqa: S608  # catalogue's own names
     content = int(row[0]) % 2**62 if row else 0
-    if whole or copied_content(copy.uri, copy.storage_options) != content:
+    if whole or read_copied_content(copy.uri, copy.storage_options) != content:
         write_copy(copy.uri, _read(connection, f"select * from {table}"), copy.build, copy.storage_options, content=content)  # noqa: S608  # catalogue's own names
 
 

@@ -1,4 +1,4 @@
-"""The published state of the warehouse: a read-only copy that never changes while it is open."""
+"""Snapshots: published, read-only copies of the warehouse. A snapshot never changes."""
 
 from __future__ import annotations
 
@@ -19,14 +19,14 @@ _PUBLISH_AGAIN = "run `soundlake transform`: it publishes the last build again"
 
 @dataclass(frozen=True)
 class Snapshot:
-    """One published build, opened for reading; times come in UTC."""
+    """One published build, open for reading, with times in UTC."""
 
     id: str
     path: Path
     connection: duckdb.DuckDBPyConnection
 
     def close(self) -> None:
-        """Let go of the file."""
+        """Close the file."""
         self.connection.close()
 
     def __enter__(self) -> Self:
@@ -36,16 +36,16 @@ class Snapshot:
         self.close()
 
 
-def current_id(folder: Path) -> str | None:
-    """The id of the newest published build of the warehouse in this folder; None before the first."""
+def read_current_id(folder: Path) -> str | None:
+    """The id of the newest snapshot in this folder; None before the first."""
     try:
         return (folder / SNAPSHOTS / CURRENT).readlink().stem
     except FileNotFoundError:
         return None
 
 
-def current_time(folder: Path) -> datetime | None:
-    """When the newest build was published (UTC); None before the first."""
+def read_published_at(folder: Path) -> datetime | None:
+    """When the newest snapshot was published (UTC); None before the first."""
     try:
         return datetime.fromtimestamp((folder / SNAPSHOTS / CURRENT).stat().st_mtime, UTC)
     except FileNotFoundError:
@@ -53,8 +53,8 @@ def current_time(folder: Path) -> datetime | None:
 
 
 def is_published(folder: Path, snapshot_id: str) -> bool:
-    """Whether that build is the current snapshot, and can be opened."""
-    if current_id(folder) != snapshot_id:
+    """Whether this snapshot is the current one and can be opened."""
+    if read_current_id(folder) != snapshot_id:
         return False
     try:
         open_snapshot(folder).close()
@@ -64,9 +64,9 @@ def is_published(folder: Path, snapshot_id: str) -> bool:
 
 
 def open_snapshot(folder: Path) -> Snapshot:
-    """Open the newest published build. Raises Unavailable if there is none yet, DataError if its file is damaged."""
-    for _ in range(3):  # the one that was newest may be cleared away between reading the link and opening it
-        snapshot_id = current_id(folder)
+    """Open the newest snapshot. Raises Unavailable if there is none yet, DataError if its file is damaged."""
+    for _ in range(3):  # a publish may delete the file between reading the link and opening it
+        snapshot_id = read_current_id(folder)
         if snapshot_id is None:
             raise Unavailable(f"{folder}: no snapshot of the warehouse yet", next_step="run `soundlake transform`")
         path = folder / SNAPSHOTS / f"{snapshot_id}.duckdb"
@@ -78,4 +78,4 @@ def open_snapshot(folder: Path) -> Snapshot:
             continue
         connection.execute("set TimeZone = 'UTC'")
         return Snapshot(snapshot_id, path, connection)
-    raise Unavailable(f"{folder}: snapshot {snapshot_id} is named as current but is not there", next_step=_PUBLISH_AGAIN)
+    raise Unavailable(f"{folder}: snapshot {snapshot_id} is current but its file is missing", next_step=_PUBLISH_AGAIN)

@@ -35,7 +35,7 @@ def truth(tmp_path):
     return tmp_path
 
 
-def test_scores_are_those_reckoned_by_hand(snapshot, truth):
+def test_scores_equal_those_computed_by_hand(snapshot, truth):
     found = evaluate_preference(snapshot, truth)
     ideal_of_ana = 0.3 + 0.1 / log2(3)
     assert found["sql"].ndcg == pytest.approx(0.3 / ideal_of_ana / 2)
@@ -44,7 +44,7 @@ def test_scores_are_those_reckoned_by_hand(snapshot, truth):
     assert {score.listeners for score in found.values()} == {2}
 
 
-def test_who_gets_no_recommendation_counts_as_zero(snapshot, truth):
+def test_a_listener_without_recommendations_counts_as_zero(snapshot, truth):
     snapshot.execute("delete from gold.user_recommendations where user_id = 'ana'")
     found = evaluate_preference(snapshot, truth)["sql"]
     assert (found.listeners, found.listeners_with_recommendations, found.ndcg) == (2, 1, 0)
@@ -58,7 +58,7 @@ def test_the_best_list_of_a_later_model_scores_one(snapshot, truth, tmp_path, na
     assert evaluate_preference(snapshot, truth, [path])["oracle"].ndcg == pytest.approx(1)
 
 
-def test_the_newest_run_says_what_a_listener_prefers(snapshot, truth):
+def test_the_newest_run_decides_what_a_listener_prefers(snapshot, truth):
     newer = pl.DataFrame({"user_id": ["ana"], "track_id": ["t7"], "preference": [0.2]})
     newer.write_parquet(truth / "preferences-run2.parquet")
     assert evaluate_preference(snapshot, truth)["sql"].ndcg == 0
@@ -72,14 +72,14 @@ def test_a_folder_without_truth_is_named(snapshot, truth, kind):
         evaluate_preference(snapshot, truth)
 
 
-def test_a_model_file_that_is_none_is_named(snapshot, truth, tmp_path):
+def test_a_model_file_that_is_not_parquet_is_named(snapshot, truth, tmp_path):
     path = tmp_path / "broken.parquet"
     path.write_text("no parquet")
     with pytest.raises(UsageError, match="broken"):
         evaluate_preference(snapshot, truth, [path])
 
 
-def test_truth_of_other_listeners_is_refused(snapshot, truth):
+def test_truth_about_other_listeners_is_an_error(snapshot, truth):
     pl.DataFrame({"user_id": ["zoe"], "track_id": ["t7"], "preference": [0.2]}).write_parquet(truth / "preferences-run.parquet")
     with pytest.raises(UsageError, match="no listener"):
         evaluate_preference(snapshot, truth)

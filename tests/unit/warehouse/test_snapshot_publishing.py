@@ -1,3 +1,4 @@
+import os
 import threading
 import time
 
@@ -5,8 +6,8 @@ import duckdb
 import pytest
 
 from soundlake.errors import Unavailable
-from soundlake.warehouse import current_id, open_snapshot
-from soundlake.warehouse.lock import hold_build_lock
+from soundlake.warehouse import open_snapshot, read_current_id
+from soundlake.warehouse.build_lock import hold_build_lock
 from soundlake.warehouse.publish import publish_snapshot
 
 
@@ -19,7 +20,7 @@ def write_build(folder, number):
 
 
 def test_without_a_snapshot_the_error_says_what_to_run(tmp_path):
-    assert current_id(tmp_path) is None
+    assert read_current_id(tmp_path) is None
     with pytest.raises(Unavailable, match="soundlake transform"):
         open_snapshot(tmp_path)
 
@@ -33,7 +34,7 @@ def test_the_last_three_snapshots_stay_and_one_opened_before_stays_readable(tmp_
     assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == [
         "current.duckdb", "id-3.duckdb", "id-4.duckdb", "id-5.duckdb",
     ]  # fmt: skip
-    assert current_id(tmp_path) == "id-5"
+    assert read_current_id(tmp_path) == "id-5"
 
 
 def test_a_snapshot_is_read_only_and_in_utc(tmp_path):
@@ -44,9 +45,9 @@ def test_a_snapshot_is_read_only_and_in_utc(tmp_path):
             snapshot.connection.execute("drop table plays")
 
 
-def test_what_a_killed_publish_left_is_cleared_by_the_next(tmp_path):
+def test_the_next_publish_deletes_the_draft_of_a_killed_one(tmp_path):
     (tmp_path / "snapshots").mkdir()
-    (tmp_path / "snapshots" / ".id-0.partial").write_bytes(b"half")
+    (tmp_path / "snapshots" / ".id-0.duckdb.part").write_bytes(b"half")
     publish_snapshot(write_build(tmp_path, 1), tmp_path, "id-1")
     assert not list((tmp_path / "snapshots").glob(".*"))
 
@@ -78,10 +79,10 @@ def test_readers_open_during_twenty_builds_see_whole_builds_only(tmp_path):
     assert all(rows == 1000 and builds == (int(name.removeprefix("id-")),) for name, builds, rows in seen)
 
 
-def test_a_second_build_at_the_same_time_is_refused_by_name(tmp_path):
+def test_a_second_build_at_the_same_time_is_unavailable_and_names_the_process(tmp_path):
     with (
         hold_build_lock(tmp_path),
-        pytest.raises(Unavailable, match=r"another build is running \(process \d+\)"),
+        pytest.raises(Unavailable, match=rf"another build is running \(process {os.getpid()}\)"),
         hold_build_lock(tmp_path),
     ):
         pass

@@ -12,16 +12,16 @@ PLAYS = "select 'e' || n as event_id, date '2026-01-05' + n::int as played_date,
 
 @dataclass
 class Lake:
-    """Where the copies go."""
+    """The lake that receives the copies."""
 
     folder: Path
     storage_options: dict[str, str] = field(default_factory=dict)
 
-    def uri(self, name, layer="bronze"):
+    def find_uri(self, name, layer="bronze"):
         return (self.folder / layer / name).absolute().as_uri()
 
     def open(self, name, layer):
-        return DeltaTable(self.uri(name, layer))
+        return DeltaTable(self.find_uri(name, layer))
 
 
 @pytest.fixture
@@ -52,7 +52,7 @@ def read_plays(lake):
     return sorted(tuple(row.values()) for row in rows)
 
 
-def test_only_the_weeks_that_a_build_touched_are_written_again(lake, warehouse):
+def test_only_the_weeks_that_a_build_touched_are_rewritten(lake, warehouse):
     copy_to_lake(warehouse, lake, 1, None, whole=True)
     before = files_of(lake.open("silver_plays", "silver"))
     warehouse.execute("delete from silver.silver_plays where event_id = 'e20'")
@@ -65,7 +65,7 @@ def test_only_the_weeks_that_a_build_touched_are_written_again(lake, warehouse):
     assert lake.open("silver_observations", "silver").to_pyarrow_table().num_rows == 20
 
 
-def test_a_table_whose_rows_stayed_is_not_written_again(lake, warehouse):
+def test_a_table_without_changed_rows_is_not_rewritten(lake, warehouse):
     copy_to_lake(warehouse, lake, 1, None, whole=True)
     copy_to_lake(warehouse, lake, 2, 1, whole=False)
     assert lake.open("artist_stats", "gold").version() == 0
@@ -83,7 +83,7 @@ def test_a_build_that_touched_no_play_counts_as_copied(lake, warehouse):
     assert files_of(lake.open("silver_plays", "silver")) == before
 
 
-def test_a_copy_that_missed_a_build_is_made_whole(lake, warehouse):
+def test_a_copy_that_missed_a_build_is_rewritten_whole(lake, warehouse):
     copy_to_lake(warehouse, lake, 1, None, whole=True)
     warehouse.execute("update silver.silver_plays set heard_ms = 7")
     warehouse.execute("truncate silver.play_changes")

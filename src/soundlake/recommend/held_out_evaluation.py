@@ -45,7 +45,7 @@ left join served using (user_id)
 
 @dataclass(frozen=True)
 class Evaluation:
-    """Means over the listeners of the held-out file; one without recommendations counts as zero."""
+    """Means over the listeners of the held-out file. A listener without recommendations counts as zero."""
 
     listeners: int
     listeners_with_recommendations: int
@@ -55,9 +55,9 @@ class Evaluation:
 
 
 def evaluate_recommendations(snapshot: duckdb.DuckDBPyConnection, held_out: Path) -> Evaluation:
-    """NDCG, recall and hit rate of each listener's first ten, of binary relevance; the ideal list has min(10, held out) tracks.
+    """NDCG, recall and hit rate of each listener's first ten, with binary relevance; the ideal list has min(10, held out) tracks.
 
-    `held_out` is a Parquet or CSV file whose first two columns name the listener and the track. The measure: Järvelin and Kekäläinen,
+    `held_out` is a Parquet or CSV file whose first two columns are the listener and the track. NDCG as in Järvelin and Kekäläinen,
     "Cumulated gain-based evaluation of IR techniques", ACM TOIS 2002. Raises UsageError if the file cannot be read or has no row.
     """
     reader = "read_parquet($file)" if held_out.suffix == ".parquet" else "read_csv($file, all_varchar = true)"
@@ -68,5 +68,7 @@ def evaluate_recommendations(snapshot: duckdb.DuckDBPyConnection, held_out: Path
             f"{held_out}: {cause}", next_step="give a Parquet or CSV file whose first two columns are user_id, track_id"
         ) from cause
     if row is None or row[0] == 0:
-        raise UsageError(f"{held_out}: no pair of listener and track in it", next_step="give what was held out of the listening history")
+        raise UsageError(
+            f"{held_out}: it has no pair of listener and track", next_step="give the pairs that were held out of the listening history"
+        )
     return Evaluation(*row)

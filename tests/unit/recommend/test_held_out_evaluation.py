@@ -28,7 +28,7 @@ def write(tmp_path):
     return write_text
 
 
-def test_scores_are_those_reckoned_by_hand(snapshot, write):
+def test_scores_equal_those_computed_by_hand(snapshot, write):
     found = evaluate_recommendations(snapshot, write("user_id,item_id\nana,t2\nana,late\nben,t1\ncleo,t1\n"))
     assert (found.listeners, found.listeners_with_recommendations) == (3, 2)
     assert found.ndcg == pytest.approx((1 / log2(3)) / (1 + 1 / log2(3)) / 3)

@@ -1,4 +1,4 @@
-"""Score recommendations against what made-up listeners truly prefer, as the generator wrote it down."""
+"""Score recommendations against the true preferences of generated listeners, which the generator wrote to files."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from pathlib import Path
 import duckdb
 
 from soundlake.errors import UsageError
-from soundlake.recommend.evaluation import DEPTH
+from soundlake.recommend.held_out_evaluation import DEPTH
 
 POPULARITY, SQL_MODEL = "popularity", "sql"
 
@@ -84,7 +84,7 @@ left join served using (user_id)
 
 @dataclass(frozen=True)
 class PreferenceScore:
-    """Mean over the listeners whose preference is known; one without recommendations counts as zero."""
+    """Mean over the listeners whose preference is known. A listener without recommendations counts as zero."""
 
     listeners: int
     listeners_with_recommendations: int
@@ -92,10 +92,11 @@ class PreferenceScore:
 
 
 def evaluate_preference(snapshot: duckdb.DuckDBPyConnection, truth: Path, others: Sequence[Path] = ()) -> dict[str, PreferenceScore]:
-    """NDCG of each model's first ten against true preference: popularity, the published SQL model, and `others` by the name of their file.
+    """NDCG of each model's first ten against true preference, by model: popularity, the published SQL model, and each file of `others`.
 
-    `truth` is a folder that `soundlake generate --truth` wrote. The gain of a track is the listener's true preference for it, the ideal
-    list their best ten; what they have listened to counts nowhere. Each of `others` is a Parquet or CSV file with user_id, track_id, rank.
+    `truth` is a folder that `soundlake generate --truth` wrote. The gain of a track is the listener's true preference for it, and the ideal
+    list has their ten best tracks. Tracks they have listened to are left out. Each of `others` is a Parquet or CSV file with the columns
+    user_id, track_id, rank; its name without the suffix is the name of the model.
     Raises UsageError if the folder lacks the preferences or the events, or a file cannot be read.
     """
     events, preferences = ([str(path) for path in sorted(truth.glob(f"{kind}-*.parquet"))] for kind in ("events", "preferences"))
@@ -114,7 +115,7 @@ def evaluate_preference(snapshot: duckdb.DuckDBPyConnection, truth: Path, others
 
 
 def _read_model(path: Path) -> str:
-    """The statement that reads a model's recommendations."""
+    """The query that reads the recommendations of a model from its file."""
     reader = "read_parquet" if path.suffix == ".parquet" else "read_csv"
     address = str(path).replace("'", "''")
     return f"select cast(user_id as varchar) as user_id, cast(track_id as varchar) as track_id, rank from {reader}('{address}')"  # noqa: S608  # quoted above
@@ -127,6 +128,7 @@ def _score(snapshot: duckdb.DuckDBPyConnection, name: str, recommended: str) -> 
         raise UsageError(f"{name}: {cause}", next_step="give Parquet or CSV files with user_id, track_id, rank") from cause
     if row is None or row[0] == 0:
         raise UsageError(
-            "--truth: no listener with a preference has listened to anything", next_step="give the truth of what is in the warehouse"
+            "--truth: no listener with a preference has listened to anything",
+            next_step="give the truth folder of the events in the warehouse",
         )
     return PreferenceScore(*row)
