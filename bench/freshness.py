@@ -1,10 +1,10 @@
-"""How old an event is when its commit can be read: Kafka → `soundlake sink` → bronze on local disk, at a steady rate; one JSON line.
+"""The age of an event when its commit becomes readable: Kafka → `soundlake sink` → bronze on local disk, at a constant rate.
 
     python bench/freshness.py [--rate 5000] [--seconds 60] [--batch-seconds 1.0]
 
-Plays, skips, likes and now-playing events are published every 20 ms at their rate; the sink runs as users run it, as a process of its
-own. An event's age is the moment its commit appears in the table's log (the modification time of the log file) less its `produced_at`.
-Afterwards bronze is counted against the account: every acknowledged event is there once.
+Plays, skips, likes and now-playing events are published every 20 ms; the sink runs as a separate process, as for users. An event's age is
+the time at which its commit appears in the table's log (the modification time of the log file) minus its `produced_at`. Afterwards the
+rows in bronze are compared with the acknowledged events: as many must be there. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -37,15 +37,15 @@ KINDS = {"play": 0.6, "skip": 0.2, "like": 0.1, "now_playing": 0.1}
 TABLES = ("plays", "skips", "likes", "now_playing")
 
 
-def make_events(chance: np.random.Generator, count: int) -> pa.Table:
+def make_events(rng: np.random.Generator, count: int) -> pa.Table:
     """Events of this moment."""
     now = int(time.time() * 1_000_000)
     columns = {
         "event_id": [str(uuid.uuid4()) for _ in range(count)],
-        "event_type": chance.choice(list(KINDS), count, p=list(KINDS.values())).tolist(),
-        "user_id": [f"listener-{number}" for number in chance.integers(0, 20_000, count)],
+        "event_type": rng.choice(list(KINDS), count, p=list(KINDS.values())).tolist(),
+        "user_id": [f"listener-{number}" for number in rng.integers(0, 20_000, count)],
         "played_at": [now] * count,
-        "track_id": [f"track-{number}" for number in chance.integers(0, 5_000, count)],
+        "track_id": [f"track-{number}" for number in rng.integers(0, 5_000, count)],
         "source": ["generator"] * count,
     }
     return pa.table({name: pa.array(values, EVENT_SCHEMA.field(name).type) for name, values in columns.items()})
@@ -53,16 +53,16 @@ def make_events(chance: np.random.Generator, count: int) -> pa.Table:
 
 def publish(servers: str, rate: int, seconds: float) -> dict[str, int]:
     """Publish at the rate; how many were acknowledged, and by how much the last step was late."""
-    publisher, chance = Publisher(KafkaBroker(KafkaAccess(servers))), np.random.default_rng(1)
+    publisher, rng = Publisher(KafkaBroker(KafkaAccess(servers))), np.random.default_rng(1)
     begun, acknowledged, steps = time.monotonic(), 0, round(seconds / STEP_SECONDS)
     for step in range(steps):
         time.sleep(max(0.0, begun + step * STEP_SECONDS - time.monotonic()))
-        acknowledged += publisher.publish(make_events(chance, round(rate * STEP_SECONDS))).acknowledged
+        acknowledged += publisher.publish(make_events(rng, round(rate * STEP_SECONDS))).acknowledged
     return {"acknowledged": acknowledged, "seconds": round(time.monotonic() - begun)}
 
 
 def read_ages(lake: Path, warm: datetime) -> tuple[np.ndarray, int]:
-    """The age in seconds of each event at its commit, of those produced after the warm-up; and how many there are in all."""
+    """The age in seconds at its commit of each event produced after the warm-up, and the number of all events."""
     ages, count = [], 0
     for name in TABLES:
         for log in sorted((lake / "bronze" / name / "_delta_log").glob("*.json")):
@@ -105,9 +105,9 @@ def main() -> None:
             warm = datetime.fromtimestamp(begun.timestamp() + 5, UTC)
             ages, stored = read_ages(folder / "home" / "lake", warm)
     assert stored == published["acknowledged"], f"{published['acknowledged']} acknowledged, {stored} in bronze"
-    told = {f"p{part}": round(float(np.percentile(ages, part)), 2) for part in (50, 95, 99)}
+    percentiles = {f"p{part}": round(float(np.percentile(ages, part)), 2) for part in (50, 95, 99)}
     line = {"benchmark": "freshness", "rate": chosen.rate, "batch_seconds": chosen.batch_seconds, "events": stored, **published}
-    print(json.dumps({**line, "age_seconds": {**told, "max": round(float(ages.max()), 2)}, "holds": told["p99"] <= 2.0}))
+    print(json.dumps({**line, "age_seconds": {**percentiles, "max": round(float(ages.max()), 2)}, "holds": percentiles["p99"] <= 2.0}))
 
 
 if __name__ == "__main__":

@@ -1,8 +1,8 @@
-"""How long the commit of a live batch takes as commits pile up, with compaction of past hours beside it, and without.
+"""How long the commit of a live batch takes as commits accumulate, with compaction of past hours beside it, and without.
 
-Two tables of one lake, side by side: ours (DeltaBronzeTable and Upkeep, as in service) gets all commits; the plain way (write_deltalake on one
-handle, as its documentation shows) gets every tenth of the first ones. Batches are two seconds of event time apart. What was timed is
-checked: rows, batch numbers, positions, files. One JSON line.
+Two tables of one lake: ours (DeltaBronzeTable and Lake.compact, as in service) gets all commits; the plain one (write_deltalake on one
+handle, as its documentation shows) gets every tenth of the first ones. Batches are two seconds of event time apart. The timed table is
+checked: rows, batch numbers, positions, files. Prints one JSON line.
 
     python bench/lake.py [--commits 10000] [--rows 200] [--folder DIR]
 """
@@ -33,21 +33,21 @@ APP_ID = make_position_app_id("bench", "user_plays", 0)
 ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 
 
-def make_rows(number: int, count: int, chance: np.random.Generator) -> pa.Table:
-    """One live batch: plays of two seconds, with the columns that the generator fills."""
+def make_rows(number: int, count: int, rng: np.random.Generator) -> pa.Table:
+    """One live batch: plays within two seconds, with the columns that the generator fills."""
     begin = int((BEGIN + timedelta(seconds=number * SECONDS_APART)).timestamp() * 1_000_000)
-    played_at = pa.array(begin + np.sort(chance.integers(0, SECONDS_APART * 1_000_000, count))).cast(pa.timestamp("us", tz="UTC"))
+    played_at = pa.array(begin + np.sort(rng.integers(0, SECONDS_APART * 1_000_000, count))).cast(pa.timestamp("us", tz="UTC"))
     texts = {"user_id": 5_000, "track_id": 20_000, "track_name": 20_000, "artist_name": 3_000, "album_name": 8_000, "session_id": 9_000}
-    columns = {name: pa.array([f"{name} {n:06d}" for n in chance.integers(0, size, count)]) for name, size in texts.items()}
+    columns = {name: pa.array([f"{name} {n:06d}" for n in rng.integers(0, size, count)]) for name, size in texts.items()}
     columns |= {
         "event_id": pa.array([f"{number:08x}-{n:04x}-4000-8000-{number:012x}" for n in range(count)]),
         "event_type": pa.repeat("play", count),
         "played_at": played_at,
         "produced_at": played_at,
         "_ingested_at": played_at,
-        "duration_ms": pa.array(chance.integers(60_000, 400_000, count)),
-        "ms_played": pa.array(chance.integers(0, 400_000, count)),
-        "is_skipped": pa.array(chance.integers(0, 2, count).astype(bool)),
+        "duration_ms": pa.array(rng.integers(60_000, 400_000, count)),
+        "ms_played": pa.array(rng.integers(0, 400_000, count)),
+        "is_skipped": pa.array(rng.integers(0, 2, count).astype(bool)),
         "device_type": pa.repeat("mobile", count),
         "source": pa.repeat("generator", count),
         "_broker": pa.repeat("bench", count),
@@ -58,9 +58,9 @@ def make_rows(number: int, count: int, chance: np.random.Generator) -> pa.Table:
     return pa.table([columns.get(field.name, pa.nulls(count, field.type)) for field in ROWS], schema=ROWS)
 
 
-def time_ours(lake: Lake, commits: int, count: int) -> tuple[np.ndarray, list[float]]:
-    """Milliseconds of each commit, and seconds of each compaction that ran beside them."""
-    table, chance = lake.open_table("plays"), np.random.default_rng(1)
+def time_bronze_table(lake: Lake, commits: int, count: int) -> tuple[np.ndarray, list[float]]:
+    """Milliseconds of each commit, and seconds of each compaction that ran at the same time."""
+    table, rng = lake.open_table("plays"), np.random.default_rng(1)
     times_ms, compactions, running = np.zeros(commits), [], threading.Thread()
 
     def compact(now: datetime) -> None:
@@ -70,7 +70,7 @@ def time_ours(lake: Lake, commits: int, count: int) -> tuple[np.ndarray, list[fl
 
     last = NO_POSITION
     for number in range(commits):
-        rows = make_rows(number, count, chance)
+        rows = make_rows(number, count, rng)
         begin = time.perf_counter()
         table.append(rows, [PositionMove(APP_ID, last, last + count)])
         times_ms[number] = (time.perf_counter() - begin) * 1_000
@@ -85,9 +85,9 @@ def time_ours(lake: Lake, commits: int, count: int) -> tuple[np.ndarray, list[fl
 
 def time_plain(uri: str, commits: int, count: int) -> np.ndarray:
     """The same batches appended as the documentation of deltalake shows."""
-    chance, times_ms, table = np.random.default_rng(1), np.zeros(commits), None
+    rng, times_ms, table = np.random.default_rng(1), np.zeros(commits), None
     for number in range(commits):
-        rows = make_rows(number, count, chance)
+        rows = make_rows(number, count, rng)
         hours = rows["played_at"].to_pylist()
         for part in ("%Y", "%m", "%d", "%H"):
             rows = rows.append_column(part[1], pa.array([hour.strftime(part) for hour in hours]))
@@ -99,7 +99,7 @@ def time_plain(uri: str, commits: int, count: int) -> np.ndarray:
 
 
 def check(lake: Lake, commits: int, count: int) -> dict[str, int]:
-    """What stands in the table that was timed; raises if a row or a batch is missing or doubled."""
+    """Rows and files of the timed table; raises if a row or a batch is missing or duplicated."""
     rows = lake.read("plays", ["_offset", "_batch"])
     assert np.array_equal(np.sort(rows["_offset"].to_numpy()), np.arange(commits * count))
     assert np.array_equal(np.unique(rows["_batch"].to_numpy()), np.arange(1, commits + 1))
@@ -131,7 +131,7 @@ def main() -> None:
     with tempfile.TemporaryDirectory(dir=options.folder) as folder:
         lake = Lake(Address(f"file://{folder}", "file", path=Path(folder)))
         lake.ensure_tables()
-        ours, compactions = time_ours(lake, options.commits, options.rows)
+        ours, compactions = time_bronze_table(lake, options.commits, options.rows)
         plain = time_plain(f"{folder}/plain", options.commits // 10, options.rows)
         part = max(options.commits // 10, 1)
         print(json.dumps({

@@ -1,11 +1,11 @@
-"""CPU seconds a million events of each stage of the road, the same events all the way; one JSON line.
+"""CPU seconds for a million events in each stage of the pipeline, with the same events in all stages.
 
     python bench/stages.py [--listeners 800] [--days 10] [--spark]
 
-Made by the generator, published to a Kafka of its own, stored by the sink in a Delta lake on local disk, built into gold by dbt at once.
-`--spark`: read by the query `processed` too; what its start costs is measured by a second run that finds nothing new, and taken off. CPU is
-that of the process and of those it started, whatever else the machine does meanwhile; the broker's is told apart. What was published,
-stored and built is counted: nothing may be missing.
+The generator makes the events; they are published to a Kafka started for this, stored by the sink in a Delta lake on local disk, and built
+into gold by one dbt run. `--spark`: the query `processed` reads them too; the cost of its start is measured by a second run without new
+events, and subtracted. CPU time is that of the process and its children, so other work on the machine does not count; the broker's is
+reported separately. Published, stored and built events are counted: none may be missing. Prints one JSON line.
 """
 
 from __future__ import annotations
@@ -35,12 +35,12 @@ from soundlake.settings import Settings, extend_environment, load_settings
 
 PARTITIONS = 4
 FETCH = {"max_records": 100_000, "max_bytes": 64 * 2**20}
-LOOK_SECONDS = 0.2
+POLL_SECONDS = 0.2
 WITH_BROKER = ("publish", "sink")
 
 
 def read_cpu(pid: int) -> float:
-    """CPU seconds of a process, of those below it, and of those it has waited for."""
+    """CPU seconds of a process, of its children, and of those it has waited for."""
     root = psutil.Process(pid)
     total = 0.0
     for process in (root, *root.children(recursive=True)):
@@ -52,7 +52,7 @@ def read_cpu(pid: int) -> float:
 
 
 class Meter:
-    """Takes the CPU time of steps, of this process and of the broker."""
+    """Measures the CPU time of stages, of this process and of the broker."""
 
     def __init__(self, broker_pid: int) -> None:
         self._broker_pid = broker_pid
@@ -60,7 +60,7 @@ class Meter:
 
     @contextmanager
     def measure(self, stage: str) -> Iterator[None]:
-        """The CPU time of the block. The broker is a child of this process, so its share is taken off and noted beside."""
+        """Measure the CPU time of the block. The broker is a child of this process, so its time is subtracted and kept separately."""
         own, broker = read_cpu(psutil.Process().pid), read_cpu(self._broker_pid)
         yield
         used = read_cpu(self._broker_pid) - broker
@@ -70,7 +70,7 @@ class Meter:
 
 
 def measure_stages(settings: Settings, meter: Meter, config: GeneratorConfig) -> int:
-    """All stages but Spark's; how many events went through."""
+    """All stages except Spark; returns the number of events."""
     with meter.measure("generate"):
         made = pa.concat_tables(list(generate_events(config)))
     with meter.measure("encode (part of publish)"):
@@ -106,24 +106,24 @@ def fetch_all(broker: KafkaBroker) -> Iterator:
 
 
 def run_spark(environment: dict[str, str]) -> tuple[float, int]:
-    """CPU seconds of a run of the query `processed` until it has read all, and the records it read."""
+    """CPU seconds of a run of the query `processed` until it has read everything, and the number of records it read."""
     command = [sys.executable, "-m", "soundlake.cli.app", "stream", "processed", "--until-drained", "--json"]
     process = subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     used = 0.0
     while process.poll() is None:
         used = max(used, read_cpu(process.pid))
-        time.sleep(LOOK_SECONDS)
+        time.sleep(POLL_SECONDS)
     assert process.returncode == 0
     assert process.stdout is not None
     return used, json.loads(process.stdout.read())["records"]["processed"]
 
 
 def measure_spark(environment: dict[str, str], meter: Meter, events: int) -> None:
-    """Two runs: one that has everything to read, and one that has nothing."""
-    with_all, read = run_spark(environment)
-    at_rest, nothing = run_spark(environment)
-    assert (read, nothing) == (events, 0), "Spark has not read what was published"
-    meter.seconds |= {"spark": with_all - at_rest, "spark: start and end": at_rest}
+    """Two runs: one that reads everything, and one without new events."""
+    full_seconds, read = run_spark(environment)
+    idle_seconds, nothing = run_spark(environment)
+    assert (read, nothing) == (events, 0), "Spark has not read all published events"
+    meter.seconds |= {"spark": full_seconds - idle_seconds, "spark: start and end": idle_seconds}
 
 
 def main() -> None:
@@ -138,8 +138,12 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as name:
         folder, server = Path(name), KafkaServer(Path(name) / "kafka", find_free_block(), jars / "kafka")
         settings = Settings(
-            _env_file=None, home=folder / "home", broker=f"kafka://{server.address}", topics={"partitions": PARTITIONS}, servers={"downloads": jars}
-        )  # fmt: skip
+            _env_file=None,
+            home=folder / "home",
+            broker=f"kafka://{server.address}",
+            topics={"partitions": PARTITIONS},
+            servers={"downloads": jars},
+        )
         with ServerProcess(server, folder / "logs") as running:
             meter = Meter(running.pid)
             events = measure_stages(settings, meter, GeneratorConfig(listeners=options.listeners, days=options.days))

@@ -1,7 +1,7 @@
-"""A proxy before a store that does to requests what networks and other stores do: answers get lost, requests are refused for now.
+"""A proxy in front of an object store that injects the faults of networks and of other stores: lost responses, lost or rejected requests.
 
-A process of its own (delta-rs keeps Python from running while it waits for some answers): fault_proxy.py STORE_PORT FAULTS-AS-JSON.
-Prints its port, serves until its input ends, then prints what requests met, as JSON. A line of input is what it does from then on.
+A separate process, since delta-rs holds the interpreter while it waits for some responses: fault_proxy.py STORE_PORT FAULTS-AS-JSON.
+Prints its port, serves until its input ends, then prints the counts of requests by fault, as JSON. A line of input replaces its faults.
 """
 
 from __future__ import annotations
@@ -29,95 +29,95 @@ SLOW_DOWN = (503, "<Error><Code>SlowDown</Code><Message>Please reduce your reque
 SKEWED = (403, "<Error><Code>RequestTimeTooSkewed</Code><Message>The difference is too large.</Message></Error>")
 FORBIDDEN = (403, "<Error><Code>AccessDenied</Code><Message>Access Denied.</Message></Error>")
 OTHER_REGION = (400, "<Error><Code>AuthorizationHeaderMalformed</Code><Message>the region is wrong</Message></Error>")
-CLOCKS_DIFFER = timedelta(minutes=15)
-"""As Amazon's own store measures it."""
-NOT_PASSED_ON = ("connection", "transfer-encoding", "content-length")
+LARGEST_CLOCK_SKEW = timedelta(minutes=15)
+"""The limit of Amazon S3."""
+HOP_BY_HOP_HEADERS = ("connection", "transfer-encoding", "content-length")
 
 
 @dataclass(frozen=True)
 class Faults:
-    """Shares of the requests that meet a fault, from the first of method `begin_with` on; `refusal` is answered instead.
+    """The share of requests with each fault, from the first one of method `begin_with` on; `rejection` is the response to rejected ones.
 
-    The store behind may be another one: with a clock that is ahead; of another region; deaf to conditions (If-None-Match), which are
-    signed: what is put under one is put anew, by the storage options `deaf_by`.
+    The proxy can also act as another store: with a clock that is ahead, in another region, or one that ignores conditions. Conditions
+    (If-None-Match) are signed, so a put with one is made again without it, with the storage options `overwrite_with`.
     """
 
-    lost_answers: float = 0.0
+    lost_responses: float = 0.0
     lost_requests: float = 0.0
-    refused: float = 0.0
-    refusal: tuple[int, str] = SLOW_DOWN
+    rejected: float = 0.0
+    rejection: tuple[int, str] = SLOW_DOWN
     begin_with: str = ""
     clock_ahead_seconds: float = 0.0
     region: str = ""
-    deaf_by: dict[str, str] = field(default_factory=dict)
+    overwrite_with: dict[str, str] = field(default_factory=dict)
     seed: int = 20261122
 
 
 @dataclass
 class Proxy:
-    """A running proxy; `met` counts requests by method and fault once it has ended."""
+    """A running proxy. After it has ended, `counts` has the number of requests by method and fault."""
 
     endpoint: str
     process: subprocess.Popen[str]
-    met: Counter[str] = field(default_factory=Counter)
+    counts: Counter[str] = field(default_factory=Counter)
 
     def change(self, faults: Faults) -> None:
-        """Do this to the requests that come from now on."""
+        """Replace the faults, for requests from now on."""
         self.process.stdin.write(json.dumps(asdict(faults)) + "\n")
         self.process.stdin.flush()
 
 
 @contextmanager
 def open_proxy(store_port: int, faults: Faults) -> Iterator[Proxy]:
-    """A proxy before the store on that port of this machine."""
+    """A proxy in front of the store on that local port."""
     command = [sys.executable, __file__, str(store_port), json.dumps(asdict(faults))]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
     proxy = Proxy(f"http://127.0.0.1:{process.stdout.readline().strip()}", process)
     try:
         yield proxy
     finally:
-        proxy.met.update(json.loads(process.communicate(timeout=30)[0]))
+        proxy.counts.update(json.loads(process.communicate(timeout=30)[0]))
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Passes requests on, or does to them what was drawn."""
+    """Forwards requests, or injects the fault that was drawn."""
 
     protocol_version = "HTTP/1.1"
     store_port: int
     faults: Faults
     has_begun: bool
-    chance: random.Random
-    met: Counter[str]
+    random: random.Random
+    counts: Counter[str]
 
     def relay(self) -> None:
         body = self.rfile.read(int(self.headers.get("Content-Length", 0)))
-        fault, refusal = self.draw()
-        self.met[f"{self.command} {fault}"] += 1
+        fault, rejection = self.draw_fault()
+        self.counts[f"{self.command} {fault}"] += 1
         if fault == "lost_request":
             self.close_connection = True
-        elif refusal:
-            self.answer(refusal[0], {"Content-Type": "application/xml"}, refusal[1].encode())
+        elif rejection:
+            self.respond(rejection[0], {"Content-Type": "application/xml"}, rejection[1].encode())
         else:
-            found = self.ask(body)
-            if fault == "lost_answer":
+            response = self.forward(body)
+            if fault == "lost_response":
                 self.close_connection = True
             else:
-                self.answer(*found)
+                self.respond(*response)
 
-    def draw(self) -> tuple[str, tuple[int, str] | None]:
-        """What the request meets, and what it is refused with if it is."""
+    def draw_fault(self) -> tuple[str, tuple[int, str] | None]:
+        """The fault of this request, and the response if it is rejected."""
         if not Handler.has_begun and self.command != self.faults.begin_with:
             return "none", None
         Handler.has_begun = True
         if self.faults.region and self.faults.region != self.read_region():
-            return "other region", OTHER_REGION
-        if abs(datetime.now(UTC) + timedelta(seconds=self.faults.clock_ahead_seconds) - self.read_time()) > CLOCKS_DIFFER:
+            return "other_region", OTHER_REGION
+        if abs(datetime.now(UTC) + timedelta(seconds=self.faults.clock_ahead_seconds) - self.read_time()) > LARGEST_CLOCK_SKEW:
             return "skewed", SKEWED
-        point = self.chance.random()
-        shares = {"lost_answer": self.faults.lost_answers, "lost_request": self.faults.lost_requests, "refused": self.faults.refused}
+        point = self.random.random()
+        shares = {"lost_response": self.faults.lost_responses, "lost_request": self.faults.lost_requests, "rejected": self.faults.rejected}
         for name, share in shares.items():
             if point < share:
-                return name, self.faults.refusal if name == "refused" else None
+                return name, self.faults.rejection if name == "rejected" else None
             point -= share
         return "none", None
 
@@ -127,8 +127,8 @@ class Handler(BaseHTTPRequestHandler):
     def read_time(self) -> datetime:
         return datetime.strptime(self.headers["x-amz-date"], "%Y%m%dT%H%M%SZ").replace(tzinfo=UTC)
 
-    def ask(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
-        if self.faults.deaf_by and "If-None-Match" in self.headers:
+    def forward(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if self.faults.overwrite_with and "If-None-Match" in self.headers:
             return self.overwrite(body)
         connection = http.client.HTTPConnection("127.0.0.1", self.store_port, timeout=60)
         try:
@@ -136,46 +136,46 @@ class Handler(BaseHTTPRequestHandler):
             for name, value in self.headers.items():
                 connection.putheader(name, value)
             connection.endheaders(body)
-            answer = connection.getresponse()
-            return answer.status, dict(answer.getheaders()), answer.read()
+            response = connection.getresponse()
+            return response.status, dict(response.getheaders()), response.read()
         finally:
             connection.close()
 
     def overwrite(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
         bucket, _, key = unquote(urlsplit(self.path).path).lstrip("/").partition("/")
-        stored = obstore.put(open_store(f"s3://{bucket}", self.faults.deaf_by), key, body, mode="overwrite")
+        stored = obstore.put(open_store(f"s3://{bucket}", self.faults.overwrite_with), key, body, mode="overwrite")
         return 200, {"ETag": stored["e_tag"]}, b""
 
-    def answer(self, status: int, headers: dict[str, str], body: bytes) -> None:
+    def respond(self, status: int, headers: dict[str, str], body: bytes) -> None:
         self.send_response_only(status)
         for name, value in headers.items():
-            if name.lower() not in NOT_PASSED_ON:
+            if name.lower() not in HOP_BY_HOP_HEADERS:
                 self.send_header(name, value)
         self.send_header("Content-Length", headers.get("Content-Length", "0") if self.command == "HEAD" else str(len(body)))
         self.end_headers()
         self.wfile.write(b"" if self.command == "HEAD" else body)
 
     def log_message(self, *args: object) -> None:
-        """Say nothing: faults are counted."""
+        """Log nothing: requests are counted."""
 
-    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = relay  # noqa: N815  # the names that http.server looks for
+    do_GET = do_PUT = do_POST = do_DELETE = do_HEAD = relay  # noqa: N815  # the names that http.server calls
 
 
-def begin(faults: Faults) -> None:
+def set_faults(faults: Faults) -> None:
     Handler.faults, Handler.has_begun = faults, not faults.begin_with
 
 
 def main() -> None:
     Handler.store_port, found = int(sys.argv[1]), json.loads(sys.argv[2])
-    begin(Faults(**found))
-    Handler.chance, Handler.met = random.Random(found["seed"]), Counter()
+    set_faults(Faults(**found))
+    Handler.random, Handler.counts = random.Random(found["seed"]), Counter()
     server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
     server.daemon_threads = True
     threading.Thread(target=server.serve_forever, daemon=True).start()
     print(server.server_address[1], flush=True)
     for line in sys.stdin:
-        begin(Faults(**json.loads(line)))
-    print(json.dumps(Handler.met), flush=True)
+        set_faults(Faults(**json.loads(line)))
+    print(json.dumps(Handler.counts), flush=True)
 
 
 if __name__ == "__main__":

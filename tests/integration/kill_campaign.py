@@ -1,4 +1,4 @@
-"""A sink that is killed again and again while a producer publishes, and the reckoning afterwards."""
+"""Campaigns that kill the sink repeatedly while a producer publishes, and the check of the lake afterwards."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import time
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.integration.campaign_truth import TABLES, Truth, reckon
+from tests.integration.campaign_truth import TABLES, Truth, find_differences
 from tests.integration.sink_driver import open_broker, open_lake
 
 from soundlake.contract import TOPICS
@@ -24,7 +24,7 @@ PARTITIONS = 3
 
 
 def prepare(folder: Path) -> Truth:
-    """A log and a lake, both empty."""
+    """Create a log and a lake, both empty."""
     broker = open_broker(folder)
     broker.create_topics(TOPICS, partitions=PARTITIONS)
     broker.close()
@@ -33,7 +33,7 @@ def prepare(folder: Path) -> Truth:
 
 
 def start_driver(folder: Path, *options: str) -> subprocess.Popen[str]:
-    """A sink process that has begun."""
+    """A sink process that has started."""
     command = [sys.executable, str(DRIVER), str(folder), *options]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     assert process.stdout.readline() == "ready\n", process.communicate()[1]
@@ -41,28 +41,28 @@ def start_driver(folder: Path, *options: str) -> subprocess.Popen[str]:
 
 
 def drain(folder: Path) -> str:
-    """Let a sink store the rest, which may be much after a long campaign; what it said at its end."""
-    said, complaint = start_driver(folder).communicate(timeout=900)
-    assert said.startswith("done"), said + complaint
-    return said
+    """Run a sink until the log is drained; returns its last line. After a long campaign the rest may be large."""
+    output, errors = start_driver(folder).communicate(timeout=900)
+    assert output.startswith("done"), output + errors
+    return output
 
 
 def publish_backlog(folder: Path, truth: Truth, seed: int, count: int = 450) -> None:
-    """Some records of every topic."""
-    broker, chance = open_broker(folder), random.Random(seed)
+    """Publish records of every topic."""
+    broker, rng = open_broker(folder), random.Random(seed)
     for topic in TABLES:
-        truth.publish(broker, chance, topic, count, datetime.now(UTC))
+        truth.publish(broker, rng, topic, count, datetime.now(UTC))
     broker.close()
 
 
 def run_campaign(folder: Path, *, kills: int, seed: int) -> Truth:
-    """Kill the sink `kills` times at random moments while events come in; then let it finish."""
-    truth, chance, ended = prepare(folder), random.Random(seed), threading.Event()
+    """Kill the sink `kills` times at random moments while events arrive; then drain the log."""
+    truth, rng, ended = prepare(folder), random.Random(seed), threading.Event()
 
     def produce() -> None:
-        broker, luck = open_broker(folder), random.Random(seed + 1)
+        broker, producer_rng = open_broker(folder), random.Random(seed + 1)
         while not ended.wait(0.05):
-            truth.publish(broker, luck, luck.choice(list(TABLES)), luck.choice((1, 20, 150)), datetime.now(UTC))
+            truth.publish(broker, producer_rng, producer_rng.choice(list(TABLES)), producer_rng.choice((1, 20, 150)), datetime.now(UTC))
         broker.close()
 
     producer = threading.Thread(target=produce)
@@ -70,10 +70,10 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> Truth:
     try:
         for _ in range(kills):
             sink = start_driver(folder, "--endless")
-            time.sleep(chance.uniform(0, 0.9))
+            time.sleep(rng.uniform(0, 0.9))
             sink.send_signal(signal.SIGKILL)
-            said, complaint = sink.communicate(timeout=60)
-            assert sink.returncode == -signal.SIGKILL, said + complaint
+            output, errors = sink.communicate(timeout=60)
+            assert sink.returncode == -signal.SIGKILL, output + errors
     finally:
         ended.set()
         producer.join()
@@ -82,11 +82,11 @@ def run_campaign(folder: Path, *, kills: int, seed: int) -> Truth:
 
 
 def assert_exactly_once(folder: Path, truth: Truth) -> None:
-    """Both reckonings give zeros: our own, and the independent checker's where it is there."""
+    """The lake holds what was published, by our own check and by the independent checker where that exists."""
     assert len(truth.events) > 0
     lake = open_lake(folder)
     root = lake.find_uri("plays").removesuffix("/bronze/plays")
-    found = reckon(root, lake.storage_options, truth)
+    found = find_differences(root, lake.storage_options, truth)
     assert not any(found.values()), found
     if LAKE_CHECK.exists():
         good, broken = truth.write()

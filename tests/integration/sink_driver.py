@@ -1,7 +1,7 @@
-"""One sink process for the campaigns: runs on the log and the lake of a folder, and kills itself or waits where it is told to.
+"""One sink process for the campaigns: runs on the log and the lake of a folder, and kills itself or waits at a given checkpoint.
 
 sink_driver.py FOLDER [--kill-at POINT N] [--wait-at POINT] [--endless]
-Prints `ready` when it begins, `waiting` at the first passing of the point it waits at (it goes on when a line comes), and at its end
+Prints `ready` when it starts, `waiting` when it first reaches the checkpoint it waits at (a line of input continues it), and at its end
 `done EVENTS REJECTED` or `stopped ERROR`.
 """
 
@@ -39,7 +39,7 @@ def open_broker(folder: Path) -> EmbeddedBroker:
 
 
 class Checkpoints:
-    """Counts the points passed; dies or waits at the one named."""
+    """Counts the checkpoints passed; kills the process or waits at the one named."""
 
     def __init__(self, kill_at: list[str] | None, wait_at: str | None) -> None:
         self._kill_at = (kill_at[0], int(kill_at[1])) if kill_at else None

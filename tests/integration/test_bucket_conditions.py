@@ -1,4 +1,4 @@
-"""Every commit rests on a put that creates only what is not there: a store that overwrites instead is refused before it can lose one."""
+"""Commits need a store that honours If-None-Match. A store that overwrites instead is detected before it can lose a commit."""
 
 from __future__ import annotations
 
@@ -19,15 +19,15 @@ ROWS = pa.schema([field for field in BRONZE_SCHEMA if field.name != "_batch"])
 
 
 @pytest.fixture
-def straight(object_store, tmp_path) -> Lake:
+def direct_lake(object_store, tmp_path) -> Lake:
     return Lake(Address(f"s3://spotify-data-lake/{tmp_path.name}", "s3"), object_store.server.storage_options)
 
 
 @pytest.fixture
-def overwriting(straight, object_store):
-    """The same lake behind a store that overwrites, and the proxy that makes it one."""
-    with open_proxy(object_store.server.port, Faults(deaf_by=straight.storage_options)) as proxy:
-        yield Lake(straight.address, straight.storage_options | {"AWS_ENDPOINT_URL": proxy.endpoint}), proxy
+def overwriting_lake(direct_lake, object_store):
+    """The same lake behind a proxy that makes the store overwrite, and the proxy."""
+    with open_proxy(object_store.server.port, Faults(overwrite_with=direct_lake.storage_options)) as proxy:
+        yield Lake(direct_lake.address, direct_lake.storage_options | {"AWS_ENDPOINT_URL": proxy.endpoint}), proxy
 
 
 def append(lake: Lake, offset: int) -> None:
@@ -39,32 +39,32 @@ def list_objects(lake: Lake) -> list[str]:
     return sorted(found["path"] for found in open_store(lake.address.url, lake.storage_options).list().collect())
 
 
-def test_a_store_that_creates_only_what_is_not_there_is_taken_and_keeps_nothing_of_the_proof(straight):
-    straight.ensure_tables()
-    append(straight, 0)
-    assert [path for path in list_objects(straight) if "bronze/" not in path] == []
+def test_a_store_that_honours_conditions_passes_and_keeps_no_object_of_the_check(direct_lake):
+    direct_lake.ensure_tables()
+    append(direct_lake, 0)
+    assert [path for path in list_objects(direct_lake) if "bronze/" not in path] == []
 
 
-def test_a_store_that_overwrites_is_refused_before_anything_is_stored(straight, overwriting):
-    lake, proxy = overwriting
-    with pytest.raises(SettingsError, match=rf"{proxy.endpoint}\) overwrites .*commits would be lost\n→ take a store that honours it"):
+def test_nothing_is_stored_in_a_store_that_overwrites(direct_lake, overwriting_lake):
+    lake, proxy = overwriting_lake
+    with pytest.raises(SettingsError, match=rf"{proxy.endpoint}\) overwrites .*commits would be lost\n→ use a store that honours it"):
         lake.ensure_tables()
-    assert list_objects(straight) == []
+    assert list_objects(direct_lake) == []
 
 
-def test_a_lake_that_is_there_already_is_not_written_to_through_a_store_that_overwrites(straight, overwriting):
-    straight.ensure_tables()
-    append(straight, 0)
-    before = list_objects(straight)
+def test_an_existing_lake_is_not_written_to_in_a_store_that_overwrites(direct_lake, overwriting_lake):
+    direct_lake.ensure_tables()
+    append(direct_lake, 0)
+    before = list_objects(direct_lake)
     with pytest.raises(SettingsError, match="overwrites"):
-        append(overwriting[0], 1)
-    assert list_objects(straight) == before
+        append(overwriting_lake[0], 1)
+    assert list_objects(direct_lake) == before
 
 
-def test_the_proof_is_made_once(straight, object_store):
+def test_the_check_runs_once(direct_lake, object_store):
     with open_proxy(object_store.server.port, Faults()) as proxy:
-        lake = Lake(straight.address, straight.storage_options | {"AWS_ENDPOINT_URL": proxy.endpoint})
+        lake = Lake(direct_lake.address, direct_lake.storage_options | {"AWS_ENDPOINT_URL": proxy.endpoint})
         lake.ensure_tables()
         append(lake, 0)
         append(lake, 1)
-    assert proxy.met["POST none"] == 1  # its deletion
+    assert proxy.counts["POST none"] == 1  # the deletion of its object

@@ -1,4 +1,4 @@
-"""A lake behind TLS, with an authority that only SSL_CERT_FILE names: sink, reading and the warehouse."""
+"""A lake behind TLS with an authority that only SSL_CERT_FILE names: sink, reads and warehouse."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from pathlib import Path
 
 import pytest
 from deltalake import DeltaTable
-from tests.integration.tls_front import make_certificates, open_front
+from tests.integration.tls_front import make_certificates, open_tls_proxy
 
 from soundlake.settings import load_settings
 from soundlake.wiring import open_broker
@@ -22,11 +22,11 @@ from soundlake.wiring import open_broker
 
 @pytest.fixture
 def soundlake(object_store, tmp_path):
-    """Commands on a lake behind TLS."""
+    """Runs `soundlake` commands on a lake behind TLS."""
     if shutil.which("openssl") is None:
-        pytest.skip("no openssl to make certificates with")
+        pytest.skip("openssl is needed to create certificates")
     authority = make_certificates(tmp_path)
-    with open_front(object_store.server.port, tmp_path) as endpoint:
+    with open_tls_proxy(object_store.server.port, tmp_path) as endpoint:
 
         def run(*arguments: str, **changes: str) -> subprocess.CompletedProcess[str]:
             options = {name: value for name, value in object_store.server.storage_options.items() if name != "AWS_ALLOW_HTTP"}
@@ -44,9 +44,9 @@ def soundlake(object_store, tmp_path):
 def publish(home: Path, count: int) -> None:
     with closing(open_broker(load_settings(home=home))) as broker:
         for _ in range(count):
-            told = {"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ann", "played_at": datetime.now(UTC).isoformat()}
-            told |= {"track_id": "t", "track_name": "夜に駆ける", "artist_name": "YOASOBI", "ms_played": 31_000}
-            broker.append("user_plays", [b"ann"], [json.dumps(told).encode()])
+            event = {"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ann", "played_at": datetime.now(UTC).isoformat()}
+            event |= {"track_id": "t", "track_name": "夜に駆ける", "artist_name": "YOASOBI", "ms_played": 31_000}
+            broker.append("user_plays", [b"ann"], [json.dumps(event).encode()])
 
 
 def test_sink_and_warehouse_work_behind_tls(soundlake, object_store, tmp_path):
@@ -54,8 +54,8 @@ def test_sink_and_warehouse_work_behind_tls(soundlake, object_store, tmp_path):
     done = soundlake("sink", "--until-drained", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["events"] == 5
-    straight = DeltaTable(f"s3://spotify-data-lake/{tmp_path.name}/bronze/plays", storage_options=object_store.server.storage_options)
-    assert straight.to_pyarrow_table(columns=["event_id"]).num_rows == 5
+    table = DeltaTable(f"s3://spotify-data-lake/{tmp_path.name}/bronze/plays", storage_options=object_store.server.storage_options)
+    assert table.to_pyarrow_table(columns=["event_id"]).num_rows == 5
     done = soundlake("transform", "--json")
     assert done.returncode == 0, done.stderr
     assert json.loads(done.stdout)["rows"]["silver_plays"] == 5
@@ -64,18 +64,18 @@ def test_sink_and_warehouse_work_behind_tls(soundlake, object_store, tmp_path):
 
 
 @pytest.mark.parametrize(
-    ("changes", "said"),
+    ("changes", "message"),
     [
-        ({"SSL_CERT_FILE": ""}, "its certificate is not trusted\n→ name the file of its authority in SSL_CERT_FILE"),
+        ({"SSL_CERT_FILE": ""}, "its certificate is not trusted\n→ set SSL_CERT_FILE to the file of its authority"),
         (
             {"AWS_ENDPOINT_URL": "{plain}"},
-            "its endpoint does not speak TLS\n→ begin AWS_ENDPOINT_URL with http:// and set AWS_ALLOW_HTTP=true",
+            "its endpoint does not use TLS\n→ begin AWS_ENDPOINT_URL with http:// and set AWS_ALLOW_HTTP=true",
         ),
     ],
-    ids=["unknown authority", "no TLS there"],
+    ids=["unknown authority", "no TLS"],
 )
-def test_what_is_wrong_with_tls_is_said_at_once(soundlake, object_store, changes, said):
+def test_a_tls_error_ends_the_sink_at_once_with_the_setting_to_change(soundlake, object_store, changes, message):
     plain = f"https://127.0.0.1:{object_store.server.port}"
     done = soundlake("sink", **{name: value.format(plain=plain) for name, value in changes.items()})
     assert done.returncode == 2
-    assert said in done.stderr
+    assert message in done.stderr

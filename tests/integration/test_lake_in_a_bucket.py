@@ -1,4 +1,4 @@
-"""The lake in a real S3 store: the same promises as in a folder, also when the store itself is killed."""
+"""The lake in a real S3 store keeps the same guarantees as in a folder, also when the store is killed."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def read_ids(lake: Lake) -> list[str]:
     return sorted(lake.read("plays", ["event_id"])["event_id"].to_pylist())
 
 
-def test_rows_and_position_are_there_together_and_past_hours_become_one_file(lake):
+def test_rows_and_position_are_visible_together_and_past_hours_become_one_file(lake):
     assert lake.open_table("plays").read_position(APP_ID) == NO_POSITION
     for offset in range(4):
         append(lake, offset, HOUR, HOUR + timedelta(hours=1, minutes=59))
@@ -72,7 +72,7 @@ def test_rows_and_position_are_there_together_and_past_hours_become_one_file(lak
     assert folders == {"year=2026/month=02/day=28/hour=23", "year=2026/month=03/day=01/hour=00"}
 
 
-def test_two_writers_of_two_partitions_lose_nothing_to_each_other(lake):
+def test_two_writers_of_two_partitions_lose_nothing(lake):
     def write(partition: int) -> None:
         app_id, table = make_position_app_id("log", "user_plays", partition), lake.open_table("plays")
         for offset in range(15):
@@ -89,20 +89,20 @@ def test_two_writers_of_two_partitions_lose_nothing_to_each_other(lake):
 
 
 @pytest.mark.parametrize(
-    ("root_of", "changes", "kind", "said"),
+    ("root_of", "changes", "kind", "message"),
     [
         ("s3://no-such-bucket", {}, SettingsError, "there is no such bucket\n→ .*SOUNDLAKE_LAKE"),
-        (BUCKET, {"AWS_SECRET_ACCESS_KEY": "wrong"}, SettingsError, "the store refuses these keys\n→ correct AWS_SECRET_ACCESS_KEY"),
+        (BUCKET, {"AWS_SECRET_ACCESS_KEY": "wrong"}, SettingsError, "does not accept these keys\n→ correct AWS_SECRET_ACCESS_KEY"),
         (BUCKET, {"AWS_ACCESS_KEY_ID": "stranger"}, SettingsError, "does not know this access key\n→ correct AWS_ACCESS_KEY_ID"),
         (BUCKET, {"AWS_ACCESS_KEY_ID": "", "AWS_SECRET_ACCESS_KEY": ""}, SettingsError, "there are no keys.*\n→ set AWS_ACCESS_KEY_ID and"),
         (BUCKET, {"AWS_ALLOW_HTTP": "false"}, SettingsError, "its endpoint is http://\n→ set AWS_ALLOW_HTTP=true"),
         (BUCKET, {"AWS_ENDPOINT_URL": "http://127.0.0.1:9"}, Unavailable, "the store does not answer\n→ start it"),
     ],
-    ids=["missing bucket", "wrong secret", "unknown key", "no keys", "http not allowed", "nobody there"],
+    ids=["missing bucket", "wrong secret", "unknown key", "no keys", "http not allowed", "no server"],
 )
-def test_what_is_wrong_with_a_bucket_is_said_with_what_to_do(object_store, root_of, changes, kind, said):
+def test_an_unusable_bucket_is_reported_with_the_next_step(object_store, root_of, changes, kind, message):
     options = {name: value for name, value in {**object_store.server.storage_options, **changes}.items() if value}
-    with pytest.raises(kind, match=f"{root_of}.*{said}"):
+    with pytest.raises(kind, match=f"{root_of}.*{message}"):
         Lake(Address(root_of, "s3"), options).ensure_tables()
 
 
@@ -113,7 +113,7 @@ def campaign(tmp_path, object_store, root) -> Path:
 
 
 @pytest.mark.parametrize("point", [("files_written", "2"), ("events_committed", "1")], ids="-".join)
-def test_a_sink_killed_at_a_named_point_goes_on_where_bronze_ends(campaign, point):
+def test_a_sink_in_a_bucket_killed_at_a_checkpoint_resumes_where_bronze_ends(campaign, point):
     truth = prepare(campaign)
     publish_backlog(campaign, truth, seed=7, count=150)
     killed = start_driver(campaign, "--kill-at", *point)
@@ -123,13 +123,13 @@ def test_a_sink_killed_at_a_named_point_goes_on_where_bronze_ends(campaign, poin
     assert_exactly_once(campaign, truth)
 
 
-def test_sink_and_store_killed_at_random_lose_and_double_nothing(campaign, object_store):
-    truth, chance, ended = prepare(campaign), random.Random(20261122), threading.Event()
+def test_sink_and_store_killed_at_random_lose_and_duplicate_nothing(campaign, object_store):
+    truth, rng, ended = prepare(campaign), random.Random(20261122), threading.Event()
 
     def produce() -> None:
-        broker, luck = open_broker(campaign), random.Random(1)
+        broker, producer_rng = open_broker(campaign), random.Random(1)
         while not ended.wait(0.1):
-            truth.publish(broker, luck, luck.choice(list(TABLES)), luck.choice((1, 20, 150)), datetime.now(UTC))
+            truth.publish(broker, producer_rng, producer_rng.choice(list(TABLES)), producer_rng.choice((1, 20, 150)), datetime.now(UTC))
         broker.close()
 
     producer = threading.Thread(target=produce)
@@ -137,12 +137,12 @@ def test_sink_and_store_killed_at_random_lose_and_double_nothing(campaign, objec
     try:
         for round_number in range(6):
             sink = start_driver(campaign, "--endless")
-            time.sleep(chance.uniform(0.5, 2.5))
+            time.sleep(rng.uniform(0.5, 2.5))
             if round_number % 2:
                 object_store.kill()
-                time.sleep(chance.uniform(0, 1.5))
+                time.sleep(rng.uniform(0, 1.5))
                 object_store.start()
-                time.sleep(chance.uniform(0, 1.5))
+                time.sleep(rng.uniform(0, 1.5))
             sink.kill()
             sink.communicate(timeout=60)
     finally:
@@ -182,14 +182,14 @@ def make_warehouse(tmp_path):
 
 
 def upload(folder: Path, lake: Lake, root: str) -> None:
-    """What lies in a folder, under the same names below that address; the log last."""
+    """Copy a folder's files to the same names below that address, the Delta log last."""
     store = open_store(root, lake.storage_options)
     files = [path for path in folder.rglob("*") if path.is_file()]
     for path in sorted(files, key=lambda path: "_delta_log" in path.parts):
         obstore.put(store, path.relative_to(folder).as_posix(), path.read_bytes())
 
 
-def test_the_warehouse_is_the_same_whether_bronze_lies_in_a_folder_or_in_a_bucket(tmp_path, object_store, root, make_warehouse: Callable):
+def test_the_warehouse_is_the_same_for_bronze_in_a_folder_and_in_a_bucket(tmp_path, object_store, root, make_warehouse: Callable):
     bronze = BronzeBuilder(tmp_path / "lake")
     bucket = Lake(Address(root, "s3"), object_store.server.storage_options)
     in_folder, in_bucket = make_warehouse("folder", bronze), make_warehouse("bucket", bucket)

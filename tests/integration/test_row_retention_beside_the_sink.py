@@ -1,4 +1,4 @@
-"""Bronze lets go of old rows, by the service itself, while sink and readers run and the sink is killed: exactly what shall stay stays."""
+"""The upkeep service deletes old rows while sink and readers run and the sink is killed: exactly the right rows are deleted."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ from pathlib import Path
 
 import pyarrow.compute as pc
 from deltalake import DeltaTable
-from tests.integration.campaign_truth import TABLES, Truth, reckon
+from tests.integration.campaign_truth import TABLES, Truth, find_differences
 from tests.integration.kill_campaign import drain, prepare, start_driver
 from tests.integration.sink_driver import LIMITS, open_broker, open_lake
-from tests.integration.test_upkeep_beside_the_sink import Threads, await_batches
+from tests.integration.test_upkeep_beside_the_sink import Threads, wait_for_batches
 
 from soundlake.contract.topics import MONTHLY
 from soundlake.lake import LAYOUTS
@@ -26,8 +26,8 @@ from soundlake.settings import extend_environment
 from soundlake.sink import Sink
 
 NOW = datetime.now(UTC)
-CAME = NOW - timedelta(days=3)
-"""When the first sink stored what it did; the service keeps a day."""
+FIRST_ARRIVAL = NOW - timedelta(days=3)
+"""The clock of the first sink; the service keeps rows for a day."""
 
 
 def months_ago(count: int) -> datetime:
@@ -37,43 +37,43 @@ def months_ago(count: int) -> datetime:
 
 
 OLD, MIXED, LATE = months_ago(3), months_ago(2), months_ago(1)
-"""Happened, and came three days ago; the same, but some of the same hours come now; comes now."""
+"""Old events that arrived three days ago; the same, with other events of the same hours arriving now; old events arriving now."""
 
 
 def find_cell(topic: str, event: dict[str, object]) -> tuple[str, str]:
-    """The partition of time in which an event lies."""
+    """The time partition of an event."""
     return topic, str(event["played_at"])[: 7 if LAYOUTS[TABLES[topic][0]].partition_by == MONTHLY else 13]
 
 
-def store(folder: Path, chance: random.Random, came: datetime, **counts: tuple[int, datetime]) -> dict[str, Truth]:
-    """What was published of each topic, and stored by a sink whose clock stands at that moment."""
-    told = {topic: Truth(folder) for topic in TABLES}
+def store(folder: Path, rng: random.Random, clock: datetime, **counts: tuple[int, datetime]) -> dict[str, Truth]:
+    """Publish events of each topic and store them by a sink with that clock; returns the published records by topic."""
+    published = {topic: Truth(folder) for topic in TABLES}
     with closing(open_broker(folder)) as broker:
-        for topic, truth in told.items():
+        for topic, truth in published.items():
             for count, happened in counts.values():
-                truth.publish(broker, chance, topic, count, happened)
-        Sink(broker, open_lake(folder), LIMITS, clock=lambda: came).run(until_drained=True)
-    return told
+                truth.publish(broker, rng, topic, count, happened)
+        Sink(broker, open_lake(folder), LIMITS, clock=lambda: clock).run(until_drained=True)
+    return published
 
 
 @contextmanager
 def run_service(folder: Path):
-    """`soundlake compact --every` on a campaign; what it said of each round is in the list once it has ended."""
+    """`soundlake compact --every` on a campaign; yields a list that has its report of each round once it has ended."""
     lake, rounds = open_lake(folder), []
     environment = extend_environment({
         "SOUNDLAKE_HOME": str(folder / "home"), "SOUNDLAKE_BROKER": f"sqlite://{folder / 'broker.db'}",
         "SOUNDLAKE_LAKE": lake.address.url, "SOUNDLAKE_BRONZE_RETENTION_DAYS": "1", **lake.storage_options,
     })  # fmt: skip
     command = [sys.executable, "-m", "soundlake.cli.app", "compact", "--every", "0.3s", "--json"]
-    with (folder / "rounds").open("w") as said, subprocess.Popen(command, env=environment, stdout=said) as service:
+    with (folder / "rounds").open("w") as output, subprocess.Popen(command, env=environment, stdout=output) as service:
         yield rounds
         service.terminate()
     assert service.returncode == 0
     rounds += map(json.loads, (folder / "rounds").read_text().splitlines())
 
 
-def read_again_and_again(folder: Path, threads: Threads, reads: list[int]) -> None:
-    """As readers do: no place in the log is there twice, and what came since only grows."""
+def read_repeatedly(folder: Path, threads: Threads, reads: list[int]) -> None:
+    """Read a table: no coordinates occur twice, and the number of recent rows never shrinks."""
     lake, known = open_lake(folder), 0
     while not threads.ended.wait(0.05):
         rows = lake.read("plays", ["_partition", "_offset", "played_at"])
@@ -84,50 +84,53 @@ def read_again_and_again(folder: Path, threads: Threads, reads: list[int]) -> No
         reads.append(len(rows))
 
 
-def read_let_go(folder: Path) -> dict[str, int]:
+def read_deleted_counts(folder: Path) -> dict[str, int]:
     lake = open_lake(folder)
-    found = {name: DeltaTable(lake.find_uri(name), storage_options=lake.storage_options).transaction_version(DELETED_ROWS_APP_ID) for name in LAYOUTS}
+    found = {
+        name: DeltaTable(lake.find_uri(name), storage_options=lake.storage_options).transaction_version(DELETED_ROWS_APP_ID)
+        for name in LAYOUTS
+    }
     return {name: count for name, count in found.items() if count}
 
 
-def test_rows_go_beside_sink_and_readers_and_exactly_those_that_should(campaign):
-    truth, chance, reads = prepare(campaign), random.Random(20261126), []
-    first = store(campaign, chance, CAME, old=(300, OLD), mixed=(10, MIXED))
-    second = store(campaign, chance, NOW, mixed=(3, MIXED))
-    held = {find_cell(topic, event) for topic, told in second.items() for event in told.events}
-    going = {TABLES[t][0]: sum(find_cell(t, event) not in held for event in told.events) for t, told in first.items()}
-    going["rejected"] = sum(len(told.broken) for told in first.values())
-    truth.events += [event for topic, told in first.items() for event in told.events if find_cell(topic, event) in held]
-    truth.events += [event for told in second.values() for event in told.events]
-    truth.broken += [digest for told in second.values() for digest in told.broken]
+def test_exactly_the_rows_past_retention_are_deleted_beside_sink_and_readers(campaign):
+    truth, rng, reads = prepare(campaign), random.Random(20261126), []
+    first = store(campaign, rng, FIRST_ARRIVAL, old=(300, OLD), mixed=(10, MIXED))
+    second = store(campaign, rng, NOW, mixed=(3, MIXED))
+    kept = {find_cell(topic, event) for topic, published in second.items() for event in published.events}
+    expected = {TABLES[t][0]: sum(find_cell(t, event) not in kept for event in published.events) for t, published in first.items()}
+    expected["rejected"] = sum(len(published.broken) for published in first.values())
+    truth.events += [event for topic, published in first.items() for event in published.events if find_cell(topic, event) in kept]
+    truth.events += [event for published in second.values() for event in published.events]
+    truth.broken += [digest for published in second.values() for digest in published.broken]
 
     def produce() -> None:
         with closing(open_broker(campaign)) as broker:
             while not threads.ended.wait(0.1):
-                happened = LATE if chance.random() < 0.1 else datetime.now(UTC)
-                truth.publish(broker, chance, chance.choice(list(TABLES)), chance.choice((1, 20, 150)), happened)
+                happened = LATE if rng.random() < 0.1 else datetime.now(UTC)
+                truth.publish(broker, rng, rng.choice(list(TABLES)), rng.choice((1, 20, 150)), happened)
 
     with run_service(campaign) as rounds:
         with Threads() as threads:
             threads.start(produce)
-            threads.start(lambda: read_again_and_again(campaign, threads, reads))
+            threads.start(lambda: read_repeatedly(campaign, threads, reads))
             deadline, kills = time.monotonic() + 120, 0
-            while (kills < 3 or read_let_go(campaign) != going) and time.monotonic() < deadline:
+            while (kills < 3 or read_deleted_counts(campaign) != expected) and time.monotonic() < deadline:
                 sink = start_driver(campaign, "--endless")
-                await_batches(campaign, 6)
+                wait_for_batches(campaign, 6)
                 sink.kill()
                 sink.communicate(timeout=60)
                 kills += 1
         drain(campaign)
     assert threads.errors == []
     lake = open_lake(campaign)
-    found = reckon(lake.find_uri("").removesuffix("/bronze/"), lake.storage_options, truth)
-    assert found.pop("gaps") == sum(going.values())
+    found = find_differences(lake.find_uri("").removesuffix("/bronze/"), lake.storage_options, truth)
+    assert found.pop("gaps") == sum(expected.values())
     assert not any(found.values()), found
-    assert read_let_go(campaign) == going
-    assert {name: sum(done["rows_dropped"].get(name, 0) for done in rounds) for name in going} == going
+    assert read_deleted_counts(campaign) == expected
+    assert {name: sum(done["rows_dropped"].get(name, 0) for done in rounds) for name in expected} == expected
     with closing(open_broker(campaign)) as broker:
         assert [check for check in check_log(broker, lake) if not check.ok] == []
     assert sum(table["files_before"] for done in rounds for table in done["tables"]) > 5
     assert len(reads) > 5
-    assert max(reads[:3]) > going["plays"]
+    assert max(reads[:3]) > expected["plays"]

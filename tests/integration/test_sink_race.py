@@ -1,4 +1,4 @@
-"""Two sinks on the same partitions: one goes on, the other stops and says why; nothing is doubled."""
+"""Of two sinks on the same partitions one continues and the other stops with an error; nothing is stored twice."""
 
 from __future__ import annotations
 
@@ -6,17 +6,17 @@ from tests.integration.kill_campaign import assert_exactly_once, drain, prepare,
 
 
 def race(folder) -> list[str]:
-    """Two sinks that have both judged the same records and written files of them, let loose at once; what each said at its end."""
-    rivals = [start_driver(folder, "--wait-at", "files_written") for _ in range(2)]
-    for rival in rivals:
-        assert rival.stdout.readline() == "waiting\n", rival.communicate()
-    for rival in rivals:
-        rival.stdin.write("go\n")
-        rival.stdin.flush()
-    return sorted(rival.communicate(timeout=120)[0].split()[0] for rival in rivals)
+    """Two sinks that have written files of the same records commit at the same time; returns the first word of each one's output."""
+    sinks = [start_driver(folder, "--wait-at", "files_written") for _ in range(2)]
+    for sink in sinks:
+        assert sink.stdout.readline() == "waiting\n", sink.communicate()
+    for sink in sinks:
+        sink.stdin.write("go\n")
+        sink.stdin.flush()
+    return sorted(sink.communicate(timeout=120)[0].split()[0] for sink in sinks)
 
 
-def test_of_two_sinks_on_one_partition_exactly_one_goes_on_twenty_times(tmp_path):
+def test_of_two_sinks_on_one_partition_exactly_one_continues_twenty_times(tmp_path):
     truth = prepare(tmp_path)
     for seed in range(20):
         publish_backlog(tmp_path, truth, seed=seed, count=30)

@@ -1,4 +1,4 @@
-"""TLS before a server that has none: tls_front.py PORT CERTIFICATE KEY. Prints its own port and serves until its input ends."""
+"""A TLS proxy in front of a plain server: tls_front.py PORT CERTIFICATE KEY. Prints its own port and serves until its input ends."""
 
 from __future__ import annotations
 
@@ -21,13 +21,13 @@ AUTHORITY = (
     "-days",
     "2",
     "-subj",
-    "/CN=Authority of a test",
+    "/CN=Test authority",
 )
 REQUEST = ("req", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-subj", "/CN=127.0.0.1")
 
 
 def make_certificates(folder: Path) -> Path:
-    """An authority of our own, and a certificate of it for 127.0.0.1 (server.pem, server.key); returns the authority's."""
+    """Create an authority and its certificate for 127.0.0.1 (server.pem, server.key); returns the authority's certificate."""
 
     def openssl(*arguments: str) -> None:
         subprocess.run(["openssl", *arguments], cwd=folder, check=True, capture_output=True)
@@ -41,8 +41,8 @@ def make_certificates(folder: Path) -> Path:
 
 
 @contextlib.contextmanager
-def open_front(port: int, folder: Path) -> Iterator[str]:
-    """TLS before that port of this machine, with the certificate of the folder; gives its address."""
+def open_tls_proxy(port: int, folder: Path) -> Iterator[str]:
+    """A TLS proxy in front of that local port, with the certificate in the folder; yields its address."""
     command = [sys.executable, __file__, str(port), str(folder / "server.pem"), str(folder / "server.key")]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
     try:
@@ -51,21 +51,21 @@ def open_front(port: int, folder: Path) -> Iterator[str]:
         process.communicate(timeout=30)
 
 
-async def pump(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+async def copy_stream(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
     with contextlib.suppress(OSError):
-        while piece := await reader.read(65_536):
-            writer.write(piece)
+        while content := await reader.read(65_536):
+            writer.write(content)
             await writer.drain()
     with contextlib.suppress(OSError):
         writer.close()
 
 
 async def serve(port: int, context: ssl.SSLContext) -> None:
-    async def meet(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+    async def connect(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         inner_reader, inner_writer = await asyncio.open_connection("127.0.0.1", port)
-        await asyncio.gather(pump(reader, inner_writer), pump(inner_reader, writer))
+        await asyncio.gather(copy_stream(reader, inner_writer), copy_stream(inner_reader, writer))
 
-    server = await asyncio.start_server(meet, "127.0.0.1", 0, ssl=context)
+    server = await asyncio.start_server(connect, "127.0.0.1", 0, ssl=context)
     print(server.sockets[0].getsockname()[1], flush=True)
     await asyncio.to_thread(sys.stdin.read)
 

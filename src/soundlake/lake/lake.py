@@ -15,7 +15,7 @@ from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
 from soundlake.lake.delta_table import DeltaBronzeTable
 from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
-from soundlake.lake.new_rows import NewRowsReader
+from soundlake.lake.incremental_reader import NewRowsReader
 from soundlake.lake.object_store import check_create_only, open_store
 from soundlake.lake.protocol import Checkpoint, CommitConflict, ignore_checkpoint
 from soundlake.lake.retention import delete_old_rows

@@ -47,7 +47,7 @@ class BronzeTable(Protocol):
 
     - A commit appends rows and moves positions, both or neither. Readers see a commit whole or not at all.
     - The position of a partition is kept in the table and nowhere else, so a writer that restarts reads it here.
-    - Commits of a table are serial. Each gets the next batch number, which stands in `_batch` of its rows.
+    - Commits of a table are serial. Each gets the next batch number; its rows have it in `_batch`.
     - Positions, the batch number and rows are read from one view of the table. A commit succeeds only if no other writer has
       committed since that view; otherwise it conflicts, and nothing of it is visible.
     - A call that raised may be repeated: the position shows whether its rows were stored. After Unavailable they may have been, so

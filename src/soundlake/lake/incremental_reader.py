@@ -1,4 +1,4 @@
-"""Read what was committed to a bronze table since the last read, without opening the files that were there before."""
+"""Incremental reads: what was committed to a bronze table since the last read, without opening the files that were there before."""
 
 from __future__ import annotations
 
