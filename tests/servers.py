@@ -1,6 +1,6 @@
-"""Real servers for tests, one of each kind a test process, on free ports; a test that stops or kills one starts it again.
+"""Real servers for tests, one of each kind per test process, on free ports; a test that stops or kills one starts it again.
 
-Where a program cannot be had, the tests that need it are skipped with the reason; `make test` names it before they begin.
+Tests whose server program is missing are skipped with the reason; `make test` names it before they begin.
 """
 
 from __future__ import annotations
@@ -21,6 +21,34 @@ KAFKA_USER = "soundlake"
 KAFKA_PASSWORD = "correct-horse"
 
 
+class PasswordKafkaServer(KafkaServer):
+    """A broker with a second listener for clients with a password (SASL_PLAINTEXT, PLAIN); use `make_password_server`."""
+
+    @property
+    def ports(self) -> dict[str, int]:
+        return {**super().ports, "clients with a password": self.port + 2}
+
+    @property
+    def sasl_address(self) -> str:
+        """The bootstrap server of clients with a password, as host:port."""
+        return f"127.0.0.1:{self.port + 2}"
+
+
+def make_password_server(folder: Path, jars: Path) -> PasswordKafkaServer:
+    """A broker on free ports whose second listener accepts KAFKA_USER with KAFKA_PASSWORD."""
+    port = find_free_block()
+    listeners = f"BROKER://127.0.0.1:{port},PASSWORD://127.0.0.1:{port + 2}"
+    login = "org.apache.kafka.common.security.plain.PlainLoginModule required"
+    properties = {
+        "listeners": f"{listeners},CONTROLLER://127.0.0.1:{port + 1}",
+        "advertised.listeners": listeners,
+        "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,PASSWORD:SASL_PLAINTEXT",
+        "listener.name.password.sasl.enabled.mechanisms": "PLAIN",
+        "listener.name.password.plain.sasl.jaas.config": f'{login} user_{KAFKA_USER}="{KAFKA_PASSWORD}";',
+    }
+    return PasswordKafkaServer(folder, port, jars, properties=properties)
+
+
 @pytest.fixture(scope="session")
 def kafka_jars() -> Path:
     """The folder of Kafka's jars, fetched the first time."""
@@ -32,27 +60,27 @@ def kafka_jars() -> Path:
 
 @pytest.fixture(scope="session")
 def kafka_server(kafka_jars, tmp_path_factory) -> Iterator[ServerProcess]:
-    """A broker; `server.address` takes anybody, `server.sasl_address` KAFKA_USER with KAFKA_PASSWORD."""
+    """A broker; `server.address` needs no login, `server.sasl_address` needs KAFKA_USER and KAFKA_PASSWORD."""
     folder = tmp_path_factory.mktemp("kafka")
-    yield from run(KafkaServer(folder, find_free_block(), kafka_jars, users={KAFKA_USER: KAFKA_PASSWORD}), folder)
+    yield from run(make_password_server(folder, kafka_jars), folder)
 
 
 @pytest.fixture(scope="session")
 def object_store(tmp_path_factory) -> Iterator[ServerProcess]:
-    """An S3 store with one bucket; `server.storage_options` is how to reach it. Take a prefix of your own: s3://bucket/<name>."""
+    """An S3 store with one bucket; `server.storage_options` connects to it. Each test uses its own prefix: s3://bucket/<name>."""
     folder = tmp_path_factory.mktemp("object-store")
     yield from run(ObjectStore(folder, find_free_block()), folder)
 
 
 @pytest.fixture(scope="session")
 def redis_server(tmp_path_factory) -> Iterator[ServerProcess]:
-    """A Redis; `server.url` is how to reach it."""
+    """A Redis; `server.url` connects to it."""
     folder = tmp_path_factory.mktemp("redis")
     yield from run(RedisServer(folder, find_free_block()), folder)
 
 
 def run(server: Server, logs: Path) -> Iterator[ServerProcess]:
-    """Run a server around a test; skip if its program is not there, fail if it does not come up."""
+    """Run a server for a test; skip if its program is missing, fail if it does not become ready."""
     try:
         assert server.command
     except Unavailable as error:

@@ -1,4 +1,4 @@
-"""`soundlake doctor`: what is missing on this machine, and the command that mends it."""
+"""`soundlake doctor`: check this machine for the full stack."""
 
 from __future__ import annotations
 
@@ -13,19 +13,21 @@ if TYPE_CHECKING:
 
 def run_doctor(
     *,
-    without: Annotated[list[str] | None, typer.Option("--without", metavar="NAME", help="For a stack without it; may be repeated.")] = None,
+    without: Annotated[
+        list[str] | None, typer.Option("--without", metavar="NAME", help="Check for a stack without this service; may be repeated.")
+    ] = None,
     missing: Annotated[bool, typer.Option("--missing", help="Print only what is missing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """What the full stack needs, whether this machine has it, and the command that mends it; exit code 1 if something needed is missing."""
+    """Check what the full stack needs, and print the command that fixes each problem; exit code 1 if something needed is missing."""
     from soundlake.cli.terminal import print_json
     from soundlake.cli.topics import compare_with_plan
     from soundlake.operations.stack import is_up, plan_stack
-    from soundlake.operations.stack.doctor import examine
+    from soundlake.operations.stack.doctor import check_machine
     from soundlake.settings import load_settings
 
     stack = plan_stack(load_settings(with_home=False), (), without or ())
-    diagnosis = examine(stack, is_up=is_up(stack.home), compare_topics=partial(compare_with_plan, stack.settings))
+    diagnosis = check_machine(stack, is_up=is_up(stack.home), compare_topics=partial(compare_with_plan, stack.settings))
     if as_json:
         print_json(diagnosis.as_json())
     else:
@@ -42,4 +44,4 @@ def _print_diagnosis(diagnosis: Diagnosis, *, only_missing: bool) -> None:
         remedy = f"\n    → {finding.remedy}" if finding.remedy else ""
         typer.echo(f"{marks[finding.verdict]} {finding.name}: {finding.found}{remedy}")
     if diagnosis.is_well and not only_missing:
-        typer.echo("nothing needed is missing: `make up`")
+        typer.echo("nothing needed is missing: start the stack by `make up`")

@@ -1,4 +1,4 @@
-"""`soundlake topics`: the topics of the event log, made and looked after."""
+"""`soundlake topics`: create and check the topics of the event log."""
 
 from __future__ import annotations
 
@@ -13,34 +13,32 @@ if TYPE_CHECKING:
 
 
 def run_topics_create(
-    partitions: Annotated[
-        int | None, typer.Option(min=1, max=1024, help="Of each topic that is made; default: SOUNDLAKE_TOPIC_PARTITIONS.")
-    ] = None,
+    partitions: Annotated[int | None, typer.Option(min=1, max=1024, help="Of each new topic; default: SOUNDLAKE_TOPIC_PARTITIONS.")] = None,
     retention: Annotated[
         str | None,
         typer.Option(metavar="TIME", help="How long Kafka keeps records: 36h, 7d, forever; default: SOUNDLAKE_TOPIC_RETENTION_HOURS."),
     ] = None,
     replication: Annotated[int, typer.Option(min=-1, help="Copies of each record; -1 is the cluster's default.")] = -1,
-    repair: Annotated[bool, typer.Option("--repair", help="Also set the settings that differ, of topics that were there.")] = False,
+    repair: Annotated[bool, typer.Option("--repair", help="Also correct the settings of existing topics.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
-    """Make the topics that are missing, and say where those that are there differ from what is asked for (exit code 1)."""
+    """Create the missing topics, and print where existing topics have other settings than requested (exit code 1)."""
     from soundlake.cli.terminal import print_json, print_table
     from soundlake.settings import load_settings
 
-    asked = {"partitions": partitions, "retention_hours": None if retention is None else _parse_hours(retention)}
-    settings = load_settings(topics={name: value for name, value in asked.items() if value is not None})
+    requested = {"partitions": partitions, "retention_hours": None if retention is None else _parse_hours(retention)}
+    settings = load_settings(topics={name: value for name, value in requested.items() if value is not None})
     checks = _ensure(settings, replication=replication, repair=repair)
     if as_json:
         print_json({"topics": [asdict(check) for check in checks]})
     else:
-        print_table("Topics", {check.topic: _tell(check) for check in checks})
+        print_table("Topics", {check.topic: _describe(check) for check in checks})
     if any(check.differences for check in checks):
         raise typer.Exit(1)
 
 
 def compare_with_plan(settings: Settings) -> tuple[str, ...]:
-    """Where the topics of a Kafka cluster differ from what the settings ask for, a line each. Raises SoundlakeError if it is not told."""
+    """Differences between the topics of a Kafka cluster and the settings, a line each. Raises SoundlakeError if they cannot be read."""
     from contextlib import closing
 
     from soundlake.operations.stack import compare_topics
@@ -62,8 +60,8 @@ def _ensure(settings: Settings, *, replication: int, repair: bool) -> list[Topic
 
     if settings.broker_address.scheme != "kafka":
         raise UsageError(
-            f"{settings.broker_address.url} is the embedded log: it makes its topics by itself",
-            next_step="set SOUNDLAKE_BROKER=kafka://host:port to make topics there",
+            f"{settings.broker_address.url} is the embedded log, which creates its topics on first use",
+            next_step="set SOUNDLAKE_BROKER=kafka://host:port to create topics in Kafka",
         )
     from soundlake.broker.kafka import TopicPlan
 
@@ -75,10 +73,10 @@ def _ensure(settings: Settings, *, replication: int, repair: bool) -> list[Topic
         broker.close()
 
 
-def _tell(check: TopicCheck) -> str:
-    state = "made" if check.created else "was there"
+def _describe(check: TopicCheck) -> str:
+    state = "created" if check.created else "exists"
     parts = [f"{check.partitions} partitions, {state}"]
-    parts += [f"{name} is {found}, asked for {wanted}" for name, (found, wanted) in check.differences.items()]
+    parts += [f"{name} is {found}, expected {wanted}" for name, (found, wanted) in check.differences.items()]
     return "; ".join(parts)
 
 

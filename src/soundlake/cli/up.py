@@ -1,4 +1,4 @@
-"""`soundlake up` and `soundlake down`: the full stack on this machine."""
+"""`soundlake up`, `down` and `restart`: the full stack on this machine."""
 
 from __future__ import annotations
 
@@ -12,21 +12,21 @@ import typer
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
     from soundlake.operations.stack import Stack
-    from soundlake.supervisor.run_file import RunRecord
+    from soundlake.supervisor import RunRecord
 
 
 def run_up(
     *,
-    foreground: Annotated[bool, typer.Option("--foreground", help="Stay, and end everything with this process.")] = False,
+    foreground: Annotated[bool, typer.Option("--foreground", help="Run the supervisor in this process; Ctrl-C ends everything.")] = False,
     without: Annotated[list[str] | None, typer.Option("--without", metavar="NAME", help="Leave a service out; may be repeated.")] = None,
-    listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; kept from the first start on.")] = None,
+    listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; fixed by the first start.")] = None,
     days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
-    seed: Annotated[int | None, typer.Option("--seed", help="Another seed is another world.")] = None,
-    as_json: Annotated[bool, typer.Option("--json", help="Print what runs as one JSON object.")] = False,
+    seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic listeners; fixed by the first start.")] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Print the services as one JSON object.")] = False,
 ) -> None:
-    """Start the full stack (Kafka, object store, Redis, sink, generator, transform, dashboard) and keep it up; `down` ends it."""
+    """Start the full stack (Kafka, object store, Redis, sink, Spark, generator, transform, dashboard) and keep it up; `down` ends it."""
+    from soundlake.cli.stop_signals import leave_on_signal
     from soundlake.cli.terminal import show_progress
-    from soundlake.operations.demo_live import stop_on_request
     from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, join, keep_up, launch, plan_stack, sample_services
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
@@ -34,10 +34,10 @@ def run_up(
     feed = _write_options({"--listeners": listeners, "--days": days, "--seed": seed})
     stack = plan_stack(load_settings(with_home=False), feed, without or ())
     if foreground:
-        with stop_on_request(), open_telemetry(stack.settings, SUPERVISOR) as telemetry:
+        with leave_on_signal(), open_telemetry(stack.settings, SUPERVISOR) as telemetry:
             if telemetry is not None:
                 telemetry.watch_services(lambda: sample_services(stack.home))
-            keep_up(stack, partial(_prepare, stack), _tell_when)
+            keep_up(stack, partial(_prepare, stack), _log_with_time)
         return
     with show_progress() as progress:
         if is_up(stack.home):
@@ -52,8 +52,8 @@ def run_up(
     _print_record(record, as_json=as_json)
 
 
-def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print what was ended as one JSON object.")] = False) -> None:
-    """End everything that `up` started; the data stays, and the next `up` goes on where it was."""
+def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print the ended services as one JSON object.")] = False) -> None:
+    """End everything that `up` started; the data stays, and the next `up` resumes."""
     from soundlake.cli.terminal import print_json
     from soundlake.operations.stack import bring_down, place_stack
     from soundlake.settings import load_settings
@@ -66,8 +66,17 @@ def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print what
         typer.echo(f"ended {', '.join(ended)}; the data stays in {home}" if ended else f"nothing runs in {home}")
 
 
+def run_restart(name: Annotated[str, typer.Argument(metavar="SERVICE", help="Its name in `soundlake status`.")]) -> None:
+    """Restart one service of a running stack: SIGTERM, then SIGKILL after 40 s; its supervisor starts it again."""
+    from soundlake.operations.stack import place_stack, restart_service
+    from soundlake.settings import load_settings
+
+    restart_service(place_stack(load_settings()).home, name)
+    typer.echo(f"{name} is running again")
+
+
 def _prepare(stack: Stack) -> tuple[str, ...]:
-    """Make topics and tables; what the topics that were there lack does not keep the stack from starting, and is told."""
+    """Create topics and tables; existing topics with other settings do not prevent a start, they become notes."""
     from soundlake.cli.topics import compare_with_plan
     from soundlake.errors import SoundlakeError
     from soundlake.operations.stack import name_repair
@@ -77,26 +86,26 @@ def _prepare(stack: Stack) -> tuple[str, ...]:
     try:
         found = compare_with_plan(stack.settings)
     except SoundlakeError as error:
-        return (f"the topics could not be compared with what they should be: {error.message}",)
-    return (*found, f"topics differ: `{name_repair(stack)}` sets what they should be") if found else ()
+        return (f"the settings of the topics could not be checked: {error.message}",)
+    return (*found, f"topics have other settings than expected: `{name_repair(stack)}` corrects them") if found else ()
 
 
 def await_stack(progress: ProgressReporter, bring_up: Callable[[Callable[[str], None]], RunRecord]) -> RunRecord:
-    """Wait until all is up, and say what goes on if somebody ends the waiting."""
+    """Wait until the stack is up; on Ctrl-C report that its start continues, and how to end it."""
     from soundlake.logs import report
 
     progress.begin("starting")
     try:
         record = bring_up(lambda waiting: progress.advance(0, waiting))
     except KeyboardInterrupt:
-        report("the stack goes on starting by itself: `soundlake status` shows how far it is, `soundlake down` (make down) ends it")
+        report("the start of the stack continues: `soundlake status` shows its progress, `soundlake down` (make down) ends it")
         raise
     progress.end("all services are up")
     return record
 
 
-def _tell_when(line: str) -> None:
-    """A line of the supervisor's log, with the moment at which it was told."""
+def _log_with_time(line: str) -> None:
+    """Write a line of the supervisor's log, with the time."""
     from soundlake.logs import is_json, report
 
     report(line if is_json() else f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ} {line}")
@@ -104,17 +113,17 @@ def _tell_when(line: str) -> None:
 
 def _print_record(record: RunRecord, *, as_json: bool) -> None:
     from soundlake.cli.terminal import print_json, print_table
-    from soundlake.supervisor.run_file import State
+    from soundlake.supervisor import State
 
     if as_json:
         print_json(record.model_dump(mode="json"))
         return
-    unwell = {service.name: service.state for service in record.services if service.state is not State.RUNNING}
-    title = "Soundlake is up, but not all of it is well" if unwell else "Soundlake is up"
-    print_table(title, {service.name: unwell.get(service.name, service.address or "") for service in record.services})
+    not_running = {service.name: service.state for service in record.services if service.state is not State.RUNNING}
+    title = "Soundlake is up, but not all services are running" if not_running else "Soundlake is up"
+    print_table(title, {service.name: not_running.get(service.name, service.address or "") for service in record.services})
     for note in record.notes:
         typer.echo(note, err=True)
-    typer.echo("`soundlake status` shows how it is, `soundlake down` ends it", err=True)
+    typer.echo("`soundlake status` shows its state, `soundlake down` ends it", err=True)
 
 
 def _write_options(options: dict[str, int | None]) -> tuple[str, ...]:

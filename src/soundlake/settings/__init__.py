@@ -12,7 +12,15 @@ from soundlake.settings.groups import (
     TransformSettings,
 )
 from soundlake.settings.kafka import KafkaAccess, KafkaSettings
-from soundlake.settings.loading import HOME_SETTINGS, apply_variables, extend_environment, list_variables, load_settings, set_variable
+from soundlake.settings.loading import (
+    HOME_SETTINGS,
+    apply_variables,
+    extend_environment,
+    list_variables,
+    load_settings,
+    locate_variable,
+    set_variable,
+)
 from soundlake.settings.object_store import GoogleSettings, S3Settings
 
 __all__ = [
@@ -34,6 +42,7 @@ __all__ = [
     "extend_environment",
     "list_variables",
     "load_settings",
+    "locate_variable",
     "parse_address",
     "set_variable",
 ]

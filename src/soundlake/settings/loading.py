@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 from typing import TypeVar
 
+from dotenv import dotenv_values
 from pydantic import ValidationError
 from pydantic.fields import FieldInfo
 
@@ -51,6 +53,14 @@ def set_variable(name: str, value: str, *, unless_set: bool = False) -> None:
     """Set a variable for this process and its future children; with `unless_set` only if it has no value yet."""
     if not (unless_set and name in os.environ):
         os.environ[name] = value
+
+
+def locate_variable(name: str, home: Path) -> str | None:
+    """What sets a variable of a deployment with this home: "the environment", or the path of a file; None: nothing does."""
+    if name in os.environ:
+        return "the environment"
+    files = (home / HOME_SETTINGS, Path(".env").absolute())
+    return next((str(path) for path in files if name in dotenv_values(path)), None)
 
 
 def extend_environment(additions: Mapping[str, str]) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Run a command that ends with its parent: exit_with_parent.py PARENT_PID COMMAND… . A script without imports of ours: it starts in 20 ms."""
+"""Run a command that ends with its parent: exit_with_parent.py PARENT_PID COMMAND… . Standard library only: it starts in 20 ms."""
 
 from __future__ import annotations
 

@@ -50,12 +50,12 @@ def find_last_error(output: str) -> str:
     return "\n".join(lines[starts[-1] :] if starts else lines).removeprefix(_ERROR)
 
 
-def summarize_output(output: str) -> str | None:
-    """The last error on one line, else the last line (the message of a line of JSON); None if there is no output."""
-    lines = output.strip().splitlines() or [""]
-    has_error = any(line.startswith(_ERROR) for line in lines)
-    found = find_last_error(output) if has_error else _read_message(lines[-1])
-    return " ".join(found.split())[:_SUMMARY_CHARACTERS] or None
+def summarize_output(output: str) -> str:
+    """The last error on one line, else the last line (the message of a line of JSON); empty if there is no output."""
+    found = find_last_error(output)
+    if found == output.strip():  # no error in it
+        found = _read_message(found.rpartition("\n")[2])
+    return " ".join(found.split())[:_SUMMARY_CHARACTERS]
 
 
 def _read_message(line: str) -> str:

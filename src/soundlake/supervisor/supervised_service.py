@@ -38,8 +38,8 @@ class SupervisedService:
 
     @property
     def output(self) -> str:
-        """What it printed since its last start, on one line and cut short, for a message."""
-        return summarize_output(read_from(self.log, self._log_offset)) or "it printed nothing"
+        """The last error that it printed since its last start, or its last line; empty if it printed nothing."""
+        return summarize_output(read_from(self.log, self._log_offset))
 
     def check_readiness(self) -> bool:
         """Whether it has been ready since its last start; probes if it has not."""
@@ -107,8 +107,7 @@ class SupervisedService:
         kill_group(self._process.pid)  # children that it left would run beside those of the next start
         if now - self._started_at > self._policy.healthy_after_seconds:
             self._failures = 0
-        summary = summarize_output(read_from(self.log, self._log_offset))
-        self._last_error = f"ended with code {code}" + (f": {summary}" if summary else "")
+        self._last_error = f"ended with code {code}" + (f": {self.output}" if self.output else "")
         wait = self._schedule_restart(now, is_retryable=code not in self.service.non_retryable_exit_codes)
         return f"{self.service.name} ended with code {code}: {wait}"
 

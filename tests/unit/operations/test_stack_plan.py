@@ -1,4 +1,4 @@
-"""What the full stack is made of: local servers where no address is set, and nothing that contradicts them."""
+"""The plan of the full stack: local servers where no address is set, and settings that lead to them."""
 
 from __future__ import annotations
 
@@ -8,7 +8,6 @@ from soundlake.errors import SettingsError, UsageError
 from soundlake.operations.demo_live import list_services
 from soundlake.operations.stack import place_stack, plan_stack
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
-from soundlake.supervisor.service_logs import find_last_error
 
 NO_ENV_FILE = {"_env_file": None}
 
@@ -25,7 +24,7 @@ def names(things) -> list[str]:
     return [thing.name for thing in things]
 
 
-def test_without_addresses_every_server_is_local_and_the_services_are_led_to_it(make_settings):
+def test_without_addresses_every_server_is_local_and_services_connect_to_it(make_settings):
     stack = plan_stack(make_settings(servers={"kafka_port": 19092}), ())
     assert names(stack.servers) == ["kafka", "object-store", "redis"]
     assert stack.settings.broker == "kafka://127.0.0.1:19092"
@@ -49,7 +48,7 @@ def test_the_address_of_a_real_service_replaces_the_local_server(make_settings, 
     assert setting not in stack.local_settings
 
 
-def test_a_lake_in_google_cloud_storage_is_refused_to_the_services_that_cannot_read_it_and_works_without_them(make_settings):
+def test_a_lake_in_google_cloud_storage_is_an_error_for_services_that_cannot_read_it(make_settings):
     settings = make_settings(lake="gs://my-own-bucket")
     with pytest.raises(SettingsError, match=r"stream and transform cannot read .*\n→ .*--without stream --without transform'"):
         plan_stack(settings, ())
@@ -60,13 +59,13 @@ def test_a_lake_in_google_cloud_storage_is_refused_to_the_services_that_cannot_r
     assert "AWS_ACCESS_KEY_ID" not in stack.local_settings
 
 
-def test_the_stack_lives_below_home_and_a_second_look_stays_there(make_settings, tmp_path):
+def test_the_stack_has_a_home_below_home_and_placing_it_is_idempotent(make_settings, tmp_path):
     placed = place_stack(make_settings())
     assert placed.home == tmp_path / "stack"
     assert place_stack(placed).home == placed.home
 
 
-def test_what_local_servers_decide_reaches_services_by_a_file_and_not_by_their_environment(make_settings, monkeypatch):
+def test_settings_of_local_servers_reach_services_by_a_file_and_not_by_the_environment(make_settings, monkeypatch):
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "of-another-store")
     stack = plan_stack(make_settings(), ())
     assert not stack.local_settings.keys() & stack.environment.keys()
@@ -77,7 +76,7 @@ def test_what_local_servers_decide_reaches_services_by_a_file_and_not_by_their_e
     assert found.cache_address == stack.settings.cache_address
 
 
-def test_the_environment_wins_over_the_file_of_a_home(tmp_path, monkeypatch):
+def test_the_environment_overrides_the_file_of_a_home(tmp_path, monkeypatch):
     (tmp_path / HOME_SETTINGS).write_text("SOUNDLAKE_REDIS_PORT=7001\nSOUNDLAKE_DASHBOARD_PORT=7002\n")
     monkeypatch.setenv("SOUNDLAKE_REDIS_PORT", "7003")
     found = load_settings(home=tmp_path)
@@ -85,14 +84,14 @@ def test_the_environment_wins_over_the_file_of_a_home(tmp_path, monkeypatch):
     assert load_settings(with_home=False, home=tmp_path).servers.dashboard_port == 8501
 
 
-def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):
+def test_a_service_can_be_left_out_and_a_misspelt_name_is_an_error(make_settings):
     assert "generator" not in names(plan_stack(make_settings(), (), ["generator"]).services)
     with pytest.raises(UsageError, match=r"--without genrator: no such service\n→ the services are sink, "):
         plan_stack(make_settings(), (), ["genrator"])
 
 
 @pytest.mark.parametrize(
-    ("chosen", "said"),
+    ("chosen", "message"),
     [
         ({"broker": "localhost:9092"}, "SOUNDLAKE_BROKER: not an address"),
         ({"lake": "bucket"}, "SOUNDLAKE_LAKE: not an address"),
@@ -100,24 +99,14 @@ def test_a_service_can_be_left_out_and_a_misspelt_one_is_named(make_settings):
     ],
     ids=["broker", "lake", "cache"],
 )
-def test_an_address_that_makes_no_sense_is_named_before_anything_is_started(make_settings, chosen, said):
-    with pytest.raises(SettingsError, match=said):
+def test_an_invalid_address_is_an_error_of_the_plan(make_settings, chosen, message):
+    with pytest.raises(SettingsError, match=message):
         plan_stack(make_settings(**chosen), ())
 
 
-def test_compaction_and_retention_are_a_service_wherever_a_sink_runs_and_the_sink_leaves_them_to_it(make_settings):
+def test_compaction_and_retention_run_as_a_service_beside_each_sink(make_settings):
     settings = make_settings()
     for services in (plan_stack(settings, ()).services, list_services(settings)):
         commands = {service.name: service.command for service in services}
         assert commands["upkeep"][-3:] == ("compact", "--every", "10m")
         assert commands["sink"][-3:] == ("sink", "--compact-every", "0")
-
-
-def test_of_what_a_supervisor_said_the_error_is_told_and_not_what_was_logged_before():
-    logged = "2026-11-26T12:29:40Z ERROR soundlake.kafka: FAIL"
-    assert (
-        find_last_error(f"{logged}\nerror: it does not let ana in\n→ correct the password\n")
-        == "it does not let ana in\n→ correct the password"
-    )
-    assert find_last_error(f"{logged}\n") == logged
-    assert find_last_error("") == ""

@@ -1,4 +1,4 @@
-"""Status: what is written down, held against what is there."""
+"""Status: the run file compared with the processes that exist."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 
 from soundlake.errors import Unavailable
 from soundlake.operations.stack.probes import read_positions
-from soundlake.operations.stack.status import Signs, look
-from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
+from soundlake.operations.stack.status import WorkStatus, build_status
+from soundlake.supervisor import ProcessId, RunRecord, ServiceRecord, State
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
 HERE = ProcessId.of(os.getpid())
@@ -18,8 +18,8 @@ NOBODY = ProcessId(pid=os.getpid(), begun=1.0)
 
 
 @pytest.fixture
-def write(tmp_path):
-    def write_down(supervisor: ProcessId = HERE, **processes: ProcessId | None) -> None:
+def make_record(tmp_path):
+    def make(supervisor: ProcessId = HERE, **processes: ProcessId | None) -> RunRecord:
         since = NOW - timedelta(minutes=2)
         services = [
             ServiceRecord(
@@ -28,14 +28,14 @@ def write(tmp_path):
             )
             for name, process in processes.items()
         ]  # fmt: skip
-        write_run(tmp_path, RunRecord(supervisor=supervisor, services=tuple(services), is_complete=True))
+        return RunRecord(supervisor=supervisor, services=tuple(services), is_complete=True)
 
-    return write_down
+    return make
 
 
-def test_a_running_service_has_an_age_and_memory(tmp_path, write):
-    write(sink=HERE)
-    status = look(tmp_path, "snapshot-1", {"sink": lambda: Signs(7, 1.5)}, NOW)
+def test_a_running_service_has_uptime_and_memory(tmp_path, make_record):
+    probes = {"sink": lambda: WorkStatus(7, 1.5)}
+    status = build_status(tmp_path, make_record(sink=HERE), snapshot="snapshot-1", probes=probes, now=NOW)
     service = status.services[0]
     assert (service.state, service.uptime_seconds, service.restarts, service.lag_records, service.fresh_seconds) == (
         "running",
@@ -49,39 +49,37 @@ def test_a_running_service_has_an_age_and_memory(tmp_path, write):
     assert status.as_json()["snapshot"] == "snapshot-1"
 
 
-def test_a_service_that_waits_for_its_restart_is_not_well(tmp_path, write):
-    write(sink=None)
-    status = look(tmp_path, None, {}, NOW)
+def test_a_service_that_waits_for_its_restart_is_not_running(tmp_path, make_record):
+    status = build_status(tmp_path, make_record(sink=None), now=NOW)
     assert (status.services[0].state, status.services[0].pid, status.is_well) == ("waiting", None, False)
 
 
-def test_a_process_that_is_no_longer_the_one_written_down_is_gone(tmp_path, write):
-    write(sink=NOBODY)
-    assert look(tmp_path, None, {}, NOW).services[0].state == "gone"
+def test_a_service_whose_process_ended_unnoticed_is_gone(tmp_path, make_record):
+    assert build_status(tmp_path, make_record(sink=NOBODY), now=NOW).services[0].state == "gone"
 
 
-def test_what_cannot_be_looked_at_is_said_and_does_not_hide_the_rest(tmp_path, write):
-    def fail() -> Signs:
-        raise Unavailable("the log does not answer")
+def test_a_failed_probe_becomes_a_note_and_the_others_still_run(tmp_path, make_record):
+    def fail() -> WorkStatus:
+        raise Unavailable("the broker does not answer")
 
-    write(sink=HERE, transform=HERE)
-    status = look(tmp_path, None, {"sink": fail, "transform": lambda: Signs(fresh_seconds=3)}, NOW)
-    assert status.notes == ("sink: the log does not answer",)
+    probes = {"sink": fail, "transform": lambda: WorkStatus(fresh_seconds=3)}
+    status = build_status(tmp_path, make_record(sink=HERE, transform=HERE), probes=probes, now=NOW)
+    assert status.notes == ("sink: the broker does not answer",)
     assert [service.fresh_seconds for service in status.services] == [None, 3]
 
 
-def test_servers_of_a_supervisor_that_is_gone_are_not_asked(tmp_path, write):
-    write(supervisor=NOBODY, sink=NOBODY)
-    status = look(tmp_path, None, {"sink": lambda: pytest.fail("asked")}, NOW)
+def test_probes_do_not_run_without_a_supervisor(tmp_path, make_record):
+    record = make_record(supervisor=NOBODY, sink=NOBODY)
+    status = build_status(tmp_path, record, probes={"sink": lambda: pytest.fail("the probe ran")}, now=NOW)
     assert not status.is_up
 
 
-def test_a_home_in_which_nothing_ever_ran_has_no_services(tmp_path):
-    status = look(tmp_path, None, {})
+def test_a_home_without_a_run_file_has_no_services(tmp_path):
+    status = build_status(tmp_path, None)
     assert (status.is_up, status.services, status.is_well) == (False, (), False)
 
 
-def test_how_far_a_streaming_query_has_read_stands_in_its_checkpoint(tmp_path):
+def test_the_next_offsets_of_a_streaming_query_come_from_its_checkpoint(tmp_path):
     assert read_positions(tmp_path) == {}
     for folder in ("offsets", "commits"):
         (tmp_path / folder).mkdir()

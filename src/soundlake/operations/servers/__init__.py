@@ -1,4 +1,4 @@
-"""Real servers on this machine, without Docker: Kafka, an S3 store, Redis; all on 127.0.0.1, each in a folder of its own."""
+"""Local servers without Docker: Kafka, SeaweedFS (S3) and Redis, on 127.0.0.1, each in its own folder."""
 
 from soundlake.operations.servers.jars import KAFKA_JARS, install_jars
 from soundlake.operations.servers.kafka import KafkaServer

@@ -1,4 +1,4 @@
-"""Java libraries from Maven Central by Ivy: exactly those of a committed list, each held against its hash."""
+"""Java libraries from Maven Central, fetched by Ivy: exactly the jars of a committed list, each verified by its SHA-256."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from xml.sax.saxutils import quoteattr
 
 from soundlake.errors import Permanent, Unavailable
 from soundlake.local_files import hold_lock
-from soundlake.operations.servers.programs import find_ivy, find_java, java_options
+from soundlake.operations.servers.programs import find_ivy, find_java, list_java_options
 
 KAFKA_JARS = Path(__file__).parents[4] / "infra" / "kafka" / "jars.txt"
 SPARK_JARS = Path(__file__).parents[4] / "infra" / "spark" / "jars.txt"
@@ -32,7 +32,7 @@ _MODULE = """<ivy-module version="2.0">
 
 @dataclass(frozen=True)
 class Jar:
-    """One line of a list: where it is in Maven Central, and the SHA-256 of its bytes."""
+    """One line of a list: the Maven coordinates and the SHA-256 of the file."""
 
     sha256: str
     organisation: str
@@ -41,20 +41,20 @@ class Jar:
 
     @property
     def file_name(self) -> str:
-        """What it is called in a folder of jars."""
+        """Its file name in a folder of jars."""
         return f"{self.module}-{self.version}.jar"
 
 
 def read_jars(listing: Path) -> list[Jar]:
-    """The jars of a list: `sha256 organisation:module:version` a line, # for remarks."""
+    """Read a list: one `sha256 organisation:module:version` a line, # begins a comment."""
     lines = [line.split() for line in listing.read_text(encoding="utf-8").splitlines() if line.strip() and not line.startswith("#")]
     return [Jar(sha256, *coordinates.split(":")) for sha256, coordinates in lines]
 
 
 def install_jars(listing: Path, folder: Path) -> Path:
-    """The folder, holding each jar of the list as its hash says; what is missing is fetched. Processes may do this at once.
+    """Fetch the jars of the list that the folder lacks, and return the folder. Safe for concurrent processes.
 
-    Raises Unavailable if Java or Ivy is missing or Maven Central does not answer; Permanent if a jar is not what the list says.
+    Raises Unavailable if Java or Ivy is missing or Maven Central does not answer; Permanent if a jar has another hash.
     """
     jars = read_jars(listing)
     folder.mkdir(parents=True, exist_ok=True)
@@ -64,18 +64,18 @@ def install_jars(listing: Path, folder: Path) -> Path:
         wrong = find_missing(jars, folder)
     if wrong:
         raise Permanent(
-            f"{folder}: not what {listing.name} says: {', '.join(jar.file_name for jar in wrong)}",
-            next_step="remove these files and try again; if they are wrong again, do not use them",
+            f"{folder}: another SHA-256 than in {listing.name}: {', '.join(jar.file_name for jar in wrong)}",
+            next_step="delete these files and try again; if the hash is wrong again, do not use them",
         )
     return folder
 
 
 def find_missing(jars: Sequence[Jar], folder: Path) -> list[Jar]:
-    """The jars that are not in the folder, or are there with other bytes."""
-    return [jar for jar in jars if not _is_there(jar, folder / jar.file_name)]
+    """The jars that the folder lacks, or has with another hash."""
+    return [jar for jar in jars if not _is_valid(jar, folder / jar.file_name)]
 
 
-def _is_there(jar: Jar, path: Path) -> bool:
+def _is_valid(jar: Jar, path: Path) -> bool:
     try:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest() == jar.sha256
@@ -90,15 +90,15 @@ def _retrieve(jars: Sequence[Jar], folder: Path) -> None:
         settings.write_text(_SETTINGS.format(cache=quoteattr(str(Path(work, "cache")))), encoding="utf-8")
         module.write_text(_MODULE.format(dependencies="".join(map(_write_dependency, jars))), encoding="utf-8")
         command = [
-            str(java), *java_options(java), "-cp", str(find_ivy()), "org.apache.ivy.Main", "-settings", str(settings), "-ivy", str(module),
-            "-confs", "default", "-types", "jar", "bundle",
+            str(java), *list_java_options(java), "-cp", str(find_ivy()), "org.apache.ivy.Main",
+            "-settings", str(settings), "-ivy", str(module), "-confs", "default", "-types", "jar", "bundle",
             "-retrieve", f"{folder}/[artifact]-[revision].[ext]", "-overwriteMode", "always",
         ]  # fmt: skip
         done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode:
         raise Unavailable(
-            f"Maven Central did not give the jars: {' | '.join(done.stdout.splitlines()[-3:])}",
-            next_step="see that it can be reached",
+            f"no jars from Maven Central: {' | '.join(done.stdout.splitlines()[-3:])}",
+            next_step="check the network connection and proxy settings",
         )
 
 

@@ -1,4 +1,4 @@
-"""SeaweedFS as one process: an S3 server whose conditional puts hold, for a machine without a cloud."""
+"""SeaweedFS as one process: a local S3 server with working conditional puts (If-None-Match)."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from soundlake.operations.servers.private_files import check_folder, write_priva
 from soundlake.operations.servers.programs import find_weed
 
 REGION = "us-east-1"
-_ADMIN_GRPC = 10_000  # its own worker looks for it there, whatever another option says
+_ADMIN_GRPC = 10_000  # its worker expects this offset whatever the option says
 _SYNC = "fs.configure -locationPrefix=/buckets/ -fsync -apply"
 _SECONDS = 30.0
 _LONGEST_SOCKET = 104  # bytes with the zero at the end, on macOS; Linux takes four more
@@ -26,7 +26,7 @@ _LONGEST_SOCKET = 104  # bytes with the zero at the end, on macOS; Linux takes f
 
 @dataclass(frozen=True)
 class StoreKeys:
-    """The one identity of a local store."""
+    """The access key and secret key of a local store."""
 
     access_key: str
     secret_key: str
@@ -34,7 +34,7 @@ class StoreKeys:
 
 @dataclass(frozen=True)
 class ObjectStore:
-    """One store in a folder. It takes ten ports from `port` on, and one 10,000 above its ninth."""
+    """One store in a folder. It uses ten ports from `port` on, and one 10,000 above the ninth."""
 
     folder: Path
     port: int
@@ -44,18 +44,23 @@ class ObjectStore:
 
     @property
     def ports(self) -> dict[str, int]:
-        """S3 itself, and what its parts speak among themselves."""
+        """S3, and the internal ports of its parts."""
         names = ("s3", "s3.grpc", "master", "master.grpc", "volume", "volume.grpc", "filer", "filer.grpc", "admin")
         return {**{name: self.port + step for step, name in enumerate(names)}, "admin.grpc": self.port + 8 + _ADMIN_GRPC}
 
     @property
+    def address(self) -> str:
+        """The S3 endpoint."""
+        return self.endpoint
+
+    @property
     def endpoint(self) -> str:
-        """Where S3's verbs are taken."""
+        """The S3 endpoint."""
         return f"http://{LOOPBACK}:{self.port}"
 
     @cached_property
     def keys(self) -> StoreKeys:
-        """The keys of this folder, made the first time."""
+        """The keys of this folder, generated the first time."""
         path = self._keys_file
         if not path.exists():
             pair = {"accessKey": f"SL{secrets.token_hex(9).upper()}", "secretKey": secrets.token_urlsafe(32)}
@@ -66,7 +71,7 @@ class ObjectStore:
 
     @property
     def storage_options(self) -> dict[str, str]:
-        """How delta-rs reaches it; a secret is among them."""
+        """delta-rs options to connect; holds a secret."""
         return {
             "AWS_ENDPOINT_URL": self.endpoint,
             "AWS_REGION": REGION,
@@ -77,7 +82,7 @@ class ObjectStore:
 
     @property
     def command(self) -> tuple[str, ...]:
-        """All parts in one process, on the loopback address alone, without their web pages and without telemetry."""
+        """All parts in one process, on the loopback address only, without web pages and telemetry."""
         ports = {f"{name.replace('.grpc', '')}.port{'.grpc' if name.endswith('.grpc') else ''}": port for name, port in self.ports.items()}
         options = {
             "dir": self.folder / "data", "ip": LOOPBACK, "ip.bind": LOOPBACK, **ports, "s3.port.iceberg": 0, "s3.port.lance": 0,
@@ -85,18 +90,18 @@ class ObjectStore:
             "filer.localSocket": self._place_socket("filer"), "s3.localSocket": self._place_socket("s3"),
             "admin.ui": "false", "webdav": "false", "disableHttp": "true", "master.telemetry": "false",
         }  # fmt: skip
-        logging = (f"-logdir={self.folder / 'logs'}", "-log_max_size_mb=20", "-log_max_files=2")  # by itself 1,800 MB, five times
+        logging = (f"-logdir={self.folder / 'logs'}", "-log_max_size_mb=20", "-log_max_files=2")  # the default keeps five files of 1,800 MB
         return (str(find_weed()), *logging, "mini", *(f"-{name}={value}" for name, value in options.items()))
 
     @property
     def environment(self) -> dict[str, str]:
-        """A heap that fits a laptop. It counts 231 MB from the first moment on, and uses half of it: a lower limit collects without end."""
+        """A heap for a laptop. It reports 231 MB right after the start and uses half of that; below, it collects garbage all the time."""
         return {"GOMEMLIMIT": "400MiB", "GOGC": "50"}
 
     def prepare(self) -> None:
-        """Make its folders and keys; what it remembers of its last command line would contradict other ports.
+        """Create its folders and keys, and delete the options saved by its last run, which would override new ports.
 
-        Raises SettingsError for a folder that it cannot name.
+        Raises SettingsError for a folder that SeaweedFS cannot name.
         """
         check_folder(self.folder)
         self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
@@ -106,25 +111,27 @@ class ObjectStore:
         assert self.keys
 
     def is_ready(self) -> bool:
-        """Whether S3 answers; it begins to when all its parts have."""
+        """Whether all its ports are open and S3 answers."""
         return all(is_answering(port) for port in self.ports.values()) and is_serving(self.port, "/")
 
     def configure(self) -> None:
-        """Make its buckets, and have every object synced to disk before it is acknowledged. Raises Unavailable."""
+        """Create the buckets, and turn on fsync before each acknowledgement. Raises Unavailable."""
         script = [_SYNC, *(f"s3.bucket.create -name {bucket}" for bucket in self.buckets), "s3.bucket.list"]
         master = f"-master={LOOPBACK}:{self.ports['master']}.{self.ports['master.grpc']}"
         command = (str(find_weed()), f"-logdir={self.folder / 'logs'}", "shell", master)
         try:
             done = subprocess.run(command, input="\n".join([*script, ""]), capture_output=True, text=True, timeout=_SECONDS, check=False)
         except subprocess.TimeoutExpired as cause:
-            raise Unavailable(f"{self.name} does not take its configuration", next_step=f"see {self.folder / 'logs'}") from cause
+            raise Unavailable(
+                f"{self.name} did not accept its configuration in {_SECONDS:.0f} s", next_step=f"see {self.folder / 'logs'}"
+            ) from cause
         made = {line.split()[0] for line in done.stdout.splitlines() if line.strip()}
         if '"fsync":  true' not in done.stdout or not made.issuperset(self.buckets):
-            said = (done.stdout + done.stderr).strip()[-300:]
-            raise Unavailable(f"{self.name} does not take its configuration: {said}", next_step=f"see {self.folder / 'logs'}")
+            output = (done.stdout + done.stderr).strip()[-300:]
+            raise Unavailable(f"{self.name} did not accept its configuration: {output}", next_step=f"see {self.folder / 'logs'}")
 
     def _place_socket(self, part: str) -> Path:
-        """In its folder; beside those of others, told apart by the port, where that path is too long for a socket."""
+        """A unix socket in its folder; in the temporary folder where that path is too long for a socket."""
         path = self.folder / f"{part}.sock"
         return path if len(os.fsencode(path)) < _LONGEST_SOCKET else Path(tempfile.gettempdir()) / f"soundlake-{part}-{self.port}.sock"
 

@@ -1,4 +1,4 @@
-"""Ports on this machine: which are free, and who is told if one is not."""
+"""Ports on this machine: which are free, and whether a server answers on one."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from http.client import HTTPConnection, HTTPException
 from soundlake.errors import Unavailable
 
 LOOPBACK = "127.0.0.1"
-_LOWEST, _HIGHEST = 20_000, 22_700  # below what systems hand out to clients (32,768 on), also with 10,000 added
+_LOWEST, _HIGHEST = 20_000, 22_700  # also with 10,000 added below the ephemeral ports (32,768 on)
 _ATTEMPTS = 200
 ANSWER_SECONDS = 2.0
-"""A server that is asked for something small has answered by then, also on a busy machine."""
+"""Time limit of a small request to a healthy server, also on a busy machine."""
 
 
 def is_free(port: int, host: str = LOOPBACK) -> bool:
@@ -28,18 +28,18 @@ def is_free(port: int, host: str = LOOPBACK) -> bool:
 
 
 def is_answering(port: int, host: str = LOOPBACK) -> bool:
-    """Whether somebody listens there. A server that hangs still does: the system takes its connections."""
+    """Whether a process listens there; a hung server still counts, since the kernel accepts connections for it."""
     with socket.socket() as probe:
         probe.settimeout(0.5)
         return probe.connect_ex((host, port)) == 0
 
 
 def is_serving(port: int, path: str, host: str = LOOPBACK) -> bool:
-    """Whether a server answers that path by HTTP, whatever it thinks of the one who asks, and is not out of order."""
+    """Whether a server answers this path over HTTP with a status below 500; 403 counts as an answer."""
     connection = HTTPConnection(host, port, timeout=ANSWER_SECONDS)
     try:
         connection.request("GET", path)
-        return connection.getresponse().status < 500  # noqa: PLR2004  # the server's own faults begin there
+        return connection.getresponse().status < 500  # noqa: PLR2004  # server errors
     except (OSError, HTTPException):
         return False
     finally:
@@ -52,7 +52,7 @@ def find_free_block(size: int = 10) -> int:
         first = random.randrange(_LOWEST, _HIGHEST, 10)
         if all(is_free(port) and is_free(port + 10_000) for port in range(first, first + size)):
             return first
-    raise Unavailable(f"no {size} free ports in a row on {LOOPBACK}", next_step="end servers that are no longer needed")
+    raise Unavailable(f"no {size} free ports in a row on {LOOPBACK}", next_step="stop servers that are no longer needed")
 
 
 def check_free(name: str, ports: Mapping[str, int], setting: str) -> None:
@@ -61,5 +61,5 @@ def check_free(name: str, ports: Mapping[str, int], setting: str) -> None:
         if not is_free(port):
             raise Unavailable(
                 f"{name}: port {port} ({purpose}) on {LOOPBACK} is taken",
-                next_step=f"end what listens there, or set {setting} to another port",
+                next_step=f"stop the process that listens there, or set {setting} to another port",
             )

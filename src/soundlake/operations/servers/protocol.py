@@ -1,4 +1,4 @@
-"""What a local server is to those who start it."""
+"""The interface of a local server for the code that runs it."""
 
 from __future__ import annotations
 
@@ -7,15 +7,19 @@ from typing import Protocol
 
 
 class Server(Protocol):
-    """One server program with its own folder and ports, all on 127.0.0.1; it keeps its data when it ends."""
+    """One server program with its own folder and ports, all on 127.0.0.1; its data stay when it ends."""
 
     @property
     def name(self) -> str:
-        """What it is called in logs and in `soundlake status`."""
+        """Its name in logs and in `soundlake status`."""
 
     @property
     def setting(self) -> str:
         """The setting that moves its ports."""
+
+    @property
+    def address(self) -> str:
+        """Where clients connect; without credentials."""
 
     @property
     def ports(self) -> Mapping[str, int]:
@@ -23,17 +27,17 @@ class Server(Protocol):
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The program and its arguments; no secret is among them."""
+        """The program and its arguments; without secrets, since other users can see them."""
 
     @property
     def environment(self) -> Mapping[str, str]:
-        """What is added to the environment."""
+        """Variables added to the environment."""
 
     def prepare(self) -> None:
-        """Write its configuration and, the first time, lay out its folder."""
+        """Write its configuration and, the first time, create its folder."""
 
     def is_ready(self) -> bool:
-        """Whether it takes requests now."""
+        """Whether it serves requests now."""
 
     def configure(self) -> None:
-        """What has to be done once it answers; harmless to repeat."""
+        """Steps after each start, once it is ready; idempotent."""

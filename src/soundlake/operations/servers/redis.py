@@ -1,4 +1,4 @@
-"""Redis as a cache that refuses more when it is full, and keeps a copy on disk."""
+"""Redis as a cache with a memory limit (writes fail when it is full) and an append-only file on disk."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from soundlake.operations.servers.programs import find_redis
 
 @dataclass(frozen=True)
 class RedisServer:
-    """One Redis in a folder, with a password of its own."""
+    """One Redis in a folder, with its own password."""
 
     folder: Path
     port: int
@@ -29,26 +29,31 @@ class RedisServer:
 
     @cached_property
     def password(self) -> str:
-        """The password of this folder, made the first time."""
+        """The password of this folder, generated the first time."""
         return read_or_make_key(self.folder / "password")
 
     @property
+    def address(self) -> str:
+        """Its URL without the password."""
+        return f"redis://{LOOPBACK}:{self.port}/0"
+
+    @property
     def url(self) -> str:
-        """What clients connect to; the password is in it."""
+        """Its URL, password included."""
         return f"redis://:{self.password}@{LOOPBACK}:{self.port}/0"
 
     @property
     def command(self) -> tuple[str, ...]:
-        """The server; everything else stands in its file."""
+        """The server and its configuration file, which holds all options."""
         return (str(find_redis()), str(self._configuration))
 
     @property
     def environment(self) -> dict[str, str]:
-        """Nothing."""
+        """None."""
         return {}
 
     def prepare(self) -> None:
-        """Write redis.conf, readable by its owner alone."""
+        """Write redis.conf with mode 0600."""
         options = {
             "bind": LOOPBACK, "port": self.port, "requirepass": self.password, "dir": _quote(str(self.folder)), "appendonly": "yes",
             "appendfsync": "everysec", "save": '""', "maxmemory": self.memory, "maxmemory-policy": "noeviction", "daemonize": "no",
@@ -56,7 +61,7 @@ class RedisServer:
         write_private(self._configuration, "".join(f"{name} {value}\n" for name, value in options.items()))
 
     def is_ready(self) -> bool:
-        """Whether it has read its data and answers."""
+        """Whether it has loaded its data and answers PING."""
         try:
             with socket.create_connection((LOOPBACK, self.port), timeout=ANSWER_SECONDS) as connection:
                 connection.sendall(f"AUTH {self.password}\r\nPING\r\n".encode())
@@ -68,7 +73,7 @@ class RedisServer:
         return answer == b"+OK\r\n+PONG\r\n"
 
     def configure(self) -> None:
-        """Nothing more to do."""
+        """Nothing to do."""
 
     @property
     def _configuration(self) -> Path:
@@ -76,6 +81,6 @@ class RedisServer:
 
 
 def _quote(text: str) -> str:
-    """One argument in redis.conf, whatever is in it."""
+    """A quoted argument for redis.conf."""
     escaped = text.replace("\\", "\\\\").replace('"', '\\"')
     return f'"{escaped}"'

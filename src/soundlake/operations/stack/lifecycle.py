@@ -1,4 +1,4 @@
-"""Bring the full stack up in order, keep it up, restart one service of it, bring it down; from a process of its own or in the foreground."""
+"""Bring the full stack up in order, keep it up, restart one of its services, bring it down."""
 
 from __future__ import annotations
 
@@ -51,7 +51,7 @@ def keep_up(stack: Stack, prepare: Callable[[], Sequence[str]], log: Log) -> Non
                 server.configure()
             write_private(stack.home / HOME_SETTINGS, "".join(f"{name}={value}\n" for name, value in stack.local_settings.items()))
             notes = prepare()
-            write_targets(stack.home, stack.settings.metrics_host, stack.metrics_ports)
+            write_targets(stack.home, stack.settings.metrics.host, stack.metrics_ports)
             supervisor.start(stack.services)
             supervisor.wait_until_ready(READY_SECONDS)
             supervisor.declare_complete(notes)
@@ -165,7 +165,7 @@ def bring_down(home: Path) -> list[str]:
         if time.monotonic() > deadline:
             raise Unavailable(f"the supervisor of {home} (process {supervisor.pid}) does not end", next_step=f"see {home / 'logs'}")
         time.sleep(_POLL_SECONDS)
-    end_processes(list(record.find_processes().values()))
+    end_leftovers(home)
     return [service.name for service in record.services]
 
 

@@ -1,9 +1,10 @@
-"""How a stack is watched from outside: a port for the metrics of each service, and a list of these for Prometheus."""
+"""Metrics of a stack: a port for each process, the list of them for Prometheus, and samples of the services themselves."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import replace
 from pathlib import Path
 
@@ -16,27 +17,28 @@ from soundlake.telemetry.service_metrics import ServiceSample
 FIRST_PORT = 9470
 SUPERVISOR = "supervisor"
 TARGETS_FILE = "metrics-targets.json"
-"""In the home of a stack: where each process offers its metrics, as Prometheus reads it (file_sd_configs)."""
+"""In the home of a stack: the metrics endpoints of its processes, as Prometheus reads them (file_sd_configs)."""
 
-_EVERYWHERE = ("", "0.0.0.0", "::")  # noqa: S104  # nothing is bound by this
-_PLACES = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard", "upkeep")
+_ALL_ADDRESSES = ("", "0.0.0.0", "::")  # noqa: S104  # only compared with, nothing binds here
+_PORT_ORDER = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard", "upkeep")
 
 
-def choose_metrics_port(named: int) -> int:
-    """The port of the supervisor's metrics, before those of its services: the one named, or else a usual one, or a free one."""
-    if named:
-        return named
-    return FIRST_PORT if all(is_free(FIRST_PORT + place) for place in range(len(_PLACES))) else find_free_block(len(_PLACES))
+def choose_metrics_port(configured: int) -> int:
+    """The first metrics port: the configured one, else 9470 if its block is free, else a free block."""
+    if configured:
+        return configured
+    count = len(_PORT_ORDER)
+    return FIRST_PORT if all(is_free(FIRST_PORT + offset) for offset in range(count)) else find_free_block(count)
 
 
 def list_metrics_ports(first: int, services: Iterable[Service]) -> dict[str, int]:
-    """Where the supervisor and each of these services offers its metrics; a name has the same place in every stack."""
+    """The metrics port of the supervisor and of each of these services; a name has the same offset in every stack."""
     running = {SUPERVISOR, *(service.name for service in services)}
-    return {name: first + place for place, name in enumerate(_PLACES) if name in running}
+    return {name: first + offset for offset, name in enumerate(_PORT_ORDER) if name in running}
 
 
-def give_metrics_ports(services: Iterable[Service], ports: Mapping[str, int]) -> tuple[Service, ...]:
-    """The services, each told of its own port; 0 is none."""
+def assign_metrics_ports(services: Iterable[Service], ports: Mapping[str, int]) -> tuple[Service, ...]:
+    """The services, each with its own metrics port in its environment; 0 turns metrics off."""
     return tuple(
         replace(service, environment={**service.environment, "SOUNDLAKE_METRICS_PORT": str(ports.get(service.name, 0))})
         for service in services
@@ -44,10 +46,18 @@ def give_metrics_ports(services: Iterable[Service], ports: Mapping[str, int]) ->
 
 
 def write_targets(home: Path, host: str, ports: Mapping[str, int]) -> None:
-    """Write the list for Prometheus, in one step; what listens on every address of this machine is found on its own."""
-    place = LOOPBACK if host in _EVERYWHERE else f"[{host}]" if ":" in host else host
-    targets = [{"targets": [f"{place}:{port}"], "labels": {"service": name}} for name, port in ports.items()]
+    """Write the list for Prometheus in one step; processes that bind to all addresses are listed on the loopback address."""
+    address = LOOPBACK if host in _ALL_ADDRESSES else f"[{host}]" if ":" in host else host
+    targets = [{"targets": [f"{address}:{port}"], "labels": {"service": name}} for name, port in ports.items()]
     write_file(home / TARGETS_FILE, json.dumps(targets, indent=1))
+
+
+def read_targets(home: Path) -> dict[str, str]:
+    """The metrics endpoint (host:port) of each process of this home, by name; empty if no stack ran here."""
+    with suppress(FileNotFoundError, ValueError):
+        targets = json.loads((home / TARGETS_FILE).read_text(encoding="utf-8"))
+        return {target["labels"]["service"]: target["targets"][0] for target in targets}
+    return {}
 
 
 def sample_services(home: Path) -> list[ServiceSample]:

@@ -1,4 +1,4 @@
-"""What the full stack is made of on this machine: which servers are local, which services run, and by what settings."""
+"""Plan the full stack on this machine: its local servers, its services, and their settings."""
 
 from __future__ import annotations
 
@@ -13,17 +13,17 @@ from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, 
 from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
 from soundlake.operations.servers.ports import check_free, is_serving
 from soundlake.operations.servers.programs import find_spark_java
-from soundlake.operations.stack.monitoring import SUPERVISOR, choose_metrics_port, give_metrics_ports, list_metrics_ports
+from soundlake.operations.stack.monitoring import SUPERVISOR, assign_metrics_ports, choose_metrics_port, list_metrics_ports
 from soundlake.settings import Settings, apply_variables
 from soundlake.supervisor import NON_RETRYABLE_EXIT_CODES, Service
 
 FOLDER = "stack"
-"""The full stack lives in a folder of its own below home: its lake and warehouse are not those of the embedded demo."""
+"""The home of the full stack, below SOUNDLAKE_HOME: its lake and warehouse are separate from the embedded demo's."""
 BUCKET = "spotify-data-lake"
 PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
 _READERS_OF_S3 = ("stream", "transform")  # Spark's and DuckDB's readers of Delta tables
 DASHBOARD_HEALTH = "/_stcore/health"
-"""Where Streamlit says whether it is well."""
+"""Streamlit's health endpoint."""
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,7 @@ class PortUse:
 
 @dataclass(frozen=True)
 class Stack:
-    """One full stack. `settings` are what its services run with; `local_settings` the part that its local servers decide, with secrets."""
+    """One full stack. `settings` are those of its services; `local_settings` the part that comes from local servers, secrets included."""
 
     home: Path
     settings: Settings
@@ -48,29 +48,29 @@ class Stack:
 
     @property
     def jars(self) -> dict[Path, Path]:
-        """The lists of Java libraries that it needs, and the folder of each."""
+        """The lists of Java libraries that it needs, each with the folder that holds them."""
         folder = self.settings.servers.downloads.expanduser().absolute()
         needs = {KAFKA_JARS: any(isinstance(server, KafkaServer) for server in self.servers), SPARK_JARS: self.has("stream")}
         return {listing: folder / listing.parent.name for listing, is_needed in needs.items() if is_needed}
 
     def has(self, service: str) -> bool:
-        """Whether that service is among those to start."""
+        """Whether it has that service."""
         return any(one.name == service for one in self.services)
 
     @property
     def environment(self) -> dict[str, str]:
-        """The environment of its services. What local servers decide stands in a file of the home; nothing here may contradict it."""
+        """The environment of its services, without `local_settings`: services read those from the home's settings file."""
         return {name: value for name, value in self.settings.child_environment.items() if name not in self.local_settings}
 
     def check_ports(self) -> None:
         """Raises Unavailable naming the first port that is taken and the setting that moves it."""
         for use in self.port_uses:
-            others = {purpose: port for purpose, port in use.ports.items() if purpose != SUPERVISOR}  # whose own is open by then
+            others = {purpose: port for purpose, port in use.ports.items() if purpose != SUPERVISOR}  # already open, by this process
             check_free(use.name, others, use.setting)
 
     @property
     def port_uses(self) -> tuple[PortUse, ...]:
-        """Everything that listens."""
+        """The ports of everything that listens."""
         dashboard = PortUse("dashboard", {"browsers": self.settings.servers.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
         return (
             *(PortUse(server.name, server.ports, server.setting) for server in self.servers),
@@ -80,16 +80,15 @@ class Stack:
 
 
 def place_stack(settings: Settings) -> Settings:
-    """The settings with the home of the stack: below the one given, unless that is a stack's home itself."""
+    """The settings with the stack's home: `stack` below the given home, unless that is a stack's home already."""
     home = settings.home_folder
     return settings.change(home=home if home.name == FOLDER else home / FOLDER)
 
 
 def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = ()) -> Stack:
-    """The stack of these settings: a server is local where no address is set; `feed` are the generator's options.
+    """Plan the stack of these settings: a server is local where no address is set; `feed` are the generator's options.
 
-    Raises UsageError for a name in `without` that is no service of it, SettingsError for an address that makes no sense, or that one of its
-    services cannot work with.
+    Raises UsageError for an unknown service in `without`, SettingsError for an address that is invalid or not supported by a service.
     """
     placed = place_stack(settings)
     servers, local = _plan_servers(placed)
@@ -103,11 +102,11 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
     chosen = tuple(service for service in services if service.name not in without)
     _check_lake(effective, [service.name for service in chosen])
     ports = list_metrics_ports(effective.metrics.port, chosen)
-    return Stack(placed.home, effective, servers, give_metrics_ports(chosen, ports), local, ports)
+    return Stack(placed.home, effective, servers, assign_metrics_ports(chosen, ports), local, ports)
 
 
 def install_programs(stack: Stack) -> None:
-    """Fetch what servers and services need and Python packages do not carry. Raises Unavailable naming what is missing."""
+    """Fetch the jars and check the programs that servers and services need. Raises Unavailable naming what is missing."""
     for listing, folder in stack.jars.items():
         install_jars(listing, folder)
     for server in stack.servers:
@@ -117,12 +116,14 @@ def install_programs(stack: Stack) -> None:
 
 
 def as_service(server: Server) -> Service:
-    """A server as its supervisor starts it."""
-    return Service(server.name, server.command, environment=server.environment, prepare=server.prepare, is_ready=server.is_ready)
+    """The server as a service of a supervisor."""
+    return Service(
+        server.name, server.command, server.address, environment=server.environment, prepare=server.prepare, is_ready=server.is_ready
+    )
 
 
 def _plan_servers(settings: Settings) -> tuple[tuple[Server, ...], dict[str, str]]:
-    """The local servers, and the settings that lead to them."""
+    """The local servers, and the settings by which services connect to them."""
     servers: list[Server] = []
     local: dict[str, str] = {}
     if not settings.broker:
@@ -149,12 +150,12 @@ def _check_lake(settings: Settings, services: Collection[str]) -> None:
         without = " ".join(f"--without {name}" for name in cannot)
         raise SettingsError(
             f"SOUNDLAKE_LAKE=gs://…: {' and '.join(cannot)} cannot read a lake in Google Cloud Storage, only folders and s3://",
-            next_step=f"leave them out: make up ARGS='{without}'; or set SOUNDLAKE_LAKE to a bucket of a store that speaks S3",
+            next_step=f"leave them out: make up ARGS='{without}'; or set SOUNDLAKE_LAKE to an s3:// bucket",
         )
 
 
 def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, ...]:
-    """Our own programs, in the order of the road."""
+    """Our own programs, in the order of the data flow."""
     host, port = urlsplit(f"//{settings.servers.host}").hostname or "", settings.servers.dashboard_port
     every = f"{settings.transform.every_seconds:g}s"
     commands = {
@@ -165,8 +166,8 @@ def _list_services(settings: Settings, feed: tuple[str, ...]) -> tuple[Service, 
         "transform": ("transform", "--every", every),
     }
     dashboard = Service(
-        "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.servers.host}:{port}", non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES,
-        is_ready=lambda: is_serving(port, DASHBOARD_HEALTH, host),
+        "dashboard", (*PROGRAM, "serve", "dashboard"), f"http://{settings.servers.host}:{port}",
+        is_ready=lambda: is_serving(port, DASHBOARD_HEALTH, host), non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES,
     )  # fmt: skip
     return (
         *(Service(name, (*PROGRAM, *words), non_retryable_exit_codes=NON_RETRYABLE_EXIT_CODES) for name, words in commands.items()),

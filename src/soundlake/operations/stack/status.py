@@ -1,4 +1,4 @@
-"""How everything is: each service's state, uptime, memory, how far behind it is and how fresh what it makes is."""
+"""Status of a home: each service's state, uptime, memory, lag and freshness, and where clients connect."""
 
 from __future__ import annotations
 
@@ -9,25 +9,26 @@ from pathlib import Path
 from typing import Any
 
 from soundlake.errors import SoundlakeError
-from soundlake.supervisor import ServiceRecord, State, read_run
+from soundlake.operations.stack.connections import Connection
+from soundlake.supervisor import RunRecord, ServiceRecord, State
 from soundlake.supervisor.processes import measure_memory
 
 
 @dataclass(frozen=True)
-class Signs:
-    """What tells of a service's work: records it has yet to do, and the age of the newest thing it made; None: not known."""
+class WorkStatus:
+    """A service's work: records still to process, and the age of the newest thing it produced; None: not known."""
 
     lag_records: int | None = None
     fresh_seconds: float | None = None
 
 
-Probe = Callable[[], Signs]
-"""Looks at a service's work. May raise SoundlakeError, which is then told."""
+Probe = Callable[[], WorkStatus]
+"""Measures a service's work. May raise SoundlakeError, which is then reported as a note."""
 
 
 @dataclass(frozen=True)
 class ServiceStatus:
-    """One service now; memory counts its children too, `last_error` is how it ended last, if it ever did."""
+    """One service now; memory includes its children, `last_error` says how its last run ended, if one ever did."""
 
     name: str
     state: State
@@ -44,17 +45,18 @@ class ServiceStatus:
 
 @dataclass(frozen=True)
 class Status:
-    """Everything in one home; `notes` say what could not be looked at, and why."""
+    """Everything in one home; `notes` say what could not be measured, and why."""
 
     home: Path
     is_up: bool
     snapshot: str | None
     services: tuple[ServiceStatus, ...]
+    connections: tuple[Connection, ...]
     notes: tuple[str, ...]
 
     @property
     def is_well(self) -> bool:
-        """Everything runs that should, and answers."""
+        """Whether every service runs and answers."""
         return self.is_up and all(service.state is State.RUNNING for service in self.services)
 
     def as_json(self) -> dict[str, Any]:
@@ -62,21 +64,31 @@ class Status:
         return {**asdict(self), "is_well": self.is_well}
 
 
-def look(home: Path, snapshot: str | None, probes: Mapping[str, Probe], now: datetime | None = None) -> Status:
-    """Look once at what a supervisor wrote down, at its processes, and by the probes (service name → probe) at their work."""
-    record = read_run(home)
+def build_status(
+    home: Path,
+    record: RunRecord | None,
+    *,
+    snapshot: str | None = None,
+    probes: Mapping[str, Probe] | None = None,
+    connections: tuple[Connection, ...] = (),
+    now: datetime | None = None,
+) -> Status:
+    """Compare a run record with the processes that exist, and run the probes (service name → probe).
+
+    Probes are skipped if the supervisor does not run: they would only wait for servers that are down.
+    """
     if record is None:
-        return Status(home, is_up=False, snapshot=snapshot, services=(), notes=())
+        return Status(home, is_up=False, snapshot=snapshot, services=(), connections=connections, notes=())
     notes = list(record.notes)
     is_up = record.supervisor.find() is not None
-    asked = probes if is_up else {}  # servers that are not there would only be waited for
-    services = tuple(_look_at(one, asked, notes, now or datetime.now(UTC)) for one in record.services)
-    return Status(home, is_up, snapshot, services, tuple(notes))
+    used = (probes or {}) if is_up else {}
+    services = tuple(_build_service_status(one, used, notes, now or datetime.now(UTC)) for one in record.services)
+    return Status(home, is_up, snapshot, services, connections, tuple(notes))
 
 
-def _look_at(record: ServiceRecord, probes: Mapping[str, Probe], notes: list[str], now: datetime) -> ServiceStatus:
+def _build_service_status(record: ServiceRecord, probes: Mapping[str, Probe], notes: list[str], now: datetime) -> ServiceStatus:
     process = None if record.process is None else record.process.find()
-    signs = _probe(record.name, probes, notes)
+    work = _run_probe(record.name, probes, notes)
     return ServiceStatus(
         name=record.name,
         state=State.GONE if process is None and record.process is not None else record.state,
@@ -84,17 +96,17 @@ def _look_at(record: ServiceRecord, probes: Mapping[str, Probe], notes: list[str
         uptime_seconds=None if process is None else round((now - record.since).total_seconds(), 1),
         memory_bytes=None if process is None else measure_memory(process),
         restarts=record.restarts,
-        lag_records=signs.lag_records,
-        fresh_seconds=signs.fresh_seconds,
+        lag_records=work.lag_records,
+        fresh_seconds=work.fresh_seconds,
         address=record.address,
         log=str(record.log),
         last_error=record.last_error,
     )
 
 
-def _probe(name: str, probes: Mapping[str, Probe], notes: list[str]) -> Signs:
+def _run_probe(name: str, probes: Mapping[str, Probe], notes: list[str]) -> WorkStatus:
     try:
-        return probes[name]() if name in probes else Signs()
+        return probes[name]() if name in probes else WorkStatus()
     except SoundlakeError as error:
         notes.append(f"{name}: {error.message}")
-        return Signs()
+        return WorkStatus()

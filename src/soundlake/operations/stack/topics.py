@@ -1,4 +1,4 @@
-"""Topics of a cluster that were there before us: held against what the contract takes for granted."""
+"""Compare the topics of a cluster with the settings that the contract relies on."""
 
 from __future__ import annotations
 
@@ -15,28 +15,28 @@ if TYPE_CHECKING:
     from soundlake.operations.stack.plan import Stack
 
 _WHY = {
-    "message.timestamp.type": "records are judged by the clock of the broker; by that of a producer a replay may judge otherwise",
-    "cleanup.policy": "a compacted topic has holes, at which reading ends",
+    "message.timestamp.type": "records are validated by the broker's time; with a producer's time a replay may decide differently",
+    "cleanup.policy": "a compacted topic has gaps in its offsets, at which the sink stops",
 }
 
 
 def compare_topics(broker: KafkaBroker, plan: TopicPlan) -> tuple[str, ...]:
-    """Where the topics that are there differ from what is asked for, a line each; makes none. Raises SoundlakeError if it is not told.
+    """Differences between the existing topics and the plan, a line each; creates nothing. Raises SoundlakeError if they cannot be read.
 
-    The number of partitions does not count: what is there can stay.
+    A different number of partitions is not reported: it is harmless.
     """
-    there = [topic for topic in (*TOPICS, DLQ) if _is_there(broker, topic)]
-    checks = broker.ensure_topics(there, plan) if there else []
+    existing = [topic for topic in (*TOPICS, DLQ) if _exists(broker, topic)]
+    checks = broker.ensure_topics(existing, plan) if existing else []
     return tuple(line for check in checks for line in _describe(check))
 
 
 def name_repair(stack: Stack) -> str:
-    """The command that sets what differs; the address of a local log stands in the file of the stack's home."""
+    """The command that corrects the topics; the address of a local broker comes from the settings file of the stack's home."""
     where = f"SOUNDLAKE_HOME='{stack.home}' " if "SOUNDLAKE_BROKER" in stack.local_settings else ""
     return f"{where}soundlake topics create --repair"
 
 
-def _is_there(broker: KafkaBroker, topic: Topic) -> bool:
+def _exists(broker: KafkaBroker, topic: Topic) -> bool:
     try:
         broker.log_id(topic.name)
     except TopicMissing:
@@ -46,7 +46,7 @@ def _is_there(broker: KafkaBroker, topic: Topic) -> bool:
 
 def _describe(check: TopicCheck) -> Sequence[str]:
     return [
-        f"{check.topic}: {name} is {found}, asked for {wanted}" + (f" ({_WHY[name]})" if name in _WHY else "")
+        f"{check.topic}: {name} is {found}, expected {wanted}" + (f" ({_WHY[name]})" if name in _WHY else "")
         for name, (found, wanted) in check.differences.items()
         if name != "partitions"
     ]
