@@ -1,10 +1,12 @@
-"""From what a source calls its platform to the contract's device_type, where that is plain."""
+"""Find the contract's device_type from the platform that a source names."""
 
 from __future__ import annotations
 
 import functools
 
-_DEVICES: tuple[tuple[str, tuple[str, ...]], ...] = (  # the first that fits decides; '' is known and none of the contract's
+_DEVICES: tuple[
+    tuple[str, tuple[str, ...]], ...
+] = (  # the first match decides; '' is a known platform without a device_type in the contract
     ("", ("playstation", ";ps", "xbox")),
     ("tv", ("_tv", "android tv", "apple tv", "fire tv", "tvos", "webos", "tizen", "roku")),
     ("car", ("carthing", "android auto", "automotive", "tesla")),
@@ -18,7 +20,7 @@ _DEVICES: tuple[tuple[str, tuple[str, ...]], ...] = (  # the first that fits dec
 
 
 @functools.lru_cache(maxsize=4096)
-def name_device(platform: str | None) -> str | None:
-    """`mobile` for 'Android OS 10 API 29 (Google, Pixel 3a)', `desktop` for 'OS X 10.13.0 [x86 8]', null where it is not plain ('cast')."""
+def find_device_type(platform: str | None) -> str | None:
+    """`mobile` for 'Android OS 10 API 29 (Google, Pixel 3a)', `desktop` for 'OS X 10.13.0 [x86 8]', null if unclear ('cast')."""
     folded = (platform or "").casefold()
     return next((device for device, words in _DEVICES if any(word in folded for word in words)), "") or None

@@ -1,4 +1,4 @@
-"""Files of events in the contract's own fields: Parquet or NDJSON (plain, .gz, .zst), as records of the log, batch by batch."""
+"""Read files of events in the contract's own fields: Parquet or NDJSON (plain, .gz, .zst), as records of the log, in batches."""
 
 from __future__ import annotations
 
@@ -15,17 +15,17 @@ import pyarrow.parquet as pq
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.contract.encode import encode_events
 from soundlake.errors import UsageError
-from soundlake.history.json_rows import BrokenFile
+from soundlake.history.models import BrokenFile
 
 _BATCH_ROWS = 50_000
 _BLOCK_BYTES = 8 * 1024 * 1024
 _BOM = b"\xef\xbb\xbf"
 _LINES = (".ndjson", ".jsonl", ".json")
-Progress = Callable[[int], None]
+OnBytesRead = Callable[[int], None]
 
 
 def check_event_files(paths: Sequence[Path]) -> tuple[Path, ...]:
-    """The files, each once. Raises UsageError for one that is not there or of another kind."""
+    """The files, each once. Raises UsageError if a file does not exist or is of another kind."""
     files = tuple(dict.fromkeys(path.expanduser().resolve() for path in paths))
     for path in files:
         if not path.is_file():
@@ -37,12 +37,12 @@ def check_event_files(paths: Sequence[Path]) -> tuple[Path, ...]:
     return files
 
 
-def read_event_records(path: Path, advance: Progress) -> Iterator[list[bytes]]:
-    """The events of one file, each as one JSON object, valid or not; `advance` is told the bytes of the file that were read.
+def read_event_records(path: Path, on_bytes_read: OnBytesRead) -> Iterator[list[bytes]]:
+    """The events of one file, each as one JSON object, valid or not. `on_bytes_read` is called with the bytes read since the last call.
 
-    Raises BrokenFile where the file cannot be read further; what came before it has been given already.
+    Raises BrokenFile if the file cannot be read to its end, after the batches before that point.
     """
-    return _read_parquet(path, advance) if _find_kind(path) == ".parquet" else _read_lines(path, advance)
+    return _read_parquet(path, on_bytes_read) if _find_kind(path) == ".parquet" else _read_lines(path, on_bytes_read)
 
 
 def _find_kind(path: Path) -> str | None:
@@ -54,21 +54,21 @@ def _find_kind(path: Path) -> str | None:
     return ".ndjson" if kind in _LINES else None
 
 
-def _read_lines(path: Path, advance: Progress) -> Iterator[list[bytes]]:
+def _read_lines(path: Path, on_bytes_read: OnBytesRead) -> Iterator[list[bytes]]:
     rest, seen = b"", 0
     with path.open("rb") as file, _unpack(path, file) as stream:
         while block := _read_block(path, file, stream):
             head, newline, rest = (rest + block).rpartition(b"\n")
             if newline:
                 yield _split(head)
-            advance(file.tell() - seen)
+            on_bytes_read(file.tell() - seen)
             seen = file.tell()
     if rest.strip():
         yield _split(rest)
 
 
 def _split(block: bytes) -> list[bytes]:
-    """The lines that hold something."""
+    """The lines that are not blank."""
     return [line for line in block.removeprefix(_BOM).split(b"\n") if line and not line.isspace()]
 
 
@@ -85,24 +85,24 @@ def _read_block(path: Path, file: IO[bytes], stream: IO[bytes]) -> bytes:
     try:
         return stream.read(_BLOCK_BYTES)
     except (EOFError, zlib.error, OSError, pa.ArrowException) as cause:
-        raise BrokenFile(path.name, f"cannot be unpacked further: {cause}", byte=file.tell()) from cause
+        raise BrokenFile(path.name, f"cannot be unpacked to its end: {cause}", byte=file.tell()) from cause
 
 
-def _read_parquet(path: Path, advance: Progress) -> Iterator[list[bytes]]:
+def _read_parquet(path: Path, on_bytes_read: OnBytesRead) -> Iterator[list[bytes]]:
     size, done = path.stat().st_size, 0
     try:
         with pq.ParquetFile(path) as file:
             count = max(file.metadata.num_rows, 1)
             for batch in file.iter_batches(_BATCH_ROWS):
                 yield encode_rows(pa.table(batch))
-                advance(size * len(batch) // count)
+                on_bytes_read(size * len(batch) // count)
                 done += len(batch)
     except (pa.ArrowException, OSError) as cause:
-        raise BrokenFile(path.name, f"cannot be read further, {done} rows from its start: {cause}") from cause
+        raise BrokenFile(path.name, f"cannot be read to its end, only the first {done:,} rows: {cause}") from cause
 
 
 def encode_rows(rows: pa.Table) -> list[bytes]:
-    """Each row as one JSON object: by the column where the columns have the contract's types or can be given them, else as they stand."""
+    """Each row as one JSON object: by column if all columns are the contract's and can be cast to its types, else row by row."""
     try:
         fields = [EVENT_SCHEMA.field(name) for name in rows.column_names]
         return encode_events(pa.table([rows[field.name].cast(field.type) for field in fields], schema=pa.schema(fields)))

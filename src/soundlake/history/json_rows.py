@@ -1,4 +1,4 @@
-"""A file's bytes as rows of JSON; a file that is no such thing is named with the position where it breaks."""
+"""Parse a file as a JSON list of rows; an error has the position at which the file is not valid."""
 
 from __future__ import annotations
 
@@ -6,23 +6,13 @@ import json
 
 import orjson
 
-from soundlake.errors import DataError
+from soundlake.history.models import BrokenFile
 
 _BOM = b"\xef\xbb\xbf"
 
 
-class BrokenFile(DataError):
-    """A file that cannot be read as a whole: what is wrong, and where (line and column from 1, byte from 0) if that is known."""
-
-    def __init__(self, name: str, problem: str, *, line: int | None = None, column: int | None = None, byte: int | None = None) -> None:
-        at = ", ".join(f"{what} {number}" for what, number in (("line", line), ("column", column), ("byte", byte)) if number is not None)
-        super().__init__(f"{name}: {problem}" + (f" ({at})" if at else ""), next_step="unpack or download it again, then import it again")
-        self.name, self.problem = name, problem
-        self.line, self.column, self.byte = line, column, byte
-
-
 def parse_rows(name: str, data: bytes) -> list[object]:
-    """The elements of the one JSON list that the bytes are (UTF-8, with or without a byte order mark). Raises BrokenFile."""
+    """The elements of a JSON list (UTF-8, with or without a byte order mark). Raises BrokenFile."""
     try:
         rows = orjson.loads(data.removeprefix(_BOM))
     except orjson.JSONDecodeError:
@@ -33,7 +23,7 @@ def parse_rows(name: str, data: bytes) -> list[object]:
 
 
 def _parse_leniently(name: str, data: bytes) -> object:
-    """What Python's own parser makes of it: it takes NaN and halves of surrogate pairs, and counts characters, so it knows the place."""
+    """Parse with the standard library, which accepts NaN and half surrogate pairs, and reports the position of an error."""
     try:
         text = data.decode("utf-8-sig")
     except UnicodeDecodeError as cause:
@@ -41,7 +31,7 @@ def _parse_leniently(name: str, data: bytes) -> object:
         column = cause.start - (data.rfind(b"\n", 0, cause.start) + 1) + 1
         raise BrokenFile(name, "is not UTF-8", line=line, column=column, byte=cause.start) from cause
     try:
-        return _mend(json.loads(text))
+        return _replace_half_surrogates(json.loads(text))
     except json.JSONDecodeError as cause:
         problem = "ends in the middle" if not text.rstrip().endswith("]") else f"is not valid JSON: {cause.msg}"
         byte = len(text[: cause.pos].encode()) + len(data) - len(text.encode())
@@ -50,12 +40,12 @@ def _parse_leniently(name: str, data: bytes) -> object:
         raise BrokenFile(name, "is nested too deeply to be an export") from cause
 
 
-def _mend(value: object) -> object:
-    """The same value with U+FFFD for every half of a surrogate pair, which no UTF-8 text can hold."""
+def _replace_half_surrogates(value: object) -> object:
+    """Replace each half of a surrogate pair, which UTF-8 cannot encode, by U+FFFD."""
     if isinstance(value, str):
         return value.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
     if isinstance(value, list):
-        return [_mend(item) for item in value]
+        return [_replace_half_surrogates(item) for item in value]
     if isinstance(value, dict):
-        return {_mend(name): _mend(item) for name, item in value.items()}
+        return {_replace_half_surrogates(name): _replace_half_surrogates(item) for name, item in value.items()}
     return value

@@ -1,4 +1,4 @@
-"""What a reader gives: events, and the rows it refuses."""
+"""The results of the readers: events, refused rows, and the error for a broken file."""
 
 from __future__ import annotations
 
@@ -7,13 +7,25 @@ from dataclasses import dataclass
 
 import pyarrow as pa
 
+from soundlake.errors import DataError
+
 SOURCE = "spotify_export"
-"""The contract's name of this source."""
+"""The name of this source in the contract."""
+
+
+class BrokenFile(DataError):
+    """A file that cannot be read: the problem, and its position if known (line and column from 1, byte from 0)."""
+
+    def __init__(self, name: str, problem: str, *, line: int | None = None, column: int | None = None, byte: int | None = None) -> None:
+        at = ", ".join(f"{what} {number}" for what, number in (("line", line), ("column", column), ("byte", byte)) if number is not None)
+        super().__init__(f"{name}: {problem}" + (f" ({at})" if at else ""), next_step="unpack or download it again, then import it again")
+        self.name, self.problem = name, problem
+        self.line, self.column, self.byte = line, column, byte
 
 
 @dataclass(frozen=True)
 class RefusedRow:
-    """A row that is no event, and why; `row` as it stands in the file, less what must never be stored."""
+    """A row that is not an event, with the reason; `row` as in the file, without personal fields."""
 
     reason: str
     row: Mapping[str, object]
@@ -21,20 +33,20 @@ class RefusedRow:
 
 @dataclass(frozen=True)
 class HistoryRows:
-    """All rows of one file: each is an event (EVENT_SCHEMA) or refused."""
+    """All rows of one file: each is either an event (EVENT_SCHEMA) or refused."""
 
     events: pa.Table
     refused: tuple[RefusedRow, ...]
 
     @property
     def rows_read(self) -> int:
-        """How many rows the file has."""
+        """The number of rows in the file."""
         return int(self.events.num_rows) + len(self.refused)
 
 
 @dataclass(frozen=True)
-class Reading:
-    """The rows of one form: why each is refused (None: it is not), and the events of the others in their order."""
+class FormRows:
+    """The rows of one form: the reason of each refused row (None: it is an event), and the events in their order."""
 
     reasons: Sequence[str | None]
     events: pa.Table

@@ -1,18 +1,18 @@
-"""What an export tells of the listener beside the listening: it is never stored, not even with a refused row."""
+"""Personal fields of an export, which are never stored, not even with a refused row."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
 _NAMES = frozenset({"username", "city", "region", "metro_code", "longitude", "latitude"})
-_BEGINNINGS = ("ip_addr", "user_agent")
+_PREFIXES = ("ip_addr", "user_agent")
 
 
 def is_personal(name: str) -> bool:
-    """Whether the field names the account, the network address, the browser, or the place derived from the address."""
-    return name in _NAMES or name.startswith(_BEGINNINGS)
+    """Whether the field has the account, the network address, the browser, or the place derived from the address."""
+    return name in _NAMES or name.startswith(_PREFIXES)
 
 
 def strip_personal(row: Mapping[str, object]) -> dict[str, object]:
-    """The row without those fields."""
+    """The row without its personal fields."""
     return {name: value for name, value in row.items() if not is_personal(name)}

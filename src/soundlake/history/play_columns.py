@@ -1,4 +1,4 @@
-"""Columns out of rows: typed values, times, the judgement that both forms share, and the table of the contract."""
+"""Columns of plays from rows: typed values, times, reasons for refusal, and the table of the contract."""
 
 from __future__ import annotations
 
@@ -18,21 +18,21 @@ from soundlake.contract import EVENT_SCHEMA
 Row = Mapping[str, Any]
 Times = npt.NDArray[np.datetime64]
 _EARLIEST = np.datetime64("2000-01-01T00:00:00", "us")
-_LONGEST_MS = 10**13  # three centuries: beyond every bound, and still far from overflowing int64 microseconds
+_LONGEST_MS = 10**13  # three centuries: longer than any play, and far below the limit of int64 microseconds
 
 
-def take_texts(rows: Sequence[Row], name: str) -> list[str | None]:
-    """The field's texts; null where it is missing, empty or no text."""
+def read_texts(rows: Sequence[Row], name: str) -> list[str | None]:
+    """The field as text; null if missing, empty or of another type."""
     return [value if type(value := row.get(name)) is str and value else None for row in rows]
 
 
-def take_booleans(rows: Sequence[Row], name: str) -> list[bool | None]:
-    """The field's true and false; null where it is neither."""
+def read_booleans(rows: Sequence[Row], name: str) -> list[bool | None]:
+    """The field as a boolean; null if missing or of another type."""
     return [value if type(value := row.get(name)) is bool else None for row in rows]
 
 
-def take_milliseconds(rows: Sequence[Row], name: str) -> npt.NDArray[np.int64]:
-    """The field's whole numbers from 0 up; -1 where it is anything else."""
+def read_milliseconds(rows: Sequence[Row], name: str) -> npt.NDArray[np.int64]:
+    """The field as a whole number from 0 up; -1 if it is anything else."""
     return np.array([_clean_milliseconds(row.get(name)) for row in rows], dtype=np.int64)
 
 
@@ -43,7 +43,7 @@ def _clean_milliseconds(value: object) -> int:
 
 
 def parse_times(texts: Sequence[object], *, layout: str | None = None) -> Times:
-    """Times in UTC, microseconds, from ISO 8601 (no zone means UTC) or else from `layout`; NaT where a text is no time."""
+    """Times (UTC, microseconds) from ISO 8601 (without a zone: UTC) or else from `layout`; NaT if a text is not a time."""
     known = [text if isinstance(text, str) else None for text in texts]
     try:
         column = pc.cast(pa.array(known, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))
@@ -53,7 +53,7 @@ def parse_times(texts: Sequence[object], *, layout: str | None = None) -> Times:
 
 
 def _parse_time(text: str | None, layout: str | None) -> np.datetime64:
-    """One text; for those few that the fast way does not take."""
+    """One text; only for columns that Arrow cannot cast."""
     for parse in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", f"{layout or ''} %z")):
         try:
             time = parse(text or "")
@@ -63,24 +63,24 @@ def _parse_time(text: str | None, layout: str | None) -> np.datetime64:
     return np.datetime64("NaT", "us")
 
 
-def start_times(ends: Times, ms_played: npt.NDArray[np.int64]) -> Times:
-    """When plays began that ended then; a length that would reach back before all events tells no start, and the end must do."""
+def compute_starts(ends: Times, ms_played: npt.NDArray[np.int64]) -> Times:
+    """The starts of plays from their ends and lengths; the end itself if the start would be before the year 2000."""
     started: Times = ends - np.minimum(ms_played, _LONGEST_MS).astype("timedelta64[ms]")
     return np.where(started < _EARLIEST, ends, started)
 
 
-def name_bases(ends: Times, started: Times, ms_played: npt.NDArray[np.int64]) -> list[str]:
-    """The contract's played_at_basis of plays whose starts are such."""
+def find_time_bases(ends: Times, started: Times, ms_played: npt.NDArray[np.int64]) -> list[str]:
+    """The played_at_basis of each play."""
     bases: list[str] = np.where((started == ends) & (ms_played > 0), "reported", "derived_from_end").tolist()
     return bases
 
 
-def judge_plays(
+def find_refusal_reasons(
     named: npt.NDArray[np.bool_], ms_played: npt.NDArray[np.int64], ends: Times, now: datetime, *, time_reason: str
 ) -> list[str | None]:
-    """For each row why it is refused, or None. What the log would reject for its time is refused here, so that the report stays true."""
+    """The reason for which each row is refused, or None. Times that the sink would reject are refused here, so that the report is right."""
     latest = np.datetime64((now.astimezone(UTC) + timedelta(days=1)).replace(tzinfo=None), "us")
-    started = start_times(ends, ms_played)
+    started = compute_starts(ends, ms_played)
     reasons = np.full(len(ends), None, dtype=object)
     reasons[(started < _EARLIEST) | (started > latest)] = "played_at_out_of_range"
     reasons[np.isnat(ends)] = time_reason
@@ -89,8 +89,8 @@ def judge_plays(
     return list(reasons)
 
 
-def format_ends(form: str, ends: Times) -> list[str]:
-    """The source_ref of each play: form and end (see the package's docstring)."""
+def format_source_refs(form: str, ends: Times) -> list[str]:
+    """The source_ref of each play: form and end (see the docstring of the package)."""
     seconds = ends.astype("datetime64[s]")
     refs = [f"{form}:{text}Z" for text in np.datetime_as_string(seconds).tolist()]
     for row in np.flatnonzero(seconds != ends):
@@ -99,7 +99,7 @@ def format_ends(form: str, ends: Times) -> list[str]:
 
 
 def write_extra(rest: Row) -> str | None:
-    """Fields that the contract does not have, as one JSON object; null if there are none."""
+    """The fields that the contract does not have, as one JSON object; null if there are none."""
     if not rest:
         return None
     try:
@@ -109,7 +109,7 @@ def write_extra(rest: Row) -> str | None:
 
 
 def build_events(columns: Mapping[str, object], count: int) -> pa.Table:
-    """A table of EVENT_SCHEMA with these columns: an array, a list, or one value for all rows; the others are null."""
+    """A table of EVENT_SCHEMA. A column is an array, a list, or one value for all rows; columns that are not given are null."""
     arrays = [_build_column(columns.get(field.name), field.type, count) for field in EVENT_SCHEMA]
     return pa.Table.from_arrays(arrays, schema=EVENT_SCHEMA)
 

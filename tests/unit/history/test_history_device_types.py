@@ -1,6 +1,6 @@
 import pytest
 
-from soundlake.history.device_types import name_device
+from soundlake.history.device_types import find_device_type
 
 
 @pytest.mark.parametrize(
@@ -30,5 +30,5 @@ from soundlake.history.device_types import name_device
         (None, None),
     ],
 )
-def test_devices_are_named_where_it_is_plain(platform, device):
-    assert name_device(platform) == device
+def test_a_platform_has_a_device_type_where_it_is_clear(platform, device):
+    assert find_device_type(platform) == device

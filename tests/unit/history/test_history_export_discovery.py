@@ -25,7 +25,7 @@ def names_of(exports):
     return [(file.user_id, file.name) for file in exports.files]
 
 
-def test_all_generations_are_found_whatever_the_case_and_the_rest_is_named(lay):
+def test_history_files_of_all_generations_are_found_in_any_case_and_other_files_are_listed(lay):
     history = [
         "endsong_0.json", "Endsong.JSON", "Streaming_History_Audio_2024_4.json", "Streaming_History_Video_2019.json",
         "deep/er/StreamingHistory0.json", "deep/StreamingHistory_podcast_0.json", "StreamingHistory_music_1.json",
@@ -43,11 +43,11 @@ def test_without_a_user_each_sub_folder_is_a_listener(lay):
     assert exports.left_out == ("export/README.md",)
 
 
-def test_without_a_user_a_folder_with_history_in_it_is_the_listener(lay):
+def test_without_a_user_a_folder_of_history_files_is_the_listener(lay):
     assert find_exports([lay("endsong_0.json")], None).listeners == ("export",)
 
 
-def test_the_folders_of_a_download_are_looked_through(lay):
+def test_folders_that_spotify_makes_are_not_listeners(lay):
     download = ["Spotify Extended Streaming History/endsong_0.json", "Spotify Account Data/StreamingHistory_music_0.json"]
     assert find_exports([lay(*download, root="anna")], None).listeners == ("anna",)
     assert find_exports([lay(*download, root="anna") / "Spotify Account Data"], None).listeners == ("anna",)
@@ -55,7 +55,7 @@ def test_the_folders_of_a_download_are_looked_through(lay):
     assert find_exports([both], None).listeners == ("anna", "ben")
 
 
-def test_history_in_a_folder_and_below_it_needs_a_name(lay):
+def test_history_in_a_folder_and_in_its_sub_folders_needs_a_user(lay):
     root = lay("endsong_0.json", "anna/endsong_1.json")
     with pytest.raises(UsageError, match="--user"):
         find_exports([root], None)
@@ -63,7 +63,7 @@ def test_history_in_a_folder_and_below_it_needs_a_name(lay):
 
 
 @pytest.mark.parametrize("name", ["endsong_0.json", "my_spotify_data.zip"])
-def test_a_file_or_zip_needs_a_name(lay, name):
+def test_a_file_or_zip_needs_a_user(lay, name):
     path = lay("endsong_0.json") / name
     if path.suffix == ".zip":
         with zipfile.ZipFile(path, "w") as archive:
@@ -79,12 +79,12 @@ def test_the_same_file_by_two_paths_is_read_once(lay):
     assert len(find_exports([root, root / "anna" / "endsong_0.json"], "anna").files) == 1
 
 
-def test_podcast_files_are_read_first_since_they_say_what_they_hold(lay):
+def test_podcast_files_are_read_first_since_their_rows_say_that_they_are_episodes(lay):
     exports = find_exports([lay("StreamingHistory0.json", "StreamingHistory_podcast_0.json", "endsong.json")], "anna")
     assert exports.files[0].name.endswith("podcast_0.json")
 
 
-def test_a_zip_is_read_without_unpacking_whatever_its_members_are_called(tmp_path):
+def test_a_zip_is_read_without_unpacking_with_any_names_of_members(tmp_path):
     path = tmp_path / "my data.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("../../../endsong_0.json", "[1]")
@@ -96,7 +96,7 @@ def test_a_zip_is_read_without_unpacking_whatever_its_members_are_called(tmp_pat
     assert [found.name for found in tmp_path.iterdir()] == ["my data.zip"]
 
 
-def test_a_bomb_is_refused_by_what_comes_out_not_by_what_it_says(tmp_path):
+def test_a_zip_bomb_is_refused_by_its_unpacked_size_not_by_the_size_it_states(tmp_path):
     path = tmp_path / "bomb.zip"
     with zipfile.ZipFile(path, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("endsong_0.json", b" " * 3_000_000)
@@ -106,7 +106,7 @@ def test_a_bomb_is_refused_by_what_comes_out_not_by_what_it_says(tmp_path):
     assert len(file.read()) == 3_000_000
 
 
-def test_a_damaged_member_costs_itself_only(tmp_path):
+def test_of_a_zip_with_a_damaged_member_the_other_members_are_read(tmp_path):
     path = tmp_path / "data.zip"
     with zipfile.ZipFile(path, "w") as archive:
         archive.writestr("endsong_0.json", "[1111111111]")
@@ -118,7 +118,7 @@ def test_a_damaged_member_costs_itself_only(tmp_path):
     assert second.read() == b"[2]"
 
 
-def test_a_zip_cut_short_is_broken_and_the_other_paths_are_read(lay, tmp_path):
+def test_of_several_paths_a_truncated_zip_is_broken_and_the_others_are_read(lay, tmp_path):
     broken = tmp_path / "cut.zip"
     broken.write_bytes(b"PK\x03\x04 and then nothing")
     exports = find_exports([broken, lay("endsong_0.json")], "anna")
@@ -126,7 +126,7 @@ def test_a_zip_cut_short_is_broken_and_the_other_paths_are_read(lay, tmp_path):
     assert len(exports.files) == 1
 
 
-def test_a_path_that_is_not_there_is_wrong_use(tmp_path):
+def test_a_path_that_does_not_exist_is_wrong_use(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         find_exports([tmp_path / "nowhere"], "anna")
 
@@ -139,6 +139,6 @@ def test_a_folder_without_history_is_refused_with_the_next_step(lay, tmp_path):
         find_exports([lay("my_spotify_data.zip", "Playlist1.json")], "anna")
 
 
-def test_a_file_named_by_the_user_is_read_whatever_it_is_called(lay):
+def test_a_file_given_as_path_is_read_under_any_name(lay):
     root = lay("history (1).json")
     assert [file.path for file in find_exports([root / "history (1).json"], "anna").files] == [Path(root / "history (1).json")]

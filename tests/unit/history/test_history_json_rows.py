@@ -10,7 +10,7 @@ def read_bytes(data):
     return read_spotify_export("endsong_0.json", data, user_id="anna", now=NOW)
 
 
-def test_a_byte_order_mark_is_no_part_of_the_rows():
+def test_a_byte_order_mark_is_skipped():
     data = json.dumps([make_extended()]).encode()
     assert read_bytes(b"\xef\xbb\xbf" + data).events.equals(read_bytes(data).events)
 
@@ -32,28 +32,28 @@ def test_an_empty_list_has_no_rows():
     ],
     ids=["empty", "truncated", "not JSON", "after a byte order mark and an accent", "not UTF-8", "no list", "no text at all"],
 )
-def test_a_broken_file_is_named_with_the_place(data, line, byte):
+def test_the_error_of_a_broken_file_has_name_and_position(data, line, byte):
     with pytest.raises(BrokenFile, match="endsong_0") as broken:
         read_bytes(data)
     assert (broken.value.line, broken.value.byte) == (line, byte)
     assert broken.value.exit_code == 3
 
 
-def test_a_file_that_ends_too_early_is_said_to_do_so():
+def test_the_error_of_a_truncated_file_says_so():
     with pytest.raises(BrokenFile, match="ends in the middle"):
         read_bytes(json.dumps([make_extended()]).encode()[:-1])
 
 
-def test_half_a_surrogate_pair_in_a_title_costs_that_character_only():
+def test_half_a_surrogate_pair_in_a_title_is_replaced():
     data = json.dumps([make_short(trackName="a\ud83db"), make_short(trackName="ok \U0001f600")]).encode()
     assert read_bytes(data).events["track_name"].to_pylist() == ["a\ufffdb", "ok \U0001f600"]
 
 
-def test_a_number_that_is_none_makes_a_refused_row_not_a_broken_file():
+def test_nan_makes_a_refused_row_not_a_broken_file():
     result = read_bytes(json.dumps([make_short(msPlayed=float("nan")), make_short()]).encode())
     assert [refused.reason for refused in result.refused] == ["bad_ms_played"]
 
 
-def test_a_file_nested_without_end_is_broken():
+def test_a_deeply_nested_file_is_broken():
     with pytest.raises(BrokenFile, match="nested"):
         read_bytes(b"[" * 200_000)

@@ -19,18 +19,18 @@ def test_a_track_row_becomes_a_play_in_the_contracts_fields():
     }  # fmt: skip
 
 
-def test_the_columns_are_the_contracts_even_without_a_row():
+def test_the_columns_are_the_contracts_for_an_empty_file_too():
     assert read([]).events.schema == EVENT_SCHEMA
     assert read([make_extended()]).events.schema == EVENT_SCHEMA
 
 
-def test_an_episode_is_named_by_the_same_fields():
+def test_an_episode_is_in_the_same_fields():
     event = read_one(make_episode())
     assert (event["content_type"], event["track_name"], event["artist_name"]) == ("episode", "One", "The Show")
     assert (event["track_id"], event["album_name"]) == ("27Wx3KFN0Bf6D5aatOQEAG", None)
 
 
-def test_a_chapter_is_named_by_the_same_fields_and_the_uri_of_its_book_is_kept():
+def test_a_chapter_is_in_the_same_fields_and_the_uri_of_its_book_is_kept():
     row = make_episode(
         episode_name=None, episode_show_name=None, spotify_episode_uri=None, audiobook_title="The Book", audiobook_uri="spotify:show:abc",
         audiobook_chapter_uri="spotify:episode:def", audiobook_chapter_title="Chapter 1",
@@ -66,7 +66,7 @@ def test_skipped_is_kept_as_true_false_or_unknown(skipped):
     ],
     ids=str,
 )
-def test_oddities_of_the_files(changes, field, value):
+def test_unusual_values_of_real_files_are_read(changes, field, value):
     assert read_one(make_extended(**changes))[field] == value
 
 
@@ -84,22 +84,22 @@ def test_oddities_of_the_files(changes, field, value):
     ],
     ids=str,
 )
-def test_what_no_field_holds_is_kept_in_extra(changes, extra):
+def test_values_without_a_field_are_kept_in_extra(changes, extra):
     found = read_one(make_extended(**changes))["extra"]
     assert (found and json.loads(found)) == extra
 
 
-def test_a_local_file_has_no_id_but_its_names():
+def test_a_local_file_has_names_and_no_id():
     event = read_one(make_extended(spotify_track_uri="spotify:local:a:b:c:180"))
     assert (event["track_id"], event["track_name"]) == (None, "Ode")
 
 
-def test_a_row_that_only_has_a_uri_is_a_play():
+def test_a_row_with_only_a_uri_is_a_play():
     event = read_one(make_extended(master_metadata_track_name=None, master_metadata_album_artist_name=""))
     assert (event["track_id"], event["track_name"], event["artist_name"]) == ("4asjU3sDnn3002bTJIg2vZ", None, None)
 
 
-def test_address_browser_and_account_are_stored_nowhere():
+def test_address_browser_and_account_are_not_stored():
     row = make_extended(ip_addr_decrypted="192.0.2.8", username="secret-name", user_agent_decrypted="secret-agent", city="secret-city")
     result = read([row, row | {"ms_played": None}])
     stored = f"{result.events.to_pylist()} {result.refused}"
@@ -130,7 +130,7 @@ def test_address_browser_and_account_are_stored_nowhere():
     ],
     ids=str,
 )
-def test_a_row_that_is_no_play_is_refused_with_its_reason_and_costs_only_itself(changes, reason):
+def test_a_row_that_is_not_a_play_is_refused_with_its_reason_and_the_others_are_read(changes, reason):
     result = read([make_extended(), make_extended(**changes), make_extended(ts="2024-03-01T10:00:00Z")])
     assert [refused.reason for refused in result.refused] == [reason]
     assert result.events.num_rows == 2
@@ -138,32 +138,32 @@ def test_a_row_that_is_no_play_is_refused_with_its_reason_and_costs_only_itself(
 
 
 @pytest.mark.parametrize("ms_played", [10**12, 2**62])
-def test_a_length_that_tells_no_start_leaves_the_end(ms_played):
+def test_a_length_that_reaches_before_2000_makes_the_end_the_time_of_the_play(ms_played):
     event = read_one(make_extended(ts="2024-03-01T10:00:00Z", ms_played=ms_played))
     assert event["played_at"] == datetime(2024, 3, 1, 10, tzinfo=UTC)
     assert (event["played_at_basis"], event["ms_played"]) == ("reported", ms_played)
     assert read_one(make_extended(ms_played=0))["played_at_basis"] == "derived_from_end"
 
 
-def test_the_time_of_the_first_exports_is_the_same_play():
+def test_the_older_format_of_ts_gives_the_same_play():
     old, new = read_one(make_extended(ts="2019-05-30 13:42:29 UTC")), read_one(make_extended(ts="2019-05-30T13:42:29Z"))
     assert json.loads(old["extra"])["ts"] == "2019-05-30 13:42:29 UTC"
     assert old | {"extra": None} == new | {"extra": None}
 
 
-def test_the_limits_of_time_themselves_are_plays():
+def test_plays_at_the_limits_of_time_are_not_refused():
     result = read([make_extended(ts="2000-01-01T00:01:00Z"), make_extended(ts="2025-06-02T12:01:00Z")])
     assert not result.refused
 
 
-def test_a_refused_row_is_kept_as_it_stands():
+def test_a_refused_row_is_kept_unchanged():
     row = make_extended(ms_played=-5, new_field="x")
     (refused,) = read([row]).refused
     assert refused.row == {name: value for name, value in row.items() if name not in {"username", "ip_addr", "user_agent_decrypted"}}
 
 
 @pytest.mark.parametrize("row", [{}, {"a": 1}, "text", None, [1]], ids=str)
-def test_a_row_of_no_known_shape_is_refused(row):
+def test_a_row_of_unknown_shape_is_refused(row):
     assert [refused.reason for refused in read([row]).refused] == ["unknown_shape"]
 
 
@@ -171,14 +171,14 @@ def ids_of(*rows, user_id="anna"):
     return read(rows, user_id=user_id).events["event_id"].to_pylist()
 
 
-def test_the_id_does_not_depend_on_what_another_generation_of_the_file_leaves_out():
+def test_the_id_does_not_depend_on_fields_that_other_generations_lack():
     row = make_extended()
     newer = {name: value for name, value in row.items() if name not in {"username", "user_agent_decrypted"}} | {"audiobook_uri": None}
     assert ids_of(row) == ids_of(newer)
 
 
 @pytest.mark.parametrize("empty", ["", None])
-def test_a_reason_that_is_empty_and_one_that_is_missing_are_the_same(empty):
+def test_an_empty_reason_is_the_same_as_a_missing_one(empty):
     row = make_extended(reason_start=empty)
     missing = {name: value for name, value in row.items() if name != "reason_start"}
     assert ids_of(row) == ids_of(missing)
@@ -200,6 +200,6 @@ def test_the_same_play_of_two_listeners_is_two_plays():
     assert ids_of(make_extended(), user_id="anna") != ids_of(make_extended(), user_id="ben")
 
 
-def test_names_are_the_key_where_there_is_no_uri():
+def test_without_a_uri_the_names_are_the_key():
     row = make_extended(spotify_track_uri=None)
     assert len(set(ids_of(row, row, row | {"master_metadata_track_name": "Other"}))) == 2

@@ -5,7 +5,7 @@ import pytest
 from history_rows import make_extended, make_short, read, read_one
 
 
-def test_a_song_becomes_a_play_of_which_only_the_minute_of_the_end_is_known():
+def test_a_song_becomes_a_play_with_an_end_to_the_minute():
     event = read_one(make_short())
     assert {name: value for name, value in event.items() if value is not None} == {
         "event_id": event["event_id"], "event_type": "play", "schema_version": 1, "user_id": "anna",
@@ -15,7 +15,7 @@ def test_a_song_becomes_a_play_of_which_only_the_minute_of_the_end_is_known():
     }  # fmt: skip
 
 
-def test_a_row_of_the_podcast_file_says_that_it_is_an_episode():
+def test_a_row_of_the_podcast_file_is_an_episode():
     event = read_one({"endTime": "2024-03-01 00:01", "podcastName": "The Show", "episodeName": "One", "msPlayed": 5})
     assert (event["content_type"], event["track_name"], event["artist_name"]) == ("episode", "One", "The Show")
 
@@ -27,7 +27,7 @@ def test_the_same_play_in_the_music_and_the_podcast_file_has_one_id():
     assert untold["content_type"] is None
 
 
-def test_equal_rows_of_one_file_are_plays_of_their_own_and_the_same_ones_in_another_file():
+def test_equal_rows_of_one_file_are_several_plays_and_the_same_ones_in_another_file():
     once, twice = read([make_short()]), read([make_short(), make_extended(), make_short()])
     ids = twice.events["event_id"].to_pylist()
     assert len(set(ids)) == 3
@@ -47,20 +47,20 @@ def test_equal_rows_of_one_file_are_plays_of_their_own_and_the_same_ones_in_anot
     ],
     ids=str,
 )
-def test_a_row_that_is_no_play_is_refused_with_its_reason(changes, reason):
+def test_a_row_that_is_not_a_play_is_refused_with_its_reason(changes, reason):
     result = read([make_short(), make_short(**changes)])
     assert [refused.reason for refused in result.refused] == [reason]
     assert result.events.num_rows == 1
 
 
-def test_one_bad_time_does_not_change_how_the_others_are_read():
+def test_one_invalid_time_does_not_change_how_the_others_are_read():
     times = ["2024-03-01 00:01", "2024-12-31 23:59", "2024-02-29 00:00"]
     alone = read([make_short(endTime=time) for time in times]).events
     beside = read([make_short(endTime=time) for time in [*times, "never"]]).events
     assert beside.equals(alone)
 
 
-def test_a_name_beside_those_taken_is_kept_in_extra():
+def test_a_second_name_is_kept_in_extra():
     row = make_short(podcastName="A Show", episodeName="")
     assert json.loads(read_one(row)["extra"]) == {"podcastName": "A Show"}
     assert read_one(make_short(podcastName=row["artistName"]))["extra"] is None

@@ -1,4 +1,4 @@
-"""A lake in memory and the shortest way into it, so that imports are tested without files or a sink."""
+"""A lake in memory, filled from a log in memory, so that imports are tested without files or a sink."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
 @dataclass
 class MemoryTable:
-    """As much of a table as an import reads."""
+    """The part of a table that an import reads."""
 
     rows: pa.Table
 
@@ -30,7 +30,7 @@ class MemoryTable:
 
 @dataclass
 class MemoryLake:
-    """Tables by name, filled by `store` with what a log holds: what the sink does, at once and without a disk."""
+    """Tables by name, filled by `store` from a log, as the sink does."""
 
     tables: dict[str, MemoryTable] = field(
         default_factory=lambda: (
@@ -75,7 +75,7 @@ def _make_rejected(values: pa.Array, reasons: pa.ChunkedArray) -> pa.Table:
 
 @dataclass
 class Deployment:
-    """A log and a lake in memory, kept over several imports."""
+    """A log and a lake in memory, shared by several imports."""
 
     broker: MemoryBroker = field(default_factory=lambda: MemoryBroker(clock=lambda: NOW))
     lake: MemoryLake = field(default_factory=MemoryLake)

@@ -1,4 +1,4 @@
-"""The arithmetic of duplicates and refused rows, against a reckoning that goes row by row."""
+"""Counts of stored, duplicate and refused rows, compared with a count row by row."""
 
 import json
 from collections import Counter
@@ -26,7 +26,7 @@ FILES = st.lists(st.tuples(st.sampled_from(["anna", "ben"]), ROWS), max_size=5)
 
 
 class MemoryFile:
-    """An export file that lies nowhere."""
+    """An export file in memory."""
 
     def __init__(self, number, user_id, rows):
         self.name, self.user_id, self.size_bytes = f"file_{number}", user_id, 1
@@ -45,7 +45,7 @@ def run_import(deployment, files):
 
 
 def count_by_rules(files):
-    """Stored, duplicate, refused and milliseconds, by the rules as they are told."""
+    """Rows read, stored, duplicate and refused, and the milliseconds, counted row by row."""
     stored, refused, read = Counter(), Counter(), 0
     for user, rows in files:
         in_file = Counter()
@@ -117,7 +117,7 @@ def test_a_repeat_stores_nothing_and_keeps_no_refused_row_twice(files):
 REFUSED = {"endTime": "2024-03-01 00:00", "artistName": "A", "trackName": "", "msPlayed": 5}
 
 
-def test_equal_refused_rows_are_kept_as_often_as_they_stand_in_the_fullest_import():
+def test_equal_refused_rows_are_kept_as_often_as_one_import_has_them():
     deployment = Deployment()
     for count, kept in ((2, 2), (1, 2), (3, 3), (3, 3)):
         assert run_import(deployment, [("anna", [REFUSED] * count)]).rows_refused == count
@@ -136,7 +136,7 @@ EPISODE = {"endTime": "2024-03-01 00:00", "podcastName": "The Show", "episodeNam
 
 
 @pytest.mark.parametrize("imports", [[[SONG], [EPISODE]], [[EPISODE], [SONG]], [[SONG], [SONG], [EPISODE], [EPISODE], [SONG]]], ids=str)
-def test_that_a_play_was_an_episode_is_learned_whichever_file_comes_first(imports):
+def test_a_content_type_is_stored_in_any_order_of_the_files(imports):
     deployment = Deployment()
     reports = [run_import(deployment, [("anna", rows)]) for rows in imports]
     assert [report.rows_stored for report in reports] == [1] + [0] * (len(imports) - 1)
@@ -144,7 +144,7 @@ def test_that_a_play_was_an_episode_is_learned_whichever_file_comes_first(import
     assert kinds == (["episode"] if imports[0] == [EPISODE] else [None, "episode"])
 
 
-def test_what_the_log_still_holds_is_no_longer_new():
+def test_rows_that_are_only_in_the_log_are_not_new():
     deployment = Deployment()
     run_import(deployment, [("anna", [SONG])])
     publisher = deployment.open_publisher(["anna"])
@@ -176,7 +176,7 @@ PLAY = {"ts": TIMES[0], "spotify_track_uri": "spotify:track:a1", "ms_played": 5}
     ],
     ids=["platform is a number", "reason is a list", "country", "event_id", "extra", "deep", "very deep"],
 )
-def test_a_field_that_would_confuse_the_log_is_kept_and_costs_no_play(odd):
+def test_a_field_with_an_unexpected_value_is_kept_and_the_play_is_stored(odd):
     deployment = Deployment()
     assert run_import(deployment, [("anna", [PLAY | odd])]).rows_stored == 1
     (row,) = deployment.lake.history
@@ -187,7 +187,7 @@ def test_a_field_that_would_confuse_the_log_is_kept_and_costs_no_play(odd):
 
 
 @pytest.mark.parametrize("odd", [{"new": nest(150)}, {"new": nest(900)}], ids=["deep", "very deep"])
-def test_a_refused_row_may_be_as_odd(odd):
+def test_a_deeply_nested_refused_row_is_kept(odd):
     deployment = Deployment()
     assert run_import(deployment, [("anna", [PLAY | odd | {"ms_played": -1}])]).rows_refused == 1
     assert [row["reason"] for row in deployment.lake.rejected] == ["bad_ms_played"]

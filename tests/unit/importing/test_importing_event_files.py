@@ -50,7 +50,7 @@ KINDS = ["e.parquet", "e.ndjson", "e.jsonl", "e.jsonl.gz", "e.ndjson.zst"]
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_the_ten_fields_are_enough_and_a_repeat_stores_nothing(write, name):
+def test_ten_fields_are_enough_and_a_repeat_stores_nothing(write, name):
     deployment = Deployment()
     path = write(name, [make_event(number) for number in range(3)])
     first, second = (run_import(deployment, path).total for _ in range(2))
@@ -62,7 +62,7 @@ def test_the_ten_fields_are_enough_and_a_repeat_stores_nothing(write, name):
 
 
 @pytest.mark.parametrize("name", KINDS)
-def test_a_bad_value_costs_its_own_event_only_and_is_kept_once(write, name):
+def test_an_event_with_a_bad_value_is_refused_and_kept_once(write, name):
     deployment = Deployment()
     bad = [
         make_event(1, event_id=None),
@@ -81,7 +81,7 @@ def test_a_bad_value_costs_its_own_event_only_and_is_kept_once(write, name):
     assert [row["event_id"] for row in deployment.lake.history] == [good["event_id"]]
 
 
-def test_types_that_only_look_different_are_taken(tmp_path):
+def test_columns_of_other_types_with_equal_values_are_read(tmp_path):
     rows = pa.table({
         "event_id": [str(UUID(int=1))], "event_type": pa.array(["play"]).dictionary_encode(),
         "user_id": pa.array(["anna"], pa.large_string()), "played_at": pa.array([1_700_000_000_000_000_000], pa.timestamp("ns")),
@@ -100,7 +100,7 @@ def test_unknown_columns_and_fields_are_kept_in_extra(write):
     assert [json.loads(row["extra"])["mood"] for row in deployment.lake.history] == ["calm", {"is": "calm"}]
 
 
-def test_lines_without_anything_are_no_rows(write):
+def test_blank_lines_are_not_rows(write):
     report = run_import(
         Deployment(),
         write("e.ndjson", ["\ufeff", make_event(1), "\n", "  \r\n", json.dumps(make_event(2)) + "\r\n", json.dumps(make_event(3))]),
@@ -108,21 +108,21 @@ def test_lines_without_anything_are_no_rows(write):
     assert (report.total.rows_read, report.total.rows_stored) == (3, 3)
 
 
-def test_lines_that_are_no_json_are_refused_as_they_stand(write):
+def test_lines_that_are_not_json_are_refused_unchanged(write):
     deployment = Deployment()
     report = run_import(deployment, write("e.ndjson", [make_event(1), "nonsense\n", "[1]\n", "nonsense\n"]))
     assert (report.total.rows_stored, report.total.rows_refused) == (1, 3)
     assert sorted(row["value"] for row in deployment.lake.rejected) == [b"[1]", b"nonsense", b"nonsense"]
 
 
-def test_a_record_beyond_what_the_log_takes_is_refused(write):
+def test_a_record_larger_than_the_log_takes_is_refused(write):
     deployment = Deployment()
     report = run_import(deployment, write("e.ndjson", [make_event(1, track_name="x" * 2_000_000), make_event(2)]))
     assert dict(report.total.refused_by_reason) == {"too_large": 1}
     assert [row["reason"] for row in deployment.lake.rejected] == ["too_large"]
 
 
-def test_a_packed_file_cut_short_is_named_and_what_came_before_and_the_other_files_stay(write):
+def test_of_a_truncated_gz_file_the_events_before_the_end_are_imported_and_the_other_files_too(write):
     deployment = Deployment()
     cut = write("cut.jsonl.gz", [make_event(number, track_name=str(number) * 50) for number in range(2000)])
     cut.write_bytes(cut.read_bytes()[:-2000])
@@ -134,7 +134,7 @@ def test_a_packed_file_cut_short_is_named_and_what_came_before_and_the_other_fil
 
 
 @pytest.mark.parametrize("name", ["cut.parquet", "cut.ndjson.zst"])
-def test_a_damaged_file_is_named(write, name):
+def test_a_damaged_file_is_in_the_report(write, name):
     path = write(name, [make_event(number) for number in range(100)])
     path.write_bytes(path.read_bytes()[:-100])
     report = run_import(Deployment(), path)
@@ -149,6 +149,6 @@ def test_a_file_of_another_kind_is_wrong_use(tmp_path, name):
         check_event_files([tmp_path / name])
 
 
-def test_a_file_that_is_not_there_is_wrong_use(tmp_path):
+def test_a_file_that_does_not_exist_is_wrong_use(tmp_path):
     with pytest.raises(UsageError, match="no such file"):
         check_event_files([tmp_path / "e.parquet"])

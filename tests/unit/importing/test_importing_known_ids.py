@@ -12,7 +12,7 @@ COLUMNS = st.lists(UUIDS, max_size=12)
 
 
 @given(st.lists(COLUMNS, max_size=14))
-def test_an_id_is_new_the_first_time_only(columns):
+def test_an_id_is_new_only_once(columns):
     known, expected = KnownIds(), set()
     for column in columns:
         new = []
@@ -24,14 +24,14 @@ def test_an_id_is_new_the_first_time_only(columns):
 
 
 @given(COLUMNS, COLUMNS, COLUMNS)
-def test_ids_are_found_until_they_are_taken_out(added, gone, asked):
+def test_ids_are_contained_until_they_are_discarded(added, gone, asked):
     known = KnownIds()
     known.add(pa.array(added, pa.string()))
     known.discard(pa.array(gone, pa.string()))
     assert known.contains(pa.array(asked, pa.string())).tolist() == [one in set(added) - set(gone) for one in asked]
 
 
-def test_the_bytes_are_those_of_the_text_also_in_a_slice_and_in_chunks():
+def test_uuids_are_parsed_from_arrays_slices_and_chunks():
     texts = [str(UUID(int=number << 60)) for number in range(50)]
     expected = [UUID(text).bytes.rstrip(b"\0") for text in texts]
     assert parse_uuids(pa.array(texts)).tolist() == expected

@@ -1,4 +1,4 @@
-"""Upkeep beside the sink: what is let go of, what never is, and that all sums still add up."""
+"""Upkeep beside the sink: what it deletes, what it must keep, and that the counts of log and bronze still match."""
 
 from __future__ import annotations
 
@@ -58,12 +58,12 @@ def deployment(request, tmp_path) -> Deployment:
     return Deployment(tmp_path, make[request.param])
 
 
-def play(at: datetime, **fields) -> bytes:
-    told = {"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ann", "played_at": at.isoformat(), **fields}
-    return json.dumps(told).encode()
+def play(at: datetime, **more) -> bytes:
+    fields = {"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": "ann", "played_at": at.isoformat(), **more}
+    return json.dumps(fields).encode()
 
 
-def test_the_log_is_trimmed_to_what_came_lately_and_the_sink_goes_on(deployment):
+def test_old_records_are_trimmed_from_the_log_and_the_sink_continues(deployment):
     for day in (0, 1, 8, 9):
         deployment.now = START + timedelta(days=day)
         deployment.publish(play(deployment.now), b"nonsense")
@@ -78,7 +78,7 @@ def test_the_log_is_trimmed_to_what_came_lately_and_the_sink_goes_on(deployment)
     assert deployment.upkeep(log_retention=WEEK).run_once().records_trimmed == {}
 
 
-def test_what_the_lake_does_not_hold_is_never_trimmed(deployment):
+def test_records_that_the_lake_does_not_hold_are_not_trimmed(deployment):
     deployment.publish(play(START), play(START))
     deployment.drain()
     deployment.publish(play(START))
@@ -91,7 +91,7 @@ def test_what_the_lake_does_not_hold_is_never_trimmed(deployment):
     assert deployment.lake.read("plays").num_rows == 3
 
 
-def test_what_a_replay_that_was_cut_short_may_look_for_stays(deployment, tmp_path):
+def test_records_that_an_interrupted_replay_searches_for_are_not_trimmed(deployment, tmp_path):
     deployment.publish(play(START + timedelta(days=2)))
     deployment.drain()
     deployment.now += timedelta(days=5)
@@ -114,7 +114,7 @@ def test_what_a_replay_that_was_cut_short_may_look_for_stays(deployment, tmp_pat
     assert deployment.held() == [(2, 2)]
 
 
-def test_rows_go_by_their_own_time_once_they_have_been_here_as_long(deployment):
+def test_rows_are_deleted_by_event_time_once_they_are_stored_as_long(deployment):
     leap_day = datetime(2024, 2, 29, 23, 30, tzinfo=UTC)
     deployment.publish(play(leap_day), play(START - timedelta(hours=1)), play(START), b"nonsense")
     deployment.publish(play(leap_day), play(START), topic="user_history")
@@ -143,7 +143,7 @@ def test_rows_go_by_their_own_time_once_they_have_been_here_as_long(deployment):
     assert deployment.adds_up()
 
 
-def test_a_row_that_retention_did_not_take_is_still_missed(deployment):
+def test_a_missing_row_that_retention_did_not_delete_is_still_found(deployment):
     deployment.publish(play(START), play(START + timedelta(days=1)))
     deployment.drain()
     deployment.now = START + timedelta(days=31, hours=1)
@@ -155,7 +155,7 @@ def test_a_row_that_retention_did_not_take_is_still_missed(deployment):
     assert not deployment.adds_up()
 
 
-def test_log_and_rows_may_both_go_and_it_adds_up(deployment):
+def test_with_retention_of_log_and_rows_the_counts_match(deployment):
     for day in (0, 2, 4):
         deployment.now = START + timedelta(days=day)
         deployment.publish(play(deployment.now), play(deployment.now), b"{")
@@ -166,7 +166,7 @@ def test_log_and_rows_may_both_go_and_it_adds_up(deployment):
     assert deployment.held()[0][0] > 0
 
 
-def test_without_settings_everything_stays(deployment):
+def test_without_retention_settings_nothing_is_deleted(deployment):
     deployment.publish(play(START), b"{")
     deployment.drain()
     deployment.now += timedelta(days=9_999)
@@ -176,7 +176,7 @@ def test_without_settings_everything_stays(deployment):
     assert deployment.lake.read("plays").num_rows == 1
 
 
-def test_a_vacuum_comes_every_six_hours_or_when_it_is_asked_for(deployment):
+def test_a_vacuum_runs_every_six_hours_or_on_request(deployment):
     asked = []
     lake = deployment.lake
 
@@ -194,8 +194,8 @@ def test_a_vacuum_comes_every_six_hours_or_when_it_is_asked_for(deployment):
     assert asked == [None, 48, None, 48]
 
 
-@pytest.mark.parametrize(("error", "rounds"), [(Unavailable("down"), 3), (SettingsError("wrong key"), 1)], ids=["may pass", "does not"])
-def test_a_round_that_failed_is_tried_again_unless_no_waiting_helps(error, rounds):
+@pytest.mark.parametrize(("error", "rounds"), [(Unavailable("down"), 3), (SettingsError("wrong key"), 1)], ids=["retryable", "permanent"])
+def test_a_failed_round_is_repeated_if_the_error_is_retryable(error, rounds):
     done, stop = [], threading.Event()
 
     class Failing(Upkeep):
