@@ -87,7 +87,7 @@ def _make_natural_keys(rows: list[Row], played: list[PlayedItem], ms_played: lis
     """The natural key of each row: all its values, and its ordinal among the equal rows of the file."""
     seen: Counter[bytes] = Counter()
     keys = []
-    for row, one, ms in zip(rows, played, ms_played, strict=True):
+    for row, item, ms in zip(rows, played, ms_played, strict=True):
         values = orjson.dumps((user_id, row["endTime"], item.by, item.name, ms))
         keys.append(orjson.dumps((orjson.Fragment(values), seen[values])).decode())
         seen[values] += 1
