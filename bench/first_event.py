@@ -1,7 +1,7 @@
-"""How long after `soundlake up` the first event stands on the dashboard: a new home, local servers, everything installed.
+"""The time from `soundlake up` to the first event on the dashboard: a new home, local servers, everything installed.
 
-first_event.py [NAME-LEFT-OUT…]: for example `first_event.py stream` leaves Spark out. Two roads lead there: by Spark and Redis to the
-Real-time page, and by bronze and a build to the pages of the snapshot.
+first_event.py [SERVICE…] leaves services out: `first_event.py stream` runs without Spark. Two data flows are timed: by Spark and Redis to
+the Real-time page, and by bronze and a build to the pages of the snapshot.
 """
 
 from __future__ import annotations
@@ -25,12 +25,12 @@ from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_ja
 from soundlake.settings import load_settings
 
 GOAL_SECONDS = 180.0
-PATIENCE_SECONDS = 400.0
+LONGEST_SECONDS = 400.0
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
 
 
 def count_plays(stack: Path) -> int:
-    """Plays that a reader of the snapshot could see now."""
+    """The number of plays in the current snapshot."""
     snapshot = stack / "warehouse" / "snapshots" / "current.duckdb"
     if not snapshot.exists():
         return 0
@@ -39,7 +39,7 @@ def count_plays(stack: Path) -> int:
 
 
 def count_live(stack: Path) -> int:
-    """Plays that a reader of the Real-time page could see now."""
+    """The number of plays on the Real-time page."""
     try:
         return sum(minute.started for minute in open_live_source(load_settings(home=stack)).read(datetime.now(UTC)).minutes)
     except Unavailable:
@@ -47,30 +47,30 @@ def count_live(stack: Path) -> int:
 
 
 def measure(home: Path, left_out: list[str]) -> dict[str, float]:
-    """Bring a stack up in that home, wait for its first plays, bring it down."""
+    """Start a stack in that home, wait for its first plays, stop it."""
     downloads = load_settings().servers.downloads.expanduser().absolute()
     for listing in (KAFKA_JARS, SPARK_JARS):
         install_jars(listing, downloads / listing.parent.name)
     ports = {f"SOUNDLAKE_{name}_PORT": str(find_free_block()) for name in ("KAFKA", "OBJECT_STORE", "REDIS", "DASHBOARD")}
     environment = {**os.environ, **ports, "SOUNDLAKE_HOME": str(home)}
     options = [word for name in left_out for word in ("--without", name)]
-    begun = time.monotonic()
+    start = time.monotonic()
     try:
         subprocess.run([*PROGRAM, "up", *options], env=environment, check=True, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-        found = {"seconds_until_up": round(time.monotonic() - begun, 1)}
+        found = {"seconds_until_up": round(time.monotonic() - start, 1)}
         counts = {"seconds_until_snapshot": count_plays, **({} if "stream" in left_out else {"seconds_until_real_time": count_live})}
-        return found | wait_for_each(counts, home / "stack", begun)
+        return found | wait_for_each(counts, home / "stack", start)
     finally:
         subprocess.run([*PROGRAM, "down"], env=environment, check=True, stdout=subprocess.DEVNULL)
 
 
-def wait_for_each(counts: dict[str, Callable[[Path], int]], stack: Path, begun: float) -> dict[str, float]:
-    """By name: when it first counted something, in seconds after `begun`."""
+def wait_for_each(counts: dict[str, Callable[[Path], int]], stack: Path, start: float) -> dict[str, float]:
+    """By name: the time of the first count above zero, in seconds after `start`."""
     found: dict[str, float] = {}
     while missing := counts.keys() - found.keys():
-        if time.monotonic() - begun > PATIENCE_SECONDS:
-            raise TimeoutError(f"{', '.join(missing)}: nothing after {PATIENCE_SECONDS:.0f} s; so far {found}")
-        found |= {name: round(time.monotonic() - begun, 1) for name in missing if counts[name](stack)}
+        if time.monotonic() - start > LONGEST_SECONDS:
+            raise TimeoutError(f"{', '.join(missing)}: nothing after {LONGEST_SECONDS:.0f} s; so far {found}")
+        found |= {name: round(time.monotonic() - start, 1) for name in missing if counts[name](stack)}
         time.sleep(0.5)
     return found
 

@@ -1,7 +1,7 @@
-"""Import by the whole road (files → log → sink → Delta) against only reading the same files, in pairs A B A B.
+"""The whole import (files → log → sink → Delta) compared with only reading the same files, in pairs A B A B.
 
 Prints one JSON line; `ratio` is the time of the import over the time that Python's json (or pyarrow) takes to read the files and find
-the duplicates: median of the pairs with minimum and maximum. After each timed import bronze must hold every event id once.
+the duplicates: median of the pairs, with minimum and maximum. After each timed import bronze must hold every event id once.
 
     import_history.py listeners   50 listeners with 10,000 plays of one year each      (aim: under 60 s)
     import_history.py years       one listener with 200,000 plays of ten years         (aim: under 120 s)
@@ -30,23 +30,23 @@ from soundlake.importing import ImportReport
 from soundlake.progress import StepList
 from soundlake.settings import Settings
 
-ROWS_A_FILE = 15_000  # as Spotify cuts them
+ROWS_PER_FILE = 15_000  # as in real exports
 SHAPES = {"listeners": (50, 10_000, 365), "years": (1, 200_000, 3650), "events": (16_000, 62, 90)}
 
 
 def write_exports(folder: Path, listeners: int, plays: int, days: int) -> None:
-    """Folders of extended exports, one a listener, with a repeated row in each."""
+    """Folders of extended exports, one for each listener, with one repeated row in each."""
     for listener in range(listeners):
         rows = list(make_rows(listener, plays, days))
         rows.append(rows[0])
         target = folder / f"listener-{listener:03d}"
         target.mkdir(parents=True)
-        for number, start in enumerate(range(0, len(rows), ROWS_A_FILE)):
-            (target / f"Streaming_History_Audio_{number}.json").write_text(json.dumps(rows[start : start + ROWS_A_FILE], indent=2))
+        for number, start in enumerate(range(0, len(rows), ROWS_PER_FILE)):
+            (target / f"Streaming_History_Audio_{number}.json").write_text(json.dumps(rows[start : start + ROWS_PER_FILE], indent=2))
 
 
 def make_rows(seed: int, plays: int, days: int) -> Iterator[dict[str, object]]:
-    """Rows of the extended form as it is since 2025."""
+    """Rows of the extended form of 2025."""
     chance = random.Random(seed)
     end = datetime(2025, 1, 1, tzinfo=UTC)
     for number in range(plays):
@@ -65,7 +65,7 @@ def make_rows(seed: int, plays: int, days: int) -> Iterator[dict[str, object]]:
 
 
 def write_events(folder: Path, listeners: int, plays: int, days: int) -> None:
-    """A Parquet file with the ten fields of the plan, times as text."""
+    """A Parquet file with ten fields of the contract, times as text."""
     count = listeners * plays + 8_000
     chance = random.Random(1)
     end = datetime(2025, 1, 1, tzinfo=UTC)
@@ -82,7 +82,7 @@ def write_events(folder: Path, listeners: int, plays: int, days: int) -> None:
 
 
 def read_exports(folder: Path) -> int:
-    """How many different plays the files hold: the least that any importer has to do."""
+    """The number of different plays in the files: the least work of any importer."""
     found = set()
     for path in folder.rglob("*.json"):
         for row in json.loads(path.read_text(encoding="utf-8")):
@@ -96,13 +96,13 @@ def read_events(folder: Path) -> int:
 
 
 def run_import(folder: Path, shape: str, settings: Settings) -> ImportReport:
-    """Import all files of the folder into an empty home."""
+    """Import all files of the folder into a home."""
     with wiring.open_importer(settings, StepList()) as importer:
         return importer.import_events([folder / "events.parquet"]) if shape == "events" else importer.import_spotify_exports([folder], None)
 
 
 def check_bronze(settings: Settings, report: ImportReport, expected: int) -> None:
-    """Bronze holds what was reported and what the other side found, each id once."""
+    """Bronze holds as many rows as the report and the other side counted, each id once."""
     ids = wiring.open_lake(settings).read("history", ["event_id"])["event_id"].to_pylist()
     assert len(set(ids)) == len(ids) == report.total.rows_stored == expected
 
