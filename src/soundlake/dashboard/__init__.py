@@ -1,9 +1,9 @@
 """The dashboard: Streamlit pages on the published snapshot, one file per page in `pages/`.
 
-`entry/app.py` is the script that Streamlit runs, `server.py` says how it is started.
+`server.py` starts Streamlit, which runs the script `entry/app.py` for every visit.
 """
 
-from soundlake.dashboard.page_metrics import watch
+from soundlake.dashboard.page_metrics import record_pages_in
 from soundlake.dashboard.server import serve
 
-__all__ = ["serve", "watch"]
+__all__ = ["record_pages_in", "serve"]

@@ -1,4 +1,4 @@
-"""What there is to choose from in a snapshot: listeners, devices, and the time that the plays span."""
+"""The options of the filters in a snapshot: listeners, device types, and the time between first and last play."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from soundlake.dashboard.filters import Extent
 
 
 def find_extent(cursor: DuckDBPyConnection, listener: str | None) -> Extent | None:
-    """The first and last play of one listener or of all; None where there is none."""
+    """The first and last play of one listener or of all; None without plays."""
     first, last = _ask(
         cursor,
         """
@@ -24,7 +24,7 @@ def find_extent(cursor: DuckDBPyConnection, listener: str | None) -> Extent | No
 
 
 def list_listeners(cursor: DuckDBPyConnection, limit: int) -> tuple[str, ...]:
-    """The listeners with the most plays, the first of them first."""
+    """The listeners with the most plays, in that order."""
     rows = _ask(
         cursor,
         "select user_id from silver.silver_plays group by user_id order by count(*) filter (is_listen) desc, user_id limit $limit",
@@ -34,12 +34,12 @@ def list_listeners(cursor: DuckDBPyConnection, limit: int) -> tuple[str, ...]:
 
 
 def count_listeners(cursor: DuckDBPyConnection) -> int:
-    """How many listeners there are."""
+    """The number of listeners."""
     return int(_ask(cursor, "select count(distinct user_id) from silver.silver_plays")[0][0])
 
 
 def list_devices(cursor: DuckDBPyConnection) -> tuple[str, ...]:
-    """The device types that occur, the most used first."""
+    """The device types of all plays, the most used first."""
     rows = _ask(
         cursor,
         "select coalesce(device_type, 'unknown') as device from silver.silver_plays group by device order by count(*) desc, device",

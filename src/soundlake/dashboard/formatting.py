@@ -1,4 +1,4 @@
-"""Figures as people read them."""
+"""Figures and dates as text."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ from datetime import date, datetime
 _MINUTE_MS = 60_000
 _HOUR_MS = 60 * _MINUTE_MS
 _HOURS_WITH_MINUTES = 100
+_MEANS_WITH_DECIMALS = 100
 _SHORTEST_WORD = 3  # tv, pc: an abbreviation
 _MARKDOWN = re.compile(r"([\\`*_{}\[\]()#+\-.!|~:$<>])")
 
@@ -17,8 +18,15 @@ def format_count(count: int) -> str:
     return f"{count:,}"
 
 
+def format_mean(mean: float | None) -> str:
+    """An average: 3.4, 1,234; a dash without data."""
+    if mean is None:
+        return "–"
+    return f"{mean:,.1f}" if mean < _MEANS_WITH_DECIMALS else f"{mean:,.0f}"
+
+
 def format_duration(ms: int) -> str:
-    """Time heard in hours and minutes: 42 min, 12 h 30 min, 1,234 h."""
+    """Listening time in hours and minutes: 42 min, 12 h 30 min, 1,234 h."""
     hours, minutes = divmod(round(ms / _MINUTE_MS), 60)
     if hours == 0:
         return f"{minutes} min"
@@ -26,22 +34,22 @@ def format_duration(ms: int) -> str:
 
 
 def format_share(share: float | None) -> str:
-    """A part of a whole: 12.3 %; a dash where it is not known."""
+    """A part of a whole: 12.3 %; a dash where it is unknown."""
     return "–" if share is None else f"{share:.1%}".replace("%", " %")
 
 
 def format_change(now: float, before: float) -> str | None:
-    """How much more or less than before: +12.3 %; None where there was nothing before."""
+    """The change from before: +12.3 %; None where there was nothing before."""
     return f"{(now - before) / before:+.1%}".replace("%", " %") if before else None
 
 
 def format_points(now: float | None, before: float | None) -> str | None:
-    """How many percentage points a share moved: +1.2 points; None where one of them is not known."""
+    """The change of a share in percentage points: +1.2 points; None where one of them is unknown."""
     return None if now is None or before is None else f"{(now - before) * 100:+.1f} points"
 
 
 def format_days(first: date, last: date) -> str:
-    """A stretch of days: 24 Oct – 22 Nov 2026."""
+    """A range of days: 24 Oct – 22 Nov 2026."""
     if first == last:
         return f"{first.day} {first:%b %Y}"
     year = "" if first.year == last.year else f" {first.year}"
@@ -49,7 +57,7 @@ def format_days(first: date, last: date) -> str:
 
 
 def format_moment(moment: datetime) -> str:
-    """A moment of UTC: 22 Nov 2026, 16:03 UTC."""
+    """A time in UTC: 22 Nov 2026, 16:03 UTC."""
     return f"{moment.day} {moment:%b %Y, %H:%M} UTC"
 
 
@@ -59,5 +67,5 @@ def format_device(device: str) -> str:
 
 
 def escape_markdown(text: str) -> str:
-    """Text from the data that Streamlit shall show as it stands, where it would read Markdown."""
+    """Text from the data for places where Streamlit reads Markdown."""
     return _MARKDOWN.sub(r"\\\1", text)

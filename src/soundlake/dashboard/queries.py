@@ -1,7 +1,7 @@
-"""The questions that the pages ask of a snapshot: one function each, typed answers, and every choice a bound parameter.
+"""The questions that the pages ask a snapshot: one function each, with typed answers; every filter is a bound parameter.
 
-All are about music. Plays are listens (`is_listen`), as in gold; skip rates and the device mix are about every track that was started,
-a skip rate only about those of which the source says whether they were skipped. All times are UTC.
+All of them count music only. Plays are listens (`is_listen`), as in gold. Skip rates and the device mix count every started track; a skip
+rate only those of which the source reports whether they were skipped. All times are UTC.
 """
 
 from __future__ import annotations
@@ -10,13 +10,12 @@ from typing import Any
 
 from duckdb import DuckDBPyConnection
 
-from soundlake.dashboard.filters import Filters
+from soundlake.dashboard.filters import Filters, Grain
 from soundlake.dashboard.query_results import (
     Bucket,
     Content,
     DeviceBucket,
     DeviceUsage,
-    Grain,
     HourOfWeek,
     Measure,
     RankedItem,
@@ -36,6 +35,11 @@ _CHOSEN = """
     ),
     listens as (select * from chosen where is_listen)
 """
+
+
+def has_plays(cursor: DuckDBPyConnection, filters: Filters) -> bool:
+    """Whether any track was started."""
+    return bool(_ask(cursor, filters, "select exists(from chosen)")[0][0])
 
 
 def summarize(cursor: DuckDBPyConnection, filters: Filters) -> Summary:
@@ -60,7 +64,7 @@ def summarize(cursor: DuckDBPyConnection, filters: Filters) -> Summary:
 
 
 def list_buckets(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[Bucket, ...]:
-    """The window in order of time, without gaps."""
+    """The buckets of the window in order of time, without gaps."""
     rows = _ask(
         cursor,
         filters,
@@ -121,7 +125,7 @@ _RANKED: dict[Content, str] = {
 
 
 def rank_content(cursor: DuckDBPyConnection, filters: Filters, content: Content, measure: Measure, limit: int) -> tuple[RankedItem, ...]:
-    """The top of the tracks, artists or albums by plays or by time heard; ties by name, then by id."""
+    """The top tracks, artists or albums by plays or by listening time; ties by name, then by id."""
     rows = _ask(
         cursor,
         filters,
@@ -143,7 +147,7 @@ def rank_content(cursor: DuckDBPyConnection, filters: Filters, content: Content,
 
 
 def average_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[HourOfWeek, ...]:
-    """Plays of each of the 168 hours of the week, Monday first, empty hours too."""
+    """Plays of each of the 168 hours of the week, from Monday, and how often the window has that hour; the window must be whole hours."""
     rows = _ask(
         cursor,
         filters,
@@ -152,13 +156,19 @@ def average_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[HourOfWe
             select weekday, hour
             from (select unnest(range(1, 8)) as weekday) cross join (select unnest(range(24)) as hour)
         ),
+        occurring as (
+            select isodow(begin) as weekday, hour(begin) as hour, count(*) as occurrences
+            from (select unnest(range(cast($since as timestamptz), cast($until as timestamptz), interval 1 hour)) as begin)
+            group by 1, 2
+        ),
         counted as (
             select isodow(played_at) as weekday, hour(played_at) as hour, count(*) as plays
             from listens
             group by 1, 2
         )
-        select hours.weekday, hours.hour, coalesce(plays, 0)
+        select hours.weekday, hours.hour, coalesce(plays, 0), coalesce(occurrences, 0)
         from hours
+        left join occurring using (weekday, hour)
         left join counted using (weekday, hour)
         order by 1, 2
         """,
@@ -167,7 +177,7 @@ def average_week(cursor: DuckDBPyConnection, filters: Filters) -> tuple[HourOfWe
 
 
 def list_device_buckets(cursor: DuckDBPyConnection, filters: Filters, grain: Grain) -> tuple[DeviceBucket, ...]:
-    """What was started on each device type, bucket by bucket; buckets without a play are left out."""
+    """Started plays of each device type, bucket by bucket; buckets without a play are left out."""
     rows = _ask(
         cursor,
         filters,
@@ -192,7 +202,7 @@ def list_device_buckets(cursor: DuckDBPyConnection, filters: Filters, grain: Gra
 
 
 def summarize_devices(cursor: DuckDBPyConnection, filters: Filters) -> tuple[DeviceUsage, ...]:
-    """What each device type was used for, the most used first."""
+    """The use of each device type; by started plays, the most used first."""
     rows = _ask(
         cursor,
         filters,
@@ -208,7 +218,7 @@ def summarize_devices(cursor: DuckDBPyConnection, filters: Filters) -> tuple[Dev
 
 
 def list_recommendations(cursor: DuckDBPyConnection, listener: str) -> tuple[Recommendation, ...]:
-    """What is recommended to one listener, the best first."""
+    """The recommendations for one listener, the best first."""
     rows = _fetch(
         cursor,
         """

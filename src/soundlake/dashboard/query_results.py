@@ -1,4 +1,4 @@
-"""The typed answers to the questions of the pages."""
+"""The typed answers of `queries`."""
 
 from __future__ import annotations
 
@@ -8,15 +8,11 @@ from typing import Literal
 
 Content = Literal["track", "artist", "album"]
 Measure = Literal["plays", "time"]
-Grain = Literal["day", "week", "month"]
-
-_MOST_DAYS = 120
-_MOST_WEEKS = 110
 
 
 @dataclass(frozen=True)
 class Summary:
-    """The figures of a window; `skip_rate` is null where no source says whether plays were skipped."""
+    """The figures of a window; `skip_rate` is null where no source reports skips."""
 
     plays: int
     heard_ms: int
@@ -30,7 +26,7 @@ class Summary:
 
 @dataclass(frozen=True)
 class Bucket:
-    """One day, week (from Monday) or month of a window, also one without a play; `first` and `last` are its days inside the window."""
+    """One day, week (from Monday) or month of a window, also without plays; `first` and `last` are its days inside the window."""
 
     first: date
     last: date
@@ -44,7 +40,7 @@ class Bucket:
 
 @dataclass(frozen=True)
 class RankedItem:
-    """One entry of a top list; `share` is of all plays (or all time) that the filters leave, and the track's own fields are null else."""
+    """One item of a top list; `share` is of all plays (or all time) that match the filters. Only a track has an id."""
 
     name: str
     by: str | None
@@ -57,11 +53,17 @@ class RankedItem:
 
 @dataclass(frozen=True)
 class HourOfWeek:
-    """Plays of one hour of the week; weekday 1 is Monday, hours are UTC."""
+    """One hour of the week: its plays, and in how many of its weekdays. Weekday 1 is Monday, hours are UTC."""
 
     weekday: int
     hour: int
     plays: int
+    occurrences: int
+
+    @property
+    def mean_plays(self) -> float | None:
+        """Plays in this hour of one such weekday; None where the window has no such hour."""
+        return self.plays / self.occurrences if self.occurrences else None
 
 
 @dataclass(frozen=True)
@@ -76,7 +78,7 @@ class DeviceBucket:
 
 @dataclass(frozen=True)
 class DeviceUsage:
-    """What one device type was used for in the window."""
+    """The use of one device type in the window."""
 
     device: str
     started: int
@@ -87,7 +89,7 @@ class DeviceUsage:
 
 @dataclass(frozen=True)
 class Recommendation:
-    """One recommended track; `source` names the model, `reason` says why in words."""
+    """One recommended track; `source` names the model, `reason` explains it in words."""
 
     rank: int
     track_id: str
@@ -98,10 +100,3 @@ class Recommendation:
     source: str
     reason: str | None
     is_synthetic: bool
-
-
-def choose_grain(days: int) -> Grain:
-    """The grain in which so many days make a readable chart."""
-    if days <= _MOST_DAYS:
-        return "day"
-    return "week" if days <= _MOST_WEEKS * 7 else "month"

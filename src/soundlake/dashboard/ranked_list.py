@@ -1,4 +1,4 @@
-"""Ranked lists as HTML: every entry with its whole title in any script, a bar and its figures. Everything from the data is escaped."""
+"""Ranked lists as HTML: each entry with its full title in any script, a bar and its figures. All text from the data is escaped."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import streamlit as st
 
 @dataclass(frozen=True)
 class ListEntry:
-    """One entry of a list: what it is called, how long its bar is (0 to 1) and of what colour, and its figures in words."""
+    """One entry of a list: its name, the length (0 to 1; None: no bar) and colour of its bar, and its figures in words."""
 
     name: str
-    bar: float
+    bar: float | None
     figure: str
     share: str = ""
     by: str | None = None
@@ -26,12 +26,12 @@ class ListEntry:
 
 
 def show_ranked_list(entries: Sequence[ListEntry], label: str, *, numbered: bool = True) -> None:
-    """Draws the list; `label` says to a screen reader what is ranked."""
-    items = "".join(_render_place(str(number) if numbered else "", entry) for number, entry in enumerate(entries, start=1))
+    """Draws the list; `label` names it for screen readers."""
+    items = "".join(_render_entry(str(number) if numbered else "", entry) for number, entry in enumerate(entries, start=1))
     st.html(f'<ol class="ranking{"" if numbered else " plain"}" aria-label="{escape(label)}">{items}</ol>')
 
 
-def _render_place(number: str, entry: ListEntry) -> str:
+def _render_entry(number: str, entry: ListEntry) -> str:
     by = f'<div class="by" dir="auto">{escape(entry.by)}</div>' if entry.by else ""
     reason = f'<div class="reason" dir="auto">{escape(entry.reason)}</div>' if entry.reason else ""
     share = f'<div class="share">{escape(entry.share)}</div>' if entry.share else ""
@@ -41,10 +41,14 @@ def _render_place(number: str, entry: ListEntry) -> str:
         else ""
     )
     badge = f'<span class="invented">{escape(entry.badge)}</span>' if entry.badge else ""
-    width = f"{max(0.0, min(1.0, entry.bar)):.2%}"
+    bar = "" if entry.bar is None else _render_bar(entry.bar, entry.colour)
     return (
         f'<li><span class="place">{number}</span>'
         f'<div><div class="name" dir="auto">{escape(entry.name)}</div>{by}{reason}</div>'
         f'<div class="figure"><div class="amount">{escape(entry.figure)}</div>{share}{link}{badge}</div>'
-        f'<div class="bar"><span style="width:{width};background:{escape(entry.colour)}"></span></div></li>'
+        f"{bar}</li>"
     )
+
+
+def _render_bar(length: float, colour: str) -> str:
+    return f'<div class="bar"><span style="width:{max(0.0, min(1.0, length)):.2%};background:{escape(colour)}"></span></div>'

@@ -1,4 +1,4 @@
-"""How the dashboard's server is started: in this process, and dependent on no file in the current folder."""
+"""Start the dashboard's server in this process, independent of files in the current folder."""
 
 from __future__ import annotations
 
@@ -7,22 +7,26 @@ from importlib import import_module
 from pathlib import Path
 
 from soundlake.dashboard.theme import list_theme_options
+from soundlake.settings import Settings
 
 _SCRIPT = Path(__file__).parent / "entry" / "app.py"
-_LOADED_BEFORE_THE_FIRST_VISIT = ("pandas", "pyarrow", "soundlake.dashboard.entry.app")  # else a visitor waits seconds for these imports
+_PRELOADED = ("pandas", "pyarrow", "soundlake.dashboard.entry.app")  # 3 s of CPU that the first visitor would wait for
 _LOOPBACK = ("127.0.0.1", "localhost", "::1")
 
 
-def serve(host: str, port: int) -> None:
-    """Serve the dashboard on an address until SIGINT or SIGTERM."""
-    for module in _LOADED_BEFORE_THE_FIRST_VISIT:
+def serve(settings: Settings, host: str, port: int) -> None:
+    """Serve the dashboard on an address until SIGINT or SIGTERM; it answers once the default views are computed."""
+    for module in _PRELOADED:
         import_module(module)
+    from soundlake.dashboard.process_state import prepare_process  # noqa: PLC0415  # imports Streamlit, which not every program has
+
+    prepare_process(settings)
     cli: Callable[..., None] = import_module("streamlit.web.cli").main
     cli(["run", str(_SCRIPT), *list_flags(host, port)], standalone_mode=False)
 
 
 def list_flags(host: str, port: int) -> list[str]:
-    """Streamlit's flags. On a loopback address it answers to that name alone, so that no web page reaches it under a name of its own."""
+    """Streamlit's flags. On a loopback address the server accepts only its own host names, which stops DNS rebinding by a web page."""
     options = {
         "server.address": host,
         "server.port": str(port),

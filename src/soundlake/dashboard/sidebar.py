@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from datetime import date
 
 import streamlit as st
@@ -13,36 +14,57 @@ from soundlake.dashboard.page import Page, View
 from soundlake.dashboard.snapshot_reader import SnapshotReader
 from soundlake.dashboard.theme import choose_palette
 
-LISTENER_KEY = "listener"
+LISTENER_KEY, PERIOD_KEY, DEVICES_KEY = "listener", "period", "device"
 _LISTENERS_OFFERED = 500
+
+
+@dataclass(frozen=True)
+class FilterOptions:
+    """The options of a snapshot; `extent` is of all listeners, None without plays."""
+
+    extent: Extent | None
+    listeners: tuple[str, ...]
+    listener_count: int
+    devices: tuple[str, ...]
+
+
+def load_options(reader: SnapshotReader) -> FilterOptions:
+    """The options of the filters in this snapshot."""
+    return FilterOptions(
+        reader.ask(filter_options.find_extent, None),
+        reader.ask(filter_options.list_listeners, _LISTENERS_OFFERED),
+        reader.ask(filter_options.count_listeners),
+        reader.ask(filter_options.list_devices),
+    )
 
 
 def choose_view(reader: SnapshotReader, page: Page, whole: Extent) -> View | None:
     """Draws the filters and reads them; None where the chosen listener has no plays."""
-    listeners = reader.ask(filter_options.list_listeners, _LISTENERS_OFFERED)
+    options = load_options(reader)
     with st.sidebar:
-        listener = _choose_listener(reader, listeners)
+        listener = _choose_listener(options)
         period = _choose_period(page)
         days = _choose_days(page, whole) if period == CUSTOM_PERIOD else ()
-        devices = _choose_devices(reader, page)
-        extent = reader.ask(filter_options.find_extent, listener)
-        if extent is None:
-            return None
+        devices = _choose_devices(options, page)
+    own = reader.ask(filter_options.find_extent, listener)
+    if own is None:
+        return None
+    extent = Extent(own.first, whole.last)
     return View(
         reader=reader,
         filters=Filters(resolve_window(period, days, extent), listener, devices),
         extent=extent,
-        listeners=listeners,
+        listeners=options.listeners,
         palette=choose_palette(st.context.theme.type),
     )
 
 
-def _choose_listener(reader: SnapshotReader, listeners: tuple[str, ...]) -> str | None:
-    count = reader.ask(filter_options.count_listeners)
-    more = f" The {len(listeners)} most active are listed; type the name of any other." if count > len(listeners) else ""
+def _choose_listener(options: FilterOptions) -> str | None:
+    count, listed = options.listener_count, len(options.listeners)
+    more = f" The {listed} most active are listed; type the name of any other." if count > listed else ""
     chosen: str | None = st.selectbox(
         "Listener",
-        listeners,
+        options.listeners,
         index=None,
         placeholder=f"All {format_count(count)} listeners" if count > 1 else "The only listener",
         key=LISTENER_KEY,
@@ -59,10 +81,10 @@ def _choose_period(page: Page) -> str:
         "Period",
         PERIODS,
         index=PERIODS.index(DEFAULT_PERIOD),
-        key="period",
+        key=PERIOD_KEY,
         bind="query-params",
         disabled=not page.has_period,
-        help="Whole days of UTC. A period ends with the last day on which something was played.",
+        help="Whole days in UTC. A period ends on the newest day of the data, for every listener.",
     )
     return chosen
 
@@ -82,12 +104,12 @@ def _choose_days(page: Page, whole: Extent) -> tuple[date, ...]:
     return tuple(chosen)
 
 
-def _choose_devices(reader: SnapshotReader, page: Page) -> tuple[str, ...]:
+def _choose_devices(options: FilterOptions, page: Page) -> tuple[str, ...]:
     chosen: list[str] = st.multiselect(
         "Devices",
-        reader.ask(filter_options.list_devices),
+        options.devices,
         format_func=format_device,
-        key="device",
+        key=DEVICES_KEY,
         bind="query-params",
         placeholder="All devices",
         disabled=not page.has_period,

@@ -1,12 +1,10 @@
-"""The newest published snapshot, opened once for all sessions, with the answers it has already given."""
+"""One opened snapshot, shared by all sessions, with the answers that it has already computed."""
 
 from __future__ import annotations
 
-import threading
 from collections.abc import Callable, Hashable
-from datetime import UTC, datetime
+from datetime import datetime
 from functools import lru_cache
-from pathlib import Path
 from typing import Protocol, TypeVar, TypeVarTuple, cast
 
 from duckdb import DuckDBPyConnection
@@ -22,11 +20,7 @@ class OpenSnapshot(Protocol):
 
     @property
     def id(self) -> str:
-        """Names this build; another build has another."""
-
-    @property
-    def path(self) -> Path:
-        """Its file, written when it was published."""
+        """The id of the build."""
 
     @property
     def connection(self) -> DuckDBPyConnection:
@@ -38,9 +32,14 @@ class SnapshotReader:
 
     def __init__(self, snapshot: OpenSnapshot) -> None:
         self.snapshot_id = snapshot.id
-        self.published_at = datetime.fromtimestamp(snapshot.path.stat().st_mtime, UTC)
         self._connection = snapshot.connection
         self._answer = lru_cache(maxsize=_ANSWERS_KEPT)(self._compute)
+        self.built_at = self.ask(read_build_time)
+
+    @property
+    def questions_answered(self) -> int:
+        """How many answers were computed so far."""
+        return self._answer.cache_info().misses
 
     def ask(self, question: Callable[[DuckDBPyConnection, *Terms], Answer], *terms: *Terms) -> Answer:
         """The answer of one function of `queries`; its terms must be hashable and its answer immutable."""
@@ -51,24 +50,7 @@ class SnapshotReader:
             return question(cursor, *terms)
 
 
-class SnapshotFollower:
-    """Follows the published snapshots of one folder. A reader that is replaced goes on answering for those who hold it."""
-
-    def __init__(self, folder: Path, open_snapshot: Callable[[Path], OpenSnapshot], find_snapshot_id: Callable[[Path], str | None]) -> None:
-        self._folder, self._open, self._find_id = folder, open_snapshot, find_snapshot_id
-        self._lock = threading.Lock()
-        self._newest: SnapshotReader | None = None
-
-    def find_newest_id(self) -> str | None:
-        """The id of the published snapshot, without opening it; None before the first."""
-        return self._find_id(self._folder)
-
-    def open_newest(self) -> SnapshotReader | None:
-        """The reader of the published snapshot; None before the first."""
-        with self._lock:
-            snapshot_id = self.find_newest_id()
-            if snapshot_id is None:
-                return None
-            if self._newest is None or self._newest.snapshot_id != snapshot_id:
-                self._newest = SnapshotReader(self._open(self._folder))
-            return self._newest
+def read_build_time(cursor: DuckDBPyConnection) -> datetime:
+    """When the build of this snapshot was finished, in UTC; a copy of the file keeps it."""
+    (built_at,) = cursor.execute("select max(finished_at) from raw.builds").fetchall()[0]
+    return cast("datetime", built_at)

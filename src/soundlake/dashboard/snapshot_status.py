@@ -1,4 +1,4 @@
-"""How old the data on the page is, and the watch for a newer snapshot."""
+"""The age of the data on the page, and the redraw when a newer snapshot is ready."""
 
 from __future__ import annotations
 
@@ -6,35 +6,37 @@ import streamlit as st
 
 from soundlake.dashboard.filters import Extent
 from soundlake.dashboard.formatting import format_moment
-from soundlake.dashboard.snapshot_reader import SnapshotFollower, SnapshotReader
+from soundlake.dashboard.snapshot_follower import SnapshotFollower
+from soundlake.dashboard.snapshot_reader import SnapshotReader
 
-WATCH_SECONDS = 3
+CHECK_SECONDS = 5
+"""A check compares two objects in memory, but Streamlit spends about 0.1 s of CPU on each run of a fragment in each tab."""
 
 
-@st.fragment(run_every=WATCH_SECONDS)
-def watch_snapshots(readers: SnapshotFollower, reader: SnapshotReader, whole: Extent | None, appearance: str | None) -> None:
-    """Says how fresh the page is, and draws it anew once another snapshot is published or another appearance is chosen."""
-    if readers.find_newest_id() != reader.snapshot_id or st.context.theme.type != appearance:
+@st.fragment(run_every=CHECK_SECONDS)
+def show_snapshot_status(follower: SnapshotFollower, reader: SnapshotReader, whole: Extent | None, appearance: str | None) -> None:
+    """Shows how fresh the page is, and redraws it when a newer snapshot is ready or the visitor chooses another appearance."""
+    if not follower.is_newest(reader) or st.context.theme.type != appearance:
         st.rerun()
     newest = f"  \nNewest play {format_moment(whole.last)}" if whole else ""
-    st.caption(f":green[●] Updated {format_moment(reader.published_at)}{newest}", help=f"Snapshot {reader.snapshot_id}")
+    st.caption(f":green[●] Updated {format_moment(reader.built_at)}{newest}", help=f"Snapshot {reader.snapshot_id}")
 
 
-@st.fragment(run_every=WATCH_SECONDS)
-def wait_for_snapshot(readers: SnapshotFollower) -> None:
-    """Says what to run, and draws the page once there is a first snapshot."""
-    if readers.find_newest_id() is not None:
+@st.fragment(run_every=CHECK_SECONDS)
+def wait_for_snapshot(follower: SnapshotFollower) -> None:
+    """Shows which commands to run, and draws the page when the first snapshot is ready."""
+    if not follower.is_newest(None):
         st.rerun()
-    st.info("There is no data yet. This page fills by itself as soon as a first snapshot is published.", icon=":material/hourglass_empty:")
-    st.markdown("Make listeners and their history, and build everything:")
+    st.info("There is no data yet. This page appears as soon as the first snapshot is published.", icon=":material/hourglass_empty:")
+    st.markdown("Generate listeners with their history and build everything:")
     st.code("make demo", language="bash")
-    st.markdown("or bring your own Spotify export:")
+    st.markdown("or import your own Spotify export:")
     st.code("soundlake import spotify-export ~/my_spotify_data --user me\nsoundlake transform", language="bash")
 
 
-@st.fragment(run_every=WATCH_SECONDS)
-def expect_snapshot(readers: SnapshotFollower) -> None:
-    """Says on a page that does not need the first snapshot what the others wait for, and draws it anew once that is there."""
-    if readers.find_newest_id() is not None:
+@st.fragment(run_every=CHECK_SECONDS)
+def announce_snapshot(follower: SnapshotFollower) -> None:
+    """On a page that needs no snapshot: says that the other pages wait for the first one, and redraws the page when it is ready."""
+    if not follower.is_newest(None):
         st.rerun()
-    st.caption("The other pages fill by themselves as soon as a first snapshot is published.")
+    st.caption("The other pages appear as soon as the first snapshot is published.")

@@ -1,4 +1,4 @@
-"""Where on Spotify a track is found."""
+"""Links to tracks on Spotify."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ _SPOTIFY_ID = re.compile(r"[0-9A-Za-z]{22}")
 
 
 def find_spotify_link(track_id: str | None, track_name: str | None, artist_name: str | None, *, is_synthetic: bool) -> str | None:
-    """The address of a track: the track itself by its id, else a search for it; None for an invented or nameless one.
+    """The address of a track: the track itself by its id, else a search for it; None for a synthetic or nameless one.
 
     A Spotify id is 22 characters of base 62 (Spotify's Web API documentation, "Spotify URIs and IDs").
     """

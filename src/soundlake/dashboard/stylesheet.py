@@ -1,4 +1,4 @@
-"""The style of our own HTML, in the colours of the appearance that the browser reports."""
+"""The style of our own HTML, in the colours of the theme that the browser reports."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _STYLESHEET = Path(__file__).with_name("assets") / "style.css"
 
 
 def apply_style() -> None:
-    """Puts the stylesheet and its colours into the page."""
+    """Adds the stylesheet and its colours to the page."""
     palette = choose_palette(st.context.theme.type)
     st.html(f"<style>{_list_colours(palette)}{_read_stylesheet()}</style>")
 

@@ -1,4 +1,4 @@
-"""How the dashboard looks, in light and in dark: Streamlit's theme settings and the colours that our own HTML uses."""
+"""The light and the dark theme: Streamlit's theme settings and the colours of our own HTML."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Palette:
-    """The colours of one appearance; series are told apart in the order given, intensities run from few to many."""
+    """The colours of one appearance; `series` are for categories in this order, `intensities` go from few to many."""
 
     background: str
     panel: str
@@ -60,7 +60,7 @@ def list_theme_options() -> dict[str, str]:
 
 
 def assign_colours(names: Sequence[str], palette: Palette) -> dict[str, str]:
-    """A colour for each name by its place, so that a name keeps it whichever others are shown."""
+    """A colour for each name by its place, so that a name keeps it when others are filtered out."""
     return {name: palette.series[place % len(palette.series)] for place, name in enumerate(names)}
 
 

@@ -1,4 +1,4 @@
-"""Answers of the queries against the same question asked in another way."""
+"""Answers of the queries, compared with the same answers computed in another way."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ import pytest
 from duckdb import DuckDBPyConnection
 
 from soundlake.dashboard import filter_options, queries
-from soundlake.dashboard.filters import Filters, Window
-from soundlake.dashboard.query_results import Grain, Measure
+from soundlake.dashboard.filters import Filters, Grain, Window
+from soundlake.dashboard.query_results import Measure
 
 WINDOW = Window(datetime(2026, 1, 14, tzinfo=UTC), datetime(2026, 2, 11, tzinfo=UTC))
 CHOICES = {
@@ -96,13 +96,43 @@ def test_the_ranking_is_in_order_and_its_shares_are_of_everything(
         assert item.plays == sum(play["track_id"] == item.track_id for play in listens)
 
 
-def test_every_hour_of_the_week_is_there_and_they_add_up(snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict]) -> None:
+def test_every_hour_of_the_week_has_its_plays_and_its_occurrences(snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict]) -> None:
     hours = queries.average_week(snapshot, filters)
     assert [(hour.weekday, hour.hour) for hour in hours] == [(weekday, hour) for weekday in range(1, 8) for hour in range(24)]
     for hour in hours:
+        assert hour.occurrences == WINDOW.days / 7
         assert hour.plays == sum(
             play["is_listen"] and (play["played_at"].isoweekday(), play["played_at"].hour) == (hour.weekday, hour.hour) for play in rows
         )
+
+
+def test_the_week_is_a_mean_where_weekdays_occur_unequally_often(snapshot: DuckDBPyConnection) -> None:
+    snapshot.execute("attach ':memory:' as even; create schema even.silver")
+    snapshot.execute(
+        """
+        create table even.silver.silver_plays as
+        select plays.* replace (begin + interval 10 minute as played_at, true as is_listen)
+        from (select * from silver.silver_plays limit 1) as plays,
+            unnest(range(timestamptz '2026-01-05 00:00:00+00', timestamptz '2026-01-14 12:00:00+00', interval 1 hour)) as hours(begin)
+        """
+    )
+    snapshot.execute("use even")
+    hours = queries.average_week(snapshot, Filters(Window(datetime(2026, 1, 5, tzinfo=UTC), datetime(2026, 1, 14, 12, tzinfo=UTC))))
+    assert {(hour.weekday, hour.hour): hour.occurrences for hour in hours if hour.occurrences == 2} == {
+        (weekday, hour): 2 for weekday, last in ((1, 24), (2, 24), (3, 12)) for hour in range(last)
+    }
+    assert {hour.mean_plays for hour in hours} == {1.0}
+
+
+def test_an_hour_outside_the_window_has_no_mean(snapshot: DuckDBPyConnection) -> None:
+    monday = Window(datetime(2026, 1, 19, tzinfo=UTC), datetime(2026, 1, 20, tzinfo=UTC))
+    hours = queries.average_week(snapshot, Filters(monday))
+    assert {hour.weekday for hour in hours if hour.mean_plays is not None} == {1}
+
+
+@pytest.mark.parametrize(("name", "expected"), [("all", True), ("one listener", True), ("nothing", False)])
+def test_a_match_is_any_started_track(snapshot: DuckDBPyConnection, name: str, expected: bool) -> None:
+    assert queries.has_plays(snapshot, CHOICES[name]) is expected
 
 
 def test_devices_add_up_over_time_and_in_all(snapshot: DuckDBPyConnection, filters: Filters, rows: list[dict]) -> None:

@@ -1,4 +1,4 @@
-"""How the server is started: for this machine alone, silent to the outside, in our colours."""
+"""The flags of the server: this machine only, no telemetry to others, our colours."""
 
 from __future__ import annotations
 
@@ -15,11 +15,11 @@ def test_every_flag_is_an_option_that_streamlit_has() -> None:
     assert names <= set(config.get_config_options())
 
 
-def test_nothing_is_reported_to_the_outside() -> None:
+def test_usage_statistics_are_off() -> None:
     assert "--browser.gatherUsageStats=false" in list_flags("127.0.0.1", 8501)
 
 
-def test_a_server_for_this_machine_answers_to_its_names_only() -> None:
+def test_a_server_on_loopback_accepts_its_own_host_names_only() -> None:
     assert "--server.allowedHosts=127.0.0.1" in list_flags("127.0.0.1", 8501)
     assert not [flag for flag in list_flags("0.0.0.0", 8501) if "allowedHosts" in flag]
 

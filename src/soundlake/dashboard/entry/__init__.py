@@ -1,1 +1,1 @@
-"""The script that Streamlit runs, in a folder of its own: it would take a `pages/` beside its script for scripts to run, too."""
+"""The script that Streamlit runs. It has a folder of its own: Streamlit would run a `pages/` folder beside it as scripts, too."""

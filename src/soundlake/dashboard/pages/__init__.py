@@ -1,4 +1,4 @@
-"""One module per page, each offering PAGE; a new file here is a new page."""
+"""One module per page, each with a PAGE; a new file here is a new page."""
 
 from __future__ import annotations
 

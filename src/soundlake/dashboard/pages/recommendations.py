@@ -1,4 +1,4 @@
-"""Ten tracks for one listener, with how strongly and why."""
+"""Ten recommended tracks for one listener, each with its score and its reason."""
 
 from __future__ import annotations
 
@@ -25,12 +25,12 @@ def render(view: View) -> None:
         return
     recommendations = view.ask(queries.list_recommendations, listener)
     if not recommendations:
-        st.info("There is nothing to recommend to this listener yet: nobody else heard the same tracks.", icon=":material/hourglass_empty:")
+        st.info("No recommendations for this listener yet: no other listener played the same tracks.", icon=":material/hourglass_empty:")
         return
-    st.markdown(f"For **{escape_markdown(listener)}**, from the whole listening history; period and devices do not narrow it.")
+    st.markdown(f"For **{escape_markdown(listener)}**, from the whole listening history; the filters for period and devices do not apply.")
     show_ranked_list(list_entries(recommendations), "Recommended tracks")
     if any(item.is_synthetic for item in recommendations):
-        st.caption("Invented tracks belong to the synthetic catalogue; they are not on Spotify.")
+        st.caption("Synthetic tracks are generated; they are not on Spotify.")
 
 
 def list_entries(recommendations: Sequence[Recommendation]) -> list[ListEntry]:
@@ -49,7 +49,7 @@ def _describe(item: Recommendation, best: float) -> ListEntry:
         figure=f"score {item.score:.3f}" if item.score else "not scored",
         link=link,
         link_text="Play on Spotify" if link and "/track/" in link else "Search on Spotify",
-        badge="invented track" if item.is_synthetic else "",
+        badge="synthetic track" if item.is_synthetic else "",
     )
 
 

@@ -1,4 +1,4 @@
-"""The ten tracks, artists and albums heard most."""
+"""The ten most played tracks, artists and albums."""
 
 from __future__ import annotations
 
@@ -27,12 +27,12 @@ def render(view: View) -> None:
             if ranked:
                 show_ranked_list(list_entries(ranked, measure), title)
             else:
-                st.caption("Nothing was heard in this period with these filters.")
-    st.caption(f"Shares are of {'all plays' if measure == 'plays' else 'the whole listening time'} that the filters leave.")
+                st.caption("Nothing was played for at least 30 seconds.")
+    st.caption(f"Shares are of {'all plays' if measure == 'plays' else 'the listening time of all plays'} that match the filters.")
 
 
 def list_entries(ranked: Sequence[RankedItem], measure: Measure) -> list[ListEntry]:
-    """The entries of a list, the longest bar for the first."""
+    """The entries of a list; the first has the longest bar."""
     most = max((item.share for item in ranked), default=0) or 1
     return [
         ListEntry(
