@@ -1,4 +1,4 @@
-# The doors of the project. `make help` lists them.
+# Entry points of the project; `make help` lists them.
 SHELL := /bin/bash
 .SHELLFLAGS := -eu -o pipefail -c
 .DEFAULT_GOAL := help
@@ -24,7 +24,7 @@ $(UV):
 setup-demo: $(UV)
 	@$(UV) sync --quiet --frozen --inexact --no-dev --extra transform --extra dashboard --python "$(PYTHON)"
 
-# What a machine has itself is not brought a second time; a Java that is too old counts as none.
+# Programs that the machine has are not installed again; a Java that is too old counts as missing.
 NOT_NEEDED = $(if $(shell java -version 2>&1 | grep -E 'version "(1[7-9]|[2-9][0-9])'),--no-extra java) $(if $(shell command -v redis-server),--no-extra redis-server)
 
 server-packages:
@@ -42,13 +42,13 @@ system-packages:
 demo: setup-demo  ## listening history → lake → gold → recommendations → dashboard (ARGS="--once", ARGS="--from-export DIR --user me")
 	@$(RUN)/soundlake demo $(ARGS)
 
-up: setup-stack  ## the full stack, supervised: Kafka, object store, Redis, sink, live events, transform, dashboard (ARGS="--without generator")
+up: setup-stack  ## start the full stack, supervised: Kafka, object store, Redis, sink, live events, transform, dashboard (ARGS="--without generator")
 	@$(RUN)/soundlake up $(ARGS)
 
-status:  ## how each service of the full stack is: state, uptime, memory, lag, freshness
+status:  ## each service of the full stack: state, uptime, memory, lag, freshness; addresses to connect to
 	@$(RUN)/soundlake status $(ARGS)
 
-doctor: setup-demo  ## what this machine lacks for the full stack, and the command that mends it
+doctor: setup-demo  ## check this machine for the full stack, with the command that fixes each problem
 	@$(RUN)/soundlake doctor $(ARGS)
 
 down:  ## end what `make up` started; the data stays
@@ -57,7 +57,7 @@ down:  ## end what `make up` started; the data stays
 check: setup  ## format, lint, types, import contracts, unit tests
 	@$(MAKE) --no-print-directory --keep-going --jobs 2 check-types check-style check-units
 
-# Types and style take a core each, the unit tests begin where one is free; all are run whatever the others find.
+# Types and style take a core each, the unit tests start when one is free; each runs even if another fails.
 check-types:
 	@$(RUN)/mypy --no-error-summary
 
@@ -76,13 +76,13 @@ test: server-packages setup system-packages  ## every test, with real servers an
 soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
 
-mutation: setup  ## do the tests notice? mutants of a seeded sample (PACKAGES="sink lake"; ARGS="--sample 100 --seed 2")
+mutation: setup  ## mutation tests: do the tests fail on mutants of a seeded sample? (PACKAGES="sink lake"; ARGS="--sample 100 --seed 2")
 	@$(RUN)/python -m tests.mutation $(PACKAGES) $(ARGS)
 
 bench: setup  ## the benchmarks, a line of JSON each; bench/endurance.py alone takes two hours
 	@for file in $$(grep -l __main__ bench/*.py); do echo "# $$file" >&2; $(RUN)/python "$$file"; done
 
-format: setup  ## let the tools rewrite what they can
+format: setup  ## apply automatic formatting and fixes
 	@$(RUN)/ruff check --fix --quiet . ; $(RUN)/ruff format --quiet .
 
 picture: system-packages  ## draw docs/architecture/system_architecture.png from its source

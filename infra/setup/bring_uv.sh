@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Puts uv into .tools, by pip alone. $1: a Python ≥ 3.11; $2: the version of uv.
+# Installs uv into .tools with pip. $1: a Python ≥ 3.11; $2: the version of uv.
 set -euo pipefail
 python=$1 version=$2
 
@@ -11,7 +11,7 @@ echo "installing uv $version into .tools" >&2
 if "$python" -m venv .tools 2>/dev/null; then
     .tools/bin/pip install --quiet --disable-pip-version-check "uv==$version"
 elif "$python" -m pip --version >/dev/null 2>&1; then
-    # A Debian Python without python3-venv cannot make environments with pip in them; uv itself needs none.
+    # A Debian Python without python3-venv cannot create environments with pip; uv does not need it.
     rm -rf .tools
     "$python" -m pip install --quiet --disable-pip-version-check --target .tools/lib "uv==$version"
     mkdir -p .tools/bin && ln -sf ../lib/bin/uv .tools/bin/uv

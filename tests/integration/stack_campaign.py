@@ -1,12 +1,11 @@
-"""The real stack under fire: Kafka, the object store, the sink and the producer are killed and held at random, then all is counted.
+"""Fault injection into the real stack: Kafka, object store, sink and producer are killed and paused at random, then records are counted.
 
     python -m tests.integration.stack_campaign [--kills 300] [--seed 1] [--folder DIR] [--at-most SECONDS]
 
-Each blow is one of: SIGKILL of the sink, the broker, the store or the producer; SIGSTOP of the broker or the store, longer than the
-broker's session (3 s); SIGSTOP of the sink until another one has its share; a second sink in the group; a sink outside of the group on
-the same partitions, until one gives way. The first blows are one of each kind, in any order. Sinks are `soundlake sink` as users run it,
-started again when they end, each in a home of its own. One line of JSON tells the blows and what was found; `in_vain` counts what was
-waited for and never came.
+Faults: SIGKILL of the sink, the broker, the store or the producer; SIGSTOP of the broker or the store, longer than the broker's session
+(3 s); SIGSTOP of the sink until another one has its partitions; a second sink in the group; a sink outside of the group on the same
+partitions, until one stops. The first faults are one of each type, in random order. Sinks are `soundlake sink` as users run it, restarted
+when they end, each in its own home. The report is one line of JSON; `timeouts` counts conditions that were waited for and never came.
 """
 
 from __future__ import annotations
@@ -42,18 +41,18 @@ from soundlake.settings import extend_environment, load_settings
 ROOT = Path(__file__).resolve().parents[2]
 LAKE_CHECK = ROOT.parent / "shared" / "tools" / "lake_check.py"
 LAKE = "s3://spotify-data-lake"
-HELD_SECONDS = 4.0
-STORING_SHARE = 0.8  # of the blows fall on a sink that is at work, the others at any moment of its start
-BLOWS = {
-    "kill sink": 8, "kill broker": 3, "kill store": 3, "kill producer": 3, "share": 2, "race": 2, "hold sink": 2, "hold broker": 1,
-    "hold store": 1,
+PAUSE_SECONDS = 4.0
+STORING_SHARE = 0.8  # of the faults hit a sink that is storing, the others a sink that is starting
+FAULTS = {
+    "kill sink": 8, "kill broker": 3, "kill store": 3, "kill producer": 3, "share": 2, "race": 2, "pause sink": 2, "pause broker": 1,
+    "pause store": 1,
 }  # fmt: skip
-PATIENCE_SECONDS = 90.0
+TIMEOUT_SECONDS = 90.0
 
 
 @dataclass
 class Stack:
-    """Everything that runs."""
+    """The running processes."""
 
     folder: Path
     broker: ServerProcess
@@ -61,7 +60,7 @@ class Stack:
     seed: int
     sinks: dict[str, subprocess.Popen[bytes]] = field(default_factory=dict)
     ends: Counter[int] = field(default_factory=Counter)
-    in_vain: Counter[str] = field(default_factory=Counter)
+    timeouts: Counter[str] = field(default_factory=Counter)
     producer: subprocess.Popen[bytes] | None = None
     producers: int = 0
 
@@ -77,30 +76,30 @@ class Stack:
         })  # fmt: skip
 
     def is_storing(self) -> Callable[[], bool]:
-        """Whether anything has been committed to the plays since this call; a store that does not answer tells nothing."""
+        """Returns a check whether the table of plays has got a commit since this call; false while the store does not answer."""
         options, uri = self.store.server.storage_options, f"{LAKE}/bronze/plays"
 
         def read_version() -> int:
             try:
                 return DeltaTable(uri, storage_options=options).version() if DeltaTable.is_deltatable(uri, options) else -1
-            except (OSError, DeltaError):  # a store that has just come back
+            except (OSError, DeltaError):  # a store that has just restarted
                 return -1
 
         before = read_version()
         return lambda: read_version() not in (-1, 0, before)
 
     def run(self, name: str, *command: str) -> subprocess.Popen[bytes]:
-        """Start a process with a home of its own; what it says goes to a log."""
+        """Start a process with its own home and log."""
         environment = {**self.environment, "SOUNDLAKE_HOME": str(self.folder / f"home-{name}")}
         with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(command, env=environment, stdin=subprocess.DEVNULL, stdout=log, stderr=log, cwd=ROOT)
 
     def soundlake(self, name: str, *arguments: str) -> subprocess.Popen[bytes]:
-        """Start a command of the project."""
+        """Start a `soundlake` command."""
         return self.run(name, str(Path(sys.executable).with_name("soundlake")), *arguments)
 
     def start_sink(self, name: str, *options: str) -> None:
-        """Start a sink, or start it again if it has ended."""
+        """Start a sink, or restart it if it has ended."""
         found = self.sinks.get(name)
         if found is not None and found.poll() is not None:
             self.ends[found.returncode] += 1
@@ -108,53 +107,53 @@ class Stack:
             self.sinks[name] = self.soundlake(f"sink-{name}", "sink", "--compact-every", "0", *options)
 
     def end_sink(self, name: str, number: signal.Signals) -> None:
-        """End a sink by a signal and wait."""
+        """Send a sink a signal and wait for its end."""
         if (found := self.sinks.pop(name, None)) is not None:
             found.send_signal(number)
             self.ends[found.wait(60)] += 1
 
     def start_producer(self) -> None:
-        """Start a producer with events of its own."""
+        """Start a producer with new events."""
         self.producers += 1
         command = (sys.executable, "-m", "tests.integration.stack_producer", str(self.folder), str(self.seed * 10_000 + self.producers))
         self.producer = self.run("producer", *command)
 
     def end_producer(self, number: signal.Signals) -> None:
-        """End the producer by a signal and wait."""
+        """Send the producer a signal and wait for its end."""
         assert self.producer is not None
         self.producer.send_signal(number)
         self.producer.wait(180)
 
-    def await_until(self, what: str, condition: Callable[[], bool]) -> None:
-        """Wait for it; that it never came is noted."""
-        deadline = time.monotonic() + PATIENCE_SECONDS
+    def wait_until(self, what: str, condition: Callable[[], bool]) -> None:
+        """Wait for a condition; a timeout is counted."""
+        deadline = time.monotonic() + TIMEOUT_SECONDS
         while not condition():
             if time.monotonic() > deadline:
-                self.in_vain[what] += 1
+                self.timeouts[what] += 1
                 return
             time.sleep(0.1)
 
     def count_shares(self, name: str) -> int:
-        """How often a sink was given partitions."""
+        """How often a sink has been assigned partitions."""
         return (self.folder / f"sink-{name}.log").read_text(errors="replace").count("this sink reads ")
 
-    def has_one_given_way(self) -> bool:
-        """Whether one of two sinks that race has ended because of the other; one that stored all it found begins anew."""
+    def has_one_stopped(self) -> bool:
+        """Whether one of two racing sinks has stopped because of the other; one that has drained the log is restarted."""
         if any(sink.poll() == DataError.exit_code for sink in self.sinks.values()):
             return True
         self.start_sink("b", "--until-drained")
         return False
 
 
-def strike(stack: Stack, blow: str, chance: random.Random) -> None:
-    """One blow, and what heals it."""
-    match blow:
+def inject_fault(stack: Stack, fault: str, rng: random.Random) -> None:
+    """Inject one fault, and undo it."""
+    match fault:
         case "kill sink":
             stack.end_sink("a", signal.SIGKILL)
         case "kill broker" | "kill store":
-            server = stack.broker if blow == "kill broker" else stack.store
+            server = stack.broker if fault == "kill broker" else stack.store
             server.kill()
-            time.sleep(chance.uniform(0, 2))
+            time.sleep(rng.uniform(0, 2))
             server.start()
         case "kill producer":
             stack.end_producer(signal.SIGKILL)
@@ -162,55 +161,55 @@ def strike(stack: Stack, blow: str, chance: random.Random) -> None:
         case "share":
             stack.start_sink("b")
             shares = stack.count_shares("b")
-            stack.await_until("share", lambda: stack.count_shares("b") > shares)
-            time.sleep(chance.uniform(0, 2))
-            stack.end_sink("b", chance.choice((signal.SIGKILL, signal.SIGTERM)))
+            stack.wait_until("share", lambda: stack.count_shares("b") > shares)
+            time.sleep(rng.uniform(0, 2))
+            stack.end_sink("b", rng.choice((signal.SIGKILL, signal.SIGTERM)))
         case "race":
-            stack.await_until("race", stack.has_one_given_way)
+            stack.wait_until("race", stack.has_one_stopped)
             stack.end_sink("b", signal.SIGKILL)
-        case "hold sink":
-            sleeper = stack.sinks["a"]
-            pause_process(sleeper.pid)
+        case "pause sink":
+            paused = stack.sinks["a"]
+            pause_process(paused.pid)
             lost_at = time.monotonic() + SESSION_SECONDS + 1
             has_taken_over, shares = stack.is_storing(), stack.count_shares("a")
             stack.start_sink("b")
-            stack.await_until("hold sink: another takes over", lambda: time.monotonic() > lost_at and has_taken_over())
-            resume_process(sleeper.pid)
-            stack.await_until("hold sink: it is back", lambda: stack.count_shares("a") > shares or sleeper.poll() is not None)
+            stack.wait_until("pause sink: another takes over", lambda: time.monotonic() > lost_at and has_taken_over())
+            resume_process(paused.pid)
+            stack.wait_until("pause sink: it is back", lambda: stack.count_shares("a") > shares or paused.poll() is not None)
             stack.end_sink("b", signal.SIGKILL)
         case _:
-            server = stack.broker if blow == "hold broker" else stack.store
+            server = stack.broker if fault == "pause broker" else stack.store
             server.pause()
-            time.sleep(HELD_SECONDS)
+            time.sleep(PAUSE_SECONDS)
             server.resume()
 
 
-def draw_blows(chance: random.Random, count: int) -> list[str]:
-    """One of each kind in any order, then as their weights have it."""
-    first = chance.sample(list(BLOWS), min(count, len(BLOWS)))
-    return first + chance.choices(list(BLOWS), weights=list(BLOWS.values()), k=count - len(first))
+def draw_faults(rng: random.Random, count: int) -> list[str]:
+    """One of each type in random order, then by weight."""
+    first = rng.sample(list(FAULTS), min(count, len(FAULTS)))
+    return first + rng.choices(list(FAULTS), weights=list(FAULTS.values()), k=count - len(first))
 
 
 def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float = math.inf) -> dict[str, object]:
-    """Strike `kills` times while events come in, or until the time is over, let the sink finish, and count; `ok`: all is well."""
-    chance, begun = random.Random(seed), time.monotonic()
+    """Inject `kills` faults while events arrive, or until the time is over; drain the log and count. `ok`: no record lost or duplicated."""
+    rng, started = random.Random(seed), time.monotonic()
     jars = install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
     kafka, objects = KafkaServer(folder / "kafka", find_free_block(), jars), ObjectStore(folder / "store", find_free_block())
     with ServerProcess(kafka, folder) as broker, ServerProcess(objects, folder) as store:
-        stack, blows = Stack(folder, broker, store, seed), Counter[str]()
+        stack, faults = Stack(folder, broker, store, seed), Counter[str]()
         assert stack.soundlake("topics", "topics", "create", "--partitions", "3").wait(60) == 0, (folder / "topics.log").read_text()
         stack.start_producer()
         try:
-            for blow in draw_blows(chance, kills):
-                if time.monotonic() - begun > at_most_seconds:
+            for fault in draw_faults(rng, kills):
+                if time.monotonic() - started > at_most_seconds:
                     break
                 is_storing = stack.is_storing()
                 stack.start_sink("a")
-                if chance.random() < STORING_SHARE:
-                    stack.await_until("storing", is_storing)
-                time.sleep(chance.uniform(0, 1.5))
-                strike(stack, blow, chance)
-                blows[blow] += 1
+                if rng.random() < STORING_SHARE:
+                    stack.wait_until("storing", is_storing)
+                time.sleep(rng.uniform(0, 1.5))
+                inject_fault(stack, fault, rng)
+                faults[fault] += 1
             stack.end_producer(signal.SIGTERM)
         finally:
             for process in (*stack.sinks.values(), stack.producer):
@@ -218,44 +217,46 @@ def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float 
                 process.wait()
         drained = [stack.soundlake("drain", "sink", "--until-drained", "--compact-every", "0").wait(600) for _ in range(2)]
         found = check(stack) if drained == [0, 0] else {"drained": drained, "ok": False}
-    said = "".join(path.read_text(errors="replace") for path in folder.glob("*.log") if path.name.startswith(("sink", "drain", "producer")))
-    found["unexpected"] = said.count("unexpected ") + said.count("Traceback")
-    found["ok"] = bool(found["ok"]) and not found["unexpected"] and not stack.in_vain
+    output = "".join(
+        path.read_text(errors="replace") for path in folder.glob("*.log") if path.name.startswith(("sink", "drain", "producer"))
+    )
+    found["unexpected"] = output.count("unexpected ") + output.count("Traceback")
+    found["ok"] = bool(found["ok"]) and not found["unexpected"] and not stack.timeouts
     ends = {str(code): count for code, count in sorted(stack.ends.items())}
-    found["gave_way"] = stack.ends[DataError.exit_code]
+    found["stopped_by_position"] = stack.ends[DataError.exit_code]
     return {
-        "kills": blows.total(),
+        "kills": faults.total(),
         "seed": seed,
-        "seconds": round(time.monotonic() - begun),
-        "blows": dict(blows),
+        "seconds": round(time.monotonic() - started),
+        "faults": dict(faults),
         "sink_exits": ends,
-        "in_vain": dict(stack.in_vain),
+        "timeouts": dict(stack.timeouts),
         **found,
     }
 
 
-def read_fates(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
-    """Each record that was sent, with `acknowledged`, `failed`, or `unsure`."""
+def read_outcomes(folder: Path) -> Iterator[tuple[str, dict[str, object]]]:
+    """Each record that was sent, with its outcome: `acknowledged`, `failed` or `unsure`."""
     for path in sorted(folder.glob("sent-*.ndjson")):
-        lines = (folder / path.name.replace("sent", "account")).read_text().splitlines()
-        fates = {fate["batch"]: fate for fate in map(json.loads, lines)}
+        lines = (folder / path.name.replace("sent", "outcomes")).read_text().splitlines()
+        outcomes = {outcome["batch"]: outcome for outcome in map(json.loads, lines)}
         places: Counter[int] = Counter()
         for line in path.read_text().splitlines():
             record = json.loads(line)
-            place, fate = places[record["batch"]], fates.get(record["batch"])
+            place, outcome = places[record["batch"]], outcomes.get(record["batch"])
             places[record["batch"]] += 1
-            if fate is None or place in fate["unsure"]:
+            if outcome is None or place in outcome["unsure"]:
                 yield "unsure", record
             else:
-                yield "failed" if place in fate["failed"] else "acknowledged", record
+                yield "failed" if place in outcome["failed"] else "acknowledged", record
 
 
 def check(stack: Stack) -> dict[str, object]:
-    """Both reckonings: our own, and the independent checker's where it is there."""
-    records = list(read_fates(stack.folder))
-    good = {fate: [r["event"] for f, r in records if f == fate and "event" in r] for fate in ("acknowledged", "unsure")}
+    """Count by our own comparison, and by the independent checker where it exists."""
+    records = list(read_outcomes(stack.folder))
+    good = {outcome: [r["event"] for f, r in records if f == outcome and "event" in r] for outcome in ("acknowledged", "unsure")}
     broken = [hashlib.sha256(base64.b64decode(r["broken"])).hexdigest() for f, r in records if f == "acknowledged" and "broken" in r]
-    found = reckon(stack, good, broken)
+    found = count_records(stack, good, broken)
     if LAKE_CHECK.exists():
         files = {"truth": good["acknowledged"], "sent": good["unsure"], "broken": [{"sha256": digest} for digest in broken]}
         command = [sys.executable, str(LAKE_CHECK), "--lake", LAKE]
@@ -270,8 +271,8 @@ def check(stack: Stack) -> dict[str, object]:
     return found
 
 
-def reckon(stack: Stack, good: dict[str, list[dict[str, object]]], broken: list[str]) -> dict[str, object]:
-    """Bronze counted by event_id and bytes, without any code of the project."""
+def count_records(stack: Stack, good: dict[str, list[dict[str, object]]], broken: list[str]) -> dict[str, object]:
+    """Compare bronze with the records by event_id and bytes, without code of the project."""
     acknowledged = Counter(str(event["event_id"]) for event in good["acknowledged"])
     sent = acknowledged + Counter(str(event["event_id"]) for event in good["unsure"])
     stored: Counter[str] = Counter()
@@ -279,12 +280,12 @@ def reckon(stack: Stack, good: dict[str, list[dict[str, object]]], broken: list[
         table = DeltaTable(f"{LAKE}/bronze/{name}", storage_options=stack.store.server.storage_options)
         stored.update(table.to_pyarrow_table(columns=["event_id"])["event_id"].to_pylist())
     rejected = DeltaTable(f"{LAKE}/bronze/rejected", storage_options=stack.store.server.storage_options).to_pyarrow_table(columns=["value"])
-    refused = Counter(hashlib.sha256(value).hexdigest() for value in rejected["value"].to_pylist())
+    rejected = Counter(hashlib.sha256(value).hexdigest() for value in rejected["value"].to_pylist())
     lost, invented = (acknowledged - stored).total(), (stored - sent).total()
-    refused_lost = sum(refused[digest] != 1 for digest in broken)
+    rejected_lost = sum(rejected[digest] != 1 for digest in broken)
     return {
         "acknowledged": acknowledged.total(), "unsure": sent.total() - acknowledged.total(), "stored": stored.total(),
-        "lost": lost, "invented_or_doubled": invented, "refused_lost": refused_lost, "ok": not (lost or invented or refused_lost),
+        "lost": lost, "invented_or_doubled": invented, "rejected_lost": rejected_lost, "ok": not (lost or invented or rejected_lost),
     }  # fmt: skip
 
 
@@ -292,8 +293,8 @@ def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--kills", type=int, default=300)
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--at-most", type=float, default=math.inf, help="seconds after which no further blow falls")
-    parser.add_argument("--folder", type=Path, help="where its data goes, and stays; default: a folder that is deleted at the end")
+    parser.add_argument("--at-most", type=float, default=math.inf, help="seconds after which no more faults are injected")
+    parser.add_argument("--folder", type=Path, help="folder for the data, which is kept; default: one that is deleted at the end")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory(prefix="soundlake-campaign-") as temporary:
         folder = options.folder or Path(temporary)

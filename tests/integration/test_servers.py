@@ -1,4 +1,4 @@
-"""The servers themselves: they start, they come back after SIGKILL with what they had acknowledged, they ask for passwords."""
+"""The local servers: they start, keep acknowledged data after SIGKILL, and check passwords."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def listening_addresses(server: ServerProcess) -> set[str]:
     return {c.laddr.ip for c in psutil.Process(server.pid).net_connections("inet") if c.status == psutil.CONN_LISTEN}
 
 
-def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(kafka_server):
+def test_kafka_keeps_acknowledged_records_after_sigkill(kafka_server):
     address = {"bootstrap.servers": kafka_server.server.address, **QUIET}
     admin = AdminClient(address)
     admin.create_topics([NewTopic("kept", 1)])["kept"].result(30)
@@ -58,20 +58,20 @@ def test_kafka_keeps_what_it_acknowledged_when_it_is_killed(kafka_server):
     consumer.close()
 
 
-@pytest.mark.parametrize(("password", "is_let_in"), [(KAFKA_PASSWORD, True), ("wrong", False)], ids=["right", "wrong"])
-def test_kafka_asks_for_a_password_where_it_is_told_to(kafka_server, password, is_let_in):
+@pytest.mark.parametrize(("password", "is_accepted"), [(KAFKA_PASSWORD, True), ("wrong", False)], ids=["right", "wrong"])
+def test_the_password_listener_of_kafka_checks_the_password(kafka_server, password, is_accepted):
     client = AdminClient({
         "bootstrap.servers": kafka_server.server.sasl_address, "security.protocol": "SASL_PLAINTEXT", "sasl.mechanism": "PLAIN",
         "sasl.username": KAFKA_USER, "sasl.password": password, **QUIET,
     })  # fmt: skip
-    if is_let_in:
+    if is_accepted:
         assert client.list_topics(timeout=20).brokers
     else:
         with pytest.raises(KafkaException):
             client.list_topics(timeout=3)
 
 
-def test_the_object_store_keeps_what_it_acknowledged_when_it_is_killed(object_store):
+def test_the_object_store_keeps_acknowledged_objects_after_sigkill(object_store):
     bucket = open_bucket(object_store.server.storage_options)
     for number in range(50):
         obstore.put(bucket, f"kept/{number}", str(number).encode())
@@ -80,14 +80,14 @@ def test_the_object_store_keeps_what_it_acknowledged_when_it_is_killed(object_st
     assert {bytes(obstore.get(bucket, f"kept/{number}").bytes()) for number in range(50)} == {str(n).encode() for n in range(50)}
 
 
-def test_the_object_store_refuses_other_keys(object_store):
-    stranger = open_bucket(object_store.server.storage_options, AWS_SECRET_ACCESS_KEY="wrong")
+def test_the_object_store_rejects_other_keys(object_store):
+    client = open_bucket(object_store.server.storage_options, AWS_SECRET_ACCESS_KEY="wrong")
     with pytest.raises(PermissionDeniedError, match="SignatureDoesNotMatch"):
-        obstore.put(stranger, "refused", b"")
+        obstore.put(client, "rejected", b"")
 
 
-def test_an_object_store_that_nobody_asks_leaves_the_processor_alone(object_store):
-    """Within a minute it comes to rest, below four percent of a core (a heap above its memory limit takes 10 to 20, for ever)."""
+def test_an_idle_object_store_uses_little_cpu(object_store):
+    """Within a minute it falls below four percent of a core (a heap above its memory limit takes 10 to 20 for good)."""
     process = psutil.Process(object_store.pid)
     seconds_used = []
     for _ in range(12):
@@ -96,26 +96,26 @@ def test_an_object_store_that_nobody_asks_leaves_the_processor_alone(object_stor
         seconds_used.append(sum(process.cpu_times()[:2]) - before)
         if seconds_used[-1] < 0.2:
             return
-    pytest.fail(f"the idle object store used {seconds_used} seconds of processor in every five")
+    pytest.fail(f"the idle object store used {seconds_used} CPU seconds in each interval")
 
 
-def test_redis_wants_its_password_and_comes_back(redis_server):
+def test_redis_checks_its_password_and_keeps_its_data(redis_server):
     client = redis.Redis.from_url(redis_server.server.url)
     client.set("kept", "yes")
     redis_server.restart()
     assert client.get("kept") == b"yes"
     client.close()
-    with redis.Redis(port=redis_server.server.port) as stranger, pytest.raises(redis.AuthenticationError):
-        stranger.ping()
+    with redis.Redis(port=redis_server.server.port) as client, pytest.raises(redis.AuthenticationError):
+        client.ping()
 
 
 @pytest.mark.parametrize("name", ["kafka_server", "object_store", "redis_server"])
-def test_a_server_listens_on_the_loopback_address_alone(request, name):
+def test_a_server_listens_on_the_loopback_address_only(request, name):
     assert listening_addresses(request.getfixturevalue(name)) <= {"127.0.0.1", "::ffff:127.0.0.1"}
 
 
 @pytest.mark.parametrize("name", ["kafka_server", "object_store", "redis_server"])
-def test_secrets_are_in_files_of_their_owner_and_not_on_the_command_line(request, name):
+def test_secrets_are_in_private_files_and_not_on_the_command_line(request, name):
     process = request.getfixturevalue(name)
     server = process.server
     secret = {
@@ -131,7 +131,7 @@ def test_secrets_are_in_files_of_their_owner_and_not_on_the_command_line(request
 
 
 @pytest.mark.parametrize("name", ["kafka_server", "object_store", "redis_server"])
-def test_a_server_that_is_held_does_not_count_as_ready_although_the_system_takes_its_connections(request, name):
+def test_a_paused_server_is_not_ready_although_the_kernel_accepts_connections(request, name):
     process = request.getfixturevalue(name)
     assert process.server.is_ready()
     process.pause()
@@ -146,8 +146,8 @@ def test_a_server_that_is_held_does_not_count_as_ready_although_the_system_takes
 
 
 @pytest.mark.parametrize("kind", ["kafka", "object store", "redis"])
-def test_a_home_with_a_space_and_quotes_holds_its_servers(request, tmp_path, kind):
-    home = tmp_path / """my "own" listener's home""" / "which is deeper than the path of a socket may be long" / "by far"
+def test_a_server_runs_in_a_home_with_spaces_and_quotes(request, tmp_path, kind):
+    home = tmp_path / """my "own" listener's home""" / "which is longer than the path of a unix socket may be" / "by far"
     servers = {
         "kafka": lambda: KafkaServer(home / "kafka", find_free_block(), request.getfixturevalue("kafka_jars")),
         "object store": lambda: ObjectStore(home / "object-store", find_free_block()),
@@ -156,8 +156,8 @@ def test_a_home_with_a_space_and_quotes_holds_its_servers(request, tmp_path, kin
     with ServerProcess(servers[kind](), home / "logs") as process:
         assert process.server.is_ready()
         process.restart()
-    held = {"kafka": "kafka/data/meta.properties", "object store": "object-store/data/filerldb2", "redis": "redis/appendonlydir"}
-    assert (home / held[kind]).exists(), sorted(home.rglob("*"))
+    stored = {"kafka": "kafka/data/meta.properties", "object store": "object-store/data/filerldb2", "redis": "redis/appendonlydir"}
+    assert (home / stored[kind]).exists(), sorted(home.rglob("*"))
 
 
 def test_a_taken_port_is_named_with_the_setting_that_moves_it(redis_server, tmp_path):

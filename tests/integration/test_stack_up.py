@@ -1,4 +1,4 @@
-"""The full stack by its two commands, on free ports: up, used, killed, up again, down."""
+"""The full stack by its commands, on free ports: up, status, kills, up again, restart, down."""
 
 from __future__ import annotations
 
@@ -30,13 +30,13 @@ from soundlake.supervisor.run_file import ProcessId, read_run
 from soundlake.warehouse import read_current_id
 
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
-PATIENCE_SECONDS = 400
-WORLD = ("--without", "stream", "--listeners", "60", "--days", "2")
-"""Small, and without Spark, which has tests of its own."""
+TIMEOUT_SECONDS = 400
+OPTIONS = ("--without", "stream", "--listeners", "60", "--days", "2")
+"""Few listeners, and no Spark, which has its own tests."""
 
 
 class Deployment:
-    """A home with ports of its own, and the commands in it."""
+    """A home with its own ports, and the commands in it."""
 
     def __init__(self, home: Path) -> None:
         self.home = home
@@ -44,11 +44,12 @@ class Deployment:
         ports = {"KAFKA": find_free_block(), "OBJECT_STORE": find_free_block(), "REDIS": find_free_block(), "DASHBOARD": find_free_block()}
         self.environment = {
             **os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "5",
-            "SOUNDLAKE_DOWNLOADS": str(load_settings().servers.downloads), **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
+            "SOUNDLAKE_DOWNLOADS": str(load_settings().servers.downloads),
+            **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
         }  # fmt: skip
 
     def run(self, *arguments: str, code: int = 0, read: str = "", **environment: str) -> str:
-        """What it printed: results if it ended well, complaints if not, unless told what to read."""
+        """Run a command; returns its standard output, or its errors if it should fail, unless `read` names the stream."""
         done = subprocess.run(
             [*PROGRAM, *arguments], env={**self.environment, **environment}, capture_output=True, text=True, timeout=400, check=False
         )
@@ -56,7 +57,7 @@ class Deployment:
         return getattr(done, read or ("stdout" if code == 0 else "stderr"))
 
     def begin(self, *arguments: str) -> subprocess.Popen[str]:
-        """The same, while others run."""
+        """Start a command without waiting for it."""
         return subprocess.Popen([*PROGRAM, *arguments], env=self.environment, stdout=subprocess.PIPE, text=True)
 
     def pid(self, name: str) -> int:
@@ -73,14 +74,14 @@ class Deployment:
         return {service.state.value for service in read_run(self.stack).services if service.name in names}
 
     def set_clock(self, topic: str, clock: str) -> None:
-        """Whose time the records of a topic carry."""
+        """Set the timestamp type of a topic."""
         admin = AdminClient({"bootstrap.servers": load_settings(home=self.stack).kafka_access.servers})
         entry = ConfigEntry("message.timestamp.type", clock, incremental_operation=AlterConfigOpType.SET)
         resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=[entry])
         admin.incremental_alter_configs([resource])[resource].result(30)
 
     def find_topics(self) -> dict[str, str]:
-        """What the doctor says of the topics."""
+        """The doctor's finding on topics."""
         findings = json.loads(self.run("doctor", "--without", "stream", "--json"))["findings"]
         return next(finding for finding in findings if finding["name"] == "topics")
 
@@ -107,7 +108,7 @@ def deployment(kafka_jars, tmp_path_factory):
     deployment.run("down")
 
 
-def wait_for(condition, seconds: float = PATIENCE_SECONDS) -> bool:
+def wait_for(condition, seconds: float = TIMEOUT_SECONDS) -> bool:
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
@@ -121,12 +122,12 @@ def scrape(address: str) -> str:
         return answer.read().decode()
 
 
-def test_one_command_brings_listening_onto_the_dashboard(deployment):
-    with deployment.begin("up", *WORLD, "--json") as first:
+def test_one_command_starts_the_pipeline_up_to_the_dashboard(deployment):
+    with deployment.begin("up", *OPTIONS, "--json") as first:
         assert wait_for(lambda: read_run(deployment.stack) is not None)
         assert not read_run(deployment.stack).is_complete
         beside = json.loads(deployment.run("up", "--json"))
-        record = json.loads(first.communicate(timeout=PATIENCE_SECONDS)[0])
+        record = json.loads(first.communicate(timeout=TIMEOUT_SECONDS)[0])
     assert beside["is_complete"]
     assert beside["supervisor"] == record["supervisor"]
     assert {service["state"] for service in beside["services"]} == {"running"}
@@ -139,27 +140,49 @@ def test_one_command_brings_listening_onto_the_dashboard(deployment):
         assert (answer.status, answer.read()) == (200, b"ok")
 
 
-def test_a_second_up_changes_nothing_of_what_is_up(deployment):
+def test_a_second_up_changes_nothing(deployment):
     before = read_run(deployment.stack)
     deployment.run("up")
     assert read_run(deployment.stack).supervisor == before.supervisor
     assert "is up already" in deployment.run("up", "--foreground", code=2)
 
 
-def test_status_tells_how_each_service_is(deployment):
+def test_status_has_the_state_of_each_service_and_its_addresses(deployment):
     shown = deployment.snapshot_id()
     status = json.loads(deployment.run("status", "--json"))
     services = {service["name"]: service for service in status["services"]}
     assert {service["state"] for service in services.values()} == {"running"}
     assert all(service["uptime_seconds"] > 0 and service["memory_bytes"] > 2**20 for service in services.values())
-    assert status["snapshot"] in (shown, deployment.snapshot_id()), "neither the one before nor the one after the look"
+    assert status["snapshot"] in (shown, deployment.snapshot_id()), "neither the snapshot before nor the one after"
     assert services["sink"]["lag_records"] >= 0
     assert services["sink"]["fresh_seconds"] < 600
     assert services["transform"]["fresh_seconds"] < 600
     assert status["notes"] == []
+    connections = {one["name"]: one for one in status["connections"]}
+    assert {"broker", "lake", "cache", "warehouse", "dashboard", "metrics of sink"} <= connections.keys()
+    assert connections["lake"]["keys"] == str(deployment.stack / HOME_SETTINGS)
+    assert connections["broker"]["address"].startswith(f"{services['kafka']['address']} (Kafka bootstrap servers")
 
 
-def test_each_process_offers_its_metrics_where_prometheus_is_told(deployment):
+def test_the_exported_variables_reach_the_stack_from_outside(deployment):
+    assert "--show-secrets" in deployment.run("status", "--env", code=2)
+    lines = deployment.run("status", "--env", "--show-secrets")
+    done = subprocess.run(
+        ["sh", "-c", f"{lines}exec {sys.executable} -m soundlake.cli.app topics create --json"], env={"PATH": os.environ["PATH"]},
+        cwd=deployment.home, capture_output=True, text=True, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr
+    assert {topic["created"] for topic in json.loads(done.stdout)["topics"]} == {False}
+
+
+def test_one_service_is_restarted_by_name(deployment):
+    before = {service.name: service.process for service in read_run(deployment.stack).services}
+    assert "sink is running again" in deployment.run("restart", "sink")
+    after = {service.name: service.process for service in read_run(deployment.stack).services}
+    assert {name for name in before if before[name] != after[name]} == {"sink"}
+
+
+def test_each_process_offers_metrics_at_its_prometheus_target(deployment):
     targets = json.loads((deployment.stack / TARGETS_FILE).read_text())
     addresses = {target["labels"]["service"]: target["targets"][0] for target in targets}
     assert addresses.keys() == {"supervisor", "sink", "upkeep", "generator", "transform", "dashboard"}
@@ -171,18 +194,18 @@ def test_each_process_offers_its_metrics_where_prometheus_is_told(deployment):
     assert 'soundlake_service_up{name="kafka"} 1.0' in scrape(addresses["supervisor"])
 
 
-def test_secrets_stand_in_private_files_and_on_no_command_line(deployment):
+def test_secrets_are_in_private_files_and_on_no_command_line(deployment):
     secrets = [
         line.split("=", 1)[1] for line in (deployment.stack / HOME_SETTINGS).read_text().splitlines() if "SECRET" in line or "CACHE" in line
     ]
     assert len(secrets) == 2
     assert stat.S_IMODE((deployment.stack / HOME_SETTINGS).stat().st_mode) == 0o600
-    told = " ".join(read_command_lines(deployment.processes()))
+    command_lines = " ".join(read_command_lines(deployment.processes()))
     logged = "".join(path.read_text(errors="replace") for path in (deployment.stack / "logs").glob("*.log"))
-    assert [secret for secret in secrets if secret in told or secret in logged] == []
+    assert [secret for secret in secrets if secret in command_lines or secret in logged] == []
 
 
-def test_what_is_killed_is_started_again_and_goes_on(deployment):
+def test_killed_services_are_restarted_and_resume(deployment):
     killed = ["kafka", "object-store", "sink"]
     before = {name: deployment.pid(name) for name in killed}
     for pid in before.values():
@@ -192,7 +215,7 @@ def test_what_is_killed_is_started_again_and_goes_on(deployment):
     assert wait_for(lambda: deployment.count_stored() > plays)
 
 
-def test_a_server_that_hangs_is_not_taken_for_well(deployment):
+def test_a_hung_server_is_reported_as_not_answering(deployment):
     pause_process(deployment.pid("redis"))
     try:
         assert wait_for(lambda: deployment.state_of("redis") == {"not answering"})
@@ -204,22 +227,22 @@ def test_a_server_that_hangs_is_not_taken_for_well(deployment):
     assert wait_for(lambda: deployment.state_of("redis") == {"running"})
 
 
-def test_nothing_outlives_a_supervisor_that_is_killed_and_the_next_up_goes_on(deployment):
+def test_no_service_outlives_a_killed_supervisor_and_the_next_up_resumes(deployment):
     plays = deployment.count_plays()
     deployment.set_clock("user_likes", "CreateTime")
     deployment.processes()[0].kill()
     assert wait_for(lambda: deployment.processes() == [])
     assert "does not run" in deployment.run("status", code=1, read="stdout")
-    said = deployment.run("up", *WORLD, read="stderr")
-    assert "user_likes: message.timestamp.type is CreateTime, asked for LogAppendTime" in said
-    assert "soundlake topics create --repair" in said
+    output = deployment.run("up", *OPTIONS, read="stderr")
+    assert "user_likes: message.timestamp.type is CreateTime, expected LogAppendTime" in output
+    assert "soundlake topics create --repair" in output
     assert deployment.find_topics()["verdict"] == "lacking"
     deployment.run("topics", "create", "--repair", SOUNDLAKE_HOME=str(deployment.stack))
     assert deployment.find_topics()["verdict"] == "there"
     assert wait_for(lambda: deployment.count_plays() > plays)
 
 
-def test_down_ends_everything_keeps_the_data_and_it_all_adds_up(deployment):
+def test_down_ends_everything_and_no_record_is_missing(deployment):
     pause_process(deployment.pid("generator"))
     assert wait_for(lambda: json.loads(deployment.run("status", "--json"))["services"][3]["lag_records"] == 0)
     assert json.loads(deployment.run("check", "--json", SOUNDLAKE_HOME=str(deployment.stack)))["ok"]
@@ -230,14 +253,14 @@ def test_down_ends_everything_keeps_the_data_and_it_all_adds_up(deployment):
     assert deployment.count_plays() > 0
 
 
-def test_a_taken_port_is_named_before_anything_is_started(deployment):
+def test_a_taken_port_is_an_error_before_anything_starts(deployment):
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
         port = str(taken.getsockname()[1])
-        assert f"redis: port {port}" in deployment.run("up", *WORLD, code=1, SOUNDLAKE_REDIS_PORT=port)
+        assert f"redis: port {port}" in deployment.run("up", *OPTIONS, code=1, SOUNDLAKE_REDIS_PORT=port)
         findings = json.loads(deployment.run("doctor", "--json", code=1, read="stdout", SOUNDLAKE_REDIS_PORT=port))["findings"]
     assert [(one["name"], one["remedy"]) for one in findings if one["verdict"] == "missing"] == [
-        ("ports of redis", "end what listens there, or set SOUNDLAKE_REDIS_PORT to another port")
+        ("ports of redis", "stop the process that listens there, or set SOUNDLAKE_REDIS_PORT to another port")
     ]
     assert deployment.processes() == []

@@ -274,7 +274,7 @@ def test_a_log_is_rotated_while_its_writer_holds_it_open(tmp_path, make_service)
 
 
 def test_a_log_that_cannot_be_copied_keeps_its_content(tmp_path):
-    """A limit on the size of files stands in for a full disk: both fail in write(2)."""
+    """A limit on the size of files has the effect of a full disk: write(2) fails."""
     (tmp_path / "talker.log").write_text("x" * 100_000)
     code = (
         "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (50_000, 50_000)); from pathlib import Path\n"
