@@ -13,7 +13,8 @@ ROOT = Path(__file__).parents[2]
 WORDS = (
     "anew", "befall", "befalls", "befell", "blows?", "by (?:itself|themselves)", "company for", "go(?:es)? on where", "held against",
     "holds? (?:it )?against", "larger kin", "lets? go", "lay(?:s|ing)? open", "mend(?:s|ed|ing)?", "puts? up with", "reckon(?:s|ed|ing)?",
-    "shall", "sittings?", "stands?(?! (?:alone|out|for))", "stood", "strikes?", "taken for a stranger", "tells?", "the (?:same )?road", "told",
+    "shall", "sittings?", "stands?(?! (?:alone|out|for))", "stood", "strikes?", "taken for a stranger", "tells?",
+    "the (?:same )?road", "told",
     "would be refused again", "patience", "whoever",
 )  # fmt: skip
 """What a stranger stopped at; each a pattern of whole words, in any case."""
@@ -23,7 +24,8 @@ PYTHON = sorted(path for top in ("src", "tests", "bench", "dbt") for path in (RO
 WHOLE = sorted(
     [
         *ROOT.glob("*.md"), *(ROOT / "docs").rglob("*.md"), *(ROOT / "docs").rglob("*.dot"), *(ROOT / "dbt").rglob("*.sql"),
-        *(ROOT / "dbt").rglob("*.yml"), *(ROOT / "infra").rglob("*.yml"), *(ROOT / "infra").rglob("*.json"), *(ROOT / "infra").rglob("*.sh"),
+        *(ROOT / "dbt").rglob("*.yml"), *(ROOT / "infra").rglob("*.yml"), *(ROOT / "infra").rglob("*.json"),
+        *(ROOT / "infra").rglob("*.sh"),
         *(ROOT / ".github").rglob("*.yml"), ROOT / "Makefile", ROOT / "pyproject.toml", ROOT / "compose.yaml", ROOT / ".env.example",
     ]
 )  # fmt: skip
