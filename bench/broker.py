@@ -1,7 +1,7 @@
-"""Append and fetch of the embedded log against plain sqlite3 (executemany, fetchall) of the same rows, in pairs A B A B.
+"""Append and fetch of the embedded log compared with plain sqlite3 (executemany, fetchall), in pairs A B A B.
 
 Prints one JSON line; `ratio` is our rate over plain sqlite3's, median of the pairs with minimum and maximum. Both sides are durable: WAL,
-synchronous full, a transaction for each 10,000 rows. What was fetched in the timed run is compared with what was appended.
+synchronous full, one transaction per 10,000 rows. The rows fetched in the timed run are compared with those appended.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ FETCH_ROWS = 50_000
 
 
 def make_rows(count: int, value_bytes: int, listeners: int) -> Rows:
-    """Keys of listeners and values that differ from each other and do not compress to nothing."""
+    """Keys of listeners, and values that are all different and hardly compressible."""
     chance = random.Random(1)
     return [(b"user-%06d" % chance.randrange(listeners), chance.randbytes(value_bytes // 2).hex().encode()) for _ in range(count)]
 
@@ -54,7 +54,7 @@ def run_embedded(folder: Path, rows: Rows) -> tuple[float, float, Rows]:
 
 
 def run_plain(folder: Path, rows: Rows) -> tuple[float, float, Rows]:
-    """The same with one row a record, in offset order, without partitions, columns or an account."""
+    """The same with one row a record, in offset order, without partitions, columns or delivery reports."""
     db = sqlite3.connect(folder / "plain.db", isolation_level=None)
     db.execute("pragma journal_mode = wal")
     db.execute("pragma synchronous = full")
@@ -76,10 +76,10 @@ def run_plain(folder: Path, rows: Rows) -> tuple[float, float, Rows]:
 
 
 def measure(side: Callable[[Path, Rows], tuple[float, float, Rows]], rows: Rows) -> tuple[float, ...]:
-    """Rows a second appended, fetched, and both one after the other, once the fetched rows are found to be the appended ones."""
+    """Rows a second appended, fetched, and both in sequence; checks that the fetched rows are the appended ones."""
     with tempfile.TemporaryDirectory() as folder:
         append_seconds, fetch_seconds, found = side(Path(folder), rows)
-    assert group_by_key(found) == group_by_key(rows), "what was fetched is not what was appended, in the order of each key"
+    assert group_by_key(found) == group_by_key(rows), "the fetched rows are not the appended ones, in the order of each key"
     return tuple(len(rows) / seconds for seconds in (append_seconds, fetch_seconds, append_seconds + fetch_seconds))
 
 
@@ -92,7 +92,7 @@ def group_by_key(rows: Rows) -> dict[bytes, list[bytes]]:
 
 
 def summarize(ours: list[float], plain: list[float]) -> dict[str, float]:
-    """Medians a second, and the ratio of each pair."""
+    """Median rates, and the ratio of the pairs."""
     ratios = [a / b for a, b in zip(ours, plain, strict=True)]
     return {
         "per_second": round(median(ours)),

@@ -1,14 +1,13 @@
-"""Kafka on this machine: the producer beside librdkafka's plain loop, and the road into Delta beside the plain ways; one JSON line.
+"""Kafka on this machine: the producer compared with librdkafka's plain loop, the pipeline into Delta with baselines; one JSON line.
 
     python bench/kafka.py [--events 1000000] [--pairs 3] [--large 3] [--only producer|road] [--without-spark]
 
-Producer: records of about 350 bytes by `KafkaBroker.append`, each with its fate, beside `produce()` in a loop without any callback, with
-the same settings of librdkafka. Road: `Sink` from Kafka into a Delta table on local disk, exactly once, beside what is the least one can
-do: consume, join the values by line breaks, parse (pyarrow.json, polars), write a Parquet file every 200,000 events, without offsets,
-checks or commits; beside Spark on local[2] (from_json into Delta, the second run of its session); and beside pandas with a file every 100
-events, as the first plan had it. Each way runs in a process of its own, in pairs A B A B; rates are events a second by the clock, CPU and
-the most memory are those of the process. What was timed is then counted and compared. At the end the sink runs over so many times
-(`--large`) the records, for its memory.
+`producer`: records of about 350 bytes by `KafkaBroker.append`, with the outcome of each, compared with a `produce()` loop without
+callbacks and with the same librdkafka settings. `road`: `Sink` from Kafka into a Delta table on local disk, exactly once, compared with
+the minimum (consume, join the values by line breaks, parse with pyarrow.json or polars, write a Parquet file every 200,000 events, without
+offsets, checks or commits), with Spark on local[2] (from_json into Delta, the session's second run), and with pandas and a file every 100
+events. Each run has a process of its own, in pairs A B A B; rates are events per wall-clock second, CPU and peak memory are the process's.
+The output of each timed run is counted and compared. At the end the sink stores `--large` times the records, to measure its memory.
 """
 
 from __future__ import annotations
@@ -25,8 +24,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tests.server_process import ServerProcess
 
-from kafka_records import compare, count_topic, delete_topic, make_records, make_topic, run_apart, summarize
-from kafka_ways import (
+from kafka_baselines import (
     PANDAS_EVENTS,
     Result,
     produce_ours,
@@ -37,6 +35,7 @@ from kafka_ways import (
     store_by_spark,
     store_ours,
 )  # fmt: skip
+from kafka_records import compare, count_topic, delete_topic, make_records, make_topic, run_apart, summarize
 from soundlake.broker.kafka import KafkaBroker
 from soundlake.contract.topics import DLQ, PLAYS
 from soundlake.lake import Lake
@@ -45,20 +44,20 @@ from soundlake.settings import Address, KafkaAccess, load_settings
 
 
 def bench_producer(servers: str, events: int, pairs: int) -> dict[str, object]:
-    """Pairs of both loops, each into a topic of its own, counted afterwards."""
+    """Pairs of both loops, each into its own topic, whose records are counted afterwards."""
     ours, plain = [], []
     for number in range(pairs):
         for name, way, results in (("ours", produce_ours, ours), ("plain", produce_plain, plain)):
             make_topic(servers, topic := f"bench-{name}-{number}")
             results.append(run_apart(way, servers, topic, events))
             assert count_topic(servers, topic) == events + 1, "a record is missing or doubled"
-            assert results[-1]["accounted"] == events, "a record without an account"
+            assert results[-1]["accounted"] == events, "a record without an outcome"
             delete_topic(servers, topic)
     return {"ours": summarize(ours, events), "plain_loop": summarize(plain, events), **compare(ours, plain)}
 
 
 def open_lake(folder: Path) -> Lake:
-    """The lake that a run has filled."""
+    """The lake of a run."""
     return Lake(Address(f"file://{folder}", "file", path=folder))
 
 
@@ -76,7 +75,7 @@ def holds_offsets(folder: Path, events: int) -> bool:
 
 
 def bench_road(servers: str, events: int, pairs: int, large: int, folder: Path, *, with_spark: bool) -> dict[str, object]:
-    """Rounds of our sink and the plain ways over the same topic."""
+    """Rounds of our sink and the baselines over the same topic."""
     ways = {"ours": store_ours, "pyarrow": store_by_pyarrow, "polars": store_by_polars}
     make_topic(servers, PLAYS.name)
     make_topic(servers, DLQ.name)
@@ -94,8 +93,8 @@ def bench_road(servers: str, events: int, pairs: int, large: int, folder: Path, 
     line["pandas_a_file_per_100"] = summarize([pandas], round(pandas["events"]))
     if with_spark:
         spark = store(store_by_spark, servers, folder / "spark", events)
-        told = summarize([spark], events) | {"first_run": round(events / spark["cold_seconds"]), "java_mib": round(spark["java_mib"])}
-        line["spark_local_2"] = told
+        figures = summarize([spark], events) | {"first_run": round(events / spark["cold_seconds"]), "java_mib": round(spark["java_mib"])}
+        line["spark_local_2"] = figures
     if large > 1:
         for _ in range(large - 1):
             assert broker.append(PLAYS.name, keys, values).acknowledged == events
@@ -105,10 +104,12 @@ def bench_road(servers: str, events: int, pairs: int, large: int, folder: Path, 
 
 
 def store(way: Callable[..., Result], servers: str, folder: Path, events: int) -> Result:
-    """One run into a folder of its own."""
+    """One run into its own folder."""
     folder.mkdir()
     result = run_apart(way, servers, str(folder), events)
-    assert events <= result["events"] < events + PANDAS_EVENTS, "a record is missing or doubled"  # one of part of a topic may read on
+    assert events <= result["events"] < events + PANDAS_EVENTS, (
+        "a record is missing or doubled"
+    )  # the pandas run may read past its part of the topic
     print(f"{folder.name}: {result['events'] / result['seconds']:,.0f} events a second", file=sys.stderr)
     return result
 

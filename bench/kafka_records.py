@@ -1,4 +1,4 @@
-"""The records of bench/kafka.py, their topic, and what its results have in common. Not run by itself."""
+"""Records, topics and result figures shared by bench/kafka.py and bench/kafka_baselines.py. Not a program."""
 
 from __future__ import annotations
 
@@ -28,14 +28,14 @@ def make_records(count: int) -> tuple[list[bytes], list[bytes], pa.Table]:
 
 
 def make_topic(servers: str, name: str) -> None:
-    """A topic as the project makes them."""
+    """Create a topic with the project's settings."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.create_topics([NewTopic(name, PARTITIONS, config=TopicPlan(PARTITIONS).configs)])[name].result(60)
-    time.sleep(1)
+    time.sleep(1)  # until the broker has applied it
 
 
 def delete_topic(servers: str, name: str) -> None:
-    """Give its room back."""
+    """Delete a topic to free its disk space."""
     admin = AdminClient({"bootstrap.servers": servers})
     admin.delete_topics([name])[name].result(60)
 
@@ -49,23 +49,23 @@ def count_topic(servers: str, name: str) -> int:
 
 
 def run_apart(way: Callable[..., Result], *arguments: object) -> Result:
-    """Run it in a process of its own; adds the most memory that this process held."""
+    """Run `way` in a process of its own; adds the peak memory of that process."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue()
-    process = context.Process(target=_tell, args=(queue, way, *arguments))
+    process = context.Process(target=_put_result, args=(queue, way, *arguments))
     process.start()
     result: Result = queue.get(timeout=900)
     process.join()
     return result
 
 
-def _tell(queue: multiprocessing.Queue[Result], way: Callable[..., Result], *arguments: object) -> None:
+def _put_result(queue: multiprocessing.Queue[Result], way: Callable[..., Result], *arguments: object) -> None:
     result = way(*arguments)
     queue.put({**result, "mib": read_peak_mib()})
 
 
 def read_peak_mib() -> float:
-    """The most memory of this process: of its own address space, for ru_maxrss is handed down from the process that started it."""
+    """Peak memory of this process from /proc: ru_maxrss would include that of the process that started it."""
     (line,) = [line for line in Path("/proc/self/status").read_text().splitlines() if line.startswith("VmHWM:")]
     return int(line.split()[1]) / 1024
 
@@ -80,7 +80,7 @@ def summarize(results: list[Result], events: int) -> dict[str, float]:
     }  # fmt: skip
 
 
-def compare(ours: list[Result], beside: list[Result]) -> dict[str, float]:
-    """The ratio of the pairs."""
-    ratios = [other["seconds"] / own["seconds"] for own, other in zip(ours, beside, strict=True)]
+def compare(ours: list[Result], baseline: list[Result]) -> dict[str, float]:
+    """Ratio of the pairs: the baseline's seconds over ours."""
+    ratios = [other["seconds"] / own["seconds"] for own, other in zip(ours, baseline, strict=True)]
     return {"ratio": round(statistics.median(ratios), 2), "ratio_min": round(min(ratios), 2), "ratio_max": round(max(ratios), 2)}

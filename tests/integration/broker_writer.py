@@ -1,6 +1,6 @@
-"""Appends to an event log until it is done or killed, and says on standard output what was acknowledged.
+"""Appends to an event log until it is done or killed, and prints what was acknowledged.
 
-broker_writer.py FILE NAME SEED RECORDS: waits for a line on standard input, so that several can begin at one moment. Values are
+broker_writer.py FILE NAME SEED RECORDS: waits for a line on standard input, so that several can start at the same time. Values are
 `NAME:number:digest:padding`; after each append the count so far and the id of the log are printed.
 """
 
@@ -18,7 +18,7 @@ SIZES = (1, 3, 50, 700, 4_000, 12_000)
 
 
 def make_value(name: str, number: int) -> bytes:
-    """A value that can be told from a torn one."""
+    """A value with its own digest, so that a torn one is recognized."""
     text = f"{name}:{number}"
     return f"{text}:{hashlib.sha256(text.encode()).hexdigest()}:".encode() + b"x" * (number % 400)
 

@@ -1,4 +1,4 @@
-"""Kafka for tests: brokers of a server, topics that are gone for sure, plays on their way, and a sink beside the test."""
+"""Kafka for tests: broker objects, deletion of topics, plays to publish, and a sink that runs beside the test."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
 from pathlib import Path
 from typing import Self
 
-from confluent_kafka import KafkaException
+from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from soundlake.broker.kafka import KafkaBroker
@@ -30,7 +30,7 @@ LIMITS = SinkLimits(max_events=5_000, max_bytes=8 * 1024 * 1024, max_seconds=0.2
 
 @contextmanager
 def open_kafka(access: KafkaAccess, **options: float) -> Iterator[KafkaBroker]:
-    """A broker, closed at the end."""
+    """A broker object that is closed at the end of the block."""
     broker = KafkaBroker(access, **options)
     try:
         yield broker
@@ -38,18 +38,27 @@ def open_kafka(access: KafkaAccess, **options: float) -> Iterator[KafkaBroker]:
         broker.close()
 
 
+def wait_until(condition: Callable[[], object], seconds: float = 60.0) -> None:
+    """Return when the condition is true; AssertionError after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < deadline, condition
+        time.sleep(0.02)
+
+
 def delete_topics(access: KafkaAccess) -> None:
-    """Delete ours, and wait until the broker says so too: it knows a moment after the controller."""
+    """Delete this project's topics and wait until the broker has applied it; the controller answers before that."""
     admin = AdminClient({"bootstrap.servers": access.servers})
-    for _ in range(600):
+    deadline = time.monotonic() + 60
+    while True:
         ours = {topic.name for topic in (*TOPICS, DLQ)} & admin.list_topics(timeout=30).topics.keys()
         if not ours:
             return
         for deleted in admin.delete_topics(sorted(ours)).values():
             with suppress(KafkaException):  # deleted a moment ago, and still listed
                 deleted.result(30)
-        time.sleep(0.05)
-    raise AssertionError(ours)
+        assert time.monotonic() < deadline, ours
+        time.sleep(0.01)
 
 
 def make_plays(count: int, listeners: int = 20) -> tuple[list[bytes], list[bytes]]:
@@ -77,14 +86,24 @@ def read_ids(values: list[bytes]) -> list[str]:
     return [json.loads(value)["event_id"] for value in values]
 
 
-class RunningSink:
-    """A sink of the plays on a thread; used in `with`, it is stopped at the end. What ended it stands in `error`.
+def read_committed(access: KafkaAccess, group: str) -> dict[int, int]:
+    """The committed offset of each partition of the plays."""
+    admin = AdminClient({"bootstrap.servers": access.servers})
+    (future,) = admin.list_consumer_group_offsets([ConsumerGroupTopicPartitions(group)]).values()
+    places = future.result(30).topic_partitions
+    return {place.partition: place.offset for place in places if place.topic == PLAYS.name and place.offset >= 0}
 
-    With a name it is a `member` of the sinks' group. `done` tells how many records it has stored.
+
+class RunningSink:
+    """A sink of the plays on a thread; leaving the `with` block stops it. `error` is what ended it, `done` the number of stored records.
+
+    With a `member` name it joins the consumer group `group`.
     """
 
-    def __init__(self, access: KafkaAccess, lake: Lake, *, member: str = "", retry_seconds: float = 60.0) -> None:
-        self._access, self._lake, self._member, self._patience_seconds = access, lake, member, retry_seconds
+    def __init__(
+        self, access: KafkaAccess, lake: Lake, *, member: str = "", group: str = CONSUMER_GROUP, retry_seconds: float = 60.0
+    ) -> None:
+        self._access, self._lake, self._member, self._group, self._retry_seconds = access, lake, member, group, retry_seconds
         self.done = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sink under test")
@@ -99,25 +118,24 @@ class RunningSink:
         self.join()
 
     def join(self) -> None:
-        """Wait for its end."""
+        """Wait until it has ended."""
         self._thread.join(90)
         assert not self._thread.is_alive()
 
     def await_ids(self, wanted: list[str]) -> None:
         """Return when bronze holds these plays and no other, each once."""
-        for _ in range(900):
-            if len(found := stored_ids(self._lake)) >= len(wanted):
-                break
+        deadline = time.monotonic() + 90
+        while len(found := stored_ids(self._lake)) < len(wanted) and time.monotonic() < deadline:
             assert self.error is None, self.error
-            time.sleep(0.1)
+            time.sleep(0.05)
         assert sorted(found) == sorted(wanted)
 
     def _run(self) -> None:
         with open_kafka(self._access, answer_seconds=5.0) as broker:
-            join = partial(broker.join, CONSUMER_GROUP, self._member, [PLAYS]) if self._member else None
+            join = partial(broker.join, self._group, self._member, [PLAYS]) if self._member else None
             sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS], join=join)
             try:
-                sink.run(stop=self._stop, on_progress=self._note, retry_seconds=self._patience_seconds)
+                sink.run(stop=self._stop, on_progress=self._note, retry_seconds=self._retry_seconds)
             except SoundlakeError as error:
                 self.error = error
 

@@ -1,4 +1,4 @@
-"""Processes that append to one embedded log, side by side and killed at random: nothing acknowledged is lost, nothing is torn."""
+"""Processes that append to one embedded log concurrently and are killed at random: nothing acknowledged is lost, nothing is torn."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def path(tmp_path) -> Path:
 
 
 class Writer:
-    """A process that appends, once it is told to go."""
+    """A process that appends after `go`."""
 
     def __init__(self, path: Path, name: str, seed: int, records: int) -> None:
         command = [sys.executable, str(WRITER), str(path), name, str(seed), str(records)]
@@ -41,13 +41,13 @@ class Writer:
         self._first = self._process.stdout.readline()
 
     def kill(self) -> int:
-        """SIGKILL, and how many records the dead one had been told are durable."""
+        """SIGKILL; returns how many records were acknowledged before it."""
         self._process.send_signal(signal.SIGKILL)
         whole = [line for line in (self._first + self.read_rest()).splitlines(keepends=True) if line.endswith("\n")]
         return int(whole[-1].split()[0]) if whole else 0
 
     def read_rest(self) -> str:
-        """All that it still says, until it ends."""
+        """The rest of its output, until it ends."""
         return self._process.communicate(timeout=240)[0]
 
     @property
@@ -74,7 +74,7 @@ def make_writer(path):
 
 
 def read_values(path: Path) -> list[str]:
-    """Every value, after the offsets of each partition are found to be without a gap and each value whole."""
+    """Every value; checks that offsets have no gap and that each value is whole."""
     broker = EmbeddedBroker(path)
     values = []
     for partition, held in broker.offsets(PLAYS.name).items():
@@ -97,7 +97,7 @@ def test_a_writer_killed_at_random_loses_nothing_acknowledged(path, make_writer)
     acknowledged = {}
     writers = [make_writer("run-0", seed=0)]
     for run in range(12):
-        writers.append(make_writer(f"run-{run + 1}", seed=run + 1))  # the next one gets ready meanwhile
+        writers.append(make_writer(f"run-{run + 1}", seed=run + 1))  # the next one starts meanwhile
         writers[run].go()
         writers[run].wait_for_first_append()
         time.sleep(chance.uniform(0, 0.3))
@@ -109,7 +109,7 @@ def test_a_writer_killed_at_random_loses_nothing_acknowledged(path, make_writer)
     assert min(acknowledged.values()) > 0
 
 
-def test_a_killed_writer_does_not_disturb_the_one_beside_it(path, make_writer):
+def test_a_killed_writer_does_not_disturb_another_one(path, make_writer):
     survivor, *victims = (make_writer(name, seed=n, records=40_000) for n, name in enumerate(["survivor", "victim-1", "victim-2"]))
     survivor.go()
     survivor.wait_for_first_append()

@@ -1,8 +1,9 @@
-"""A disk that is really full under the embedded log."""
+"""The embedded log on a disk that is really full."""
 
 from __future__ import annotations
 
 import subprocess
+from contextlib import closing
 
 import pytest
 
@@ -18,7 +19,7 @@ def small_disk(tmp_path):
     folder.mkdir()
     mounted = subprocess.run(["mount", "-t", "tmpfs", "-o", "size=2m", "tmpfs", str(folder)], check=False, capture_output=True, text=True)
     if mounted.returncode:
-        pytest.skip(f"this user may not mount a small disk: {mounted.stderr.strip()}")
+        pytest.skip(f"this user cannot mount a small disk: {mounted.stderr.strip()}")
     yield folder
     subprocess.run(["umount", str(folder)], check=True)
 
@@ -40,11 +41,13 @@ def append_until_refused(broker, values):
             return refusal, acknowledged
 
 
-def test_a_full_disk_is_named_loses_nothing_acknowledged_and_is_overcome(small_disk):
+@pytest.mark.parametrize("checkpoint_pages", [4_096, 8], ids=["in the write-ahead log", "while it is copied into the file"])
+def test_a_full_disk_is_named_and_loses_nothing_acknowledged(small_disk, checkpoint_pages):
     ballast = small_disk / "ballast"
     ballast.write_bytes(b"x" * 700_000)
     broker = EmbeddedBroker(small_disk / "broker.db")
     broker.create_topics([PLAYS], partitions=1)
+    broker._file._db.execute(f"pragma wal_autocheckpoint = {checkpoint_pages}")
     values = [b"%04d" % n + b"x" * 996 for n in range(4_000)]
     refusal, acknowledged = append_until_refused(broker, values)
     assert "no space left for the event log" in refusal.message
@@ -52,6 +55,8 @@ def test_a_full_disk_is_named_loses_nothing_acknowledged_and_is_overcome(small_d
     assert f"free some space on the disk of {small_disk}" in refusal.next_step
     assert acknowledged >= 40
     assert read_values(broker) == values[:acknowledged]
+    with closing(EmbeddedBroker(small_disk / "broker.db")) as another:  # as another process reads it
+        assert read_values(another) == values[:acknowledged]
 
     ballast.unlink()
     assert broker.append(PLAYS.name, [b"ann"] * 40, values[acknowledged : acknowledged + 40]).acknowledged == 40
@@ -61,7 +66,7 @@ def test_a_full_disk_is_named_loses_nothing_acknowledged_and_is_overcome(small_d
     reopened.close()
 
 
-def test_a_disk_without_any_room_is_named_when_the_log_is_made(small_disk):
+def test_a_disk_without_any_space_is_named_when_the_log_is_created(small_disk):
     with pytest.raises(OSError, match="No space left"):
         (small_disk / "ballast").write_bytes(b"x" * 4_000_000)
     with pytest.raises(Unavailable, match=r"broker\.db"):

@@ -1,4 +1,4 @@
-"""Apache Kafka fulfils the contract of all brokers."""
+"""Apache Kafka implements the `Broker` interface."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class TestKafkaBroker(BrokerContract):
         times = broker.fetch(PLAYS.name, partition, 0, **FOREVER).timestamps_ms.to_pylist()
         assert before <= times[0] == times[1] <= between <= times[2] <= to_epoch_ms(read_utc_now())
 
-    def test_the_log_has_an_id_and_another_log_another_one(self, open_broker, broker, clock):
+    def test_each_log_has_its_own_id(self, open_broker, broker, clock):
         before = broker.log_id(PLAYS.name)
         assert broker.log_id(PLAYS.name) == before
         open_broker(clock).create_topics([PLAYS], partitions=1)

@@ -29,7 +29,7 @@ class MockCluster:
 
 
 class MockConnection(Connection):
-    """A connection to the mock cluster, which does not describe topics: `topic_ids` stands in, an empty id for a missing topic."""
+    """A connection to the mock cluster, which does not describe topics: `topic_ids` replaces that, an empty id is a missing topic."""
 
     def __init__(self, access: KafkaAccess, answer_seconds: float) -> None:
         super().__init__(access, answer_seconds)

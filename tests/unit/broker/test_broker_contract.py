@@ -1,4 +1,4 @@
-"""The brokers that need no server keep the contract of all brokers."""
+"""The brokers without a server implement the `Broker` interface."""
 
 from __future__ import annotations
 

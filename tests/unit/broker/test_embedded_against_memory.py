@@ -1,4 +1,4 @@
-"""The embedded broker answers like the plain one in memory, whatever is asked of them and in whatever order."""
+"""The embedded broker and the one in memory answer alike, for any sequence of calls."""
 
 from __future__ import annotations
 

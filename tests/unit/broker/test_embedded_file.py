@@ -1,4 +1,4 @@
-"""The file under the embedded broker: what it is when opened, and what is said when it cannot be."""
+"""The file of the embedded broker: durability, and the errors of files that cannot be used."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ def values_of(broker):
     return [value for _, _, value in read_all(broker, PLAYS.name)[0]]
 
 
-def test_what_was_appended_is_there_when_the_file_is_opened_again(open_log):
+def test_appended_records_are_read_after_reopening_the_file(open_log):
     first = open_log()
     first.append(PLAYS.name, [b"ann"], [b"1"])
     log_id = first.log_id(PLAYS.name)
@@ -48,7 +48,7 @@ def test_what_was_appended_is_there_when_the_file_is_opened_again(open_log):
     assert second.log_id(PLAYS.name) == log_id
 
 
-def test_a_file_made_anew_has_a_new_id(open_log, tmp_path):
+def test_a_file_created_again_has_a_new_id(open_log, tmp_path):
     first = open_log()
     log_id = first.log_id(PLAYS.name)
     first.close()
@@ -56,7 +56,7 @@ def test_a_file_made_anew_has_a_new_id(open_log, tmp_path):
     assert open_log().log_id(PLAYS.name) != log_id
 
 
-def test_missing_folders_are_made(open_log, tmp_path):
+def test_missing_folders_are_created(open_log, tmp_path):
     open_log(tmp_path / "a" / "b" / "broker.db")
     assert (tmp_path / "a" / "b" / "broker.db").exists()
 
@@ -68,14 +68,14 @@ def test_every_commit_is_synced_to_the_disk(open_log):
 
 
 @pytest.mark.parametrize("count", [10_001, 25_000])
-def test_an_append_larger_than_a_transaction_arrives_whole(open_log, count):
+def test_an_append_larger_than_a_transaction_is_stored_completely(open_log, count):
     broker = open_log()
     values = [b"%d" % n for n in range(count)]
     assert broker.append(PLAYS.name, [b"ann"] * count, values).acknowledged == count
     assert values_of(broker) == values
 
 
-def test_one_fetch_takes_as_many_appends_as_it_may(open_log):
+def test_one_fetch_spans_several_appends(open_log):
     broker = open_log()
     for start in range(0, 30, 10):
         broker.append(PLAYS.name, [b"ann"] * 10, [b"%d" % n for n in range(start, start + 10)])
@@ -83,7 +83,7 @@ def test_one_fetch_takes_as_many_appends_as_it_may(open_log):
     assert records.offsets.to_pylist() == list(range(5, 21))
 
 
-def test_an_append_of_many_bytes_is_made_durable_in_parts(open_log):
+def test_an_append_of_many_bytes_is_committed_in_several_transactions(open_log):
     broker = open_log()
     values = [bytes([n]) * 900_000 for n in range(80)]
     assert broker.append(PLAYS.name, [None] * 80, values).acknowledged == 80
@@ -91,7 +91,7 @@ def test_an_append_of_many_bytes_is_made_durable_in_parts(open_log):
     assert values_of(broker) == values
 
 
-def test_threads_may_share_one_broker(open_log):
+def test_threads_can_share_one_broker(open_log):
     broker = open_log()
 
     def append(name: bytes) -> None:
@@ -106,7 +106,7 @@ def test_threads_may_share_one_broker(open_log):
     assert sorted(values_of(broker)) == sorted(b"thread-%d-%d" % (n, m) for n in range(4) for m in range(50))
 
 
-def test_many_that_open_a_new_file_at_once_agree_on_it(tmp_path):
+def test_several_brokers_that_open_a_new_file_at_once_agree_on_its_id(tmp_path):
     for number in range(10):
         path = tmp_path / f"broker-{number}.db"
         barrier = threading.Barrier(4)
@@ -128,7 +128,7 @@ def test_many_that_open_a_new_file_at_once_agree_on_it(tmp_path):
         assert len(set(ids)) == 1
 
 
-def test_room_of_trimmed_records_is_used_again(open_log, tmp_path):
+def test_the_space_of_trimmed_records_is_reused(open_log, tmp_path):
     broker = open_log()
     sizes = []
     for _ in range(12):
@@ -139,7 +139,7 @@ def test_room_of_trimmed_records_is_used_again(open_log, tmp_path):
     assert sizes[-1] < 2 * sizes[0]
 
 
-def test_a_file_that_is_no_database_is_named_and_left_as_it_is(open_log, tmp_path):
+def test_a_file_that_is_no_database_is_named_and_unchanged(open_log, tmp_path):
     path = tmp_path / "notes.txt"
     path.write_text("a shopping list, " * 500)
     with pytest.raises(DataError, match=r"notes\.txt is not an event log") as caught:
@@ -148,7 +148,7 @@ def test_a_file_that_is_no_database_is_named_and_left_as_it_is(open_log, tmp_pat
     assert path.read_text() == "a shopping list, " * 500
 
 
-def test_somebody_else_s_database_is_named_and_left_as_it_is(open_log, tmp_path):
+def test_another_application_s_database_is_named_and_unchanged(open_log, tmp_path):
     path = tmp_path / "photos.db"
     with sqlite3.connect(path) as db:
         db.execute("create table photos (name text)")
@@ -179,7 +179,7 @@ def test_a_damaged_file_is_named(open_log, tmp_path):
         open_log()
 
 
-def test_a_folder_that_cannot_be_made_is_named(open_log, tmp_path):
+def test_a_folder_that_cannot_be_created_is_named(open_log, tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(UsageError, match=r"file/deep, the folder of the event log, cannot be created"):
         open_log(tmp_path / "file" / "deep" / "broker.db")
@@ -187,7 +187,7 @@ def test_a_folder_that_cannot_be_made_is_named(open_log, tmp_path):
 
 @pytest.fixture
 def protected_folder():
-    """A folder that this user may read and not write to; a superuser is somebody else meanwhile."""
+    """A folder that this user can read and not write to; a superuser becomes another user meanwhile."""
     folder = Path(tempfile.mkdtemp(prefix="soundlake-protected-"))
     folder.chmod(0o555)
     is_superuser = os.geteuid() == 0
@@ -200,13 +200,13 @@ def protected_folder():
     shutil.rmtree(folder)
 
 
-def test_a_folder_that_may_not_be_written_to_is_named(open_log, protected_folder):
+def test_a_read_only_folder_is_named(open_log, protected_folder):
     with pytest.raises(UsageError, match=r"broker\.db cannot be opened for writing") as caught:
         open_log(protected_folder / "broker.db")
     assert f"make {protected_folder} a folder this user may write to" in caught.value.next_step
 
 
-def test_a_file_taken_away_while_open_takes_no_more_records(open_log, tmp_path):
+def test_a_file_moved_while_open_accepts_no_more_records(open_log, tmp_path):
     broker = open_log()
     (tmp_path / "broker.db").rename(tmp_path / "elsewhere.db")
     with pytest.raises(DataError, match="moved, deleted or replaced while it was open"):
@@ -217,7 +217,7 @@ def test_a_file_taken_away_while_open_takes_no_more_records(open_log, tmp_path):
 
 
 def fill_up(broker: EmbeddedBroker, spare_pages: int) -> None:
-    """Leave the file so many pages to grow by: SQLite itself answers that the disk is full."""
+    """Let the file grow by so many pages at most: beyond that, SQLite reports a full disk."""
     (pages,) = broker._file._db.execute("pragma page_count").fetchone()
     broker._file._db.execute(f"pragma max_page_count = {pages + spare_pages}")
 
@@ -232,7 +232,7 @@ def test_a_full_disk_is_named_and_nothing_is_half_appended(open_log):
     assert values_of(broker) == [b"1"]
 
 
-def test_it_goes_on_when_there_is_room_again(open_log):
+def test_appends_work_again_when_there_is_space(open_log):
     broker = open_log()
     fill_up(broker, spare_pages=1)
     with pytest.raises(Unavailable):
@@ -242,7 +242,7 @@ def test_it_goes_on_when_there_is_room_again(open_log):
     assert values_of(broker) == [b"x" * 100_000]
 
 
-def test_when_the_disk_fills_up_in_the_middle_the_delivery_says_what_is_in_the_log(open_log):
+def test_when_the_disk_fills_up_during_an_append_the_delivery_says_what_is_in_the_log(open_log):
     broker = open_log()
     fill_up(broker, spare_pages=150)
     values = [b"%05d" % n + b"x" * 95 for n in range(25_000)]
@@ -254,13 +254,13 @@ def test_when_the_disk_fills_up_in_the_middle_the_delivery_says_what_is_in_the_l
 
 @pytest.fixture
 def limit_file_size():
-    """Let no file of this process grow beyond so many bytes: the system then fails SQLite's writes with an error of its own."""
+    """Limit the size of every file of this process: the system then fails SQLite's writes with an I/O error."""
     before = resource.getrlimit(resource.RLIMIT_FSIZE)
     yield lambda size: resource.setrlimit(resource.RLIMIT_FSIZE, (size, before[1]))
     resource.setrlimit(resource.RLIMIT_FSIZE, before)
 
 
-def test_what_a_failing_disk_may_have_taken_is_unsure_and_the_rest_has_failed(open_log, limit_file_size):
+def test_records_of_a_failed_commit_are_unsure_and_later_ones_have_failed(open_log, limit_file_size):
     broker = open_log()
     limit_file_size(2_500_000)
     values = [b"%05d" % n + b"x" * 95 for n in range(35_000)]

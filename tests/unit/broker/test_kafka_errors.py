@@ -1,4 +1,4 @@
-"""What is said of Kafka's errors, and how often."""
+"""Kafka's errors as this project's, and the log of librdkafka."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ ACCESS = KafkaAccess("broker:9092", "SASL_SSL", "PLAIN", "ann", SecretStr("secre
 
 
 @pytest.mark.parametrize(
-    ("code", "kind", "said"),
+    ("code", "kind", "advice"),
     [
         (KafkaError._AUTHENTICATION, SettingsError, "SOUNDLAKE_KAFKA_PASSWORD"),
         (KafkaError._SSL, SettingsError, "SOUNDLAKE_KAFKA_CA_FILE"),
@@ -30,23 +30,23 @@ ACCESS = KafkaAccess("broker:9092", "SASL_SSL", "PLAIN", "ann", SecretStr("secre
     ],
     ids=["password", "authority", "not allowed", "no topic", "connection", "no leader", "anything else"],
 )
-def test_each_error_has_its_end_and_what_to_do(code, kind, said):
+def test_each_error_has_its_class_and_its_next_step(code, kind, advice):
     error = translate_error(KafkaError(code), ACCESS, "reading user_plays", "")
     assert isinstance(error, kind)
-    assert said in error.next_step
+    assert advice in error.next_step
     assert "broker:9092" in error.message
     assert "secret" not in str(error)
 
 
 @pytest.mark.parametrize("code", [KafkaError._DESTROY_BROKER, KafkaError._TIMED_OUT_QUEUE, KafkaError.NOT_LEADER_FOR_PARTITION])
-def test_a_question_whose_connection_is_gone_is_put_again_until_its_time_is_over(code):
+def test_a_request_without_a_leader_is_repeated_until_the_time_of_an_answer(code):
     connection = Connection(KafkaAccess("127.0.0.1:1"), answer_seconds=0.3)
     asked = []
 
-    def answer(times_in_vain):
+    def answer(failures):
         asked.append(code)
         with connection.translate_errors("asking"):
-            if len(asked) <= times_in_vain:
+            if len(asked) <= failures:
                 raise KafkaException(KafkaError(code))
         return "here"
 
@@ -56,10 +56,10 @@ def test_a_question_whose_connection_is_gone_is_put_again_until_its_time_is_over
         connection.retry_without_leader(lambda: answer(1_000_000))
 
 
-def test_a_line_that_comes_again_is_said_once_whichever_client_says_it():
+def test_a_repeated_line_is_logged_once_whichever_client_logs_it():
     lines = [f"FAIL [soundlake#producer-{n}] [thrd:b/{n}]: b: Connection refused (after {n}ms in state CONNECT)" for n in range(3)]
-    sparing = RepeatFilter(repeat_seconds=60)
-    passed = [line for line in [*lines, "something else"] if sparing.filter(logging.makeLogRecord({"msg": line}))]
+    repeats = RepeatFilter(repeat_seconds=60)
+    passed = [line for line in [*lines, "something else"] if repeats.filter(logging.makeLogRecord({"msg": line}))]
     assert passed == [lines[0], "something else"]
     assert RepeatFilter(repeat_seconds=0).filter(logging.makeLogRecord({"msg": lines[0]}))
 

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from tests.unit.broker.kafka_fakes import ScriptedConsumer, make_message
 
-from soundlake.broker.kafka.reader import TopicReader
+from soundlake.broker.kafka.reader import KafkaReader
 from soundlake.errors import DataError
 
 UNLIMITED = {"max_records": 1_000, "max_bytes": 1_000_000}
@@ -16,7 +16,7 @@ UNLIMITED = {"max_records": 1_000, "max_bytes": 1_000_000}
 
 def open_reader(*batches, offsets=None):
     consumer = ScriptedConsumer(*batches)
-    reader = TopicReader(consumer, "user_plays", "an id")
+    reader = KafkaReader(consumer, "user_plays", "an id")
     reader.seek(offsets or {0: 0})
     return reader, consumer
 

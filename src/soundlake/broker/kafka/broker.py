@@ -16,7 +16,7 @@ from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, C
 from soundlake.broker.kafka.consumer_group import GroupMember
 from soundlake.broker.kafka.errors import LeaderUnavailable, build_stalled_error
 from soundlake.broker.kafka.producer import RecordProducer
-from soundlake.broker.kafka.reader import SETTINGS, Chunk, TopicReader
+from soundlake.broker.kafka.reader import SETTINGS, Chunk, KafkaReader
 from soundlake.broker.kafka.topics import TopicCheck, TopicManager, TopicPlan
 from soundlake.broker.protocol import Delivery, OffsetRange, Records
 from soundlake.broker.validation import check_partitions_exist, check_same_length
@@ -57,7 +57,7 @@ class KafkaBroker:
         self._retention_ms = retention_ms
         self._listener = ErrorListener(access)
         self._offset_client = Consumer(self._connection.configure(self._listener, **SETTINGS))
-        self._readers: dict[str, TopicReader] = {}
+        self._readers: dict[str, KafkaReader] = {}
         self._partition_counts: dict[str, tuple[float, int]] = {}
         self._lock = threading.RLock()
 
@@ -183,7 +183,7 @@ class KafkaBroker:
             raise
         return {begin.partition: OffsetRange(begin.offset, end.offset) for begin, end in zip(begins, ends, strict=True)}
 
-    def _pull(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> TopicReader:
+    def _pull(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> KafkaReader:
         """Pull what has arrived; start again if the topic has been created again since its reader was opened."""
         reader = self._readers.get(topic) or self._open_reader(topic)
         reader.seek(offsets)
@@ -193,7 +193,7 @@ class KafkaBroker:
             return self._pull(topic, offsets, max_records=max_records, max_bytes=max_bytes)
         return reader
 
-    def _check_idle(self, reader: TopicReader, topic: str, offsets: Mapping[int, int]) -> None:
+    def _check_idle(self, reader: KafkaReader, topic: str, offsets: Mapping[int, int]) -> None:
         """Raise what is wrong with the offsets, if a reader without records has a reason to look."""
         reader.check_no_gap(offsets)
         is_stalled = reader.idle_seconds > self._connection.answer_seconds
@@ -208,9 +208,9 @@ class KafkaBroker:
         if not behind:
             reader.reset_idle()
 
-    def _open_reader(self, topic: str) -> TopicReader:
+    def _open_reader(self, topic: str) -> KafkaReader:
         consumer = Consumer(self._connection.configure(self._listener, **SETTINGS))
-        self._readers[topic] = TopicReader(consumer, topic, self._connection.describe(topic).topic_id)
+        self._readers[topic] = KafkaReader(consumer, topic, self._connection.describe(topic).topic_id)
         return self._readers[topic]
 
     def _close_reader(self, topic: str) -> None:

@@ -43,7 +43,7 @@ class Chunk(NamedTuple):
         return Chunk(self.first + start, *(column.slice(start, length) for column in self[1:]))
 
 
-class TopicReader:
+class KafkaReader:
     """The records of one topic, of each partition exactly from the requested offset on and without a gap.
 
     `is_out_of_range`: the log does not hold a requested offset; its offset range says why.

@@ -1,4 +1,4 @@
-"""What bench/kafka.py times, each in a process of its own: our ways and the plain ones, on the same records. Not run by itself."""
+"""What bench/kafka.py times, each in a process of its own: our code and the baselines, on the same records. Not a program."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ Result = dict[str, float]
 
 
 def produce_ours(servers: str, topic: str, records: int) -> Result:
-    """Every record with its fate; timed after the first one, as the plain loop is."""
+    """`KafkaBroker.append`; the first record is not timed, as in the plain loop."""
     keys, values, _ = make_records(records)
     broker = KafkaBroker(KafkaAccess(servers))
     broker.append(topic, keys[:1], values[:1])
@@ -48,10 +48,10 @@ def produce_ours(servers: str, topic: str, records: int) -> Result:
 
 
 def produce_plain(servers: str, topic: str, records: int) -> Result:
-    """The loop of the documentation, with our settings and without asking what became of the records."""
+    """The produce() loop of librdkafka's documentation, with our settings and without delivery reports."""
     keys, values, _ = make_records(records)
-    told = {name.replace("_", "."): value for name, value in SETTINGS.items() if name != "delivery_report_only_error"}
-    producer = Producer({"bootstrap.servers": servers, **told})
+    settings = {name.replace("_", "."): value for name, value in SETTINGS.items() if name != "delivery_report_only_error"}
+    producer = Producer({"bootstrap.servers": servers, **settings})
     producer.produce(topic, values[0], keys[0])
     producer.flush()
     started, cpu = time.perf_counter(), time.process_time()
@@ -68,7 +68,7 @@ def produce_plain(servers: str, topic: str, records: int) -> Result:
 
 
 def store_ours(servers: str, folder: str, _: int) -> Result:
-    """The sink as it is in service, until all is stored."""
+    """The sink with its production settings, until all records are stored."""
     allocate_with_jemalloc()
     lake = Lake(Address(f"file://{folder}", "file", path=Path(folder)))
     lake.ensure_tables()
@@ -80,17 +80,17 @@ def store_ours(servers: str, folder: str, _: int) -> Result:
 
 
 def consume_plainly(servers: str, folder: str, records: int, every: int, write: Callable[[list[bytes], str], int]) -> Result:
-    """Consume, and hand over the values every so many events."""
-    told = {"bootstrap.servers": servers, "group.id": "bench", "auto.offset.reset": "earliest", "fetch.queue.backoff.ms": 20}
-    consumer = Consumer(told)
+    """Consume, and call `write` with the values of every `every` events."""
+    settings = {"bootstrap.servers": servers, "group.id": "bench", "auto.offset.reset": "earliest", "fetch.queue.backoff.ms": 20}
+    consumer = Consumer(settings)
     started, cpu = time.perf_counter(), time.process_time()
     consumer.assign([TopicPartition(PLAYS.name, number, 0) for number in range(PARTITIONS)])
-    waiting, stored, files = list[bytes](), 0, 0
+    buffered, stored, files = list[bytes](), 0, 0
     while stored < records:
-        waiting += map(Message.value, consumer.consume(min(every, 10_000), 0) or consumer.consume(1, 0.1))
-        if len(waiting) >= every or stored + len(waiting) >= records:
-            stored += write(waiting, f"{folder}/part-{files}.parquet")
-            waiting, files = [], files + 1
+        buffered += map(Message.value, consumer.consume(min(every, 10_000), 0) or consumer.consume(1, 0.1))
+        if len(buffered) >= every or stored + len(buffered) >= records:
+            stored += write(buffered, f"{folder}/part-{files}.parquet")
+            buffered, files = [], files + 1
     return {"seconds": time.perf_counter() - started, "cpu": time.process_time() - cpu, "events": stored}
 
 
@@ -117,7 +117,7 @@ def store_by_polars(servers: str, folder: str, records: int) -> Result:
 
 
 def store_by_pandas(servers: str, folder: str, _: int) -> Result:
-    """The first plan: a file every 100 events."""
+    """Pandas with a file every 100 events, as in the project's first plan."""
 
     def write(values: list[bytes], path: str) -> int:
         frame = pd.DataFrame([json.loads(value) for value in values])
@@ -128,7 +128,7 @@ def store_by_pandas(servers: str, folder: str, _: int) -> Result:
 
 
 def store_by_spark(servers: str, folder: str, _: int) -> Result:
-    """Spark on two cores, from_json by the contract's columns into a Delta table; the second run of a session is timed, the first noted."""
+    """Spark on two cores, from_json into a Delta table; the second run of the session is timed, the first is `first_run`."""
     jars = install_jars(SPARK_JARS, load_settings().servers.downloads.expanduser().absolute() / "spark")
     with tempfile.TemporaryDirectory() as scratch:
         session = open_session(Cluster("local[2]", scratch, str(jars), memory="3g"))
@@ -141,7 +141,7 @@ def store_by_spark(servers: str, folder: str, _: int) -> Result:
 
 
 def _run_spark(session: SparkSession, servers: str, folder: str) -> tuple[float, float]:
-    """Seconds by the clock and of CPU for one reading of the whole topic."""
+    """Wall-clock and CPU seconds of reading the whole topic once."""
     started, cpu = time.perf_counter(), _read_cpu()
     records = session.readStream.format("kafka").option("kafka.bootstrap.servers", servers).option("subscribe", PLAYS.name)
     values = records.option("startingOffsets", "earliest").load().select(functions.col("value").cast("string"))
@@ -152,5 +152,5 @@ def _run_spark(session: SparkSession, servers: str, folder: str) -> tuple[float,
 
 
 def _read_cpu() -> float:
-    """CPU seconds of this process and of the Java below it."""
+    """CPU seconds of this process and its Java child."""
     return sum(sum(process.cpu_times()[:2]) for process in (psutil.Process(), *psutil.Process().children(recursive=True)))
