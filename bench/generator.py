@@ -1,14 +1,14 @@
-"""How fast listeners are made, beside encoding alone and the usual ways; prints one JSON line.
+"""Speed of the generator, compared with encoding alone and with common approaches; prints one JSON line.
 
     python bench/generator.py [--listeners 1700] [--days 12] [--pairs 3] [--folder DIR]
 
-All fields, full behaviour, written to a file. On one core, in pairs A B A B, as events per second of processor time (`taskset -c 0`):
-`parquet` (zstd), `ndjson`, and beside them `encoding_alone`: the same rows, already made, written as NDJSON; `plain_loop` (usual/loop.py):
-the same steps in a plain Python event loop, a dictionary an event; `faker` (usual/fake.py): each field from Faker. What was timed is read
-back and compared with what was made. A first round is not counted: a page of memory that a virtual machine has never used before costs
-its kernel many times what the next use of it does.
+All fields, full behaviour, written to a file. On one core, in pairs A B A B, as events per second of CPU time (`taskset -c 0`):
+`parquet` (zstd), `ndjson`, and for comparison `encoding_alone`: the same rows, already generated, written as NDJSON; `plain_loop`
+(usual/loop.py): the same steps in a plain Python event loop, one dictionary per event; `faker` (usual/fake.py): each field from Faker.
+The output that was timed is read back and checked. A first round is a warm-up: on a virtual machine the first use of a memory page costs
+the kernel many times as much as later uses.
 
-`--processes`: seconds of the clock of one process and of two, in pairs, once they run (needs two cores).
+`--processes`: wall-clock time of one process and of two, in pairs, after start-up (needs two cores).
 `--memory`: the largest resident size of a run of three million events for a thousand to ten million listeners.
 """
 
@@ -36,14 +36,14 @@ from soundlake.generator import GeneratorConfig, World, make_world
 from soundlake.generator.output.event_files import EventFile
 from soundlake.generator.output.worker_pool import make_tables, write_chunks
 from usual.fake import write_fakes
-from usual.loop import Music, write_loop
+from usual.loop import TrackLists, write_loop
 
 pa.set_cpu_count(1)
 TARGETS = {"parquet": 400_000, "ndjson": 200_000, "ndjson_to_encoding_alone": 0.4, "two_processes": 1.6, "memory_mb": 2_048}
 LOOP_LISTENERS, LOOP_EVENTS, FAKER_EVENTS = 500, 60_000, 3_000
 MEMORY_LISTENERS, MEMORY_EVENTS = (1_000, 100_000, 10_000_000), 3_000_000
-FIRST_STRETCHES, TIMED_STRETCHES = 5, 16
-"""Stretches (a day of 8,000 listeners each) before the clock is read, as starting processes is not what is compared; and after."""
+WARM_UP_CHUNKS, TIMED_CHUNKS = 5, 16
+"""Chunks (one day of 8,000 listeners each) before the measurement, which excludes the start of processes, and in it."""
 
 
 def measure(run: Callable[[], int]) -> float:
@@ -54,7 +54,7 @@ def measure(run: Callable[[], int]) -> float:
 
 
 def write_world(world: World, target: Path, processes: int = 1) -> int:
-    """Generate and write everything; how many events it was."""
+    """Generate and write all events; their number."""
     chunks, count = world.list_chunks(), 0
     with EventFile(str(target)) as file:
         if file.chunk_writer is not None:
@@ -66,7 +66,7 @@ def write_world(world: World, target: Path, processes: int = 1) -> int:
 
 
 def write_tables(tables: list[pa.Table], target: Path) -> int:
-    """Encoding alone."""
+    """Write tables that are already generated; the number of events."""
     with EventFile(str(target)) as file:
         for events in tables:
             file.write(events)
@@ -74,28 +74,28 @@ def write_tables(tables: list[pa.Table], target: Path) -> int:
 
 
 def check(world: World, parquet: Path, ndjson: Path) -> bool:
-    """What was timed is what the world tells, in both forms."""
-    told = pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()).combine_chunks()
+    """Whether the timed output equals the generated events, in both formats."""
+    expected = pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()).combine_chunks()
     lines = ndjson.read_bytes().splitlines()
     step = max(1, len(lines) // 1_000)
-    same_ids = [json.loads(line)["event_id"] for line in lines[::step]] == told["event_id"].to_pylist()[::step]
-    return bool(pq.read_table(parquet).combine_chunks().equals(told)) and same_ids and len(lines) == len(told)
+    same_ids = [json.loads(line)["event_id"] for line in lines[::step]] == expected["event_id"].to_pylist()[::step]
+    return bool(pq.read_table(parquet).combine_chunks().equals(expected)) and same_ids and len(lines) == len(expected)
 
 
 def compare(rates: list[float], others: list[float]) -> dict[str, float]:
-    """The ratio of pairs: median, smallest, largest."""
+    """The ratio of the pairs: median, minimum, maximum."""
     pairs = [a / b for a, b in zip(rates, others, strict=True)]
     return {"median": round(statistics.median(pairs), 3), "min": round(min(pairs), 3), "max": round(max(pairs), 3)}
 
 
 def measure_one_core(world: World, place: Path, pairs: int) -> dict[str, object]:
-    """Our two forms beside encoding alone, a plain loop and Faker."""
-    tables, music = list(make_tables(world, world.list_chunks())), Music(world.catalogue)
+    """Both formats, compared with encoding alone, a plain loop and Faker."""
+    tables, lists = list(make_tables(world, world.list_chunks())), TrackLists(world.catalogue)
     runs: dict[str, Callable[[], int]] = {
         "parquet": lambda: write_world(world, place / "made.parquet"),
         "ndjson": lambda: write_world(world, place / "made.ndjson"),
         "encoding_alone": lambda: write_tables(tables, place / "encoded.ndjson"),
-        "plain_loop": lambda: write_loop(music, LOOP_LISTENERS, LOOP_EVENTS, place / "looped.ndjson"),
+        "plain_loop": lambda: write_loop(lists, LOOP_LISTENERS, LOOP_EVENTS, place / "looped.ndjson"),
         "faker": lambda: write_fakes(FAKER_EVENTS, place / "faked.ndjson"),
     }
     rates: dict[str, list[float]] = {name: [] for name in runs}
@@ -113,27 +113,27 @@ def measure_one_core(world: World, place: Path, pairs: int) -> dict[str, object]
 
 
 def measure_processes(world: World, place: Path, pairs: int) -> dict[str, object]:
-    """Two processes to one, by the clock, over the stretches after the first few."""
+    """Two processes compared with one, by the wall clock, over the chunks after the first few."""
     speed: dict[str, dict[int, list[float]]] = {"ndjson": {1: [], 2: []}, "parquet": {1: [], 2: []}}
     for _ in range(pairs):
         for form, of_processes in speed.items():
             for processes, rates in of_processes.items():
-                rates.append(_time_stretches(world, place / f"made.{form}", processes))
+                rates.append(_time_chunks(world, place / f"made.{form}", processes))
     return {f"{form}_two_processes_to_one": compare(rates[2], rates[1]) for form, rates in speed.items()}
 
 
-def _time_stretches(world: World, target: Path, processes: int) -> float:
-    """Events per second of the clock."""
+def _time_chunks(world: World, target: Path, processes: int) -> float:
+    """Events per second of wall-clock time."""
     with EventFile(str(target)) as file:
-        counts = _write_stretches(world, file, processes)
-        for _ in islice(counts, FIRST_STRETCHES):
+        counts = _write_chunks(world, file, processes)
+        for _ in islice(counts, WARM_UP_CHUNKS):
             pass
         started = time.perf_counter()
         return sum(counts) / (time.perf_counter() - started)
 
 
-def _write_stretches(world: World, file: EventFile, processes: int) -> Iterator[int]:
-    """How many events each stretch had, as it is written."""
+def _write_chunks(world: World, file: EventFile, processes: int) -> Iterator[int]:
+    """The number of events of each chunk, as it is written."""
     if file.chunk_writer is not None:
         for count in write_chunks(world, world.list_chunks(), file.chunk_writer, processes):
             yield count.by_type.total()
@@ -144,7 +144,7 @@ def _write_stretches(world: World, file: EventFile, processes: int) -> Iterator[
 
 
 def measure_memory(place: Path) -> dict[str, int]:
-    """The largest resident size (MB) of whole runs of the command, by listeners."""
+    """The largest resident size (MB) of complete runs of the command, by number of listeners."""
     sizes = {}
     for listeners in MEMORY_LISTENERS:
         days = max(2, 130_000 // listeners)
@@ -173,7 +173,7 @@ def main() -> None:
             result: dict[str, object] = {"largest_resident_mb": measure_memory(place)}
         elif options.processes:
             result = measure_processes(
-                make_world(GeneratorConfig(listeners=8_000, days=FIRST_STRETCHES + TIMED_STRETCHES)), place, options.pairs
+                make_world(GeneratorConfig(listeners=8_000, days=WARM_UP_CHUNKS + TIMED_CHUNKS)), place, options.pairs
             )
         else:
             world = make_world(GeneratorConfig(listeners=options.listeners, days=options.days))

@@ -1,4 +1,4 @@
-"""Plays of about 350 bytes on the wire, as decode.py and kafka.py take them."""
+"""Plays of about 350 encoded bytes each, for decode.py and kafka.py."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from soundlake.contract import EVENT_SCHEMA
 
 
 def make_plays(count: int, latest_ms: int, spread_ms: int) -> pa.Table:
-    """So many of them, begun within `spread_ms` before `latest_ms` (since 1970); always the same for the same arguments."""
+    """A number of plays that started within `spread_ms` before `latest_ms` (epoch ms); the same for the same arguments."""
     random = np.random.default_rng(1)
     raw = random.bytes(16 * count)
     numbers = random.integers(0, 5_000, count)
     columns = {
-        "event_id": [str(uuid.UUID(bytes=raw[place : place + 16])) for place in range(0, 16 * count, 16)],
+        "event_id": [str(uuid.UUID(bytes=raw[start : start + 16])) for start in range(0, 16 * count, 16)],
         "event_type": ["play"] * count,
         "user_id": [f"listener-{number:06}" for number in random.integers(0, 50_000, count)],
         "played_at": (latest_ms - random.integers(0, spread_ms, count)) * 1_000,

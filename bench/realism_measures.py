@@ -1,4 +1,4 @@
-"""What is measured of a listener, made up or real: shares and quantiles of the whole history, and features of each session."""
+"""Measures of a listener, generated or real: shares and quantiles of the whole history, and features of each session."""
 
 from __future__ import annotations
 
@@ -10,14 +10,14 @@ import polars as pl
 
 from soundlake.generator import GeneratorConfig, make_world
 
-SITTING_GAP_SECONDS = 1_800
+SESSION_GAP_SECONDS = 1_800
 BEST_ARTISTS, SLOPE_RANKS = 50, 300
 FEATURES = ("plays", "seconds", "short", "repeats", "artists", "gap_mean", "gap_spread", "hour", "weekday", "ms_mean", "ms_spread")
 ENDS = ("trackdone", "fwdbtn", "endplay", "logout", "backbtn", "unknown")
 
 
 def read_durations(files: list[Path]) -> pl.DataFrame:
-    """Lengths of real tracks by their address: `track`, `duration` in ms, from Parquet files with track_id and duration_ms."""
+    """Durations of real tracks: `track` (URI) and `duration` in ms, from Parquet files with track_id and duration_ms."""
     known = [pl.read_parquet(file, columns=["track_id", "duration_ms"]) for file in files]
     empty = pl.DataFrame(schema={"track_id": pl.String, "duration_ms": pl.Int64})
     every = pl.concat([empty, *(part.cast(empty.schema) for part in known)]).unique("track_id", keep="first", maintain_order=True)
@@ -25,7 +25,7 @@ def read_durations(files: list[Path]) -> pl.DataFrame:
 
 
 def read_real(folder: Path, durations: pl.DataFrame) -> pl.DataFrame:
-    """The track plays of an extended export, as `describe` wants them."""
+    """The track plays of an extended export, as input of `describe`."""
     rows = [
         row
         for file in sorted(folder.glob("*.json"))
@@ -44,7 +44,7 @@ def read_real(folder: Path, durations: pl.DataFrame) -> pl.DataFrame:
 
 
 def make_listeners(listeners: int, days: int, seed: int) -> list[pl.DataFrame]:
-    """The plays of generated listeners, in the same shape: ends to the second, as Spotify's exports have them."""
+    """The plays of generated listeners, in the same columns: ends in whole seconds, as in Spotify's exports."""
     world = make_world(GeneratorConfig(listeners=listeners, days=days, seed=seed))
     plays = pl.concat(
         pl.from_arrow(world.make_events(chunk))
@@ -56,11 +56,11 @@ def make_listeners(listeners: int, days: int, seed: int) -> list[pl.DataFrame]:
     return [part for _, part in ends.group_by("user_id", maintain_order=True)]
 
 
-def cut_sittings(plays: pl.DataFrame) -> pl.DataFrame:
-    """The plays in time: the gap before each in seconds (null where a session begins), the session, and whether it is a repeat."""
+def split_into_sessions(plays: pl.DataFrame) -> pl.DataFrame:
+    """The plays in order of time, with the gap before each in seconds (null at the start of a session), the session, and repeats."""
     ordered = plays.with_columns(start=pl.col("end") - pl.col("ms")).sort("end", "start")
     gap = ordered.select((pl.col("start") - pl.col("end").shift(1)) / 1_000).to_series()
-    begins = (gap > SITTING_GAP_SECONDS).fill_null(value=True)
+    begins = (gap > SESSION_GAP_SECONDS).fill_null(value=True)
     return ordered.with_columns(
         between=gap,
         gap=pl.when(begins).then(None).otherwise(gap),
@@ -72,7 +72,7 @@ def cut_sittings(plays: pl.DataFrame) -> pl.DataFrame:
 
 def describe(plays: pl.DataFrame) -> dict[str, float]:
     """The measures of one listener."""
-    cut = cut_sittings(plays)
+    cut = split_into_sessions(plays)
     sizes = cut.group_by("session").len()["len"]
     within, between = cut["gap"].drop_nulls(), cut.filter("begins")["between"].drop_nulls() / 3_600
     artists = cut["artist"].value_counts()["count"]
@@ -84,23 +84,23 @@ def describe(plays: pl.DataFrame) -> dict[str, float]:
         "heard_over_duration_mean": float(np.mean(heard)),
         "heard_whole": float(np.mean(heard > 0.97)),
         **{f"end_{reason}": float((cut["reason_end"] == reason).mean()) for reason in ENDS},
-        "plays_a_sitting_mean": float(sizes.mean()),
-        **{f"plays_a_sitting_q{share}": float(sizes.quantile(share / 100)) for share in (50, 75, 90)},
+        "plays_per_session_mean": float(sizes.mean()),
+        **{f"plays_per_session_q{share}": float(sizes.quantile(share / 100)) for share in (50, 75, 90)},
         **{f"gap_within_q{share}_s": float(within.quantile(share / 100)) for share in (25, 50, 75, 90)},
         **{f"gap_between_q{share}_h": float(between.quantile(share / 100)) for share in (25, 50, 75, 90)},
         "busiest_hour": float(hours.max()),
         "quietest_six_hours": float(np.sort(hours)[:6].sum()),
         "busiest_weekday": float(days.max()),
         "share_of_repeats": float(cut["repeat"].mean()),
-        "plays_a_track": cut.height / cut["track"].n_unique(),
-        "plays_an_artist": cut.height / len(artists),
+        "plays_per_track": cut.height / cut["track"].n_unique(),
+        "plays_per_artist": cut.height / len(artists),
         "top_artist": float(artists.max()) / cut.height,
     }
 
 
 def list_features(plays: pl.DataFrame) -> np.ndarray:
-    """One row a session of two plays or more: FEATURES."""
-    cut = cut_sittings(plays)
+    """One row per session of two plays or more: FEATURES."""
+    cut = split_into_sessions(plays)
     sessions = cut.group_by("session", maintain_order=True).agg(
         plays=pl.len(),
         seconds=(pl.col("end").max() - pl.col("start").min()) / 1_000,
@@ -118,18 +118,18 @@ def list_features(plays: pl.DataFrame) -> np.ndarray:
 
 
 def fit_slope(listeners_of_artist: np.ndarray) -> float:
-    """How fast popularity falls: the slope of log(listeners) over log(rank), ranks evenly spaced in the logarithm, the first 300."""
+    """The decline of popularity: the slope of log(listeners) over log(rank), for the first 300 ranks, evenly spaced in the logarithm."""
     counts = np.sort(listeners_of_artist)[::-1]
     ranks = np.unique(np.geomspace(1, min(SLOPE_RANKS, len(counts)), 60).astype(int))
     return float(np.polyfit(np.log(ranks), np.log(counts[ranks - 1]), 1)[0])
 
 
 def count_artist_listeners(made: list[pl.DataFrame]) -> np.ndarray:
-    """How many listeners have each artist among the fifty they play most, as in the Last.fm data."""
+    """The number of listeners with each artist among their fifty most played, as in the Last.fm data."""
     best = pl.concat([plays["artist"].value_counts(sort=True).head(BEST_ARTISTS).select("artist") for plays in made])
     return best["artist"].value_counts()["count"].to_numpy()
 
 
 def read_artist_listeners(file: Path) -> np.ndarray:
-    """The same of a tab-separated file userID, artistID, weight."""
+    """The same from a tab-separated file with userID, artistID, weight."""
     return pl.read_csv(file, separator="\t")["artistID"].value_counts()["count"].to_numpy()

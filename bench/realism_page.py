@@ -1,4 +1,4 @@
-"""docs/realism.md and its two plots, from what bench/realism.py measured."""
+"""docs/realism.md and its two plots, from the report of bench/realism.py."""
 
 from __future__ import annotations
 
@@ -13,53 +13,53 @@ INK, BAND, BOX, COLOURS = "#222222", "#d7e3f4", "#8fb3dd", ("#d1495b", "#2e8b57"
 
 _PAGE = """# Realism, measured
 
-How much the generated listeners are like real ones. The real ones here are {names}: Spotify exports that
-their owners published, read by this bench only and never part of this project. The generator reads nothing of them. What they showed of
-people in general (skips come in quick bursts, few plays have the longer pauses between) shaped its ranges. Made by
+How similar the generated listeners are to real ones. The real listeners here are {names}: Spotify exports that
+their owners published. Only this benchmark reads them; they are not part of the project, and the generator does not read them. General
+observations from them (skips come in quick bursts, few plays are followed by a long pause) shaped its ranges. Created by
 
     python bench/realism.py FOLDER... --durations TRACKS.parquet... --artists user_artists.dat.gz --page docs
 
-where each FOLDER holds the extended export of one person ({listeners} generated listeners, {days} days, seed {seed}).
+where each FOLDER has the extended export of one person ({listeners} generated listeners, {days} days, seed {seed}).
 
-## Measure by measure
-For each of {measures} measures the generated population ({generated} listeners with 200 plays or more) from its 5th to its 95th percentile,
-and the real listeners in it. {outside}
+## Measures
+For each of {measures} measures: the generated population ({generated} listeners with 200 plays or more) from the 5th to the 95th
+percentile, and the real listeners. {outside}
 
 ![Measures](realism-measures.svg)
 
 {table}
 
-Measured as the exports have it: ends to the second, sittings cut at 30 minutes of silence, hours in UTC. `heard_over_duration` is known
-only for tracks whose length is known (for the real ones: found in public lists of tracks).
+Measured as in the exports: ends in whole seconds, sessions split at 30 minutes of silence, hours in UTC. `heard_over_duration` covers
+only tracks with a known duration (for the real listeners, from public lists of tracks).
 
-**Popularity**: listeners an artist, of each listener's fifty most played, over the artist's rank (slope of the logarithms, ranks 1 to 300):
-{slopes}.
+**Popularity**: listeners per artist, among each listener's fifty most played, over the artist's rank (slope of the logarithms, ranks 1 to
+300): {slopes}.
 
-## Listener against listener
-LightGBM with default settings tells sittings (two plays or more) of two listeners apart; five shuffled folds, equal numbers (200 to 400
-each), from plays, duration, share of short plays, share of repeats, artists a play, mean and spread of the gaps, hour and weekday of the
-start, mean and spread of `ms_played`. 0.5 is a coin. Real people are told from each other with 0.83 to 0.99, median 0.95 (15 pairs of six
-people), so nobody can be "indistinguishable from real": the question is whether generated listeners differ among themselves as people do,
-and whether a real person has a double among them.
+## Pairs of listeners
+A classifier (LightGBM with default settings) distinguishes the sessions (two plays or more) of two listeners: five shuffled folds, equal
+numbers (200 to 400 each), from plays, duration, share of short plays, share of repeats, artists per play, mean and spread of the gaps, hour
+and weekday of the start, mean and spread of `ms_played`. An AUC of 0.5 is chance. Pairs of real people have 0.83 to 0.99, median 0.95 (15
+pairs of six people), so even real people are not indistinguishable. The questions are whether generated listeners differ from each other
+as much as people do, and whether some generated listener is close to a given real person.
 
-![Listener against listener](realism-pairs.svg)
+![Pairs of listeners](realism-pairs.svg)
 
-**Generated among themselves** ({pairs} pairs): {quantiles}.
+**Pairs of generated listeners** ({pairs} pairs): {quantiles}.
 
-{doubles}
+{nearest}
 
-What tells the farthest tenth of the generated listeners from the real one (share of the gain):
+Features that distinguish the farthest tenth of the generated listeners from the real one (share of the gain):
 
-{told}
+{features}
 
 ## Limits
-- Two real listeners are few: one of them mostly hears one artist, the other's file holds only a part of a long history. The population is
-  meant to be wide, not to match these two; other people's exports can be held against it by the command above.
-- A wide population costs nearness: the more kinds of listeners there are, the fewer of 500 are near to a given person.
-- Another seed is another population: the nearest to listener-c was seen between 0.73 and 0.81, because few hear one artist only.
-- About one generated listener in six is devoted to one artist, more than is natural; with one in eight, and more mood from sitting to
-  sitting, the nearest to listener-c was at 0.81 to 0.82.
-- A sitting is told mostly by its artists a play and its gaps. Real gaps have more shapes than the generator's moods and pauses give.
+- Two real listeners are few: one mostly plays one artist, the other's export has only a part of a long history. The population is meant to
+  be wide, not to match these two; other exports can be compared with the command above.
+- A wide population has fewer listeners close to a given person: the more kinds of listeners, the fewer of 500 are similar.
+- Another seed gives another population: the nearest to listener-c was between 0.73 and 0.81, because few listeners play one artist only.
+- About one generated listener in six mostly plays one artist, which is more than natural; with one in eight, and more variation of mood
+  between sessions, the nearest to listener-c was at 0.81 to 0.82.
+- Artists per play and gaps distinguish sessions most. Real gaps vary in more ways than the generator's moods and pauses.
 """
 
 
@@ -73,7 +73,7 @@ def write_page(folder: Path, report: dict[str, Any]) -> None:
         **report["world"],
         measures=measures["measures"],
         generated=measures["generated"],
-        outside=f"Outside: {'; '.join(outside)}." if outside else "All lie inside.",
+        outside=f"Outside: {'; '.join(outside)}." if outside else "All are inside.",
         table=_write_table(
             ["measure", *PERCENTILES, *report["real"]],
             [[name, *row["generated"], *(row[person] for person in report["real"])] for name, row in measures["table"].items()],
@@ -81,17 +81,17 @@ def write_page(folder: Path, report: dict[str, Any]) -> None:
         slopes=", ".join(f"{whose} {value}" for whose, value in report["popularity_slope"].items()),
         pairs=pairs["pairs"],
         quantiles=", ".join(f"{name} {value}" for name, value in zip(PERCENTILES, pairs["quantiles"], strict=True)),
-        doubles=_write_table(
-            ["real listener", "sittings", "nearest of " + str(report["candidates"]), "90 % interval", "at 0.80 or less", "median"],
+        nearest=_write_table(
+            ["real listener", "sessions", "nearest of " + str(report["candidates"]), "90 % interval", "at 0.80 or less", "median"],
             [
-                [name, one["sittings"], one["double"], " to ".join(map(str, one["interval"])), one["at_most_0.80"], one["quantiles"][2]]
+                [name, one["sessions"], one["nearest"], " to ".join(map(str, one["interval"])), one["at_most_0.80"], one["quantiles"][2]]
                 for name, one in report["real"].items()
             ],
         ),
-        told=_write_table(
+        features=_write_table(
             ["real listener", "first", "second", "third", "fourth"],
             [
-                [name, *(f"{feature} {gain}" for feature, gain in list(one["farthest_told_by"].items())[:4])]
+                [name, *(f"{feature} {gain}" for feature, gain in list(one["farthest_by_feature"].items())[:4])]
                 for name, one in report["real"].items()
             ],
         ),
@@ -107,7 +107,7 @@ def _write_table(head: list[str], rows: list[list[Any]]) -> str:
 
 
 def _plot_measures(file: Path, report: dict[str, Any]) -> None:
-    """A bar a measure, from the 5th to the 95th percentile of the generated, and a dot a real listener."""
+    """A bar per measure, from the 5th to the 95th percentile of the generated listeners, and a dot per real listener."""
     table = report["measures"]["table"]
     figure, axes = plt.subplots(figsize=(7, 0.2 * len(table) + 0.6))
     for line, (name, row) in enumerate(reversed(table.items())):
@@ -125,7 +125,7 @@ def _plot_measures(file: Path, report: dict[str, Any]) -> None:
 
 
 def _plot_pairs(file: Path, report: dict[str, Any]) -> None:
-    """How many pairs have each AUC, and where the real listeners' nearest ones are."""
+    """A histogram of the AUC of the pairs, with the nearest generated listeners of each real one."""
     figure, axes = plt.subplots(figsize=(7, 2.2))
     axes.hist(report["among_generated"]["areas"], bins=[0.5 + 0.02 * step for step in range(26)], color=BOX, label="pairs of generated")
     axes.axvspan(0.83, 0.99, color="#eeeeee", zorder=0, label="pairs of real ones, elsewhere")

@@ -1,4 +1,4 @@
-"""The usual script: each field from Faker. No listener, no taste, no session."""
+"""A common approach: each field from Faker, without listeners, tastes or sessions."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from faker import Faker
 
 
 def write_fakes(events: int, target: Path) -> int:
-    """So many events as NDJSON."""
+    """Write a number of events as NDJSON."""
     fake = Faker()
     fake.seed_instance(1)
     with target.open("w", encoding="utf-8") as file:

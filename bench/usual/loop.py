@@ -1,8 +1,8 @@
-"""The usual way: an event loop in plain Python with the generator's steps, one listener, one play, one dictionary after another.
+"""A common approach: an event loop in plain Python with the generator's steps, one dictionary per event.
 
-Who comes next stands in a heap. A sitting turns from context to context; a place in the listener's library holds an artist (of two drawn by
-popularity the nearer one); taste, mood, familiarity and place in the sitting decide on a skip and its moment; then come pause, likes and
-playlists. All fields of the contract that the generator fills are filled.
+A heap has the next session of each listener. A session moves from context to context; a slot of the listener's library has an artist (the
+nearer one of two drawn by popularity); taste, mood, familiarity and position in the session determine skips; then come pauses, likes and
+playlists. The same fields of the contract are filled as in the generator.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ START = datetime(2026, 1, 1, tzinfo=UTC)
 Event = dict[str, Any]
 
 
-class Music:
+class TrackLists:
     """The catalogue as lists."""
 
     def __init__(self, catalogue: Catalogue) -> None:
@@ -38,19 +38,17 @@ class Music:
         self.artist, self.album = catalogue.track_artist.tolist(), catalogue.track_album.tolist()
         self.duration = catalogue.track_duration_ms.tolist()
         self.position = catalogue.artist_position.tolist()
-        self.artist_popularity_cumsum, self.track_popularity_cumsum = (
-            catalogue.artist_popularity_cumsum[1:].tolist(),
-            np.diff(catalogue.track_popularity_cumsum).tolist(),
-        )
+        self.artist_popularity_cumsum = catalogue.artist_popularity_cumsum[1:].tolist()
+        self.track_popularity = np.diff(catalogue.track_popularity_cumsum).tolist()
         first = catalogue.track_first_of_album[catalogue.album_first_of_artist].tolist()
         self.tracks_of = [range(begin, end) for begin, end in pairwise(first)]
 
 
 class Listener:
-    """One listener and what they know."""
+    """One listener with their library and playlists."""
 
-    def __init__(self, random: Random, number: int, music: Music) -> None:
-        self.random, self.number, self.music = random, number, music
+    def __init__(self, random: Random, number: int, catalogue: TrackLists) -> None:
+        self.random, self.number, self.catalogue = random, number, catalogue
         place = [random.gauss(0, 1) for _ in range(8)]
         length = math.sqrt(sum(part * part for part in place))
         self.position = [part / length for part in place]
@@ -63,26 +61,26 @@ class Listener:
         self.playlists: dict[int, list[int]] = {}
 
     def find_artist(self) -> int:
-        """The artist of a place in the library."""
-        random, music = self.random, self.music
+        """The artist of a slot of the library."""
+        random, catalogue = self.random, self.catalogue
         slot = int(min(self.library_size, random.paretovariate(0.8))) - 1
         if slot not in self.library:
-            pair = random.choices(range(len(music.artist_popularity_cumsum)), cum_weights=music.artist_popularity_cumsum, k=2)
+            pair = random.choices(range(len(catalogue.artist_popularity_cumsum)), cum_weights=catalogue.artist_popularity_cumsum, k=2)
             self.library[slot] = max(pair, key=self.measure_affinity)
         return self.library[slot]
 
     def measure_affinity(self, artist: int) -> float:
         """Cosine of listener and artist."""
-        return sum(mine * theirs for mine, theirs in zip(self.position, self.music.position[artist], strict=True))
+        return sum(mine * theirs for mine, theirs in zip(self.position, self.catalogue.position[artist], strict=True))
 
     def draw_track(self, artist: int) -> int:
         """A track of the artist by popularity."""
-        tracks = self.music.tracks_of[artist]
-        return self.random.choices(tracks, weights=self.music.track_popularity_cumsum[tracks.start : tracks.stop])[0]
+        tracks = self.catalogue.tracks_of[artist]
+        return self.random.choices(tracks, weights=self.catalogue.track_popularity[tracks.start : tracks.stop])[0]
 
     def choose_track(self, context: str, state: Event) -> int:
         """The next track of a context."""
-        random, music = self.random, self.music
+        random, catalogue = self.random, self.catalogue
         if context in ("collection", "search"):
             return self.draw_track(self.find_artist())
         if "seed" not in state:
@@ -91,18 +89,20 @@ class Listener:
             return state["seed"]
         if context == "album":
             track = state["seed"] + state["step"]
-            is_over = track >= len(music.album) or music.album[track] != music.album[state["seed"]]
-            return self.draw_track(music.artist[state["seed"]]) if is_over else track
+            is_over = track >= len(catalogue.album) or catalogue.album[track] != catalogue.album[state["seed"]]
+            return self.draw_track(catalogue.artist[state["seed"]]) if is_over else track
         if context == "playlist":
             number = random.randrange(5)
             if number not in self.playlists:
                 self.playlists[number] = [self.draw_track(self.find_artist()) for _ in range(30)]
             return self.playlists[number][state["step"] % 30]
-        return self.draw_track(random.choices(range(len(music.artist_popularity_cumsum)), cum_weights=music.artist_popularity_cumsum)[0])
+        return self.draw_track(
+            random.choices(range(len(catalogue.artist_popularity_cumsum)), cum_weights=catalogue.artist_popularity_cumsum)[0]
+        )
 
-    def sit(self, at: datetime) -> Iterator[Event]:
-        """The events of a sitting."""
-        random, music, session = self.random, self.music, make_id(self.random)
+    def generate_session(self, at: datetime) -> Iterator[Event]:
+        """The events of a session."""
+        random, catalogue, session = self.random, self.catalogue, make_id(self.random)
         reason_start, context, state = "appload", "", {"step": 0}
         mood, left = random.gauss(0, 0.9), max(1, round(random.lognormvariate(self.plays_mu, 1.0)))
         for place in range(min(left, 250)):
@@ -110,7 +110,7 @@ class Listener:
                 context, state = random.choices(CONTEXTS, weights=self.contexts)[0], {"step": 0, "number": random.randrange(10**6)}
             track = self.choose_track(context, state)
             state["step"] += 1
-            artist, duration = music.artist[track], music.duration[track]
+            artist, duration = catalogue.artist[track], catalogue.duration[track]
             skip_logit = self.skip_bias + mood + 0.9 * (0.75 - self.measure_affinity(artist)) + 0.5 * (place < 2)
             is_skipped = random.random() < 1 / (1 + math.exp(-skip_logit))
             played = int(duration if not is_skipped else duration * random.random() ** (1 + 3 * self.skip_haste))
@@ -128,7 +128,7 @@ class Listener:
             at, reason_start = at + timedelta(seconds=min(pause, 1_700)), reason_end if reason_end != "endplay" else "clickrow"
 
     def draw_interactions(self, track: int, session: str, play: Event, at: datetime) -> Iterator[Event]:
-        """What they do besides: skips, likes, playlists."""
+        """Skips, likes and playlist changes."""
         random, moment = self.random, write_time(at)
         interactions: list[Event] = []
         if play["is_skipped"]:
@@ -143,14 +143,14 @@ class Listener:
             yield self.describe(track, session) | interaction | {"event_id": make_id(random), "played_at": moment, "produced_at": moment}
 
     def describe(self, track: int, session: str) -> Event:
-        """What all events of a track share."""
-        music = self.music
-        artist, album = music.artist[track], music.album[track]
+        """The fields that all events of a track share."""
+        catalogue = self.catalogue
+        artist, album = catalogue.artist[track], catalogue.album[track]
         return {
             "schema_version": 1, "user_id": f"listener-{self.number:06d}", "played_at_basis": "measured", "session_id": session,
-            "content_type": "track", "track_id": music.track_id[track], "track_name": music.track_name[track],
-            "artist_id": music.artist_id[artist], "artist_name": music.artist_name[artist], "album_id": music.album_id[album],
-            "album_name": music.album_name[album], "duration_ms": music.duration[track], "device_type": self.device[0],
+            "content_type": "track", "track_id": catalogue.track_id[track], "track_name": catalogue.track_name[track],
+            "artist_id": catalogue.artist_id[artist], "artist_name": catalogue.artist_name[artist], "album_id": catalogue.album_id[album],
+            "album_name": catalogue.album_name[album], "duration_ms": catalogue.duration[track], "device_type": self.device[0],
             "platform": self.device[1], "country": self.country, "source": "generator",
         }  # fmt: skip
 
@@ -165,22 +165,22 @@ def write_time(moment: datetime) -> str:
     return moment.isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
-def run_loop(music: Music, listeners: int) -> Iterator[Event]:
-    """Events without end, sitting by sitting in the order of time."""
+def run_loop(catalogue: TrackLists, listeners: int) -> Iterator[Event]:
+    """An endless stream of events, ordered by the start of their sessions."""
     random = Random(1)
-    people = [Listener(random, number, music) for number in range(listeners)]
+    people = [Listener(random, number, catalogue) for number in range(listeners)]
     queue = [(START + timedelta(days=random.random()), number) for number in range(listeners)]
     heapq.heapify(queue)
     while True:
         at, number = heapq.heappop(queue)
-        yield from people[number].sit(at)
+        yield from people[number].generate_session(at)
         wait = timedelta(days=0.05 + random.expovariate(people[number].sessions_per_day))
         heapq.heappush(queue, (at + wait, number))
 
 
-def write_loop(music: Music, listeners: int, events: int, target: Path) -> int:
-    """So many events as NDJSON."""
+def write_loop(catalogue: TrackLists, listeners: int, events: int, target: Path) -> int:
+    """Write a number of events as NDJSON."""
     with target.open("w", encoding="utf-8") as file:
-        for event in islice(run_loop(music, listeners), events):
+        for event in islice(run_loop(catalogue, listeners), events):
             file.write(json.dumps(event, ensure_ascii=False, separators=(",", ":")) + "\n")
     return events

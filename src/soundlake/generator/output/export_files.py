@@ -70,8 +70,8 @@ class ExportFolders:
         self._plays: list[pa.Table] = []
 
     def write(self, events: pa.Table) -> None:
-        """Add the plays among the events."""
-        plays = events.filter(pc.equal(events["event_type"], "play"))
+        """Add the plays among the events; a play without a listener belongs to no export."""
+        plays = events.filter(pc.and_(pc.equal(events["event_type"], "play"), pc.is_valid(events["user_id"])))
         self._plays.append(plays.cast(EVENT_SCHEMA).select(_COLUMNS))
 
     def write_malformed(self, records: Sequence[bytes]) -> None:
