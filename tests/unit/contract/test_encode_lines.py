@@ -93,3 +93,25 @@ def test_a_column_that_is_not_a_field_is_an_error():
 
 def test_rows_without_any_value_are_empty_objects():
     assert encode_events(pa.table({"user_id": pa.array([None, "u", None], pa.string())})) == [b"{}", b'{"user_id":"u"}', b"{}"]
+
+
+@pytest.mark.parametrize(
+    ("extra", "members"),
+    [
+        ('{"new":1}', {"new": 1}),
+        ('{"extra":"{}"}', {"extra": "{}"}),
+        ("{}", {"extra": "{}"}),
+        ("[1]", {"extra": "[1]"}),
+        ("no JSON", {"extra": "no JSON"}),
+        ('{"user_id":"z"}', {"extra": '{"user_id":"z"}'}),
+        ('{"new":1,"new":2}', {"extra": '{"new":1,"new":2}'}),
+        ('{"new":' + "[" * 100 + "]" * 100 + "}", {"extra": '{"new":' + "[" * 100 + "]" * 100 + "}"}),
+    ],
+    ids=["unknown fields", "a field named extra", "empty", "a list", "text", "a known field", "a duplicate", "too deep"],
+)
+@pytest.mark.parametrize("user_id", ["u", None], ids=["with fields", "alone"])
+def test_unknown_fields_become_members_again_and_any_other_extra_a_text(extra, members, user_id):
+    known = {"user_id": user_id} if user_id else {}
+    (line,) = encode_events(pa.table({"user_id": pa.array([user_id], pa.string()), "extra": [extra]}))
+    assert json.loads(line) == known | members
+    assert json.loads(line, object_pairs_hook=len) == len(known) + len(members)

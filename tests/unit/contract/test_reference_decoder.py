@@ -115,7 +115,7 @@ REJECTED = {
     "number as text": ("wrong_type", write(user_id=1), "user_id (text): 1", EVENT_ID),
     "text as boolean": ("wrong_type", write(is_skipped="true"), 'is_skipped (boolean): "true"', EVENT_ID),
     "no timestamp in another field": ("wrong_type", write(produced_at="soon"), 'produced_at (timestamp): "soon"', EVENT_ID),
-    "several wrong": ("wrong_type", write(user_id=1, country=2), "country (text): 2", EVENT_ID),
+    "several wrong": ("wrong_type", write(duration_ms="x", country=2), "country (text): 2", EVENT_ID),
 }
 
 

@@ -70,6 +70,14 @@ def test_a_column_of_all_forms_keeps_every_row_at_its_place():
     assert micros[is_valid].tolist() == [VALID[text] for text in texts if text in VALID]
 
 
+def test_the_common_forms_are_parsed_by_the_column(monkeypatch):
+    monkeypatch.setattr("soundlake.contract.timestamps.parse_timestamp", lambda _: pytest.fail("parsed one by one"))
+    texts = ["2024-02-29T23:59:59Z", "2024-02-29T23:59:59.123Z", "2024-02-29T23:59:59.123456Z", "2024-02-29T23:59:59.123456789Z"]
+    micros, is_valid = parse_timestamps(pa.array([*texts, None]))
+    assert is_valid.tolist() == [True] * 4 + [False]
+    assert (micros - micros[0]).tolist()[:4] == [0, 123_000, 123_456, 123_456]
+
+
 @pytest.mark.parametrize("texts", [[], [None], [None, None]], ids=["empty", "a null", "nulls"])
 def test_a_column_without_texts_has_no_valid_row(texts):
     micros, is_valid = parse_timestamps(pa.array(texts, pa.string()))
