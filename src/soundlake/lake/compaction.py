@@ -9,6 +9,7 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 from deltalake import DeltaTable, WriterProperties
 
+from soundlake.lake.compaction_lease import hold_compaction_lease
 from soundlake.lake.layout import TableLayout
 from soundlake.lake.store_errors import translate_store_errors
 
@@ -35,15 +36,21 @@ class Compaction:
 
 
 def compact_table(table: DeltaTable, layout: TableLayout, now: datetime) -> Compaction:
-    """Rewrite the partitions that `plan_compaction` names, and delete expired log files. Writers may append meanwhile."""
+    """Rewrite the partitions that `plan_compaction` names, and delete expired log files. Writers may append meanwhile.
+
+    Raises CommitConflict if another process compacts the table, or has deleted rows meanwhile.
+    """
     before = after = 0
-    for chosen in plan_compaction(count_files(table, layout), layout, now):
-        with translate_store_errors(table.table_uri):
-            done = table.optimize.compact(
-                partition_filters=chosen, max_concurrent_tasks=1, writer_properties=WriterProperties(compression="ZSTD")
-            )
-        before += done["numFilesRemoved"]
-        after += done["numFilesAdded"]
+    if plan_compaction(count_files(table, layout), layout, now):
+        with hold_compaction_lease(table, layout) as lease:
+            for chosen in plan_compaction(count_files(table, layout), layout, now):
+                lease.renew()
+                with translate_store_errors(table.table_uri):
+                    done = table.optimize.compact(
+                        partition_filters=chosen, max_concurrent_tasks=1, writer_properties=WriterProperties(compression="ZSTD")
+                    )
+                before += done["numFilesRemoved"]
+                after += done["numFilesAdded"]
     with translate_store_errors(table.table_uri):
         table.cleanup_metadata()
     return Compaction(layout.name, before, after)

@@ -13,9 +13,10 @@ from deltalake.exceptions import TableNotFoundError
 
 from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
+from soundlake.lake.compaction_lease import LEASE_METADATA
 from soundlake.lake.delta_table import DeltaBronzeTable
-from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
 from soundlake.lake.incremental_reader import NewRowsReader
+from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
 from soundlake.lake.object_store import check_create_only, open_store
 from soundlake.lake.protocol import Checkpoint, CommitConflict, ignore_checkpoint
 from soundlake.lake.retention import delete_old_rows
@@ -67,7 +68,7 @@ class Lake:
         """When rows or positions were last committed (UTC); None if not lately. Raises Unavailable if the table is missing."""
         with translate_store_errors(self.find_uri(name, layer)):
             commits = self._open(name, layer).history(limit=_COMMITS_SEARCHED)
-        written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE"]
+        written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE" and LEASE_METADATA not in commit]
         return datetime.fromtimestamp(written[0] / 1_000, UTC) if written else None
 
     def read_table_id(self, name: str) -> str:

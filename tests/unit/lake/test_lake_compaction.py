@@ -1,4 +1,4 @@
-"""Compaction: hours that are over become one file each, without a row changed and beside writers."""
+"""Compaction: hours that have ended become one file each, without changing a row, beside writers."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def read_ids(lake: Lake) -> list[tuple[str, int]]:
     return sorted((row["event_id"], row["_batch"]) for row in lake.read("plays", ["event_id", "_batch"]).to_pylist())
 
 
-def test_only_hours_that_are_over_and_have_several_files_are_rewritten(lake):
+def test_only_hours_that_have_ended_and_have_several_files_are_rewritten(lake):
     for offset in range(3):
         append(lake, offset, 9, 10, 11)
     append(lake, 3, 8)
@@ -49,14 +49,14 @@ def test_only_hours_that_are_over_and_have_several_files_are_rewritten(lake):
     assert len(DeltaTable(lake.find_uri("plays")).file_uris()) == 1 + 1 + 1 + 3
 
 
-def test_an_hour_that_has_just_ended_is_left_alone(lake):
+def test_an_hour_that_has_just_ended_is_not_compacted(lake):
     append(lake, 0, 10)
     append(lake, 1, 10)
     assert lake.compact(datetime(2024, 2, 29, 11, 5, tzinfo=UTC))[0].files_before == 0
     assert lake.compact(datetime(2024, 2, 29, 11, 11, tzinfo=UTC))[0].files_before == 2
 
 
-def test_positions_outlive_compaction_and_a_handle_from_before_it_goes_on(lake):
+def test_positions_survive_compaction_and_an_older_handle_continues(lake):
     table = lake.open_table("plays")
     append(lake, 0, 10)
     append(lake, 1, 10)
@@ -66,7 +66,7 @@ def test_positions_outlive_compaction_and_a_handle_from_before_it_goes_on(lake):
     assert lake.open_table("plays").read_position(APP_ID) == 2
 
 
-def test_a_vacuum_with_retention_leaves_young_files_and_deletes_old_orphans(lake):
+def test_a_vacuum_keeps_young_unused_files_and_deletes_old_ones(lake):
     append(lake, 0, 10)
     young, old = Path(lake.find_uri("plays")) / "young.parquet", Path(lake.find_uri("plays")) / "year=2024" / "old.parquet"
     for orphan in (young, old):
@@ -80,7 +80,19 @@ def test_a_vacuum_with_retention_leaves_young_files_and_deletes_old_orphans(lake
     assert len(read_ids(lake)) == 1
 
 
-def test_a_plan_joins_the_hours_of_a_day_and_the_months_of_a_year():
+def test_compaction_deletes_expired_log_files(lake):
+    table = lake.open_table("plays")
+    for offset in range(101):
+        table.append(ROWS.empty_table(), [PositionMove(APP_ID, offset - 1, offset)])
+    log = Path(lake.find_uri("plays")) / "_delta_log"
+    for file in log.iterdir():
+        os.utime(file, (0, 0))
+    lake.compact(datetime.now(UTC))
+    assert not (log / f"{2:020}.json").exists()
+    assert (log / f"{101:020}.json").exists()
+
+
+def test_one_filter_covers_the_hours_of_a_day_and_the_months_of_a_year():
     counts = {("2023", "12"): 2, ("2024", "01"): 3, ("2024", "02"): 1, ("2024", "03"): 9}
     assert plan_compaction(counts, LAYOUTS["history"], datetime(2024, 3, 31, tzinfo=UTC)) == [
         [("year", "=", "2023"), ("month", "in", ["12"])],
@@ -88,22 +100,23 @@ def test_a_plan_joins_the_hours_of_a_day_and_the_months_of_a_year():
     ]
 
 
-def test_an_open_hour_is_taken_only_when_it_is_crowded():
+def test_the_current_hour_is_compacted_only_with_very_many_files():
     now = datetime(2024, 2, 29, 11, 30, tzinfo=UTC)
     counts = {("2024", "02", "29", "11"): 199, ("2024", "02", "29", "12"): 200}
-    wanted = [("year", "=", "2024"), ("month", "=", "02"), ("day", "=", "29"), ("hour", "in", ["12"])]
-    assert plan_compaction(counts, LAYOUTS["plays"], now) == [wanted]
+    expected = [("year", "=", "2024"), ("month", "=", "02"), ("day", "=", "29"), ("hour", "in", ["12"])]
+    assert plan_compaction(counts, LAYOUTS["plays"], now) == [expected]
 
 
-def test_positions_are_kept_by_checkpoints(lake):
+def test_positions_are_kept_in_checkpoints(lake):
+    table = lake.open_table("plays")
     for offset in range(105):
-        lake.open_table("plays").append(ROWS.empty_table(), [PositionMove(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
+        table.append(ROWS.empty_table(), [PositionMove(APP_ID, offset - 1 if offset else NO_POSITION, offset)])
     assert list((Path(lake.find_uri("plays")) / "_delta_log").glob("*.checkpoint.parquet"))
     assert lake.open_table("plays").read_position(APP_ID) == 104
     assert lake.read_last_batch("plays") == 105
 
 
-def test_a_handle_from_before_the_oldest_log_file_is_renewed_and_loses_no_race(lake):
+def test_a_handle_older_than_the_log_is_renewed_and_still_notices_conflicts(lake):
     stale, overtaken, busy = (lake.open_table("plays") for _ in range(3))
     assert stale.read_position(OTHER_APP_ID) == overtaken.read_position(APP_ID) == NO_POSITION
     for offset in range(105):
