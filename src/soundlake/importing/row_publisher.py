@@ -25,10 +25,10 @@ class RowPublisher:
         """Publish the new events of the table (EVENT_SCHEMA), and repeats that add a content type; true for the new ones."""
         is_new = self._stored.add_events(events)
         wanted = events.filter(pa.array(is_new | self._stored.add_content_types(events, is_new)))
-        account = self._publisher.publish(wanted, topic=HISTORY)
-        if account.acknowledged != account.sent:
-            reasons = "; ".join(account.failed_by_reason) or "no answer"
-            raise Unavailable(f"{account.sent - account.acknowledged} plays could not be published: {reasons}", next_step=_NEXT_STEP)
+        report = self._publisher.publish(wanted, topic=HISTORY)
+        if report.acknowledged != report.sent:
+            reasons = "; ".join(report.failed_by_reason) or "no answer"
+            raise Unavailable(f"{report.sent - report.acknowledged} plays could not be published: {reasons}", next_step=_NEXT_STEP)
         return is_new
 
     def publish_records(self, events: pa.Table, values: Sequence[bytes]) -> Mask:

@@ -78,11 +78,11 @@ class PublishMetrics:
         for result in ("acknowledged", "failed", "unsure"):
             self._events.labels(result)
 
-    def record_publish(self, account: PublishReport, seconds: float) -> None:
+    def record_publish(self, report: PublishReport, seconds: float) -> None:
         """Record the publishing of one table of events."""
-        self._events.labels("acknowledged").inc(account.acknowledged)
-        self._events.labels("failed").inc(account.failed)
-        self._events.labels("unsure").inc(account.unsure)
+        self._events.labels("acknowledged").inc(report.acknowledged)
+        self._events.labels("failed").inc(report.failed)
+        self._events.labels("unsure").inc(report.unsure)
         self._seconds.observe(seconds)
 
 
