@@ -11,11 +11,10 @@ from pathlib import Path
 from soundlake.broker import Broker
 from soundlake.contract import TOPICS, Topic
 from soundlake.errors import PositionMoved, SoundlakeError, Unavailable
-from soundlake.lake import Lake, make_position_app_id
+from soundlake.lake import BronzeTables, make_position_app_id
 from soundlake.local_files import try_lock
 
 _POLL_SECONDS = 0.1
-_STALLED_SECONDS = 120.0
 
 Offsets = dict[tuple[str, int], int]
 """An offset of each topic and partition."""
@@ -27,11 +26,12 @@ RunSink = Callable[[threading.Event | None], object]
 class LogDrain:
     """Stores the log in bronze up to its end. `lock` is held by the sink of this home while it runs."""
 
-    def __init__(self, broker: Broker, lake: Lake, run_sink: RunSink, lock: Path) -> None:
+    def __init__(self, broker: Broker, tables: BronzeTables, run_sink: RunSink, lock: Path, *, stalled_seconds: float = 120.0) -> None:
         self._broker = broker
-        self._lake = lake
+        self._tables = tables
         self._run_sink = run_sink
         self._lock = lock
+        self._stalled_seconds = stalled_seconds
 
     @contextmanager
     def in_background(self) -> Iterator[None]:
@@ -48,7 +48,7 @@ class LogDrain:
     def run(self) -> None:
         """Return when everything is stored that the log holds now.
 
-        Raises Unavailable if another sink has the partitions and has stored nothing for two minutes.
+        Raises Unavailable if another sink has the partitions and has stored nothing for `stalled_seconds`.
         """
         wanted = self._read_ends()
         last, since = self._read_positions(), time.monotonic()
@@ -58,9 +58,9 @@ class LogDrain:
                 return
             if found != last:
                 last, since = found, time.monotonic()
-            if time.monotonic() - since > _STALLED_SECONDS:
+            if time.monotonic() - since > self._stalled_seconds:
                 raise Unavailable(
-                    f"another sink holds {self._lock} and has stored nothing for {_STALLED_SECONDS:.0f} s",
+                    f"another sink holds {self._lock} and has stored nothing for {self._stalled_seconds:.0f} s",
                     next_step="read its log or stop it, then try again",
                 )
             time.sleep(_POLL_SECONDS)
@@ -88,6 +88,6 @@ class LogDrain:
         return {(topic.name, partition): offset for topic in TOPICS for partition, offset in self._read_topic_positions(topic).items()}
 
     def _read_topic_positions(self, topic: Topic) -> dict[int, int]:
-        table, log_id = self._lake.open_table(topic.table), self._broker.log_id(topic.name)
+        table, log_id = self._tables.open_table(topic.table), self._broker.log_id(topic.name)
         partitions = self._broker.partitions(topic.name)
         return {partition: table.read_position(make_position_app_id(log_id, topic.name, partition)) for partition in partitions}

@@ -15,7 +15,7 @@ from soundlake.importing.report import ImportReport, OnBytesRead
 from soundlake.importing.row_publisher import RowPublisher
 from soundlake.importing.spotify_import import import_spotify_exports
 from soundlake.importing.stored_rows import StoredRows
-from soundlake.lake import Lake
+from soundlake.lake import BronzeTables
 from soundlake.local_files import try_lock
 from soundlake.progress import Reporter
 
@@ -29,9 +29,9 @@ class Importer:
     """Imports into one deployment, one import at a time (`lock`). When a method returns, bronze holds every stored row of the report."""
 
     def __init__(
-        self, lake: Lake, publisher: Publisher, drain: LogDrain, *, reporter: Reporter, lock: Path, clock: Clock = read_utc_now
+        self, tables: BronzeTables, publisher: Publisher, drain: LogDrain, *, reporter: Reporter, lock: Path, clock: Clock = read_utc_now
     ) -> None:
-        self._lake = lake
+        self._tables = tables
         self._publisher = publisher
         self._drain = drain
         self._reporter = reporter
@@ -59,7 +59,7 @@ class Importer:
     def _import(self, listeners: Sequence[str] | None, size: int, read: ReadFiles) -> ImportReport:
         with self._hold_lock():
             self._run_drain("store what the log holds")
-            publisher = RowPublisher(self._publisher, StoredRows(self._lake, listeners))
+            publisher = RowPublisher(self._publisher, StoredRows(self._tables, listeners))
             self._reporter.begin("read and publish", size)
             with self._drain.in_background():
                 report = read(publisher, _BytesCounter(self._reporter))

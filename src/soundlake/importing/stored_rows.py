@@ -13,7 +13,7 @@ import pyarrow.compute as pc
 
 from soundlake.contract import HISTORY, REJECTED_TABLE, TOPICS
 from soundlake.importing.known_ids import KnownIds
-from soundlake.lake import Lake
+from soundlake.lake import BronzeTables
 
 Mask = npt.NDArray[np.bool_]
 
@@ -25,9 +25,9 @@ class StoredRows:
     bronze/rejected holds. So each is kept as often as it occurs in one import, however often that import is repeated.
     """
 
-    def __init__(self, lake: Lake, listeners: Sequence[str] | None) -> None:
+    def __init__(self, tables: BronzeTables, listeners: Sequence[str] | None) -> None:
         """Reads the history of these listeners; None: every event table, of all listeners."""
-        self._lake = lake
+        self._tables = tables
         self._known = KnownIds()
         self._without_content_type = KnownIds()
         self._refused_left: Counter[bytes] | None = None
@@ -63,18 +63,18 @@ class StoredRows:
 
     def _read_ids(self) -> None:
         for topic in TOPICS:
-            self._known.add(self._lake.open_table(topic.table).read(["event_id"])["event_id"])
+            self._known.add(self._tables.open_table(topic.table).read(["event_id"])["event_id"])
 
     def _read_history(self, listeners: Sequence[str]) -> None:
         is_theirs = pc.field("user_id").isin(pa.array(listeners, pa.string()))
-        rows = self._lake.open_table(HISTORY.table).read(["event_id", "content_type"], is_theirs)
+        rows = self._tables.open_table(HISTORY.table).read(["event_id", "content_type"], is_theirs)
         has_type = pc.is_valid(rows["content_type"])
         self._known.add(rows["event_id"])
         self._without_content_type.add(rows["event_id"].filter(pc.invert(has_type)))
         self._without_content_type.discard(rows["event_id"].filter(has_type))
 
     def _read_refused(self) -> Counter[bytes]:
-        rows = self._lake.open_table(REJECTED_TABLE).read(["value"], pc.field("_topic") == HISTORY.name)
+        rows = self._tables.open_table(REJECTED_TABLE).read(["value"], pc.field("_topic") == HISTORY.name)
         return Counter(_hash(value.as_buffer()) for value in rows["value"].combine_chunks() if value.is_valid)
 
 

@@ -6,7 +6,7 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from importing_fakes import NOW, Deployment
+from importing_fakes import NOW, Deployment, MemoryFile
 
 from soundlake.history import Exports
 from soundlake.importing import import_spotify_exports
@@ -23,17 +23,6 @@ SHORT = st.fixed_dictionaries({
 })  # fmt: skip
 ROWS = st.lists(EXTENDED | SHORT | st.just({"nothing": 1}), max_size=10)
 FILES = st.lists(st.tuples(st.sampled_from(["anna", "ben"]), ROWS), max_size=5)
-
-
-class MemoryFile:
-    """An export file in memory."""
-
-    def __init__(self, number, user_id, rows):
-        self.name, self.user_id, self.size_bytes = f"file_{number}", user_id, 1
-        self._rows = rows
-
-    def read(self):
-        return json.dumps(self._rows).encode()
 
 
 def run_import(deployment, files):
@@ -85,9 +74,9 @@ def test_one_import_agrees_with_the_rules_and_bronze_with_the_report(files):
     deployment = Deployment()
     report = run_import(deployment, files)
     assert figures([report]) == count_by_rules(files)
-    ids = [row["event_id"] for row in deployment.lake.history]
+    ids = [row["event_id"] for row in deployment.history]
     assert len(ids) == len(set(ids)) == report.rows_stored
-    assert Counter(row["reason"] for row in deployment.lake.rejected) == report.refused_by_reason
+    assert Counter(row["reason"] for row in deployment.rejected) == report.refused_by_reason
 
 
 @given(FILES, st.randoms(use_true_random=False), st.integers(1, 3))
@@ -98,7 +87,7 @@ def test_several_imports_in_any_order_add_up_to_one(files, random, at_a_time):
     reports = [run_import(deployment, shuffled[start : start + at_a_time]) for start in range(0, len(shuffled), at_a_time)]
     run_import(at_once, files)
     assert figures(reports) == count_by_rules(files)
-    assert sorted(row["event_id"] for row in deployment.lake.history) == sorted(row["event_id"] for row in at_once.lake.history)
+    assert sorted(row["event_id"] for row in deployment.history) == sorted(row["event_id"] for row in at_once.history)
 
 
 @given(FILES)
@@ -106,12 +95,12 @@ def test_several_imports_in_any_order_add_up_to_one(files, random, at_a_time):
 def test_a_repeat_stores_nothing_and_keeps_no_refused_row_twice(files):
     deployment = Deployment()
     first = run_import(deployment, files)
-    history, rejected = deployment.lake.history, deployment.lake.rejected
+    history, rejected = deployment.history, deployment.rejected
     second = run_import(deployment, files)
     assert (second.rows_stored, second.ms_played) == (0, 0)
     assert second.rows_duplicate == first.rows_stored + first.rows_duplicate
     assert second.refused_by_reason == first.refused_by_reason
-    assert (deployment.lake.history, deployment.lake.rejected) == (history, rejected)
+    assert (deployment.history, deployment.rejected) == (history, rejected)
 
 
 REFUSED = {"endTime": "2024-03-01 00:00", "artistName": "A", "trackName": "", "msPlayed": 5}
@@ -121,14 +110,14 @@ def test_equal_refused_rows_are_kept_as_often_as_one_import_has_them():
     deployment = Deployment()
     for count, kept in ((2, 2), (1, 2), (3, 3), (3, 3)):
         assert run_import(deployment, [("anna", [REFUSED] * count)]).rows_refused == count
-        assert len(deployment.lake.rejected) == kept
+        assert len(deployment.rejected) == kept
 
 
 def test_a_refused_row_of_another_listener_is_another_row():
     deployment = Deployment()
     run_import(deployment, [("anna", [REFUSED])])
     run_import(deployment, [("ben", [REFUSED])])
-    assert len(deployment.lake.rejected) == 2
+    assert len(deployment.rejected) == 2
 
 
 SONG = {"endTime": "2024-03-01 00:00", "artistName": "The Show", "trackName": "One", "msPlayed": 5}
@@ -140,7 +129,7 @@ def test_a_content_type_is_stored_in_any_order_of_the_files(imports):
     deployment = Deployment()
     reports = [run_import(deployment, [("anna", rows)]) for rows in imports]
     assert [report.rows_stored for report in reports] == [1] + [0] * (len(imports) - 1)
-    kinds = [row["content_type"] for row in deployment.lake.history]
+    kinds = [row["content_type"] for row in deployment.history]
     assert kinds == (["episode"] if imports[0] == [EPISODE] else [None, "episode"])
 
 
@@ -179,15 +168,15 @@ PLAY = {"ts": TIMES[0], "spotify_track_uri": "spotify:track:a1", "ms_played": 5}
 def test_a_field_with_an_unexpected_value_is_kept_and_the_play_is_stored(odd):
     deployment = Deployment()
     assert run_import(deployment, [("anna", [PLAY | odd])]).rows_stored == 1
-    (row,) = deployment.lake.history
+    (row,) = deployment.history
     ((name, value),) = odd.items()
     assert name in row["extra"]
     assert json.dumps(value).replace(" ", "") in row["extra"].replace(" ", "").replace('\\"', '"')
-    assert deployment.lake.rejected == []
+    assert deployment.rejected == []
 
 
 @pytest.mark.parametrize("odd", [{"new": nest(150)}, {"new": nest(900)}], ids=["deep", "very deep"])
 def test_a_deeply_nested_refused_row_is_kept(odd):
     deployment = Deployment()
     assert run_import(deployment, [("anna", [PLAY | odd | {"ms_played": -1}])]).rows_refused == 1
-    assert [row["reason"] for row in deployment.lake.rejected] == ["bad_ms_played"]
+    assert [row["reason"] for row in deployment.rejected] == ["bad_ms_played"]

@@ -56,7 +56,7 @@ def test_ten_fields_are_enough_and_a_repeat_stores_nothing(write, name):
     first, second = (run_import(deployment, path).total for _ in range(2))
     assert (first.rows_stored, first.rows_duplicate, first.rows_refused) == (3, 0, 0)
     assert (second.rows_stored, second.rows_duplicate, second.rows_refused) == (0, 3, 0)
-    stored = {name: value for name, value in deployment.lake.history[0].items() if value is not None}
+    stored = {name: value for name, value in deployment.history[0].items() if value is not None}
     assert stored.pop("played_at").isoformat() == "2024-02-29T23:59:59+00:00"
     assert stored == {name: value for name, value in make_event().items() if name != "played_at"}
 
@@ -77,8 +77,8 @@ def test_an_event_with_a_bad_value_is_refused_and_kept_once(write, name):
         report = run_import(deployment, path)
         assert report.total.rows_refused == 4
         assert set(report.total.refused_by_reason) >= {"missing_event_id", "bad_played_at", "wrong_type"}
-        assert len(deployment.lake.rejected) == 4
-    assert [row["event_id"] for row in deployment.lake.history] == [good["event_id"]]
+        assert len(deployment.rejected) == 4
+    assert [row["event_id"] for row in deployment.history] == [good["event_id"]]
 
 
 def test_columns_of_other_types_with_equal_values_are_read(tmp_path):
@@ -90,14 +90,14 @@ def test_columns_of_other_types_with_equal_values_are_read(tmp_path):
     pq.write_table(rows, tmp_path / "e.parquet")
     deployment = Deployment()
     assert run_import(deployment, tmp_path / "e.parquet").total.rows_stored == 1
-    (row,) = deployment.lake.history
+    (row,) = deployment.history
     assert (row["duration_ms"], row["played_at"].isoformat()) == (180_000, "2023-11-14T22:13:20+00:00")
 
 
 def test_unknown_columns_and_fields_are_kept_in_extra(write):
     deployment = Deployment()
     run_import(deployment, write("e.parquet", [make_event(1, mood="calm")]), write("e.ndjson", [make_event(2, mood={"is": "calm"})]))
-    assert [json.loads(row["extra"])["mood"] for row in deployment.lake.history] == ["calm", {"is": "calm"}]
+    assert [json.loads(row["extra"])["mood"] for row in deployment.history] == ["calm", {"is": "calm"}]
 
 
 def test_blank_lines_are_not_rows(write):
@@ -112,14 +112,14 @@ def test_lines_that_are_not_json_are_refused_unchanged(write):
     deployment = Deployment()
     report = run_import(deployment, write("e.ndjson", [make_event(1), "nonsense\n", "[1]\n", "nonsense\n"]))
     assert (report.total.rows_stored, report.total.rows_refused) == (1, 3)
-    assert sorted(row["value"] for row in deployment.lake.rejected) == [b"[1]", b"nonsense", b"nonsense"]
+    assert sorted(row["value"] for row in deployment.rejected) == [b"[1]", b"nonsense", b"nonsense"]
 
 
 def test_a_record_larger_than_the_log_takes_is_refused(write):
     deployment = Deployment()
     report = run_import(deployment, write("e.ndjson", [make_event(1, track_name="x" * 2_000_000), make_event(2)]))
     assert dict(report.total.refused_by_reason) == {"too_large": 1}
-    assert [row["reason"] for row in deployment.lake.rejected] == ["too_large"]
+    assert [row["reason"] for row in deployment.rejected] == ["too_large"]
 
 
 def test_of_a_truncated_gz_file_the_events_before_the_end_are_imported_and_the_other_files_too(write):
@@ -130,7 +130,7 @@ def test_of_a_truncated_gz_file_the_events_before_the_end_are_imported_and_the_o
     assert [(broken.name, broken.exit_code) for broken in report.files_broken] == [("cut.jsonl.gz", 3)]
     assert report.files_broken[0].byte
     assert report.files_read == ["whole.ndjson"]
-    assert report.total.rows_read == report.total.rows_stored == len(deployment.lake.history)
+    assert report.total.rows_read == report.total.rows_stored == len(deployment.history)
 
 
 @pytest.mark.parametrize("name", ["cut.parquet", "cut.ndjson.zst"])

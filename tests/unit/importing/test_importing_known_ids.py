@@ -1,7 +1,7 @@
 from uuid import UUID
 
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from soundlake.importing.known_ids import KnownIds, parse_uuids
@@ -12,6 +12,7 @@ COLUMNS = st.lists(UUIDS, max_size=12)
 
 
 @given(st.lists(COLUMNS, max_size=14))
+@settings(max_examples=50, deadline=None)
 def test_an_id_is_new_only_once(columns):
     known, expected = KnownIds(), set()
     for column in columns:
@@ -24,6 +25,7 @@ def test_an_id_is_new_only_once(columns):
 
 
 @given(COLUMNS, COLUMNS, COLUMNS)
+@settings(max_examples=50, deadline=None)
 def test_ids_are_contained_until_they_are_discarded(added, gone, asked):
     known = KnownIds()
     known.add(pa.array(added, pa.string()))
