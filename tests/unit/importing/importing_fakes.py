@@ -24,7 +24,7 @@ class Deployment:
         self.broker = broker or MemoryBroker(clock=lambda: NOW)
         self.broker.create_topics(TOPICS, partitions=2)
         self.tables = MemoryBronzeTables()
-        self.sink = Sink(self.broker, self.tables, SinkLimits(), clock=lambda: NOW)
+        self.sink = Sink(self.broker, self.tables, SinkLimits(max_seconds=0.1), clock=lambda: NOW)
 
     def open_raw_publisher(self) -> Publisher:
         return Publisher(self.broker, lambda: NOW, retry=retry_policy(first_wait_seconds=0, longest_wait_seconds=0, stop=2))

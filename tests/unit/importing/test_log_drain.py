@@ -36,7 +36,7 @@ class DrainedDeployment(Deployment):
     def publish(self, *topics) -> None:
         for topic in topics:
             event = {"event_id": str(uuid.uuid4()), "event_type": "play", "played_at": "2025-05-01T00:00:00Z", "user_id": "anna"}
-            self.broker.append(topic, [None], [json.dumps(event).encode()])
+            self.broker.append(topic, [b"anna"], [json.dumps(event).encode()])
 
     def count(self, table) -> int:
         return self.tables.read(table).num_rows
