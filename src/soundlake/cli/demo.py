@@ -12,7 +12,7 @@ from soundlake.cli.stop_signals import leave_on_signal
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from soundlake.operations.demo import DemoSummary
+    from soundlake.operations.demo.build import DemoSummary
 
 
 def run_demo(
@@ -29,8 +29,8 @@ def run_demo(
     """Run the whole pipeline on this machine: listening history → lake → silver → gold → recommendations → dashboard."""
     from soundlake import wiring
     from soundlake.errors import UsageError
-    from soundlake.operations.demo_live import run_live
-    from soundlake.operations.generator_state import GeneratorOptions
+    from soundlake.operations.demo.live import run_live
+    from soundlake.operations.generator.state import GeneratorOptions
     from soundlake.settings import load_settings
 
     if from_export is None and (user is not None or alone):

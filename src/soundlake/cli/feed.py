@@ -18,7 +18,7 @@ def run_feed(
     from soundlake.cli.stop_signals import leave_on_signal
     from soundlake.cli.terminal import show_progress
     from soundlake.logs import report
-    from soundlake.operations.generator_state import GeneratorOptions
+    from soundlake.operations.generator.state import GeneratorOptions
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
 

@@ -1,1 +1,1 @@
-"""Operate a deployment: the demo, the stack of services, upkeep, the dead-letter queue."""
+"""Operate a deployment: the demo, local servers, the stack of services, the generator service, upkeep, the dead-letter queue."""

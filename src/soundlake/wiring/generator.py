@@ -14,9 +14,9 @@ from soundlake.wiring.sink import build_log_drain
 from soundlake.wiring.systems import open_broker, open_lake, open_publisher, open_warehouse
 
 if TYPE_CHECKING:
-    from soundlake.operations.demo import Demo
-    from soundlake.operations.generator_feed import GeneratorFeed
-    from soundlake.operations.generator_state import GeneratorOptions
+    from soundlake.operations.demo.build import Demo
+    from soundlake.operations.generator.feed import GeneratorFeed
+    from soundlake.operations.generator.state import GeneratorOptions
     from soundlake.progress import Reporter
     from soundlake.settings import Settings
     from soundlake.telemetry import Telemetry
@@ -25,8 +25,8 @@ if TYPE_CHECKING:
 @contextmanager
 def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
     """The demo in the home of these settings, new or resumed. Raises UsageError if the options contradict the state found."""
-    from soundlake.operations.demo import Demo
-    from soundlake.operations.generator_state import load_state
+    from soundlake.operations.demo.build import Demo
+    from soundlake.operations.generator.state import load_state
 
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)
@@ -48,8 +48,8 @@ def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
 @contextmanager
 def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetry | None = None) -> Iterator[GeneratorFeed]:
     """The live generator of a full stack, new or resumed. Raises UsageError if the options contradict the state found."""
-    from soundlake.operations.generator_feed import FIRST_DAYS, GeneratorFeed
-    from soundlake.operations.generator_state import load_state
+    from soundlake.operations.generator.feed import FIRST_DAYS, GeneratorFeed
+    from soundlake.operations.generator.state import load_state
 
     settings.home.mkdir(parents=True, exist_ok=True)
     state = load_state(settings.home)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from soundlake.errors import SettingsError, UsageError
-from soundlake.operations.demo_live import list_services
+from soundlake.operations.demo.live import list_services
 from soundlake.operations.stack import place_stack, plan_stack
 from soundlake.settings import HOME_SETTINGS, Settings, load_settings
 

@@ -12,7 +12,7 @@ from soundlake.broker import Broker
 from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS
 from soundlake.errors import Unavailable
 from soundlake.lake import Lake
-from soundlake.operations.generator_state import load_state
+from soundlake.operations.generator.state import load_state
 from soundlake.operations.stack.status import Probe, WorkStatus
 from soundlake.reconciliation.log_vs_bronze import count_waiting
 from soundlake.warehouse import read_published_at

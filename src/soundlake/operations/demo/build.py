@@ -13,8 +13,8 @@ import pyarrow as pa
 
 from soundlake.broker import Publisher
 from soundlake.importing import LogDrain
-from soundlake.operations.generator_feed import GeneratorFeed
-from soundlake.operations.generator_state import GeneratorState
+from soundlake.operations.generator.feed import GeneratorFeed
+from soundlake.operations.generator.state import GeneratorState
 from soundlake.progress import Reporter
 from soundlake.warehouse import Warehouse, open_snapshot
 

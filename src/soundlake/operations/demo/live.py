@@ -8,7 +8,7 @@ from collections.abc import Callable
 from urllib.parse import urlencode
 
 from soundlake.errors import UsageError
-from soundlake.operations.demo import Demo
+from soundlake.operations.demo.build import Demo
 from soundlake.operations.servers.ports import is_free
 from soundlake.settings import Settings
 from soundlake.supervisor import NON_RETRYABLE_EXIT_CODES, Service, Supervisor

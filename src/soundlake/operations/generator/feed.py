@@ -15,7 +15,7 @@ from soundlake.errors import Unavailable
 from soundlake.generator import World, generate_live_events, make_world
 from soundlake.generator.model.neighbours import make_neighbour_world
 from soundlake.local_files import replace_file
-from soundlake.operations.generator_state import GeneratorState, save_state
+from soundlake.operations.generator.state import GeneratorState, save_state
 from soundlake.progress import Reporter
 
 TRACKS_FILE = "neighbourhood.parquet"
