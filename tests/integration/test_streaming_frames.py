@@ -171,6 +171,14 @@ def test_what_spark_decodes_by_itself_the_contract_decodes_too(spark):
     }
 
 
+@pytest.mark.parametrize("missing", [b"", b',"event_type":null'], ids=["absent", "null"])
+def test_an_event_without_a_type_has_that_of_its_topic_in_both_decoders(spark, missing):
+    value = make_value(event_type=None)[:-1] + missing + b"}"
+    (play,) = decode(make_records(spark, [value])).collect()
+    (now_playing,) = enrich_now_playing(make_records(spark, [value], NOW_PLAYING.name)).collect()
+    assert (play["event_type"], play["reason"], json.loads(now_playing["value"])["event_type"]) == ("play", None, "now_playing")
+
+
 def test_now_playing_goes_out_normalized_with_where_in_the_track_the_listener_is(spark):
     value = make_value(event_type="now_playing", position_ms=50_000, device_type="Computer", track_name=" Ääni ", country="DE")
     (row,) = enrich_now_playing(make_records(spark, [value, b"{"], NOW_PLAYING.name)).collect()

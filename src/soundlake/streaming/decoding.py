@@ -53,8 +53,8 @@ _COORDINATES = pa.schema(
         pa.field("_value", pa.binary()),
     ]
 )
-_REFUSAL = pa.schema([pa.field("reason", pa.string()), pa.field("detail", pa.string())])
-_DECODED = pa.schema([*EVENT_SCHEMA, *_COORDINATES, *_REFUSAL])
+_REJECTION = pa.schema([pa.field("reason", pa.string()), pa.field("detail", pa.string())])
+_DECODED = pa.schema([*EVENT_SCHEMA, *_COORDINATES, *_REJECTION])
 
 DECODED_DDL = (
     f"{build_spark_ddl()}, _topic STRING, _partition BIGINT, _offset BIGINT, _logged_at TIMESTAMP, _key BINARY, _value BINARY, "
@@ -83,16 +83,16 @@ def _decode_topic(name: str, records: pa.Table) -> pa.Table:
     origins = pa.table(
         [records["topic"], records["partition"], records["offset"], logged_at, records["key"], values], names=_COORDINATES.names
     ).cast(_COORDINATES)
-    return pa.concat_tables([_build_events(decoded, origins), _build_refused(decoded, origins)])
+    return pa.concat_tables([_build_events(decoded, origins), _build_rejected(decoded, origins)])
 
 
 def _build_events(decoded: Decoded, origins: pa.Table) -> pa.Table:
     origins = origins.take(pa.array(decoded.event_rows))
-    nothing = [pa.nulls(len(origins), column.type) for column in _REFUSAL]
+    nothing = [pa.nulls(len(origins), column.type) for column in _REJECTION]
     return pa.table([*decoded.events.columns, *origins.columns, *nothing], schema=_DECODED)
 
 
-def _build_refused(decoded: Decoded, origins: pa.Table) -> pa.Table:
+def _build_rejected(decoded: Decoded, origins: pa.Table) -> pa.Table:
     rejected = decoded.rejected
     fields = [rejected["event_id"] if column.name == "event_id" else pa.nulls(len(rejected), column.type) for column in EVENT_SCHEMA]
     return pa.table([*fields, *origins.take(rejected["row"]).columns, rejected["reason"], rejected["detail"]], schema=_DECODED)
