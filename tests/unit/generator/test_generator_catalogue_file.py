@@ -1,5 +1,6 @@
 from datetime import date
 
+import numpy as np
 import pyarrow as pa
 import pyarrow.csv
 import pyarrow.parquet as pq
@@ -63,9 +64,8 @@ def test_a_missing_column_is_an_error_with_the_accepted_names(write):
         ("track_popularity", ["1", "", "much", None], r"column track_popularity, row 4: 'much' is no number from 0 on"),
         ("track_popularity", [1, 2, 3, -4], r"column track_popularity, row 5: -4 is no number from 0 on"),
         ("track_album_release_date", ["2020", "2020-99-99", None, ""], r"column track_album_release_date, row 3: '2020-99-99' is no date"),
-        ("explicit", ["true", "FALSE", "perhaps", None], r"column explicit, row 4: 'perhaps' is neither true nor false"),
     ],
-    ids=["negative", "text", "blank artist", "no id", "popularity", "negative popularity", "date", "explicit"],
+    ids=["negative", "text", "blank artist", "no id", "popularity", "negative popularity", "date"],
 )
 def test_an_invalid_value_is_an_error_with_column_and_row(write, column, values, message):
     with pytest.raises(DataError, match=message):
@@ -85,6 +85,6 @@ def test_a_file_that_is_not_parquet_is_an_error(tmp_path):
 
 
 def test_optional_columns_can_have_empty_values(write):
-    tracks = read_track_file(write(track_popularity=["1", "", None, "4.5"], explicit=["true", "", None, "0"]))
-    assert tracks["is_explicit"].to_pylist() == [True, False, False]
-    assert min(tracks["popularity"].to_pylist()) > 0
+    tracks = read_track_file(write(track_popularity=["12", "", None, "4.5"], track_album_release_date=["", None, "2020", None]))
+    assert tracks["popularity"].to_pylist() == pytest.approx([np.e, 1.0, 1.0])
+    assert tracks["release_day"].to_pylist() == [0, 0, (date(2020, 1, 1) - date(1970, 1, 1)).days]

@@ -10,6 +10,7 @@ from soundlake.contract import EVENT_SCHEMA, HISTORY
 from soundlake.contract.decode import decode_records
 from soundlake.contract.encode import encode_events
 from soundlake.contract.record import FIELD_BY_NAME, GENERATED_ID_PREFIX
+from soundlake.generator import make_world
 from soundlake.generator.model.fake_catalogue.tracks import make_fake_tracks
 
 
@@ -73,10 +74,12 @@ def test_no_play_is_sent_before_its_end(frame):
     assert plays.select((pl.col("produced_at") >= pl.col("played_at") + pl.duration(milliseconds="ms_played")).all()).item()
 
 
-def test_offline_plays_are_sent_later(frame):
-    plays = frame.filter(event_type="play").with_columns(wait=pl.col("produced_at") - pl.col("played_at"))
-    if plays.filter("is_offline").height:
-        assert plays.filter("is_offline")["wait"].median() > plays.filter(~pl.col("is_offline"))["wait"].median() * 5
+def test_offline_plays_are_sent_later(vary):
+    world = make_world(vary(listeners=120))
+    events = pl.from_arrow(pa.concat_tables(world.make_events(chunk) for chunk in world.list_chunks()))
+    plays = events.filter(event_type="play").with_columns(wait=pl.col("produced_at") - pl.col("played_at"))
+    assert plays.filter("is_offline").height > 20
+    assert plays.filter("is_offline")["wait"].median() > plays.filter(~pl.col("is_offline"))["wait"].median() * 5
 
 
 def test_the_start_reason_follows_the_end_reason_of_the_play_before(frame):

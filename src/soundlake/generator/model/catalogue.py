@@ -7,7 +7,6 @@ from functools import cached_property
 
 import numpy as np
 import pyarrow as pa
-from numpy.typing import NDArray
 
 from soundlake.generator.model.dictionary_columns import TextDictionary
 from soundlake.generator.model.randomness import Floats, Ints
@@ -57,7 +56,6 @@ class Catalogue:
     track_artist: Ints
     track_album: Ints
     track_duration_ms: Ints
-    track_is_explicit: NDArray[np.bool_]
     track_popularity_cumsum: Floats
     fingerprint: int
 

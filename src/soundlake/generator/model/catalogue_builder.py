@@ -24,7 +24,6 @@ TRACK_SCHEMA = pa.schema(
         pa.field("genre", pa.string()),
         pa.field("subgenre", pa.string()),
         pa.field("release_day", pa.int64()),
-        pa.field("is_explicit", pa.bool_()),
     ]
 )
 """One row per track; `popularity` is a weight above 0, `release_day` counts from 1970-01-01; nothing is null."""
@@ -75,7 +74,6 @@ def build_catalogue(tracks: pa.Table, weights: dict[str, float] | None = None) -
         track_artist=artist,
         track_album=album,
         track_duration_ms=sorted_tracks["duration_ms"].to_numpy(),
-        track_is_explicit=sorted_tracks["is_explicit"].to_numpy(),
         track_popularity_cumsum=_cumulate(weight),
         fingerprint=_compute_fingerprint(sorted_tracks),
     )

@@ -27,7 +27,6 @@ SYNONYMS: dict[str, tuple[str, ...]] = {
     "genre": ("playlist_genre", "genre", "track_genre", "artist_genres", "genres"),
     "subgenre": ("playlist_subgenre", "subgenre"),
     "release_day": ("release_date", "album_release_date", "track_album_release_date", "year"),
-    "is_explicit": ("is_explicit", "explicit"),
 }
 """Accepted names of each column, in order of preference, case-insensitive."""
 
@@ -35,7 +34,6 @@ REQUIRED = ("track_id", "track_name", "artist_name", "duration_ms")
 _SHORTEST_MS, _LONGEST_MS = 1_000, 24 * 3_600_000
 _OPTIONAL_PATTERNS = (
     ("popularity", r"\d+(\.\d*)?([eE][+-]?\d+)?", "no number from 0 on"),
-    ("is_explicit", r"(?i:true|false|0|1|1\.0|0\.0)", "neither true nor false"),
     ("release_day", r"\d{4}(\D.*|\.0)?", "no date"),
 )
 """Optional columns: the pattern of a non-empty text, and the description of a text that does not match."""
@@ -141,7 +139,6 @@ def _fill_columns(tracks: pa.Table) -> pa.Table:
         "genre": genre,
         "subgenre": _get_texts(tracks, "subgenre", genre.to_pylist()),
         "release_day": _read_days(tracks),
-        "is_explicit": _read_flags(tracks),
     }
     return pa.table(columns, schema=TRACK_SCHEMA)
 
@@ -194,12 +191,3 @@ def _count_days(text: str) -> int | None:
         return int(np.datetime64(text, "D").astype(np.int64)) if text else 0
     except ValueError:
         return None
-
-
-def _read_flags(tracks: pa.Table) -> pa.ChunkedArray | pa.Array:
-    if "is_explicit" not in tracks.column_names:
-        return pa.array(np.zeros(len(tracks), bool))
-    flags = tracks["is_explicit"]
-    if pa.types.is_string(flags.type):
-        flags = pc.is_in(pc.utf8_lower(pc.utf8_trim_whitespace(flags)), pa.array(["true", "1", "1.0"]))
-    return pc.fill_null(flags.cast(pa.bool_()), fill_value=False)

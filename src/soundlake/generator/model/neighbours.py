@@ -81,7 +81,6 @@ def _describe_own(tracks: pa.Table) -> pa.Table:
         "genre": pa.array([genres[int(hash_text(text)) % len(genres)] for text in group]),
         "subgenre": pa.array(group),
         "release_day": pa.repeat(0, len(tracks)),
-        "is_explicit": pa.array(np.zeros(len(tracks), bool)),
     }
     return pa.table(columns, schema=TRACK_SCHEMA)
 

@@ -14,7 +14,6 @@ from soundlake.generator.model.fake_catalogue.words import load_words
 from soundlake.generator.model.randomness import Floats, Ints
 
 _TRACKS_PER_ARTIST = 12
-_EXPLICIT_SHARE = 0.12
 _FIRST_RELEASE_DAY = -1_826  # 1965-01-01
 _RECENT_DAY = 20_089  # 2025-01-01; releases then continue evenly for ten years, so simulated time sees new ones
 _FUTURE_DAYS = 3_650
@@ -50,7 +49,6 @@ def make_fake_tracks(tracks: int, seed: int) -> pa.Table:
             "genre": pa.array([genre for genre, _ in genres]).take(pa.array(genre_of_artist[artist])),
             "subgenre": pa.array([subgenre for _, subgenre in genres]).take(pa.array(genre_of_artist[artist])),
             "release_day": _draw_releases(random, artist_of_album)[album],
-            "is_explicit": random.random(tracks) < _EXPLICIT_SHARE,
         },
         schema=TRACK_SCHEMA,
     )
