@@ -23,7 +23,7 @@ _POLL_SECONDS = 0.05
 
 
 class ServerProcess:
-    """A server run by this process; its output goes to `<logs>/<name>.log`. Leaving the `with` block stops it."""
+    """A server run by this process; its output goes to `<logs>/<name>.log`. Leaving the `with` block kills it: its data are temporary."""
 
     def __init__(self, server: Server, logs: Path) -> None:
         self.server = server
@@ -91,6 +91,4 @@ class ServerProcess:
         return self
 
     def __exit__(self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None) -> None:
-        if self.pid is not None:
-            self.resume()
-        self.stop()
+        self.kill()

@@ -36,10 +36,10 @@ def end_processes(processes: Sequence[psutil.Process], timeout_seconds: float = 
     for process in reversed(processes):
         with suppress(psutil.NoSuchProcess):
             process.terminate()
-    psutil.wait_procs(processes, timeout=timeout_seconds)
+    _, alive = psutil.wait_procs(processes, timeout=timeout_seconds)
     for process in processes:
         kill_group(process.pid)
-    psutil.wait_procs(processes, timeout=timeout_seconds)
+    psutil.wait_procs(alive, timeout=timeout_seconds)
 
 
 def measure_memory(process: psutil.Process) -> int:

@@ -52,7 +52,7 @@ class SupervisedService:
             return self._restart(now) if now >= self._restart_at else []
         if (code := self._process.poll()) is not None:
             return [self._handle_exit(code, now)]
-        if now < self._probe_at:
+        if self._is_ready and now < self._probe_at:
             return []
         self._probe_at = now + self._policy.probe_interval_seconds
         if self._is_ready:

@@ -198,6 +198,18 @@ def test_a_service_that_fails_for_days_is_still_restarted_every_30_seconds(tmp_p
     assert "in 30 s" in events[-1]
 
 
+def test_the_wait_starts_again_at_one_second_after_a_run_of_half_a_minute(tmp_path, make_service):
+    service, _ = make_service("failing", "sys.exit(1)")
+    supervised = SupervisedService(service, tmp_path / "failing.log", os.environ, RestartPolicy(), 0.0)
+    waits = []
+    for started, ended in ((None, 1.0), (10.0, 11.0), (20.0, 21.0), (100.0, 131.0)):
+        if started is not None:
+            assert supervised.update(started) == []
+        assert wait_for(lambda: supervised.has_ended)
+        waits += supervised.update(ended)
+    assert [line.split(" in ")[1].split(";")[0] for line in waits] == ["1 s", "2 s", "4 s", "1 s"]
+
+
 def test_a_hung_service_is_not_running_until_it_answers_again(tmp_path, make_service):
     service, _ = make_service("hanging", "time.sleep(60)")
     (tmp_path / "answers").touch()
@@ -226,8 +238,10 @@ def test_a_service_that_hangs_for_long_is_killed_and_restarted(tmp_path, make_se
         assert wait_for(lambda: lines_of(notes))
         (tmp_path / "hung").touch()
         assert wait_for(lambda: events.extend(supervisor.watch()) or "killed, to be started again" in "".join(events))
-        (tmp_path / "hung").unlink()
         assert wait_for(lambda: events.extend(supervisor.watch()) or lines_of(notes) == ["up", "up"])
+        assert read_run(tmp_path).services[0].state is State.STARTING
+        (tmp_path / "hung").unlink()
+        assert wait_for(lambda: events.extend(supervisor.watch()) or read_run(tmp_path).services[0].state is State.RUNNING)
         deaf = read_run(tmp_path).services[0].process.find()
         deaf.kill()
 
