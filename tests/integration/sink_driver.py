@@ -1,8 +1,8 @@
 """One sink process for the campaigns: runs on the log and the lake of a folder, and kills itself or waits at a given checkpoint.
 
-sink_driver.py FOLDER [--kill-at POINT N] [--wait-at POINT] [--endless]
+sink_driver.py FOLDER [--kill-at POINT N] [--wait-at POINT] [--endless | --rounds]
 Prints `ready` when it starts, `waiting` when it first reaches the checkpoint it waits at (a line of input continues it), and at its end
-`done EVENTS REJECTED` or `stopped ERROR`.
+`done EVENTS REJECTED` or `stopped ERROR`. With `--rounds` each line of input runs another sink, which needs no new interpreter.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ import os
 import signal
 import sys
 from collections import Counter
+from contextlib import closing
 from pathlib import Path
 
 from soundlake.broker import EmbeddedBroker
@@ -61,15 +62,26 @@ def main() -> int:
     parser.add_argument("--kill-at", nargs=2)
     parser.add_argument("--wait-at")
     parser.add_argument("--endless", action="store_true")
+    parser.add_argument("--rounds", action="store_true")
     options = parser.parse_args()
     print("ready", flush=True)
+    if not options.rounds:
+        return run_sink(options)
+    for _ in sys.stdin:
+        run_sink(options)
+    return 0
+
+
+def run_sink(options: argparse.Namespace) -> int:
+    """Run one sink, from opening the log to its end; returns its exit code."""
     checkpoint = Checkpoints(options.kill_at, options.wait_at)
-    sink = Sink(open_broker(options.folder), open_lake(options.folder), LIMITS, checkpoint=checkpoint)
-    try:
-        report = sink.run(until_drained=not options.endless)
-    except SoundlakeError as error:
-        print("stopped", type(error).__name__, error.message, flush=True)
-        return error.exit_code
+    with closing(open_broker(options.folder)) as broker:
+        sink = Sink(broker, open_lake(options.folder), LIMITS, checkpoint=checkpoint)
+        try:
+            report = sink.run(until_drained=not options.endless)
+        except SoundlakeError as error:
+            print("stopped", type(error).__name__, error.message, flush=True)
+            return error.exit_code
     print("done", report.events, report.rejected, flush=True)
     return 0
 
