@@ -1,8 +1,8 @@
-"""One replay of rejected records that kills itself where it is told to; the deployment is that of its settings.
+"""One replay of rejected records that kills itself at a given point or time; the deployment is that of its settings.
 
 python -m tests.integration.dlq_driver TO [--kill-at POINT N] [--kill-after SECONDS] [--hold PID]
-`--hold` stops the broker before the second chunk is published, and this process when that has been sent to it.
-Prints the report as JSON at its end.
+`--hold` pauses the broker before the second chunk is published, and kills this process once the chunk was sent.
+Prints each step when it starts, and at the end the report, as lines of JSON.
 """
 
 from __future__ import annotations
@@ -24,6 +24,14 @@ from soundlake.wiring import open_broker, open_lake
 
 IN_FLIGHT_SECONDS = {"kafka": 1.0}
 SENT_SECONDS = 1.0
+
+
+class PrintedSteps(StepList):
+    """Prints each step when it starts."""
+
+    def begin(self, step: str, total: int | None = None) -> None:
+        print(json.dumps({"step": step}), flush=True)
+        super().begin(step, total)
 
 
 def kill_after(seconds: float) -> None:
@@ -51,7 +59,9 @@ def main() -> None:
 
     with closing(open_broker(settings)) as broker:
         in_flight = IN_FLIGHT_SECONDS.get(settings.broker_address.scheme, 0.0)
-        replayer = Replayer(broker, open_lake(settings), settings.home, StepList(), in_flight_seconds=in_flight, on_checkpoint=checkpoint)
+        replayer = Replayer(
+            broker, open_lake(settings), settings.home, PrintedSteps(), in_flight_seconds=in_flight, on_checkpoint=checkpoint
+        )
         if options.kill_after is not None:
             kill_after(options.kill_after)
         print(json.dumps(replayer.replay(DeadLetterFilter(), target=options.to).as_json()), flush=True)

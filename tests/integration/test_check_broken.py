@@ -1,4 +1,4 @@
-"""`soundlake check` on a deployment that somebody damaged: it says so in words, by exit code 3; and what can be mended by a command is."""
+"""`soundlake check` on a damaged deployment: what it reports, its exit code, and the command that repairs a snapshot."""
 
 import json
 import os
@@ -10,7 +10,9 @@ from pathlib import Path
 import duckdb
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from typer.testing import CliRunner
 
+from soundlake.cli.app import app
 from soundlake.reconciliation.silver_vs_gold import check_gold
 
 SOUNDLAKE = Path(sys.executable).with_name("soundlake")
@@ -49,28 +51,29 @@ def snapshot_of(home):
 
 
 def failed_checks(home):
-    done = run(home, "check", "--json")
+    """The failed checks, by the command in this process."""
+    done = CliRunner().invoke(app, ["check", "--json"], env={"SOUNDLAKE_HOME": str(home)})
     report = json.loads(done.stdout)
-    assert done.returncode == (0 if report["ok"] else 3), done.stderr
+    assert done.exit_code == (0 if report["ok"] else 3), done.output
     return {check["name"] for check in report["checks"] if not check["ok"]}
 
 
-def test_what_is_whole_adds_up(home):
+def test_a_new_deployment_has_no_failed_checks(home):
     assert failed_checks(home) == set()
 
 
-def test_rows_deleted_from_bronze_are_missed_by_the_log_and_by_silver(home):
+def test_rows_deleted_from_bronze_are_missing_compared_with_the_log_and_with_silver(home):
     DeltaTable(str(home / "lake" / "bronze" / "plays")).delete("_offset % 7 = 3")
     assert failed_checks(home) == {"user_plays: log = bronze + rejected", "bronze = silver + repeats + superseded + rejected"}
 
 
-def test_as_many_rows_doubled_as_lost_do_not_hide_each_other(home):
+def test_a_doubled_row_does_not_hide_a_missing_one(home):
     table = DeltaTable(str(home / "lake" / "bronze" / "plays"))
     plays = table.to_pyarrow_table()
     offsets = plays["_offset"].to_pylist()
     table.delete(f"_partition = {plays['_partition'][0].as_py()} and _offset = {offsets[0]}")
-    survivors = table.to_pyarrow_table()
-    write_deltalake(table, survivors.slice(0, 1), mode="append", partition_by=table.metadata().partition_columns)
+    rest = table.to_pyarrow_table()
+    write_deltalake(table, rest.slice(0, 1), mode="append", partition_by=table.metadata().partition_columns)
     assert failed_checks(home) >= {"user_plays: log = bronze + rejected", "no record is stored twice"}
 
 
@@ -93,7 +96,7 @@ def test_as_many_rows_doubled_as_lost_do_not_hide_each_other(home):
     ],
     ids=lambda value: value if " " not in value else "",
 )
-def test_gold_that_silver_does_not_give_is_named(gold, damage, named):
+def test_gold_that_differs_from_silver_is_named(gold, damage, named):
     gold.execute("begin")
     gold.execute(damage)
     failed = [check.name for check in check_gold(gold) if not check.ok]
@@ -102,19 +105,21 @@ def test_gold_that_silver_does_not_give_is_named(gold, damage, named):
     assert all(check.ok for check in check_gold(gold))
 
 
-def test_damaged_gold_ends_the_command_with_3_and_words(home):
+def test_damaged_gold_ends_the_command_with_3_and_a_message(home):
     with duckdb.connect(str(snapshot_of(home))) as connection:
         connection.execute("update gold.device_usage set plays = 0")
     assert failed_checks(home) == {"device_usage = recomputed from silver"}
-    assert "FAILED: expected 0, found" in run(home, "check").stdout
+    done = run(home, "check")
+    assert done.returncode == 3
+    assert "FAILED: expected 0, found" in done.stdout
 
 
 @pytest.mark.parametrize("damage", [lambda path: path.write_bytes(b"no database"), Path.unlink], ids=["overwritten", "deleted"])
 def test_a_damaged_snapshot_is_named_and_transform_publishes_it_again(home, damage):
     damage(snapshot_of(home))
-    told = run(home, "check")
-    assert told.returncode in {1, 3}
-    assert "snapshot" in told.stderr
-    assert "soundlake transform" in told.stderr
+    done = run(home, "check")
+    assert done.returncode in {1, 3}
+    assert "snapshot" in done.stderr
+    assert "soundlake transform" in done.stderr
     assert run(home, "transform").returncode == 0
     assert failed_checks(home) == set()

@@ -1,4 +1,4 @@
-"""The demo as a user runs it: one command builds everything, a second run goes on, and everything adds up."""
+"""The demo as a user runs it: one command builds everything, a second run resumes, and all counts match."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def test_one_command_builds_everything(first_run):
     assert first_run["counts"]["recommendations"] == 10 * first_run["counts"]["listeners"]
 
 
-def test_everything_adds_up_afterwards(first_run, soundlake):
+def test_all_counts_match_afterwards(first_run, soundlake):
     code, out, err = soundlake("check", "--json")
     report = json.loads(out)
     assert code == 0, err
@@ -58,7 +58,7 @@ def test_everything_adds_up_afterwards(first_run, soundlake):
     assert bronze["expected"] == first_run["events_published"]
 
 
-def test_a_second_run_publishes_nothing_and_builds_nothing_anew(first_run, soundlake):
+def test_a_second_run_publishes_and_builds_nothing(first_run, soundlake):
     code, out, err = soundlake("demo", "--once", "--json")
     again = json.loads(out)
     assert code == 0, err
@@ -67,7 +67,7 @@ def test_a_second_run_publishes_nothing_and_builds_nothing_anew(first_run, sound
     assert (again["snapshot"], again["counts"]) == (first_run["snapshot"], first_run["counts"])
 
 
-def test_another_world_in_the_same_folder_is_refused(first_run, soundlake):
+def test_other_options_in_the_same_home_are_refused(first_run, soundlake):
     code, _, err = soundlake("demo", "--once", "--listeners", "41")
     assert code == 2
     assert "--listeners" in err
@@ -75,7 +75,7 @@ def test_another_world_in_the_same_folder_is_refused(first_run, soundlake):
     assert "Traceback" not in err
 
 
-def test_the_demo_stays_with_live_events_and_a_dashboard_until_it_is_stopped(first_run, home):
+def test_the_demo_runs_live_events_and_a_dashboard_until_it_is_stopped(first_run, home):
     process = subprocess.Popen(
         [sys.executable, "-m", "soundlake.cli.app", "demo"],
         env={**os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "5"},
@@ -97,7 +97,7 @@ def test_the_demo_stays_with_live_events_and_a_dashboard_until_it_is_stopped(fir
     assert not answers(address)
 
 
-def test_live_events_add_up_too(first_run, soundlake):
+def test_all_counts_match_after_live_events(first_run, soundlake):
     soundlake("sink", "--until-drained")
     code, out, _ = soundlake("check", "--json")
     report = json.loads(out)
@@ -107,7 +107,7 @@ def test_live_events_add_up_too(first_run, soundlake):
     assert stored > first_run["counts"]["plays"]
 
 
-def test_a_row_that_vanishes_from_bronze_is_found(first_run, soundlake, home):
+def test_a_row_deleted_from_bronze_is_found(first_run, soundlake, home):
     table = DeltaTable(home / "lake" / "bronze" / "likes")
     offset = table.to_pyarrow_table(columns=["_offset"])["_offset"][0].as_py()
     table.delete(f"_offset = {offset}")

@@ -1,4 +1,4 @@
-"""A replay of rejected records that is killed again and again publishes each of them once, on the embedded log and on Kafka."""
+"""A replay of rejected records that is killed several times publishes each of them once, on the embedded log and on Kafka."""
 
 from __future__ import annotations
 
@@ -16,8 +16,11 @@ from pathlib import Path
 
 import pytest
 from tests.integration.campaign_truth import make_event
+from tests.integration.dlq_driver import IN_FLIGHT_SECONDS
 from tests.server_process import ServerProcess
+from typer.testing import CliRunner
 
+from soundlake.cli.app import app
 from soundlake.contract import TOPICS
 from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import load_settings
@@ -26,11 +29,10 @@ from soundlake.wiring import open_broker
 ROOT = Path(__file__).parents[2]
 DRIVER = (sys.executable, "-m", "tests.integration.dlq_driver")  # a module, since it imports `tests`
 RECORDS = 9_000
-PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
 
 
 class Deployment:
-    """A home with a log of its own, and commands in it."""
+    """A home with a log of its own. Commands run in this process; only replays that are killed have their own."""
 
     def __init__(self, home: Path, broker: str) -> None:
         self.environment = {
@@ -43,8 +45,8 @@ class Deployment:
         return subprocess.run(command, env=self.environment, cwd=ROOT, capture_output=True, text=True, timeout=300, check=False)
 
     def soundlake(self, *arguments: str) -> dict[str, object]:
-        done = self.run(*PROGRAM, *arguments, "--json")
-        assert done.returncode == 0, done.stderr
+        done = CliRunner().invoke(app, [*arguments, "--json"], env=self.environment)
+        assert done.exit_code == 0, (done.exception, done.output)
         return json.loads(done.stdout)
 
     def publish_likes_among_plays(self) -> Counter[bytes]:
@@ -60,7 +62,7 @@ class Deployment:
         return Counter(values)
 
     def read_likes(self) -> Counter[bytes]:
-        """What the log holds of the topic to which they are replayed."""
+        """The records in the topic to which they are replayed."""
         found: Counter[bytes] = Counter()
         with closing(open_broker(self._settings)) as broker:
             for partition, held in broker.offsets("user_likes").items():
@@ -88,7 +90,7 @@ def on_kafka(kafka_jars, tmp_path) -> Iterator[tuple[Deployment, ServerProcess]]
 
 
 def kill_replays(deployment: Deployment, choose: Callable[[int], tuple[str, ...]], rounds: int) -> int:
-    """Run replays that are killed; how many really were."""
+    """Run replays that are to be killed; returns how many were."""
     killed = 0
     for number in range(rounds):
         done = deployment.run(*DRIVER, "user_likes", *choose(number))
@@ -103,7 +105,7 @@ def test_a_replay_killed_at_each_point_and_at_random_publishes_each_record_once(
     points = [("intent_recorded", "1"), ("published", "1"), ("result_recorded", "1"), ("published", "2"), ("intent_recorded", "2")]
     assert kill_replays(deployment, lambda number: ("--kill-at", *points[number]), len(points)) == len(points)
     chance = random.Random(1)
-    kill_replays(deployment, lambda _: ("--kill-after", f"{chance.uniform(0, 0.6):.2f}"), 4)
+    assert kill_replays(deployment, lambda _: ("--kill-after", f"{chance.uniform(0, 0.6):.2f}"), 4) >= 1
     last = deployment.soundlake("dlq", "replay", "--to", "user_likes", "--reason", "wrong_topic")
     assert (last["unsure"], last["interrupted_unknown"]) == (0, 0)
     assert deployment.read_likes() == sent
@@ -115,8 +117,8 @@ def test_a_replay_killed_at_each_point_and_at_random_publishes_each_record_once(
     assert (listed["total"], listed["replayed"], listed["by_reason"]) == (sent.total(), sent.total(), {"wrong_topic": sent.total()})
 
 
-def test_what_a_dead_replay_had_sent_to_a_broker_that_was_held_is_waited_for(on_kafka):
-    """The request lies in the broker's socket until it is let go, long after the entry, and after the next replay has begun to ask."""
+def test_records_that_a_dead_replay_sent_to_a_paused_broker_are_waited_for(on_kafka):
+    """The request is in the broker's socket until the broker resumes: long after the entry, and after the next replay has begun to wait."""
     deployment, broker = on_kafka
     sent = deployment.publish_likes_among_plays()
     deployment.soundlake("sink", "--until-drained")
@@ -124,10 +126,11 @@ def test_what_a_dead_replay_had_sent_to_a_broker_that_was_held_is_waited_for(on_
     assert done.returncode == -signal.SIGKILL, done.stderr
     command = (*DRIVER, "user_likes")
     with subprocess.Popen(command, env=deployment.environment, cwd=ROOT, stdout=subprocess.PIPE, text=True) as replay:
+        assert json.loads(replay.stdout.readline()) == {"step": "wait for records in flight"}
         with pytest.raises(subprocess.TimeoutExpired):
-            replay.wait(6)
+            replay.wait(3 * IN_FLIGHT_SECONDS["kafka"])
         broker.resume()
-        report = json.loads(replay.communicate(timeout=120)[0])
+        report = json.loads(replay.communicate(timeout=120)[0].splitlines()[-1])
     assert report["interrupted_published"] > 0
     assert (report["unsure"], report["interrupted_unknown"]) == (0, 0)
     assert deployment.read_likes() == sent

@@ -27,7 +27,7 @@ app.command("events")(run_import_events)
 
 @pytest.fixture
 def settings(tmp_path):
-    return Settings(home=tmp_path / "home", topic_partitions=2)
+    return Settings(home=tmp_path / "home", topics={"partitions": 2})
 
 
 @pytest.fixture
@@ -70,7 +70,7 @@ def test_the_report_alone_is_on_standard_output(run, settings, tmp_path):
     assert count_history(settings) == 50
 
 
-def test_a_broken_file_is_named_with_its_position_and_the_rest_is_imported(run, settings, tmp_path):
+def test_a_broken_file_is_in_the_report_with_its_position_and_the_others_are_imported(run, settings, tmp_path):
     write_export(tmp_path / "anna" / "endsong_0.json", 20)
     cut = write_export(tmp_path / "anna" / "endsong_1.json", 20, start=20)
     cut.write_bytes(cut.read_bytes()[:1000])
@@ -101,7 +101,7 @@ def test_wrong_use_and_empty_folders_have_their_exit_codes(run, tmp_path):
     assert isinstance(run("events", tmp_path / "nowhere.parquet").exception, UsageError)
 
 
-def test_events_come_back_as_duplicates(run, settings, tmp_path):
+def test_events_of_a_second_import_are_duplicates(run, settings, tmp_path):
     events = tmp_path / "e.jsonl"
     events.write_text(
         '{"event_id": "00000000-0000-4000-8000-000000000001", "event_type": "play", "played_at": "2024-02-29T00:00:00Z"}\n{}\n'
@@ -112,8 +112,8 @@ def test_events_come_back_as_duplicates(run, settings, tmp_path):
     assert count_history(settings) == 1
 
 
-def test_what_a_killed_import_had_published_is_stored_first_and_not_again(settings, tmp_path):
-    """The process ends hard after its first file: published, not yet in bronze."""
+def test_rows_that_a_killed_import_published_are_stored_first_and_not_again(settings, tmp_path):
+    """The process exits after its first file: published, not yet in bronze."""
     for number in range(3):
         write_export(tmp_path / "anna" / f"endsong_{number}.json", 500, start=500 * number)
     script = """
@@ -123,11 +123,11 @@ from soundlake import wiring
 from soundlake.progress import StepList
 from soundlake.settings import load_settings
 
-class EndHard(StepList):
+class KilledReporter(StepList):
     def advance(self, done, detail=""):
         os._exit(9)
 
-with wiring.open_importer(load_settings(), EndHard()) as importer:
+with wiring.open_importer(load_settings(), KilledReporter()) as importer:
     importer.import_spotify_exports([Path(sys.argv[1])], None)
 """
     killed = subprocess.run(
@@ -167,12 +167,12 @@ def test_an_import_waits_for_the_sink_that_runs(settings, tmp_path):
         service.join(30)
 
 
-def test_a_sink_without_the_lock_is_waited_for_too(settings, tmp_path):
-    """It moves the positions between two looks of our own sink, which stops, and the import goes on waiting for the other."""
+def test_an_import_waits_for_a_sink_of_another_home(settings, tmp_path):
+    """It moves the positions between two commits of our own sink, which stops; the import then waits for the other one."""
     write_export(tmp_path / "anna" / "endsong_0.json", 2000)
     stop = threading.Event()
     broker = wiring.open_broker(settings)
-    sink = wiring.build_sink(settings.model_copy(update={"sink_max_seconds": 0.05}), broker, wiring.open_lake(settings))
+    sink = wiring.build_sink(settings.change(sink={"max_seconds": 0.05}), broker, wiring.open_lake(settings))
     failures = []
 
     def serve():
@@ -194,7 +194,7 @@ def test_a_sink_without_the_lock_is_waited_for_too(settings, tmp_path):
         broker.close()
 
 
-def test_two_imports_at_once_are_refused(settings, tmp_path):
+def test_a_second_import_at_the_same_time_is_refused(settings, tmp_path):
     write_export(tmp_path / "anna" / "endsong_0.json", 5)
     with (
         try_lock(settings.home / IMPORT_LOCK),
