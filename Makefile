@@ -62,7 +62,7 @@ check-types:
 	@$(RUN)/mypy --no-error-summary
 
 check-units:
-	@$(RUN)/pytest -n 2 --dist loadfile tests/unit tests/architecture
+	@$(RUN)/pytest -n 2 --dist loadfile --no-loadscope-reorder tests/unit tests/architecture
 
 check-style:
 	@$(RUN)/ruff format --check --quiet .
@@ -71,7 +71,7 @@ check-style:
 	@$(RUN)/sqlfluff lint --disable-progress-bar dbt/models dbt/tests
 
 test: server-packages setup system-packages  ## every test, with real servers and a real browser
-	@$(RUN)/pytest -n 2 --dist loadfile -m "not soak" $(ARGS)
+	@$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m "not soak" $(ARGS)
 
 soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)
