@@ -7,13 +7,15 @@ from __future__ import annotations
 
 import itertools
 import time
+from concurrent.futures import Future
 
 import pytest
+from confluent_kafka import KafkaError, KafkaException
 from tests.unit.broker.broker_contract import FOREVER, read_all
 from tests.unit.broker.kafka_fakes import PARTITIONS, MockConnection
 
 from soundlake.broker import OffsetRange
-from soundlake.broker.kafka import KafkaBroker
+from soundlake.broker.kafka import KafkaBroker, TopicCheck, TopicPlan
 from soundlake.broker.kafka.errors import LeaderUnavailable
 from soundlake.contract import Topic
 from soundlake.errors import LogReplaced, TopicMissing, Unavailable, UsageError
@@ -190,10 +192,88 @@ def test_an_offset_that_is_in_the_log_after_all_is_read_again(broker, topic):
 
 
 class FakeTopics:
-    """Creates every topic at once."""
+    """Creates every topic at once; settings differ until they are repaired."""
+
+    def __init__(self, differences=()):
+        self.differences = dict(differences)
+        self.plans = []
 
     def create_missing(self, topics, plan):
+        self.plans.append(plan)
         return {topic.name for topic in topics}
+
+    def compare(self, topics, plan, created):
+        return [TopicCheck(topic.name, "id", 1, created=topic.name in created, differences=dict(self.differences)) for topic in topics]
+
+    def repair(self, checks):
+        self.differences = {}
+
+
+@pytest.mark.parametrize(
+    ("differences", "repair", "expected"),
+    [({"a": ("1", "2")}, False, {"a": ("1", "2")}), ({"a": ("1", "2")}, True, {}), ({}, True, {})],
+    ids=["reported", "repaired", "none"],
+)
+def test_topics_are_compared_and_repaired_on_request(broker, topic, differences, repair, expected):
+    broker.append(topic, [b"ann"], [b"x"])
+    broker._topics = FakeTopics(differences)
+    plan = TopicPlan(4)
+    (check,) = broker.ensure_topics([Topic(topic, "plays", ())], plan, repair=repair)
+    assert (check.created, check.differences) == (True, expected)
+    assert broker._topics.plans == [plan]
+
+
+def test_topics_are_created_with_the_retention_of_the_broker(mock_cluster, topic):
+    broker = KafkaBroker(mock_cluster.access, retention_ms=77, connect=MockConnection)
+    broker.append(topic, [b"ann"], [b"x"])
+    broker._topics = FakeTopics()
+    broker.create_topics([Topic(topic, "plays", ())], partitions=2)
+    assert broker._topics.plans == [TopicPlan(2, 77)]
+    broker.close()
+
+
+def test_trimming_stops_at_the_end_of_each_partition(broker, topic):
+    requests = []
+
+    class FakeAdmin:
+        def delete_records(self, places, request_timeout):
+            requests.append({place.partition: place.offset for place in places})
+            future = Future()
+            future.set_result(None)
+            return {"all": future}
+
+    broker.append(topic, [b"21"] * 5, [b"x"] * 5)
+    (partition,) = [number for number, held in broker.offsets(topic).items() if held.end]
+    broker._connection.admin = FakeAdmin()
+    broker.trim(topic, {partition: 3})
+    broker.trim(topic, {partition: 9})
+    assert requests == [{partition: 3}, {partition: 5}]
+
+
+def test_offsets_are_read_again_after_the_client_has_found_the_new_leader(broker, topic):
+    broker.append(topic, [b"21"], [b"x"])
+    client, calls = broker._offset_client, []
+
+    class Restarted:
+        def offsets_for_times(self, places, timeout):
+            calls.append("offsets")
+            if len(calls) == 1:
+                raise KafkaException(KafkaError(KafkaError._UNKNOWN_PARTITION))
+            return client.offsets_for_times(places, timeout)
+
+        def list_topics(self, name, timeout):
+            calls.append("metadata")
+
+    broker._offset_client = Restarted()
+    assert sum(held.end for held in broker.offsets(topic).values()) == 1
+    assert calls == ["offsets", "metadata", "offsets", "offsets"]
+    broker._offset_client = client
+
+
+def test_a_member_joins_for_the_names_of_the_topics(broker):
+    member = broker.join("group", "a", [Topic("one", "plays", ()), Topic("two", "plays", ())])
+    assert (member._group, member._topics) == ("group", ["one", "two"])
+    member.close()
 
 
 def test_created_topics_are_waited_for_until_they_have_leaders(broker, topic):

@@ -10,7 +10,7 @@ from pydantic import SecretStr
 
 from soundlake.broker.kafka.client_log import RepeatFilter
 from soundlake.broker.kafka.connection import Connection
-from soundlake.broker.kafka.errors import translate_error
+from soundlake.broker.kafka.errors import CONNECTION_REFUSED, RECORD_REFUSED, LeaderUnavailable, translate_error
 from soundlake.errors import Permanent, SettingsError, Unavailable, UsageError
 from soundlake.settings import KafkaAccess, Settings
 
@@ -26,13 +26,15 @@ ACCESS = KafkaAccess("broker:9092", "SASL_SSL", "PLAIN", "ann", SecretStr("secre
         (KafkaError.UNKNOWN_TOPIC_OR_PART, UsageError, "soundlake topics create"),
         (KafkaError._TRANSPORT, Unavailable, "SASL_SSL"),
         (KafkaError.NOT_LEADER_FOR_PARTITION, Unavailable, "broker runs"),
+        (KafkaError.REQUEST_TIMED_OUT, Unavailable, "broker runs"),
+        (KafkaError._MSG_TIMED_OUT, Unavailable, "broker runs"),
         (KafkaError.INVALID_CONFIG, Permanent, "log"),
     ],
-    ids=["password", "authority", "not allowed", "no topic", "connection", "no leader", "anything else"],
+    ids=["password", "authority", "not allowed", "no topic", "connection", "no leader", "no answer", "client", "anything else"],
 )
 def test_each_error_has_its_class_and_its_next_step(code, kind, advice):
     error = translate_error(KafkaError(code), ACCESS, "reading user_plays", "")
-    assert isinstance(error, kind)
+    assert type(error) is (LeaderUnavailable if code == KafkaError.NOT_LEADER_FOR_PARTITION else kind)
     assert advice in error.next_step
     assert "broker:9092" in error.message
     assert "secret" not in str(error)
@@ -71,3 +73,21 @@ def test_several_servers_make_one_cluster_and_a_password_in_the_address_is_refus
     assert "secret" not in repr(settings.kafka_access)
     with pytest.raises(SettingsError, match=r"\*\*\*"):
         assert Settings(broker="kafka://ann:secret@one:9092").broker_address
+
+
+@pytest.mark.parametrize(("user", "named"), [("ann", "ann"), ("", "this client")])
+def test_a_request_that_is_not_allowed_names_the_user(user, named):
+    access = KafkaAccess("broker:9092", username=user)
+    error = translate_error(KafkaError(KafkaError.GROUP_AUTHORIZATION_FAILED), access, "joining the group sinks", "")
+    assert f"does not allow {named} joining the group sinks" in error.message
+
+
+def test_the_last_connection_error_is_given_as_the_reason():
+    error = translate_error(KafkaError(KafkaError._TIMED_OUT, "no answer"), ACCESS, "reading", "b:9092: Connection refused")
+    assert "(reading: no answer; b:9092: Connection refused)" in error.message
+
+
+def test_errors_that_say_nothing_about_a_record_do_not_count_as_a_refusal_of_it():
+    assert not RECORD_REFUSED & {KafkaError._MSG_TIMED_OUT, KafkaError._TRANSPORT, KafkaError.NOT_ENOUGH_REPLICAS_AFTER_APPEND}
+    assert {KafkaError.MSG_SIZE_TOO_LARGE, KafkaError.TOPIC_AUTHORIZATION_FAILED, KafkaError.UNKNOWN_TOPIC_OR_PART} <= RECORD_REFUSED
+    assert {KafkaError._SSL, KafkaError.SASL_AUTHENTICATION_FAILED} <= CONNECTION_REFUSED

@@ -10,7 +10,7 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tests.unit.broker.kafka_fakes import PARTITIONS, make_message
 
 from soundlake.broker.kafka.connection import Connection
-from soundlake.broker.kafka.producer import RecordProducer, _Append
+from soundlake.broker.kafka.producer import SETTINGS, RecordProducer, _Append
 from soundlake.broker.partitioner import assign_partitions
 from soundlake.broker.validation import MAX_RECORD_BYTES, TOO_LARGE
 from soundlake.settings import KafkaAccess
@@ -152,3 +152,11 @@ def test_records_still_queued_at_the_deadline_are_purged_and_unsure():
     client = ScriptedClient(stays_full=True)
     delivery = run_append(client, [b"1", b"2"], deadline_seconds=0.05)
     assert (sorted(delivery.unsure), client.purges) == ([0, 1], 1)
+
+
+def test_the_producer_is_idempotent_and_waits_for_all_replicas():
+    wanted = {
+        "acks": "all", "enable_idempotence": True, "delivery_report_only_error": True, "message_max_bytes": MAX_RECORD_BYTES,
+        "partitioner": "murmur2_random",
+    }  # fmt: skip
+    assert {name: SETTINGS[name] for name in wanted} == wanted

@@ -8,7 +8,7 @@ import pytest
 from confluent_kafka import KafkaError, KafkaException
 from tests.unit.broker.kafka_fakes import ScriptedConsumer, make_message
 
-from soundlake.broker.kafka.reader import KafkaReader
+from soundlake.broker.kafka.reader import SETTINGS, KafkaReader
 from soundlake.errors import DataError
 
 UNLIMITED = {"max_records": 1_000, "max_bytes": 1_000_000}
@@ -175,3 +175,8 @@ def test_closing_closes_the_consumer():
     reader, consumer = open_reader()
     reader.close()
     assert consumer.is_closed
+
+
+def test_the_consumer_commits_nothing_and_skips_nothing():
+    wanted = {"enable_auto_commit": False, "enable_auto_offset_store": False, "auto_offset_reset": "error", "enable_partition_eof": True}
+    assert {name: SETTINGS[name] for name in wanted} == wanted

@@ -214,3 +214,25 @@ def test_a_report_needs_one_outcome_for_each_row():
         PublishReport(one, one)
     with pytest.raises(ValueError, match="exactly one outcome"):
         PublishReport(~one, ~one)
+
+
+def test_the_rows_of_added_reports_keep_their_outcomes():
+    one, none = np.array([True]), np.array([False])
+    total = PublishReport(none, one) + PublishReport(one, none) + PublishReport(none, none, {"full": 1})
+    assert (total.acknowledged_rows.tolist(), total.unsure_rows.tolist()) == ([False, True, False], [True, False, False])
+    assert (total.sent, total.acknowledged, total.unsure, total.failed) == (3, 1, 1, 1)
+
+
+def test_the_observer_gets_each_report_and_its_seconds():
+    seen = []
+    publisher = Publisher(FailingBroker(), SteppingClock(), observe=lambda report, seconds: seen.append((report, seconds)))
+    report = publisher.publish(make_events("play"))
+    ((observed, seconds),) = seen
+    assert observed is report
+    assert 0 <= seconds < 60
+
+
+def test_by_default_an_unavailable_log_is_retried_for_some_seconds():
+    limits = [Publisher(FailingBroker())._retry.wait.multiplier * 2**attempt for attempt in range(6)]
+    assert sum(limits) == pytest.approx(6.3)
+    assert Publisher(FailingBroker())._retry.stop.max_attempt_number == 7
