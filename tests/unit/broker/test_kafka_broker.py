@@ -10,7 +10,7 @@ import time
 from concurrent.futures import Future
 
 import pytest
-from confluent_kafka import KafkaError, KafkaException
+from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
 from tests.unit.broker.broker_contract import FOREVER, read_all
 from tests.unit.broker.kafka_fakes import PARTITIONS, MockConnection
 
@@ -129,9 +129,13 @@ def test_the_number_of_partitions_is_read_once_until_an_append_fails(broker, top
     assert broker._connection.descriptions == 3
 
 
-def test_offsets_are_committed_for_a_group(broker, topic):
+def test_offsets_are_committed_for_a_group(broker, topic, mock_cluster):
     broker.append(topic, [b"ann"], [b"x"])
-    broker.commit("monitored", topic, {0: 1, 2: 5})  # the mock cluster stores it; KafkaException if it refused
+    broker.commit("monitored", topic, {0: 1, 2: 5})
+    monitor = Consumer({"bootstrap.servers": mock_cluster.access.servers, "group.id": "monitored"})
+    found = monitor.committed([TopicPartition(topic, number) for number in range(PARTITIONS)], 10)
+    monitor.close()
+    assert {place.partition: place.offset for place in found if place.offset >= 0} == {0: 1, 2: 5}
 
 
 class SilentReader:
