@@ -78,7 +78,7 @@ def measure(rate: int, warm_up: float, seconds: float) -> dict[str, object]:
         latencies = measure_latencies(layer, feed, seen, (begin, end))
         return {
             "rate": rate, "seconds": seconds, "events": feed.events, "repeated": feed.repeated,
-            "refused": feed.refused, "lost": 0, "doubled": 0, **latencies,
+            "rejected": feed.rejected, "lost": 0, "doubled": 0, **latencies,
             "cores": {part: round((after[part] - before[part]) / (end - begin), 2) for part in after}, "memory_mb": memory,
             "load_average": os.getloadavg()[0],
         }  # fmt: skip

@@ -1,4 +1,4 @@
-"""Live events for the streaming job at a steady rate, of all types and with what goes wrong with them; with the moment of each."""
+"""Live events for the streaming job at a steady rate, of all types and with faults; records when each was sent."""
 
 from __future__ import annotations
 
@@ -22,10 +22,10 @@ LISTENERS = 5_000
 TRACK_MS = 180_000
 _TICKS = 20
 _SHARES = {"play": 0.86, "skip": 0.09, "like": 0.03, "playlist": 0.02}
-_REPEATED = 0.02
-"""So many records come a second time: half of them at once, the others some seconds later."""
-_REFUSED = 0.005
-"""So many cannot be decoded, or break a rule."""
+_REPEATED_SHARE = 0.02
+"""Share of records sent twice: half of them at once, the others some seconds later."""
+_INVALID_SHARE = 0.005
+"""Share of records that cannot be decoded or break a rule."""
 _DEVICES = ("mobile", "Smartphone", "desktop", "speaker", "TV", "web", "car")
 _COUNTRIES = ("DE", "FR", "GB", "US", "BR", "JP", "SE", "PL", "IN", "MX")
 
@@ -43,14 +43,14 @@ def find_track(number: int) -> dict[str, object]:
 class Feed:
     """Publishes live events at a rate, probes among the plays, and now-playing events; remembers when, in seconds since 1970.
 
-    `sent`: by table, each event_id that is to stand there once; `refused`: how many records are to stand in quarantine.
+    `sent`: by table, each event_id expected there once; `rejected`: how many records are expected in quarantine.
     """
 
     address: str
     rate: int
     stopped: threading.Event = field(default_factory=threading.Event)
     sent: dict[str, dict[str, float]] = field(default_factory=lambda: {topic.table: {} for topic in LIVE_TOPIC_OF_TYPE.values()})
-    refused: int = 0
+    rejected: int = 0
     repeated: int = 0
     probes: dict[str, float] = field(default_factory=dict)
     _chance: random.Random = field(default_factory=lambda: random.Random(11))
@@ -63,12 +63,12 @@ class Feed:
 
     @property
     def now_playing(self) -> dict[str, float]:
-        """What is played now, among `sent`."""
+        """The now-playing events among `sent`."""
         return self.sent[NOW_PLAYING.table]
 
     @property
     def events(self) -> int:
-        """How many events are to stand in the tables."""
+        """How many events are expected in the tables."""
         return sum(map(len, self.sent.values()))
 
     def run(self) -> None:
@@ -83,7 +83,7 @@ class Feed:
             for kind in self._chance.choices(list(_SHARES), list(_SHARES.values()), k=self.rate // _TICKS):
                 self._send(producer, kind, now)
             for _ in range(NOW_PLAYING_A_SECOND // _TICKS):
-                self._tell_now_playing(producer)
+                self._send_now_playing(producer)
             while self._later and self._later[0][0] < time.monotonic():
                 producer.produce(*self._later.popleft()[1:])
             producer.poll(0)
@@ -100,22 +100,22 @@ class Feed:
     def _send(self, producer: Producer, kind: str, now: datetime) -> None:
         topic, event = LIVE_TOPIC_OF_TYPE[kind], self._make(kind, now, ms_played=self._chance.randrange(5_000, TRACK_MS))
         key, luck = str(event["user_id"]).encode(), self._chance.random()
-        if luck < _REFUSED:
-            self.refused += 1
-            broken = b"{" if luck < _REFUSED / 2 else json.dumps(event | {"user_id": " "}).encode()
+        if luck < _INVALID_SHARE:
+            self.rejected += 1
+            broken = b"{" if luck < _INVALID_SHARE / 2 else json.dumps(event | {"user_id": " "}).encode()
             producer.produce(topic.name, broken, key)
             return
         value = json.dumps(event).encode()
         self.sent[topic.table][str(event["event_id"])] = time.time()
         producer.produce(topic.name, value, key)
-        if luck > 1 - _REPEATED:
+        if luck > 1 - _REPEATED_SHARE:
             self.repeated += 1
-            seconds = 0.0 if luck > 1 - _REPEATED / 2 else 5.0
+            seconds = 0.0 if luck > 1 - _REPEATED_SHARE / 2 else 5.0
             self._later.append((time.monotonic() + seconds, topic.name, value, key))
 
     def _make(self, kind: str, now: datetime, *, ms_played: int) -> dict[str, object]:
         """An event that has just ended."""
-        number = int(TRACKS * self._chance.random() ** 3)  # few tracks are heard often, many seldom
+        number = int(TRACKS * self._chance.random() ** 3)  # few tracks are heard often, many rarely
         began = now - timedelta(milliseconds=ms_played)
         event: dict[str, object] = {
             "event_id": str(uuid.uuid4()), "event_type": kind, "user_id": f"u{self._chance.randrange(LISTENERS)}", **find_track(number),
@@ -128,7 +128,7 @@ class Feed:
             event["skipped"] = True
         return event
 
-    def _tell_now_playing(self, producer: Producer) -> None:
+    def _send_now_playing(self, producer: Producer) -> None:
         event_id = str(uuid.uuid4())
         event = {"event_id": event_id, "event_type": "now_playing", "user_id": "u", "position_ms": 1, "duration_ms": 9,
                  "played_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}"}  # fmt: skip

@@ -1,4 +1,4 @@
-"""Kafka, Redis and `soundlake stream` in a folder of their own, and what can be seen of them from outside."""
+"""Kafka, Redis and `soundlake stream` in a folder of their own, and what can be measured from outside."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ LONGEST_DRAIN_SECONDS = 600
 
 @dataclass(frozen=True)
 class SpeedLayer:
-    """A running job and its servers; `metrics_port` offers what the job tells of itself."""
+    """A running job and its servers; `metrics_port` serves the job's metrics."""
 
     settings: Settings
     job: subprocess.Popen[bytes]
@@ -58,17 +58,17 @@ class SpeedLayer:
         return f"{self.settings.home}/lake/processed/{table}"
 
     def check(self) -> None:
-        """Fail with the end of its log if the job is no more."""
+        """Fail with the end of its log if the job has ended."""
         assert self.job.poll() is None, (self.settings.home.parent / "stream.log").read_text()[-3_000:]
 
     def list_parts(self) -> dict[str, list[psutil.Process]]:
         """The processes by what they are: java, python (its workers too), kafka, redis."""
         job = [psutil.Process(self.job.pid), *psutil.Process(self.job.pid).children(recursive=True)]
-        java = [process for process in job if tell_name(process) == "java"]
+        java = [process for process in job if read_name(process) == "java"]
         return {"java": java, "python": [process for process in job if process not in java], "kafka": [self.kafka], "redis": [self.redis]}
 
     def read_cores(self) -> dict[str, float]:
-        """Processor seconds so far, by part, those of workers that have ended too."""
+        """Processor seconds so far, by part, including workers that have ended."""
         return {part: sum(map(read_processor_seconds, found)) for part, found in self.list_parts().items()}
 
     def read_memory(self) -> dict[str, int]:
@@ -76,7 +76,7 @@ class SpeedLayer:
         return {part: sum(map(read_resident_bytes, found)) // 2**20 for part, found in self.list_parts().items()}
 
 
-def tell_name(process: psutil.Process) -> str:
+def read_name(process: psutil.Process) -> str:
     """The program's name; empty for one that ended meanwhile."""
     try:
         return str(process.name())
@@ -110,7 +110,12 @@ def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
         cache = stack.enter_context(ServerProcess(RedisServer(folder / "redis", find_free_block(), memory="512mb"), folder))
         address, url = f"kafka://{kafka.server.address}", cache.server.url
         settings = Settings(
-            _env_file=None, home=folder / "home", broker=address, cache=url, servers={"downloads": downloads}, topics={"partitions": PARTITIONS}
+            _env_file=None,
+            home=folder / "home",
+            broker=address,
+            cache=url,
+            servers={"downloads": downloads},
+            topics={"partitions": PARTITIONS},
         )
         settings.home.mkdir()
         write_tracks(settings)
@@ -133,10 +138,10 @@ def start_speed_layer(folder: Path, **variables: str) -> Iterator[SpeedLayer]:
 
 
 def wait_until_drained(layer: SpeedLayer, feed: Feed) -> None:
-    """Patience until every table holds its events, and a little for the queries beside it; fails if the job ends or never gets there."""
+    """Wait until every table holds its events, and five seconds for the other queries; fails if the job ends or the time is over."""
     deadline, wanted = (
         time.monotonic() + LONGEST_DRAIN_SECONDS,
-        {**{table: len(sent) for table, sent in feed.sent.items()}, QUARANTINE: feed.refused},
+        {**{table: len(sent) for table, sent in feed.sent.items()}, QUARANTINE: feed.rejected},
     )
     layer.check()
     while missing := {table: count - count_rows(layer, table) for table, count in wanted.items() if count_rows(layer, table) < count}:
@@ -152,17 +157,17 @@ def count_rows(layer: SpeedLayer, table: str) -> int:
 
 
 def check_tables(layer: SpeedLayer, feed: Feed) -> None:
-    """Fail unless DuckDB finds every event of the feed once in its table, and each record that is to be refused in quarantine."""
+    """Fail unless DuckDB finds every event of the feed once in its table, and each rejected record in quarantine."""
     found = {table: count_events(layer, table) for table in feed.sent}
     wanted = {table: (len(sent), len(sent)) for table, sent in feed.sent.items()}
     assert found == wanted, f"rows and events: {found}, sent: {wanted}"
-    assert count_events(layer, QUARANTINE)[0] == feed.refused, (
-        f"{count_events(layer, QUARANTINE)[0]} in quarantine, {feed.refused} to be refused"
+    assert count_events(layer, QUARANTINE)[0] == feed.rejected, (
+        f"{count_events(layer, QUARANTINE)[0]} in quarantine, {feed.rejected} expected"
     )
 
 
 def read_commits(layer: SpeedLayer) -> dict[str, float]:
-    """When each play was committed to its processed table, whatever was compacted since; fails if one stands there twice."""
+    """When each play was committed to its processed table, whatever was compacted since; fails if one is there twice."""
     committed: dict[str, float] = {}
     for log in sorted(Path(layer.plays, "_delta_log").glob("*.json")):
         actions = [json.loads(line) for line in log.read_text().splitlines()]
@@ -176,13 +181,13 @@ def read_commits(layer: SpeedLayer) -> dict[str, float]:
 
 
 def count_events(layer: SpeedLayer, table: str) -> tuple[int, int]:
-    """Rows and events of a processed table, as DuckDB reads it; equal if no event stands there twice."""
+    """Rows and events of a processed table, as DuckDB reads it; equal if no event is there twice."""
     extensions = str(provide_extensions(layer.settings.home / "extensions"))
     with duckdb.connect(config={"extension_directory": extensions, "autoinstall_known_extensions": "false"}) as connection:
         connection.execute("load delta")
-        told = connection.execute(f"select count(*), count(distinct event_id) from delta_scan('{layer.find_table(table)}')").fetchone()
-        assert told is not None
-        return told
+        counts = connection.execute(f"select count(*), count(distinct event_id) from delta_scan('{layer.find_table(table)}')").fetchone()
+        assert counts is not None
+        return counts
 
 
 def write_tracks(settings: Settings) -> None:
