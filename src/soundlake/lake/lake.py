@@ -65,7 +65,7 @@ class Lake:
         return self.open_table(name).read_last_batch()
 
     def read_last_write_time(self, name: str, layer: str = "bronze") -> datetime | None:
-        """When rows or positions were last committed (UTC); None if not lately. Raises Unavailable if the table is missing."""
+        """When rows or positions were last committed (UTC); None if not in the last commits. Raises Unavailable if the table is missing."""
         with translate_store_errors(self.find_uri(name, layer)):
             commits = self._open(name, layer).history(limit=_COMMITS_SEARCHED)
         written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE" and LEASE_METADATA not in commit]
