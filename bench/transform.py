@@ -1,9 +1,9 @@
-"""A build of the newest events against a build of all: the newest 1 % by time arrive in one batch, a tenth of it up to 7 days late.
+"""An incremental build against a full one: the newest 1 % of events by time arrive in one batch, a tenth of it up to 7 days late.
 
-Bronze is made directly, by column. Timed are an empty build (a batch without a row), the build of the newest, and a full refresh on the
-same bronze; each with copies to the lake and the published snapshot. An empty build's time is taken off both, and so are the models tagged
-`recommendations`, which may be rebuilt whole and are told apart. What was timed is checked: the incremental build's tables hold the same
-rows as the full one's. Progress on stderr, one JSON line on stdout; the aim is a ratio of at most 0.15 at 5 million events.
+Bronze is written directly, in columns. Timed are an empty build (a batch without a row), the incremental build, and a full refresh on the
+same bronze, each with copies to the lake and the published snapshot. The time of the empty build is subtracted from both, and so are the
+models tagged `recommendations`, which are always rebuilt and reported separately. The output is checked: the incremental build has the same
+rows as the full one. Progress on stderr, one JSON line on stdout; the aim is a ratio of at most 0.15 at 5 million events.
 
     python bench/transform.py [--events 5000000] [--listeners EVENTS/100] [--tracks 25000] [--without-recommendations] [--folder DIR]
 """
@@ -41,7 +41,7 @@ APART = {path.stem for path in PROJECT.glob("models/**/*.sql") if "tags=['recomm
 
 @dataclass(frozen=True)
 class Timing:
-    """What one build took; `apart` is the part of the wall clock that the models of the recommendations took."""
+    """The seconds of one build; `apart` is the part of `wall` spent in the models of the recommendations."""
 
     wall: float
     cpu: float
@@ -49,7 +49,7 @@ class Timing:
     models: dict[str, float]
 
     def describe(self) -> dict[str, object]:
-        """The seconds, and those of the models that took the longest."""
+        """The seconds, and those of the slowest models."""
         slowest = dict(sorted(self.models.items(), key=lambda item: -item[1])[:25])
         return {"wall": round(self.wall, 2), "cpu": round(self.cpu, 2), "recommendations": round(self.apart, 2), "models": slowest}
 
@@ -86,24 +86,24 @@ def make_plays(count: int, listeners: int, tracks: int, seed: int) -> pa.Table:
 
 
 def make_ids(count: int, chance: np.random.Generator) -> pa.Array:
-    """Random ids in the form of UUIDs."""
+    """Random UUIDs."""
     text = chance.bytes(16 * count).hex()
     parts = (text[begin : begin + 32] for begin in range(0, len(text), 32))
     return pa.array([f"{part[:8]}-{part[8:12]}-{part[12:16]}-{part[16:20]}-{part[20:]}" for part in parts])
 
 
 def make_names(prefix: str, numbers: np.ndarray) -> pa.Array:
-    """Names that end in these numbers."""
+    """Names that end with these numbers."""
     return pc.binary_join_element_wise(prefix, pa.array(numbers).cast(pa.string()), "")
 
 
 def choose(values: list[str], count: int, chance: np.random.Generator) -> pa.Array:
-    """So many of the values, each as often as any other."""
+    """Uniform random values."""
     return pa.array(np.array(values)[chance.integers(0, len(values), count)])
 
 
 def split_newest(plays: pa.Table, share: float, seed: int) -> tuple[pa.Table, pa.Table]:
-    """All but the newest share, and that share: a tenth of it happened up to 7 days earlier and arrives only now."""
+    """All but the newest share, and that share. A tenth of it happened up to 7 days earlier and arrives late."""
     chance = np.random.default_rng(seed)
     new = int(len(plays) * share)
     late, recent = new // 10, new - new // 10
@@ -115,7 +115,7 @@ def split_newest(plays: pa.Table, share: float, seed: int) -> tuple[pa.Table, pa
 
 
 def time_build(warehouse: Warehouse, name: str, *, full_refresh: bool = False) -> Timing:
-    """Build once, telling stderr what it took."""
+    """Build once, and write its time to stderr."""
     wall, cpu = time.monotonic(), read_cpu_seconds()
     report: TransformReport = warehouse.transform(full_refresh=full_refresh)
     wall, cpu = time.monotonic() - wall, read_cpu_seconds() - cpu
@@ -125,7 +125,7 @@ def time_build(warehouse: Warehouse, name: str, *, full_refresh: bool = False) -
 
 
 def read_cpu_seconds() -> float:
-    """Seconds of CPU of this process and of those it started, dbt among them; Linux tells."""
+    """Seconds of CPU of this process and its children, dbt among them. Linux only."""
     children = Path("/proc/self/task").glob("*/children")
     pids = [pid for path in children for pid in path.read_text().split()]
     ticks = [Path(f"/proc/{pid}/stat").read_text().rsplit(")", 1)[1].split()[11:13] for pid in pids]
@@ -133,7 +133,7 @@ def read_cpu_seconds() -> float:
 
 
 def measure(bronze: BronzeBuilder, warehouse: Warehouse, plays: pa.Table) -> dict[str, object]:
-    """Build the old, nothing, the newest, and all anew; compare the last two row for row."""
+    """Build the old rows, then nothing, then the newest rows, then everything; compare the last two builds row for row."""
     old, new = split_newest(plays, 0.01, seed=2)
     for begin in range(0, len(old), ROWS_A_BATCH):
         bronze.append_table("plays", old.slice(begin, ROWS_A_BATCH))
@@ -141,7 +141,7 @@ def measure(bronze: BronzeBuilder, warehouse: Warehouse, plays: pa.Table) -> dic
     bronze.append("plays", [])
     empty = time_build(warehouse, "empty build")
     bronze.append_table("plays", new)
-    newest = time_build(warehouse, "build of the newest")
+    newest = time_build(warehouse, "incremental build")
     incremental = digest_tables(warehouse.folder)
     full = time_build(warehouse, "full refresh", full_refresh=True)
     expected = digest_tables(warehouse.folder)
@@ -157,24 +157,24 @@ def measure(bronze: BronzeBuilder, warehouse: Warehouse, plays: pa.Table) -> dic
 
 
 def subtract(build: Timing, empty: Timing) -> float:
-    """What the build took beyond an empty one, recommendations apart."""
+    """The time of the build without that of an empty one and without recommendations."""
     return (build.wall - build.apart) - (empty.wall - empty.apart)
 
 
 def copy_project(folder: Path, left_out: set[str]) -> Path:
-    """The dbt project as it stands now, without these models and without its tests: edits meanwhile change nothing."""
+    """A copy of the dbt project, without these models and without its tests; later edits do not affect the run."""
     unwanted = ["tests", *(f"{name}.*" for name in left_out)]
     return Path(shutil.copytree(PROJECT, folder / "project", ignore=shutil.ignore_patterns(*unwanted), dirs_exist_ok=True))
 
 
 def main() -> None:
-    """Make bronze, measure, and print one line."""
+    """Write bronze, measure, and print one line."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--events", type=int, default=5_000_000)
     parser.add_argument("--listeners", type=int)
     parser.add_argument("--tracks", type=int, default=25_000)
-    parser.add_argument("--without-recommendations", action="store_true", help="leave out what is told apart: a quicker round")
-    parser.add_argument("--folder", type=Path, help="where to work, and to leave what was built")
+    parser.add_argument("--without-recommendations", action="store_true", help="leave out the models of the recommendations: a quicker run")
+    parser.add_argument("--folder", type=Path, help="working folder, kept with its contents")
     options = parser.parse_args()
     listeners = options.listeners or max(1, options.events // 100)
     plays = make_plays(options.events, listeners, options.tracks, seed=1)

@@ -1,4 +1,4 @@
-"""Bronze tables made directly, without a broker or a sink, for tests of the warehouse."""
+"""Bronze tables written directly, without a broker or a sink, for tests of the warehouse."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ class BronzeBuilder:
         self.offsets = dict.fromkeys(PARTS_OF_TABLE, 0)
         self._seconds = 0
         for table in PARTS_OF_TABLE:
-            self.make_anew(table)
+            self.create_table(table)
 
     def find_uri(self, name: str, layer: str = "bronze") -> str:
         return f"{self.folder.absolute().as_uri()}/{layer}/{name}"
@@ -41,7 +41,7 @@ class BronzeBuilder:
     def read_table_id(self, name: str) -> str:
         return str(DeltaTable(self.find_uri(name)).metadata().id)
 
-    def make_anew(self, table: str) -> None:
+    def create_table(self, table: str) -> None:
         partition_by = list(PARTS_OF_TABLE[table])
         schema = pa.schema([*schema_of(table), *(pa.field(part, pa.string()) for part in partition_by)])
         DeltaTable.create(self.find_uri(table), schema, mode="overwrite", partition_by=partition_by)
@@ -50,18 +50,18 @@ class BronzeBuilder:
     def append(self, table: str, events: Iterable[Mapping[str, Any]]) -> None:
         self.append_table(table, pa.Table.from_pylist([complete(event) for event in events], BRONZE_SCHEMA))
 
-    def append_refused(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
-        """Rows of exports that an import refused, each with its listener, as the sink puts them into bronze/rejected."""
+    def append_rejected(self, rows: Iterable[tuple[str, Mapping[str, Any]]]) -> None:
+        """Rows of exports that an import rejected, each with its listener, as the sink writes them to bronze/rejected."""
         values = [wrap_refused_row("names_nothing", "spotify_export", user_id, row) for user_id, row in rows]
         columns = {"value": pa.array(values, pa.binary()), "reason": pa.repeat("names_nothing", len(values))}
         arrays = [columns.get(field.name, pa.nulls(len(values), field.type)) for field in REJECTED_SCHEMA]
         self.append_table(REJECTED_TABLE, pa.Table.from_arrays(arrays, schema=REJECTED_SCHEMA))
 
     def append_placed(self, placed: Sequence[tuple[str, Mapping[str, Any]]]) -> None:
-        """A batch of `Listening`: each event in its table, refused rows in theirs."""
+        """A batch of `Listening`: each event to its table, rejected rows to bronze/rejected."""
         for table in sorted({table for table, _ in placed} - {REJECTED_TABLE}):
             self.append(table, [event for to, event in placed if to == table])
-        self.append_refused((refused["user_id"], refused["row"]) for to, refused in placed if to == REJECTED_TABLE)
+        self.append_rejected((row["user_id"], row["row"]) for to, row in placed if to == REJECTED_TABLE)
 
     def append_table(self, table: str, rows: pa.Table) -> None:
         topic = TOPIC_OF_TABLE.get(table, HISTORY)

@@ -1,4 +1,4 @@
-"""Random listening as several sources tell of it: what the warehouse must make the same of in any order of arrival."""
+"""Random listening, as observed by several sources. The warehouse must build the same tables from it in any order of arrival."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ SOURCES = ("extended", "short", "live", "recent", "lastfm", "listenbrainz", "gen
 
 
 class Listening:
-    """Events of a few listeners, drawn from one seed."""
+    """Events of a few listeners, generated from a seed."""
 
     def __init__(self, seed: int, listeners: int = 12, plays: int = 14) -> None:
         self.random = random.Random(seed)
@@ -28,7 +28,7 @@ class Listening:
         """The events in any order, in so many batches, each with the bronze table it belongs to."""
         shuffled = self.random.sample(self.events, len(self.events))
         placed = [(self.choose_table(event), event) for event in shuffled]
-        placed += [(REJECTED_TABLE, self.refuse_row(f"listener {n}")) for n in range(10)]
+        placed += [(REJECTED_TABLE, self.make_rejected_row(f"listener {n}")) for n in range(10)]
         self.random.shuffle(placed)
         return [placed[number::batches] for number in range(batches)]
 
@@ -47,13 +47,13 @@ class Listening:
         for _ in range(plays):
             song = self.random.choice(self.songs[:5] if self.random.random() < 0.7 else self.songs)
             heard = self.random.choice([0, 12_000, 31_000, song["duration_ms"]])
-            told_by = self.random.sample(mine, self.random.randint(1, len(mine)))
-            events += [self.tell(source, user, song, moment, heard) for source in told_by]
+            observers = self.random.sample(mine, self.random.randint(1, len(mine)))
+            events += [self.observe(source, user, song, moment, heard) for source in observers]
             moment += timedelta(milliseconds=heard, seconds=self.random.choice([0, 1, 70, 400, 50_000]))
         return events
 
-    def tell(self, source: str, user: str, song: Event, start: datetime, heard: int) -> Event:
-        """One play as that source tells of it."""
+    def observe(self, source: str, user: str, song: Event, start: datetime, heard: int) -> Event:
+        """One play as that source observes it."""
         end = start + timedelta(milliseconds=heard)
         event: Event = {"event_id": self.make_uuid(), "event_type": "play", "user_id": user, "played_at": start, "ms_played": heard,
                         "artist_name": song["artist_name"], "track_name": song["track_name"], "produced_at": START}  # fmt: skip
@@ -61,27 +61,27 @@ class Listening:
         if source == "extended":
             end = end.replace(microsecond=0)
             ref = {"source_ref": f"extended:{end:%Y-%m-%dT%H:%M:%SZ}", "played_at": end - timedelta(milliseconds=heard)}
-            told = {"content_type": kind, "track_id": song["track_id"], "is_skipped": self.random.choice([True, False, None])} | ref
+            observed = {"content_type": kind, "track_id": song["track_id"], "is_skipped": self.random.choice([True, False, None])} | ref
         elif source == "short":
             end = end.replace(second=0, microsecond=0)
             ref = {"source_ref": f"short:{end:%Y-%m-%dT%H:%M:%SZ}", "played_at": end - timedelta(milliseconds=heard)}
-            told = {"content_type": self.random.choice([None, None, "episode"]) if song["episode"] else None} | ref
+            observed = {"content_type": self.random.choice([None, None, "episode"]) if song["episode"] else None} | ref
         elif source == "recent":
             known = {"track_id": song["track_id"], "duration_ms": song["duration_ms"], "content_type": "track"}
-            told = {"played_at": end, "ms_played": None} | known
+            observed = {"played_at": end, "ms_played": None} | known
         elif source in ("lastfm", "listenbrainz"):
-            told = {"ms_played": None, "track_name": song["track_name"].upper() + " "}
+            observed = {"ms_played": None, "track_name": song["track_name"].upper() + " "}
         else:
             track_id = song["track_id"] if self.random.random() < 0.8 else None
             content_type = kind if self.random.random() < 0.8 else None
             device = self.random.choice(["mobile", "car", "Smartphone", " Unknown ", None])
-            told = {"track_id": track_id, "content_type": content_type, "device_type": device, "duration_ms": song["duration_ms"]}
+            observed = {"track_id": track_id, "content_type": content_type, "device_type": device, "duration_ms": song["duration_ms"]}
         basis = {"extended": "derived_from_end", "short": "derived_from_end", "live": "measured"}.get(source, "reported")
         names = {"extended": "spotify_export", "short": "spotify_export", "live": "spotify_live", "recent": "spotify_recent"}
-        return event | {"played_at_basis": basis, "source": names.get(source, source)} | told
+        return event | {"played_at_basis": basis, "source": names.get(source, source)} | observed
 
     def corrupt(self, event: Event) -> Event:
-        """The same event again: repeated, changed, broken, or as another type."""
+        """The same event again: repeated, changed, invalid, or with another type."""
         change: Event = self.random.choice([
             {}, {}, {"ms_played": 45_000}, {"track_id": None}, {"content_type": "episode"}, {"content_type": None},
             {"content_type": "video"},
@@ -93,8 +93,8 @@ class Listening:
         ])  # fmt: skip
         return event | change
 
-    def refuse_row(self, user: str) -> Event:
-        """A row that names a show, perhaps, and nothing to play."""
+    def make_rejected_row(self, user: str) -> Event:
+        """A rejected row of an export, which may name a show."""
         show = self.random.choice(["Artist 1", "Artist 3", "", None, 7])
         return {
             "user_id": user,

@@ -12,11 +12,11 @@ OF_ONE_BUILD = {
     "play_changes",
     "touched_days", "touched_listeners",
 }  # fmt: skip
-"""Tables that say what a build had to do, not what is."""
+"""Tables about the work of one build."""
 
 
-def lasting_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
-    """Every table that lasts, by name: where it stands."""
+def find_lasting_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
+    """Every lasting table, by name: its qualified name."""
     rows = connection.execute(
         "select table_name, table_schema from information_schema.tables "
         "where table_schema in ('silver', 'gold') or table_name = 'currently_playing' order by all"
@@ -24,21 +24,21 @@ def lasting_tables(connection: duckdb.DuckDBPyConnection) -> dict[str, str]:
     return {name: f'"{schema}"."{name}"' for name, schema in rows if name not in OF_ONE_BUILD}
 
 
-def compared_columns(connection: duckdb.DuckDBPyConnection, table: str) -> str:
-    """All columns; doubles to nine digits, since sums of them depend on the order."""
+def list_compared_columns(connection: duckdb.DuckDBPyConnection, table: str) -> str:
+    """All columns, with doubles rounded to nine digits because their sums depend on the order of addition."""
     columns = connection.execute(f"describe {table}").fetchall()
     return ", ".join(f'round("{column[0]}", 9)' if column[1] in ("DOUBLE", "FLOAT") else f'"{column[0]}"' for column in columns)
 
 
 def digest_tables(folder: Path) -> dict[str, tuple[int, int]]:
-    """Rows and a sum of their hashes, of every table that lasts: equal for equal rows in any order."""
+    """The number of rows and the sum of their hashes, of every lasting table: equal for equal rows in any order."""
     with duckdb.connect(str(folder / "build.duckdb"), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        return {name: digest(connection, table) for name, table in lasting_tables(connection).items()}
+        return {name: digest(connection, table) for name, table in find_lasting_tables(connection).items()}
 
 
 def digest(connection: duckdb.DuckDBPyConnection, table: str) -> tuple[int, int]:
-    chosen = compared_columns(connection, table)
+    chosen = list_compared_columns(connection, table)
     row = connection.execute(f"select count(*), coalesce(sum(hash({chosen})), 0) from {table}").fetchone()
     assert row is not None
     return int(row[0]), int(row[1])

@@ -1,6 +1,6 @@
-"""Stands for dbt's adapter while sqlfluff renders the models; their expressions that differ by warehouse are DuckDB's."""
+"""A stub of dbt's adapter for sqlfluff, which renders the models for DuckDB."""
 
 
 def dispatch(name):
-    """A call that renders to nothing but its name and arguments' place."""
+    """A macro that renders to its name with one argument."""
     return lambda *_: "" if name == "regexp_all" else f"{name}(1)"

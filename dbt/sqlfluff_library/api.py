@@ -1,4 +1,4 @@
-"""Stands for dbt's api object while sqlfluff renders the models."""
+"""A stub of dbt's api object for sqlfluff."""
 
 
 class Relation:
@@ -6,5 +6,5 @@ class Relation:
 
     @staticmethod
     def create(database=None, schema=None, identifier=None):
-        """The name, with its schema."""
+        """Returns schema and name."""
         return f"{schema}.{identifier}"

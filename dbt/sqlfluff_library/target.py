@@ -1,4 +1,4 @@
-"""Stands for dbt's target while sqlfluff renders the models."""
+"""A stub of dbt's target for sqlfluff."""
 
 database = "build"
 schema = "silver"

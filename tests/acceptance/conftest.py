@@ -1,4 +1,4 @@
-"""What acceptance is held against: data and checkers beside the project; where they are absent these tests are skipped."""
+"""Acceptance tests use data and checkers in a folder beside the project. Without that folder they are skipped."""
 
 from __future__ import annotations
 
@@ -12,5 +12,5 @@ _SHARED = Path(__file__).parents[3] / "shared"
 @pytest.fixture(scope="session")
 def shared() -> Path:
     if not _SHARED.is_dir():
-        pytest.skip(f"{_SHARED} is not here")
+        pytest.skip(f"{_SHARED} does not exist")
     return _SHARED

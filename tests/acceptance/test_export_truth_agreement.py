@@ -1,4 +1,4 @@
-"""Real exports by the real road (embedded log, sink, Delta tables): the report agrees with a reckoning that knows none of our code."""
+"""Real exports through the real pipeline (embedded log, sink, Delta tables): the report agrees with an independent checker."""
 
 import itertools
 import json
@@ -18,7 +18,7 @@ LISTENERS = ["listener-a", "listener-c", "listener-d"]
 
 @pytest.fixture
 def home(tmp_path):
-    return Settings(home=tmp_path / "home", topic_partitions=2)
+    return Settings(home=tmp_path / "home", topics={"partitions": 2})
 
 
 @pytest.fixture
@@ -28,7 +28,7 @@ def exports(shared):
 
 @pytest.fixture
 def assert_agrees(shared, tmp_path):
-    """Let the reckoning compare a folder with what imports reported."""
+    """Returns a function that compares a folder with the reports of its imports, using the independent checker."""
 
     def check(folder, reports):
         files = [tmp_path / f"report-{number}.json" for number in range(len(reports))]
@@ -70,9 +70,9 @@ def test_all_listeners_of_a_folder_in_one_import(exports, home, assert_agrees):
     report = run_import(home, exports)
     assert list(report.by_listener) == LISTENERS
     assert report.files_left_out == ["spotify-exports/README.md"]
-    told = {one["listener"]: one for one in report.as_json()["listeners"]}
+    reports = {one["listener"]: one for one in report.as_json()["listeners"]}
     for listener in LISTENERS:
-        assert_agrees(exports / listener, [told[listener]])
+        assert_agrees(exports / listener, [reports[listener]])
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(["endsong_2.json", "StreamingHistory0.json"])), ids=" then ".join)

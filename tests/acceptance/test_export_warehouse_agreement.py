@@ -12,7 +12,7 @@ from soundlake.settings import Settings
 
 @pytest.fixture
 def home(tmp_path):
-    return Settings(home=tmp_path / "home", topic_partitions=2)
+    return Settings(home=tmp_path / "home", topics={"partitions": 2})
 
 
 def import_and_build(settings, *paths, user=None):

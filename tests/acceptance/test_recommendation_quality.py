@@ -1,4 +1,4 @@
-"""Recommendations through the whole road (log, sink, bronze, silver, gold) held against held-out pairs of real listeners."""
+"""Recommendations through the whole pipeline (log, sink, bronze, silver, gold), compared with held-out pairs of real listeners."""
 
 import json
 import os
@@ -40,7 +40,7 @@ def test_ten_recommendations_a_listener_find_what_was_held_out(split, shared, tm
 
 
 def run(folder, *command):
-    """What the command prints on standard output; neither it nor a process it started may have needed more than 8 GiB."""
+    """Returns the standard output of the command. Fails if it, or a process it started, used more than 8 GiB of memory."""
     environment = os.environ | {"SOUNDLAKE_HOME": str(folder / "home")}
     with (folder / "printed").open("w+") as printed, (folder / "complaints").open("w+") as complaints:
         process = subprocess.Popen([str(part) for part in command], stdout=printed, stderr=complaints, env=environment, cwd=folder)

@@ -1,4 +1,4 @@
-"""Recommendations where listeners are few: each gets ten whenever the catalogue allows, and every one says why."""
+"""Recommendations with few listeners: each listener gets ten if the catalogue allows, and every recommendation has a reason."""
 
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -23,7 +23,7 @@ def play(user, track, *, artist="Nina", title=None, heard=LENGTH, hours=0.0, **m
 
 @pytest.fixture(scope="module")
 def build_gold(tmp_path_factory):
-    """Build plays into a warehouse of their own; answers questions about its snapshot."""
+    """Returns a function that builds plays in a warehouse of their own and returns a function that queries its snapshot."""
     snapshots = []
 
     def build(plays):
@@ -34,7 +34,7 @@ def build_gold(tmp_path_factory):
             warehouse.transform()
         snapshot = open_snapshot(folder / "warehouse")
         snapshots.append(snapshot)
-        return lambda question: snapshot.connection.execute(question).fetchall()
+        return lambda query: snapshot.connection.execute(query).fetchall()
 
     yield build
     for snapshot in snapshots:
@@ -43,7 +43,7 @@ def build_gold(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def ask_alone(build_gold):
-    """One listener and nobody else: twelve songs heard, fourteen only started, one of these skipped twice, an episode."""
+    """One listener alone: twelve songs heard, fourteen only started, one of these skipped twice, and an episode."""
     heard = [play("ana", f"heard{n:02}", artist="Nina" if n < 8 else "Odetta", hours=n / 10) for n in range(12)]
     started = [play("ana", f"started{n:02}", artist="Odetta" if n < 4 else "Stranger", heard=5_000, hours=3 + n / 10) for n in range(14)]
     again = [
@@ -56,7 +56,7 @@ def ask_alone(build_gold):
 
 @pytest.fixture(scope="module")
 def ask_few(build_gold):
-    """Two accounts with the same songs under different ids, and a third that heard two songs ever."""
+    """Two listeners with the same songs under different ids, and a third with two songs."""
     songs = [f"title {n:02}" for n in range(20)]
     first = [play("ana", f"a{n:02}", title=title, hours=n / 10) for n, title in enumerate(songs)]
     second = [play("ben", f"b{n:02}", title=title.upper(), hours=24 + n / 10) for n, title in enumerate(songs[:8])]
@@ -64,7 +64,7 @@ def ask_few(build_gold):
     return build_gold([*first, *second, *third])
 
 
-def test_a_listener_alone_gets_ten_out_of_what_was_started_and_each_says_why(ask_alone):
+def test_a_listener_alone_gets_ten_started_songs_each_with_a_reason(ask_alone):
     rows = ask_alone("select track_id, source, reason from gold.user_recommendations where user_id = 'ana' order by rank")
     assert len(rows) == 10
     assert {source for _, source, _ in rows} == {"started"}
@@ -73,13 +73,13 @@ def test_a_listener_alone_gets_ten_out_of_what_was_started_and_each_says_why(ask
     assert {reason for _, _, reason in rows[3:]} == {"you started it and never heard it through"}
 
 
-def test_what_was_skipped_twice_is_not_recommended_but_what_was_started_twice_is(ask_alone):
+def test_a_song_skipped_twice_is_not_recommended_but_one_started_twice_is(ask_alone):
     tracks = {track for (track,) in ask_alone("select track_id from gold.user_recommendations")}
     assert "started00" not in tracks
     assert "started05" in tracks
 
 
-def test_a_listener_alone_has_similar_tracks_out_of_sessions(ask_alone):
+def test_similar_tracks_of_a_listener_alone_come_from_sessions(ask_alone):
     rows = ask_alone("select source, count(*) from gold.track_similarity where track_id = 'heard00' group by source")
     assert Counter(dict(rows)) == Counter(sessions=10)
 
@@ -99,16 +99,16 @@ def test_the_same_song_under_another_id_is_never_recommended_nor_its_own_neighbo
     assert ask_few(titles) == []
 
 
-def test_accounts_with_the_same_songs_know_each_other_in_spite_of_the_ids(ask_few):
+def test_listeners_with_the_same_songs_under_different_ids_are_matched(ask_few):
     rows = ask_few("select source, reason, track_name from gold.user_recommendations where user_id = 'ben' order by rank")
     assert len(rows) == 10
     assert rows[0][0] == "sessions"
     assert rows[0][1].lower().startswith("because you played title")
 
 
-def test_who_heard_two_songs_ever_gets_ten(ask_few):
+def test_a_listener_with_two_songs_gets_ten(ask_few):
     assert ask_few("select count(*) from gold.user_recommendations where user_id = 'cleo'") == [(10,)]
 
 
-def test_who_heard_everything_gets_nothing(ask_few):
+def test_a_listener_of_the_whole_catalogue_gets_none(ask_few):
     assert ask_few("select * from gold.user_recommendations where user_id = 'ana'") == []

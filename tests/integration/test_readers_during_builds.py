@@ -1,4 +1,4 @@
-"""Who reads while the warehouse is built, again and again, sees one whole build at a time and no error."""
+"""Readers during many builds of the warehouse see complete builds only, and no error."""
 
 import threading
 from datetime import UTC, datetime, timedelta
@@ -35,7 +35,7 @@ def make_batch(number):
 
 
 class Reader(threading.Thread):
-    """Opens the newest snapshot over and over, and looks twice at each."""
+    """Opens the newest snapshot repeatedly, and reads it twice each time."""
 
     def __init__(self, folder):
         super().__init__()
@@ -52,7 +52,7 @@ class Reader(threading.Thread):
                     self.stop.wait(0.05)
                     assert snapshot.connection.execute(TOTALS).fetchone() == first
                 self.seen.setdefault(snapshot.id, set()).add(first)
-            except Exception as error:  # noqa: BLE001  # whatever a reader meets is what the test must show
+            except Exception as error:  # noqa: BLE001  # the test reports any error of a reader
                 self.errors.append(error)
 
 

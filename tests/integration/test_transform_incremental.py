@@ -1,14 +1,14 @@
-"""The incremental build equals the full one, row for row, whatever arrives in whatever order."""
+"""The incremental build equals the full one, row for row, for any events in any order."""
 
 from collections import Counter
 
 import duckdb
+import psutil
 import pytest
 from tests.warehouse_builder import BronzeBuilder
 from tests.warehouse_cases import Listening
-from tests.warehouse_tables import compared_columns, lasting_tables
+from tests.warehouse_tables import find_lasting_tables, list_compared_columns
 
-from soundlake.contract import REJECTED_TABLE
 from soundlake.errors import Unavailable
 from soundlake.warehouse import Warehouse
 
@@ -24,21 +24,15 @@ def warehouse(tmp_path, bronze):
         yield opened
 
 
-def append(bronze, placed):
-    for table in sorted({table for table, _ in placed} - {REJECTED_TABLE}):
-        bronze.append(table, [event for to, event in placed if to == table])
-    bronze.append_refused((refused["user_id"], refused["row"]) for to, refused in placed if to == REJECTED_TABLE)
-
-
 def read_tables(folder):
-    """Every table that lasts, as sorted rows."""
+    """Every lasting table, as sorted rows."""
     with duckdb.connect(str(folder / "build.duckdb"), read_only=True) as connection:
         connection.execute("set TimeZone = 'UTC'")
-        return {name: read_rows(connection, table) for name, table in lasting_tables(connection).items()}
+        return {name: read_rows(connection, table) for name, table in find_lasting_tables(connection).items()}
 
 
 def read_rows(connection, table):
-    return connection.execute(f"select {compared_columns(connection, table)} from {table} order by all").fetchall()
+    return connection.execute(f"select {list_compared_columns(connection, table)} from {table} order by all").fetchall()
 
 
 def assert_equal(incremental, full):
@@ -50,7 +44,7 @@ def assert_equal(incremental, full):
 
 def check_seed(bronze, warehouse, seed, batches):
     for placed in Listening(seed).split(batches):
-        append(bronze, placed)
+        bronze.append_placed(placed)
         assert warehouse.transform().built
     incremental = read_tables(warehouse.folder)
     assert warehouse.transform(full_refresh=True).full_refresh_reasons == ("asked for",)
@@ -74,21 +68,26 @@ def test_any_batches_in_any_order_build_what_a_full_refresh_builds_at_length(bro
     check_seed(bronze, warehouse, seed, batches=6)
 
 
-def test_dbt_killed_between_and_within_models_is_repaired_by_the_next_build(bronze, warehouse):
+def kill_dbt():
+    (worker,) = (child for child in psutil.Process().children() if "soundlake.warehouse.dbt_worker" in child.cmdline())
+    worker.kill()
+
+
+def test_the_next_build_repairs_one_whose_dbt_was_killed_between_or_within_models(bronze, warehouse):
     first, second, third = Listening(7).split(3)
-    append(bronze, first)
+    bronze.append_placed(first)
     warehouse.transform()
-    append(bronze, second)
+    bronze.append_placed(second)
     points = [("play_observations", "finished"), ("silver_plays", "started"), ("silver_plays", "finished"), ("listener_tracks", "started")]
     for model, event in points:
 
         def kill(node, what, model=model, event=event):
             if (node, what) == (model, event):
-                warehouse.kill_dbt()
+                kill_dbt()
 
-        with pytest.raises(Unavailable, match="dbt ended"):
+        with pytest.raises(Unavailable, match="dbt ended before"):
             warehouse.transform(on_progress=kill)
-    append(bronze, third)
+    bronze.append_placed(third)
     assert warehouse.transform().full_refresh_reasons == ()
     incremental = read_tables(warehouse.folder)
     warehouse.transform(full_refresh=True)

@@ -1,4 +1,4 @@
-{# The expression is true for every row; unknown fails too. #}
+{# The expression is true for every row; null fails too. #}
 {% test holds(model, expression) %}
     select *
     from {{ model }}

@@ -127,8 +127,7 @@ def _find(play_value: str) -> tuple[Field, ...]:
 def _return_value(macro: str, brackets: str, items: Iterable[str]) -> str:
     """A macro that returns a list or a dict of these items."""
     body = "\n".join(f"        {item}" for item in items)
-    opening, closing = brackets
-    return f"{{% macro {macro}() %}}\n    {{{{ return({opening}\n{body}\n    {closing}) }}}}\n{{% endmacro %}}\n"
+    return f"{{% macro {macro}() %}}\n    {{{{ return({brackets[0]}\n{body}\n    {brackets[1]}) }}}}\n{{% endmacro %}}\n"
 
 
 def _write_doc_blocks() -> str:

@@ -51,11 +51,6 @@ class DbtProcess:
         self._environment = extend_environment({**environment, **logging, **artifacts})
         self._process: subprocess.Popen[str] | None = None
 
-    @property
-    def pid(self) -> int | None:
-        """The running process, if there is one."""
-        return None if self._process is None else self._process.pid
-
     def run(self, arguments: Sequence[str], on_progress: Progress | None = None) -> DbtResult:
         """Run one dbt command to its end. Raises Unavailable if the process dies before that."""
         process = self._start()

@@ -80,7 +80,7 @@ class Warehouse:
             plan = self._plan(full_refresh=full_refresh)
             result = self._build(plan, on_progress) if plan.has_work else None
             if test:
-                _check(self.run_dbt("test", "--exclude", "test_type:unit", on_progress=on_progress))
+                check_result(self.run_dbt("test", "--exclude", "test_type:unit", on_progress=on_progress))
             snapshot_id = self._publish()
             with duckdb.connect(str(self.folder / BUILD), read_only=True) as connection:
                 rows = _count_rows(connection)
@@ -127,7 +127,7 @@ class Warehouse:
     def _build(self, plan: Plan, on_progress: Progress | None) -> DbtResult:
         arguments = ["run", *(["--full-refresh"] if plan.is_full_refresh else [])]
         result = self.run_dbt(*arguments, on_progress=on_progress)
-        _check(result)
+        check_result(result)
         with open_build(self.folder / BUILD) as connection:
             finish_build(connection, plan, self._now())
         return result
@@ -144,7 +144,8 @@ class Warehouse:
         return snapshot_id
 
 
-def _check(result: DbtResult) -> None:
+def check_result(result: DbtResult) -> None:
+    """Raises DataError if only data tests failed, Permanent for any other failure of a dbt command."""
     if not result.success:
         raise _explain_failure(result)
 

@@ -1,13 +1,12 @@
 import subprocess
 import sys
-from dataclasses import dataclass, field
 from datetime import UTC, datetime
 
 import pytest
+from tests.unit.warehouse.dbt_project_builder import FakeLake
 
 from soundlake.errors import DataError, Unavailable
 from soundlake.warehouse.build_state import (
-    BRONZE_TABLES,
     FinishedBuild,
     begin_build,
     finish_build,
@@ -20,24 +19,6 @@ NOW = datetime(2026, 3, 1, tzinfo=UTC)
 REPLACED_TABLES = ("replaced_plays", "replaced_observations")
 
 
-@dataclass
-class Lake:
-    """A lake of batch numbers."""
-
-    batches: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BRONZE_TABLES, 0))
-    ids: dict[str, str] = field(default_factory=lambda: dict.fromkeys(BRONZE_TABLES, "first"))
-    storage_options: dict[str, str] = field(default_factory=dict)
-
-    def find_uri(self, name, layer="bronze"):
-        return f"/{layer}/{name}"
-
-    def read_last_batch(self, name):
-        return self.batches[name]
-
-    def read_table_id(self, name):
-        return self.ids[name]
-
-
 @pytest.fixture
 def connection(tmp_path):
     with open_build(tmp_path / "build.duckdb") as opened:
@@ -46,7 +27,7 @@ def connection(tmp_path):
 
 @pytest.fixture
 def lake():
-    return Lake()
+    return FakeLake()
 
 
 def build(connection, lake, fingerprint="f", *, full_refresh=False, finish=True):

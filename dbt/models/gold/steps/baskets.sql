@@ -1,8 +1,5 @@
 {{ config(schema='silver', tags=['recommendations']) }}
 
-{% set few_listeners = 10 %}
-{% set most_songs = 500 %}
-
 with listener_songs as (
     select *
     from {{ ref('listener_songs') }}
@@ -35,7 +32,7 @@ listener_baskets as (
         listener_songs.plays
     from listener_songs
     cross join listener_counts
-    where listener_counts.listeners >= {{ few_listeners }}
+    where listener_counts.listeners >= {{ var('few_listeners') }}
 ),
 
 few_listeners_plays as (
@@ -47,7 +44,7 @@ few_listeners_plays as (
     from silver_plays
     inner join song_tracks on silver_plays.track_id = song_tracks.track_id
     cross join listener_counts
-    where listener_counts.listeners < {{ few_listeners }}
+    where listener_counts.listeners < {{ var('few_listeners') }}
 ),
 
 numbered_sessions as (
@@ -108,4 +105,4 @@ select
     basket,
     song
 from songs_in_order
-where place <= {{ most_songs }}
+where place <= {{ var('basket_songs') }}

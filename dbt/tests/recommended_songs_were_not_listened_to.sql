@@ -1,4 +1,4 @@
--- Not under its own id and not under another id of the same song.
+-- No recommended song was listened to, under any of its ids.
 with user_recommendations as (
     select * from {{ ref('user_recommendations') }}
 ),

@@ -1,4 +1,4 @@
--- The same listens counted by listener and day, by track, by device and by hour.
+-- The number of listens is the same by listener and day, by track, by device, by hour and by session.
 with totals as (
     select
         (select sum(total_plays) from {{ ref('user_daily_listening') }}) as by_listener,
