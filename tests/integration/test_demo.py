@@ -84,9 +84,9 @@ def test_the_demo_runs_live_events_and_a_dashboard_until_it_is_stopped(first_run
     try:
         assert process.stderr is not None
         address = next(line.split()[-1] for line in process.stderr if line.startswith("dashboard: "))
-        assert wait_until(lambda: answers(address), 60), "the dashboard does not answer"
+        assert wait_until(lambda: answers(address), 180), "the dashboard does not answer"
         state = home / "demo.json"
-        assert wait_until(lambda: json.loads(state.read_text())["live_until"] is not None, 60), "no live events"
+        assert wait_until(lambda: json.loads(state.read_text())["live_until"] is not None, 180), "no live events"
         snapshot = home / "warehouse" / "snapshots" / "current.duckdb"
         before = snapshot.readlink()
         assert wait_until(lambda: snapshot.readlink() != before, 240), "gold is not refreshed"

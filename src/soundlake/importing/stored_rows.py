@@ -1,4 +1,4 @@
-"""Tell new rows of an import from rows that bronze already holds or that this import has published."""
+"""Separate the new rows of an import from rows that bronze holds or that this import has published."""
 
 from __future__ import annotations
 

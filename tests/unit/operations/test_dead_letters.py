@@ -21,6 +21,7 @@ from soundlake.lake import CommitConflict, Lake
 from soundlake.local_files import try_lock
 from soundlake.operations.dead_letters import DeadLetterFilter, RecordId, Replayer, find_dead_letter, list_dead_letters
 from soundlake.operations.dead_letters.escaped_bytes import preview_bytes
+from soundlake.operations.dead_letters.log_search import hash_record
 from soundlake.operations.dead_letters.models import ReplayStep
 from soundlake.operations.dead_letters.repair_program import repair_with_program
 from soundlake.operations.dead_letters.replayer import CHECKPOINTS, DLQ_LOCK
@@ -263,6 +264,35 @@ def test_a_failed_append_is_tried_again_and_an_unacknowledged_one_is_searched_fo
     assert (report.replayed, report.unsure, report.is_complete) == (0, 1, False)
     assert deployment.replay().interrupted_published == 1
     assert deployment.count("user_plays") == {value: 2}
+
+
+def test_a_replay_that_was_paused_before_publishing_gives_up_and_the_next_one_publishes(deployment):
+    value = from_tomorrow()
+    deployment.publish("user_plays", value)
+    deployment.now = LATER
+
+    def pause(point: str) -> None:
+        if point == "intent_recorded":
+            deployment.now += timedelta(seconds=61)
+
+    paused = Replayer(deployment.broker, deployment.lake, deployment.home, StepList(), clock=lambda: deployment.now, on_checkpoint=pause)
+    with pytest.raises(Unavailable, match="paused before it could publish"):
+        paused.replay(EVERYTHING)
+    assert deployment.count("user_plays") == {value: 1}
+    report = deployment.replay()
+    assert (report.interrupted_lost, report.replayed) == (1, 1)
+
+
+def test_a_limit_is_the_number_of_records_that_are_looked_at(deployment):
+    deployment.publish("user_plays", *(from_tomorrow() for _ in range(3)))
+    deployment.now = LATER
+    assert deployment.replay(limit=2).replayed == 2
+    assert deployment.replay(limit=2).replayed == 1
+
+
+def test_a_null_and_an_empty_key_or_value_have_different_hashes():
+    parts = (None, b"", b"-", b"0:", b"1:-")
+    assert len({hash_record(key, value) for key in parts for value in parts}) == len(parts) ** 2
 
 
 def test_a_second_replay_of_a_home_is_refused(deployment):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import socket
-import time
 import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
@@ -147,10 +146,9 @@ class Replayer:
         log_id, end_offsets = self._broker.log_id(topic), read_end_offsets(self._broker, topic)
         attempt = Attempt(uuid.uuid4().hex, self._clock(), self._owner, topic, log_id, end_offsets)
         pending = [Entry(record.origin, ReplayStep.PENDING, attempt, hash_record(record.key, record.value)) for record in records]
-        since = time.monotonic()
         ledger.add(pending, attempt.acted_at)
         self._on_checkpoint("intent_recorded")
-        if time.monotonic() - since > _LONGEST_PAUSE_SECONDS:
+        if (self._clock() - attempt.acted_at).total_seconds() > _LONGEST_PAUSE_SECONDS:
             raise Unavailable(
                 "this replay was paused before it could publish", next_step="run it again: it first finds out what it has done"
             )

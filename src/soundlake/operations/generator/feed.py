@@ -30,7 +30,7 @@ ReadTracks = Callable[[str], pa.Table]
 
 
 def refuse_person(person: str) -> pa.Table:
-    """Stands in for `ReadTracks` where no person's history is read. Raises Unavailable."""
+    """The `ReadTracks` of a home in which no person's history is read. Raises Unavailable."""
     raise Unavailable(f"the tracks of {person} are not known here", next_step="run the demo with that export")
 
 
