@@ -6,8 +6,9 @@ import sqlite3
 from pathlib import Path
 
 import pytest
+from tenacity import stop_after_attempt
 
-from soundlake.broker.embedded.sqlite_errors import CommitUnsure, translate_error
+from soundlake.broker.embedded.sqlite_errors import BUSY_SECONDS, CommitUnsure, translate_error
 from soundlake.broker.embedded.sqlite_file import LogFile, _commit
 from soundlake.broker.embedded.sqlite_schema import _switch_to_wal
 from soundlake.errors import DataError, Unavailable, UsageError
@@ -79,6 +80,13 @@ def test_the_journal_mode_waits_for_another_process_that_opens_the_file():
     connection = FailingConnection(make_error(sqlite3.SQLITE_BUSY), make_error(sqlite3.SQLITE_BUSY))
     _switch_to_wal(connection, PATH)
     assert connection.errors == []
+
+
+def test_the_journal_mode_gives_up_with_sqlite_s_error_after_the_time_of_a_lock():
+    busy = make_error(sqlite3.SQLITE_BUSY)
+    with pytest.raises(sqlite3.OperationalError, match="own words"):
+        _switch_to_wal.retry_with(stop=stop_after_attempt(3))(FailingConnection(busy, busy, busy), PATH)
+    assert _switch_to_wal.retry.stop.max_delay == BUSY_SECONDS == 30
 
 
 @pytest.mark.parametrize("error", [make_error(sqlite3.SQLITE_IOERR), make_error(sqlite3.SQLITE_BUSY, sqlite3.DatabaseError)])
