@@ -1,11 +1,12 @@
 from datetime import UTC, datetime, timedelta
 from itertools import islice
+from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 import pytest
 
-from soundlake.errors import UsageError
+from soundlake.errors import DataError, UsageError
 from soundlake.generator import generate_live_events, make_world
 from soundlake.generator.output.live_state import LiveState
 
@@ -77,10 +78,18 @@ def test_a_start_in_the_future_is_an_error(live):
         live(START + timedelta(days=1), START, 1)
 
 
-def test_the_state_of_a_live_run_belongs_to_its_world(tmp_path, vary):
+@pytest.mark.parametrize("change", [{"seed": 9}, {"listeners": 31}, {"tracks": 801}, {"catalog": Path("tracks.parquet")}], ids=str)
+def test_the_state_of_a_live_run_belongs_to_its_world(tmp_path, vary, change):
     LiveState(tmp_path, vary()).write(START)
     assert LiveState(tmp_path, vary()).read() == START
-    assert LiveState(tmp_path, vary(seed=9)).read() is None
+    assert LiveState(tmp_path, vary(**change)).read() is None
+
+
+def test_an_invalid_state_of_a_live_run_is_an_error_with_the_next_step(tmp_path, vary):
+    LiveState(tmp_path, vary()).write(START)
+    next(tmp_path.iterdir()).write_text("{}")
+    with pytest.raises(DataError, match=r"not the state of a live run\n.*remove the file"):
+        LiveState(tmp_path, vary()).read()
 
 
 def test_live_events_are_unique_in_a_larger_world(vary):

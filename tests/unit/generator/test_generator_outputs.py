@@ -122,6 +122,14 @@ def test_a_limited_run_is_the_beginning_of_the_full_run(small_world, small_event
     assert tally.events == 500
 
 
+def test_a_limited_run_stops_at_the_chunk_that_completes_it(vary, tmp_path, clock):
+    world, progress = make_world(vary(days=600)), []
+    assert len(world.list_chunks()) == 3
+    with EventFile(str(tmp_path / "events.ndjson")) as file:
+        write_files(world, FileDestination(file), clock, lambda *step: progress.append(step[:2]), RunOptions(events=500))
+    assert progress == [(500, 500)]
+
+
 @pytest.mark.parametrize("name", ["events.parquet", "events.ndjson", "events.ndjson.gz"])
 def test_without_events_the_file_is_valid_and_empty(tmp_path, name):
     with EventFile(str(tmp_path / name)):
