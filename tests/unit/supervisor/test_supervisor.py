@@ -15,7 +15,9 @@ import pytest
 
 from soundlake.errors import Unavailable
 from soundlake.operations.stack.status import build_status
-from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, read_run, write_run
+from soundlake.supervisor import run_file
+from soundlake.supervisor.processes import end_processes
+from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, end_leftovers, read_run, write_run
 from soundlake.supervisor.service import NON_RETRYABLE_EXIT_CODES, Backoff, RestartPolicy, Service
 from soundlake.supervisor.service_logs import find_last_error, rotate_logs, summarize_output
 from soundlake.supervisor.supervised_service import SupervisedService
@@ -112,6 +114,44 @@ def test_a_process_that_reuses_the_number_of_a_service_is_not_ended(tmp_path):
         assert other.poll() is None
     other.kill()
     other.wait()
+
+
+def test_services_of_a_running_supervisor_are_not_leftovers(tmp_path):
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as service:
+        write_run(tmp_path, record_of(tmp_path, supervisor=ProcessId.of(os.getpid()), service=ProcessId.of(service.pid)))
+        assert end_leftovers(tmp_path) == []
+        assert service.poll() is None
+        service.kill()
+
+
+def test_a_zombie_does_not_count_as_running():
+    with subprocess.Popen([sys.executable, "-c", "import time; time.sleep(60)"]) as process:
+        own = ProcessId.of(process.pid)
+        assert own.find() is not None
+        process.kill()
+        assert wait_for(lambda: psutil.Process(process.pid).status() == psutil.STATUS_ZOMBIE)
+        assert own.find() is None
+
+
+def test_a_command_does_not_start_once_its_parent_has_ended(tmp_path):
+    script = Path(run_file.__file__).with_name("exit_with_parent.py")
+    ended_parent = str(os.getppid())
+    done = subprocess.run([sys.executable, script, ended_parent, "touch", str(tmp_path / "started")], check=False)
+    assert (done.returncode, (tmp_path / "started").exists()) == (1, False)
+
+
+def test_a_run_file_that_cannot_be_written_is_reported_and_services_still_end(tmp_path, make_service):
+    failing, _ = make_service("failing", "sys.exit(1)")
+    steady, notes = make_service("steady", "note(os.getpid()); time.sleep(60)")
+    supervisor = Supervisor(tmp_path, os.environ).__enter__()
+    supervisor.start([failing, steady])
+    assert wait_for(lambda: lines_of(notes))
+    (tmp_path / ".run.json.part").mkdir()  # in the place of the draft
+    events: list[str] = []
+    assert wait_for(lambda: events.extend(supervisor.watch()) or "the run file cannot be written" in "".join(events))
+    with pytest.raises(IsADirectoryError):
+        supervisor.stop()
+    assert not psutil.pid_exists(int(lines_of(notes)[0]))
 
 
 def test_groups_end_in_reverse_order(tmp_path, make_service):
@@ -262,6 +302,15 @@ def test_children_of_a_service_end_with_it(tmp_path, make_service, end):
         if "exit" in end:
             assert wait_for(lambda: supervisor.watch() and not is_alive(child))
     assert wait_for(lambda: not is_alive(child))
+
+
+def test_ending_a_service_from_outside_ends_its_children(make_service):
+    service, notes = make_service("parent", CHILD + "time.sleep(60)")
+    with subprocess.Popen(service.command, start_new_session=True) as parent:
+        assert wait_for(lambda: lines_of(notes))
+        child = psutil.Process(int(lines_of(notes)[0]))
+        end_processes([psutil.Process(parent.pid)])
+        assert wait_for(lambda: not is_alive(child))
 
 
 def test_a_log_is_rotated_while_its_writer_holds_it_open(tmp_path, make_service):
