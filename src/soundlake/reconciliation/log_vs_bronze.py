@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
-from soundlake.lake import NO_POSITION, DeltaBronzeTable, Lake, make_position_app_id
+from soundlake.lake import NO_POSITION, BronzeTable, Lake, make_position_app_id
 from soundlake.lake.retention import make_deleted_rows_app_id, make_first_deleted_app_id
 from soundlake.reconciliation.models import Check
 
@@ -79,7 +79,7 @@ def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> tuple[Check, int]:
     return check, sum(found.rows - found.offsets for found in stored.values())
 
 
-def _read_deleted(partition: Partition, *tables: DeltaBronzeTable) -> _Stored | None:
+def _read_deleted(partition: Partition, *tables: BronzeTable) -> _Stored | None:
     """What retention has deleted, as the tables record it."""
     rows = [table.read_position(make_deleted_rows_app_id(*partition)) for table in tables]
     firsts = [table.read_position(make_first_deleted_app_id(*partition)) for table in tables]
