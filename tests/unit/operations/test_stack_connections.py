@@ -5,6 +5,7 @@ from __future__ import annotations
 import subprocess
 
 import pytest
+from pydantic import SecretStr
 
 from soundlake.operations.stack.connections import has_secrets, list_connection_variables, list_connections, write_exports
 from soundlake.settings import HOME_SETTINGS, Settings
@@ -68,6 +69,9 @@ def test_servers_have_addresses_without_credentials_and_the_file_of_their_keys(s
 def test_a_shell_reads_the_export_lines_back(servers):
     variables = list_connection_variables(servers)
     assert has_secrets(variables)
+    assert {name for name, value in variables.items() if isinstance(value, SecretStr)} == {
+        "SOUNDLAKE_CACHE", "SOUNDLAKE_KAFKA_PASSWORD", "AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY",
+    }  # fmt: skip
     lines = write_exports(variables)
     names = ("SOUNDLAKE_HOME", "AWS_ENDPOINT_URL", "AWS_SECRET_ACCESS_KEY", "SOUNDLAKE_BROKER", "SOUNDLAKE_KAFKA_PASSWORD")
     script = lines + 'printf "%s|" ' + " ".join(f'"${name}"' for name in names)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import threading
@@ -18,8 +19,10 @@ from soundlake.cli.terminal import show_progress
 from soundlake.cli.up import await_stack
 from soundlake.errors import Unavailable, UsageError
 from soundlake.local_files import try_lock
-from soundlake.operations.stack import is_up, join, restart_service
+from soundlake.operations.servers import find_free_block
+from soundlake.operations.stack import is_up, join, keep_up, plan_stack, restart_service
 from soundlake.operations.stack.lifecycle import STACK_LOCK
+from soundlake.settings import Settings
 from soundlake.supervisor import Backoff, ProcessId, RestartPolicy, RunRecord, Service, ServiceRecord, State, Supervisor, read_run
 from soundlake.supervisor.run_file import write_run
 
@@ -88,6 +91,17 @@ def test_ctrl_c_during_the_wait_reports_that_the_start_continues(capsys):
     assert capsys.readouterr().err == (
         "the start of the stack continues: `soundlake status` shows its progress, `soundlake down` (make down) ends it\n"
     )
+
+
+def test_a_taken_port_ends_the_start_before_any_server(tmp_path):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        ports = {"redis_port": taken.getsockname()[1], "kafka_port": find_free_block(), "object_store_port": find_free_block()}
+        stack = plan_stack(Settings(_env_file=None, home=tmp_path, broker="", lake="", cache="", servers=ports), ())
+        with pytest.raises(Unavailable, match="redis: port"):
+            keep_up(stack, tuple, print)
+    assert read_run(stack.home) is None
 
 
 def test_one_service_is_restarted_and_the_others_keep_running(tmp_path):

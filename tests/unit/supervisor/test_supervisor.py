@@ -19,7 +19,7 @@ from soundlake.supervisor import run_file
 from soundlake.supervisor.processes import end_processes
 from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, end_leftovers, read_run, write_run
 from soundlake.supervisor.service import NON_RETRYABLE_EXIT_CODES, Backoff, RestartPolicy, Service
-from soundlake.supervisor.service_logs import find_last_error, rotate_logs, summarize_output
+from soundlake.supervisor.service_logs import find_last_error, read_from, rotate_logs, summarize_output
 from soundlake.supervisor.supervised_service import SupervisedService
 from soundlake.supervisor.supervisor import Supervisor
 
@@ -364,6 +364,15 @@ def test_the_summary_of_output_is_the_last_error_or_the_last_message():
     assert summarize_output("Traceback\nValueError: boom\n") == "ValueError: boom"
     assert summarize_output("error: no such bucket\n→ name another\n") == "no such bucket → name another"
     assert summarize_output("\n") == ""
+
+
+def test_the_output_since_the_last_start_is_read_also_from_a_rotated_log(tmp_path):
+    log = tmp_path / "sink.log"
+    log.write_text("before\nafter\n")
+    assert read_from(log, len("before\n")) == "after\n"
+    log.write_text("new\n")
+    assert read_from(log, len("before\n")) == "new\n"
+    assert read_from(tmp_path / "none.log", 0) == ""
 
 
 def test_the_last_error_is_found_after_log_lines():
