@@ -93,8 +93,8 @@ class ImportReport:
 
     @property
     def exit_code(self) -> int:
-        """0, or the exit code of the first broken file."""
-        return self.files_broken[0].exit_code if self.files_broken else 0
+        """0, or 3 if a file is broken."""
+        return BrokenFile.exit_code if self.files_broken else 0
 
     def as_json(self) -> dict[str, Any]:
         """The report as one JSON object; `listeners` has the counts of each where there are several."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from itertools import compress
 
 import pyarrow as pa
 
@@ -35,7 +36,7 @@ class RowPublisher:
         """Publish the records of these events unchanged if the events are new; true for the new ones."""
         is_new = self._stored.add_events(events)
         keys = events["user_id"].cast(pa.binary()).filter(pa.array(is_new)).to_pylist()
-        self._publish(keys, [value for value, wanted in zip(values, is_new.tolist(), strict=True) if wanted])
+        self._publish(keys, list(compress(values, is_new.tolist())))
         return is_new
 
     def publish_refused(self, keys: Sequence[bytes | None], values: Sequence[bytes]) -> None:

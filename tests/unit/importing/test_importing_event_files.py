@@ -7,6 +7,7 @@ import pyarrow.parquet as pq
 import pytest
 from importing_fakes import NOW, Deployment
 
+from soundlake.broker.validation import MAX_RECORD_BYTES
 from soundlake.errors import UsageError
 from soundlake.history import check_event_files
 from soundlake.importing import import_events
@@ -120,6 +121,13 @@ def test_a_record_larger_than_the_log_takes_is_refused(write):
     report = run_import(deployment, write("e.ndjson", [make_event(1, track_name="x" * 2_000_000), make_event(2)]))
     assert dict(report.total.refused_by_reason) == {"too_large": 1}
     assert [row["reason"] for row in deployment.rejected] == ["too_large"]
+
+
+@pytest.mark.parametrize(("size", "refused"), [(MAX_RECORD_BYTES - 64 * 1024, {}), (MAX_RECORD_BYTES - 64 * 1024 + 1, {"too_large": 1})])
+def test_a_record_leaves_64_kib_for_its_key(write, size, refused):
+    rest = size - len(json.dumps(make_event(1, track_name="")))
+    report = run_import(Deployment(), write("e.ndjson", [make_event(1, track_name="x" * rest)]))
+    assert (report.total.rows_read, dict(report.total.refused_by_reason)) == (1, refused)
 
 
 def test_of_a_truncated_gz_file_the_events_before_the_end_are_imported_and_the_other_files_too(write):

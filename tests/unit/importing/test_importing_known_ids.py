@@ -33,6 +33,22 @@ def test_ids_are_contained_until_they_are_discarded(added, gone, asked):
     assert known.contains(pa.array(asked, pa.string())).tolist() == [one in set(added) - set(gone) for one in asked]
 
 
+def test_more_than_eight_sorted_arrays_are_merged():
+    known = KnownIds()
+    for number in range(9):
+        assert len(known._runs) == number
+        known.add(pa.array([str(UUID(int=number))]))
+    assert len(known._runs) == 1
+    assert known.contains(pa.array([str(UUID(int=number)) for number in range(10)])).tolist() == [True] * 9 + [False]
+
+
+def test_a_column_without_new_ids_adds_no_array():
+    known = KnownIds()
+    for _ in range(3):
+        known.add(pa.array([str(UUID(int=1))]))
+    assert (len(known._runs), len(known)) == (1, 1)
+
+
 def test_uuids_are_parsed_from_arrays_slices_and_chunks():
     texts = [str(UUID(int=number << 60)) for number in range(50)]
     expected = [UUID(text).bytes.rstrip(b"\0") for text in texts]
