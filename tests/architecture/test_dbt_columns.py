@@ -2,10 +2,8 @@
 
 from pathlib import Path
 
-import duckdb
 import pytest
 import yaml
-from tests.unit.dashboard.snapshot_builder import publish_snapshot
 
 from soundlake.contract import FIELD_NAMES, FIELDS
 from soundlake.contract.dbt_files import update_columns
@@ -61,26 +59,3 @@ def test_every_model_has_a_description_with_its_grain_and_a_file_beside_it():
         (described,) = yaml.safe_load(path.with_suffix(".yml").read_text())["models"]
         assert described["name"] == path.stem
         assert "Grain: " in described["description"], path
-
-
-def test_snapshots_for_tests_of_the_dashboard_have_the_columns_and_values_of_the_models(tmp_path):
-    path = publish_snapshot(tmp_path, "id", plays=200)
-    with duckdb.connect(str(path), read_only=True) as connection:
-        for schema, table in connection.execute(
-            "select table_schema, table_name from information_schema.tables where table_schema in ('silver', 'gold')"
-        ).fetchall():
-            (file,) = DBT.glob(f"models/{schema}/**/{table}.yml")
-            (described,) = yaml.safe_load(file.read_text())["models"]
-            columns = {column["name"]: column for column in described["columns"]}
-            (built, *_) = zip(*connection.execute(f"describe {schema}.{table}").fetchall(), strict=True)
-            assert set(built) - {"number"} <= set(columns), table
-            for name in set(built) & set(columns):
-                values = list_accepted_values(columns[name])
-                found = {value for (value,) in connection.execute(f"select distinct {name} from {schema}.{table}").fetchall()}
-                assert not values or found <= values, (table, name)
-
-
-def list_accepted_values(column):
-    """The values that the model's data test accepts; empty without such a test."""
-    tests = [test["accepted_values"] for test in column.get("data_tests", []) if "accepted_values" in test]
-    return {value for test in tests for value in test["arguments"]["values"]}
