@@ -1,4 +1,4 @@
-"""The dashboard as it is served, opened in Chromium; what the browser complains of fails the test that made the visit."""
+"""The served dashboard, opened in Chromium; an error or warning in the browser's console fails the test that made the visit."""
 
 from __future__ import annotations
 
@@ -42,11 +42,11 @@ StartDashboard = Callable[..., str]
 
 @dataclass
 class Visit:
-    """One opened page and what the browser had to complain about."""
+    """One opened page, the messages of its console and the hosts that it called."""
 
     page: Page
     base: str
-    complaints: list[str] = field(default_factory=list)
+    console_messages: list[str] = field(default_factory=list)
     hosts: set[str] = field(default_factory=set)
 
     def open(self, path: str, **choices: str) -> Page:
@@ -59,32 +59,32 @@ class Visit:
         self.page.wait_for_selector(READY)
         self.page.wait_for_function("!document.querySelector('[data-stale=true], [data-testid=stSkeleton]')")
 
-    def hear(self, message: ConsoleMessage) -> None:
-        # Streamlit looks for its server below the page's own path first, and the browser reports each 404 of it
-        if message.type == "error" and "/_stcore/" not in message.location["url"]:
-            self.complaints.append(message.text)
+    def record_message(self, message: ConsoleMessage) -> None:
+        # Streamlit first looks for its server below the path of the page, and the browser reports each 404 of it
+        if message.type in ("error", "warning") and "/_stcore/" not in message.location["url"]:
+            self.console_messages.append(message.text)
 
     def read_metric(self, label: str) -> str:
         metric = self.page.get_by_test_id("stMetric").filter(has=self.page.get_by_text(label, exact=True))
         return metric.get_by_test_id("stMetricValue").inner_text()
 
     def read_list(self, label: str) -> list[tuple[str, str]]:
-        places = self.page.get_by_role("list", name=label, exact=True).locator("li").all()
-        return [(place.locator(".name").inner_text(), place.locator(".amount").inner_text()) for place in places]
+        entries = self.page.get_by_role("list", name=label, exact=True).locator("li").all()
+        return [(entry.locator(".name").inner_text(), entry.locator(".amount").inner_text()) for entry in entries]
 
 
 @contextmanager
 def open_visit(browser: Browser, base: str) -> Iterator[Visit]:
-    """A page that collects complaints; none is left in the end, nor an exception on it, nor a call to another host."""
+    """A page that collects console messages; at the end there must be none, no exception on the page and no call to another host."""
     context = browser.new_context(viewport={"width": 1400, "height": 1000}, timezone_id="America/Los_Angeles")
     visit = Visit(context.new_page(), base)
     visit.page.set_default_timeout(60_000)
-    visit.page.on("console", visit.hear)
-    visit.page.on("pageerror", lambda error: visit.complaints.append(str(error)))
+    visit.page.on("console", visit.record_message)
+    visit.page.on("pageerror", lambda error: visit.console_messages.append(str(error)))
     visit.page.on("request", lambda request: visit.hosts.add(urlsplit(request.url).netloc))
     yield visit
     assert visit.page.get_by_test_id("stException").count() == 0
-    assert visit.complaints == []
+    assert visit.console_messages == []
     assert visit.hosts <= {urlsplit(base).netloc, ""}
     context.close()
 
@@ -104,7 +104,7 @@ def browser() -> Iterator[Browser]:
 
 @pytest.fixture(scope="module")
 def start_dashboard(tmp_path_factory: pytest.TempPathFactory) -> Iterator[StartDashboard]:
-    """Serves the dashboard of a home, with further settings, by the command a user types; its address."""
+    """Serves the dashboard of a home, with further settings, by the command that a user types; returns its address."""
     servers: list[subprocess.Popen[bytes]] = []
 
     def start(home: Path, **settings: str) -> str:

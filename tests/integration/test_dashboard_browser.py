@@ -1,4 +1,4 @@
-"""The dashboard as it is served, opened in Chromium: what stands on the pages is what SQL says, and nothing breaks or calls outside."""
+"""The served dashboard in Chromium: its pages show what SQL counts, nothing breaks, and nothing calls another host."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def ask(path: Path, question: str) -> list[tuple]:
         return connection.execute(question).fetchall()
 
 
-def test_the_very_first_visit_may_be_to_a_page_below_the_start(visit: Visit) -> None:
+def test_the_first_visit_may_be_to_any_page(visit: Visit) -> None:
     assert visit.open("trends").get_by_role("heading", name="Trends").is_visible()
 
 
@@ -73,7 +73,7 @@ def test_the_trends_draw_their_charts_and_the_skip_rates_of_sql(visit: Visit, se
     page = visit.open("trends", period="All time")
     rows = ask(
         served[1],
-        "select coalesce(device_type, 'unknown'), avg(is_skipped::int) from silver.silver_plays group by 1 order by count(*) desc",
+        "select coalesce(device_type, 'unknown'), avg(is_skipped::int) from silver.silver_plays group by 1 order by 2 desc",
     )
     assert visit.read_list("Skip rate by device") == [(device.capitalize(), f"{rate * 100:.1f} %") for device, rate in rows]
     assert page.get_by_test_id("stVegaLiteChart").locator("canvas, svg").count() == 4
@@ -92,6 +92,16 @@ def test_recommendations_show_scores_reasons_and_links(visit: Visit, served: tup
 
 
 @pytest.mark.parametrize("width", [420, 1400], ids=["narrow", "wide"])
+def test_a_sparkline_names_its_values_on_hover(visit: Visit, served: tuple[str, Path]) -> None:
+    page = visit.open("")
+    ((minutes,),) = ask(
+        served[1], "select round(sum(heard_ms) / 60000)::bigint from silver.silver_plays where is_listen and played_date = '2026-02-28'"
+    )
+    bar = page.get_by_role("img", name="Listening time over time").get_by_title("28 Feb 2026")
+    assert bar.get_attribute("title") == f"28 Feb 2026: {minutes // 60} h {minutes % 60} min"
+    assert bar.locator("span").bounding_box()["height"] > 1
+
+
 def test_no_page_scrolls_sideways(visit: Visit, width: int) -> None:
     visit.page.set_viewport_size({"width": width, "height": 900})
     for path in PATHS:
@@ -99,7 +109,7 @@ def test_no_page_scrolls_sideways(visit: Visit, width: int) -> None:
         assert page.evaluate("document.querySelector('[data-testid=stMain]').scrollWidth") <= width, path
 
 
-def test_choices_go_into_the_address_and_along_to_the_other_pages(visit: Visit, served: tuple[str, Path]) -> None:
+def test_filters_are_kept_in_the_address_and_on_the_other_pages(visit: Visit, served: tuple[str, Path]) -> None:
     page = visit.open("")
     page.get_by_test_id("stSelectbox").first.get_by_role("combobox").click()
     page.get_by_role("option", name="listener_00003").click()
@@ -126,7 +136,7 @@ def test_the_appearance_can_be_chosen_and_there_is_no_deploy_button(visit: Visit
     page.wait_for_function("getComputedStyle(document.documentElement).getPropertyValue('--accent') === '#2FC6B8'")
 
 
-def test_an_open_page_fills_with_the_first_snapshot_and_follows_twenty_more(
+def test_an_open_page_shows_the_first_snapshot_and_follows_twenty_more(
     browser: Browser, start_dashboard: StartDashboard, tmp_path: Path
 ) -> None:
     base = start_dashboard(tmp_path)

@@ -1,4 +1,4 @@
-"""The Real-time page in a browser, on Redis and on bronze: one evening of listening, and both show what SQL counts."""
+"""The Real-time page in a browser, on Redis and on bronze: on the same half hour of events, both show what SQL counts."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ from soundlake.generator import GeneratorConfig, make_world
 from soundlake.settings import Settings
 
 AHEAD_MINUTES, LONG_MINUTES = 12, 28
-"""The evening ends that long after it is told: windows of the near future fill now, and every minute that is looked at is full."""
+"""The events end that long after they are stored: every minute that the tests read is already complete."""
 FIGURES = ("Active listeners", "Plays", "Started", "Skips", "Likes")
 READ_PAGE = """() => {
     const read = (within, name) => within.querySelector(name).innerText.trim();
@@ -51,32 +51,32 @@ class Reading:
     countries: list[list[str]]
 
 
-def make_evening() -> pa.Table:
-    """Half an hour of a city's evening that lies around now; a part of it twice, as a producer that repeats itself tells it."""
+def make_events_around_now() -> pa.Table:
+    """Half an hour of generated events, moved to around now; some of them twice, as after a retry of the producer."""
     world = make_world(GeneratorConfig(listeners=800, days=1, seed=5, tracks=200).end_before(date(2026, 11, 21)))
     events = pa.concat_tables([world.make_events(chunk) for chunk in world.list_chunks()])
     moment = pa.timestamp("us", "UTC")
     begins = datetime(2026, 11, 20, 19, tzinfo=UTC)
     shift = datetime.now(UTC) - timedelta(minutes=LONG_MINUTES - AHEAD_MINUTES) - begins
-    told = events.filter(
+    chosen = events.filter(
         pc.and_(
             pc.greater_equal(events["played_at"], pa.scalar(begins, moment)),
             pc.less(events["played_at"], pa.scalar(begins + timedelta(minutes=LONG_MINUTES), moment)),
         )
     )
     for name in ("played_at", "produced_at"):
-        entry = told.schema.get_field_index(name)
-        told = told.set_column(entry, told.schema.field(name), pc.add(told[name], pa.scalar(shift, pa.duration("us"))))
-    return pa.concat_tables([told, told.slice(len(told) // 2, 500)])
+        index = chosen.schema.get_field_index(name)
+        chosen = chosen.set_column(index, chosen.schema.field(name), pc.add(chosen[name], pa.scalar(shift, pa.duration("us"))))
+    return pa.concat_tables([chosen, chosen.slice(len(chosen) // 2, 500)])
 
 
 @pytest.fixture(scope="module")
-def evening(redis_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A home whose sink stored the evening in bronze; and Redis was told it as Spark tells it, in parts, of which one came twice."""
+def home_with_events(redis_server: ServerProcess, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home with the events in bronze, and Redis with the same events, written as Spark does: in overlapping parts."""
     home = tmp_path_factory.mktemp("home")
     settings = Settings(_env_file=None, home=home, broker="", lake="")
     with closing(wiring.open_broker(settings)) as broker:
-        account = wiring.open_publisher(broker).publish(make_evening())
+        account = wiring.open_publisher(broker).publish(make_events_around_now())
         assert account.acknowledged == account.sent
         wiring.build_sink(settings, broker, wiring.open_lake(settings)).run(until_drained=True)
     columns = ", ".join(LIVE_SCHEMA.names)
@@ -87,9 +87,9 @@ def evening(redis_server: ServerProcess, tmp_path_factory: pytest.TempPathFactor
 
 
 @pytest.fixture(scope="module")
-def visits(evening: Path, redis_server: ServerProcess, browser: Browser, start_dashboard: StartDashboard) -> Iterator[list[Visit]]:
+def visits(home_with_events: Path, redis_server: ServerProcess, browser: Browser, start_dashboard: StartDashboard) -> Iterator[list[Visit]]:
     """The page on Redis, and the page on bronze."""
-    bases = [start_dashboard(evening, SOUNDLAKE_CACHE=cache) for cache in (redis_server.server.url, "")]
+    bases = [start_dashboard(home_with_events, SOUNDLAKE_CACHE=cache) for cache in (redis_server.server.url, "")]
     with open_visit(browser, bases[0]) as first, open_visit(browser, bases[1]) as second:
         for visit in (first, second):
             visit.open("real-time")
@@ -97,7 +97,7 @@ def visits(evening: Path, redis_server: ServerProcess, browser: Browser, start_d
 
 
 def read_page(visit: Visit) -> Reading | None:
-    """What stands there; None while it is being drawn."""
+    """The figures and lists of the page; None while it is being drawn."""
     shown = visit.page.evaluate(READ_PAGE)
     words = [line.split() for line in shown["text"].splitlines()]
     minute = next((line[3] for line in words if line[:3] == ["The", "minute", "from"]), None)
@@ -108,41 +108,41 @@ def read_page(visit: Visit) -> Reading | None:
 
 
 def read_both(visits: list[Visit]) -> list[Reading]:
-    """Both pages as they show the same minute, each read twice alike so that none is in the middle of being drawn."""
+    """Both pages at the same minute; each is read twice with equal results, so that neither is half drawn."""
     for _ in range(400):
         before = [read_page(visit) for visit in visits]
         visits[0].page.wait_for_timeout(250)
         after = [read_page(visit) for visit in visits]
-        told = [reading for reading, again in zip(before, after, strict=True) if reading is not None and reading == again]
-        if len(told) == len(visits) and len({(reading.minute, reading.read_at[:5]) for reading in told}) == 1:
-            return told
+        equal = [reading for reading, again in zip(before, after, strict=True) if reading is not None and reading == again]
+        if len(equal) == len(visits) and len({(reading.minute, reading.read_at[:5]) for reading in equal}) == 1:
+            return equal
     raise AssertionError("the pages never showed the same minute")
 
 
 def ask(home: Path, question: str, *terms: object) -> duckdb.DuckDBPyConnection:
-    """SQL on bronze, written without a look at the page's code: each event once, a play at the moment at which it ended."""
+    """SQL on bronze, independent of the page's code: each event once, a play at the time of its end."""
     lake = wiring.open_lake(Settings(_env_file=None, home=home, lake=""))
-    told = pa.concat_tables([lake.read(topic.table) for topic in LIVE_TOPIC_OF_TYPE.values() if topic.table != "now_playing"])
+    stored = pa.concat_tables([lake.read(topic.table) for topic in LIVE_TOPIC_OF_TYPE.values() if topic.table != "now_playing"])
     connection = duckdb.connect()
     connection.execute("set TimeZone = 'UTC'")
-    connection.register("told", told)
+    connection.register("stored", stored)
     connection.execute(
         """
         create view happened as
         select distinct on (event_id)
             *, played_at + coalesce(ms_played, 0) * interval 1 millisecond as ended_at, epoch_ms(ended_at) as ended_ms,
             event_type = 'play' and content_type = 'track' and (ms_played >= 30000 or ms_played >= duration_ms) as is_listen
-        from told
+        from stored
         """
     )
     return connection.execute(question, terms)
 
 
-def test_both_pages_show_what_sql_counts_in_the_minute_that_is_over(evening, visits):
+def test_both_pages_show_what_sql_counts_in_the_minute_that_is_over(home_with_events, visits):
     for reading in read_both(visits):
         begin = find_moment(reading.minute)
         ((listeners, plays, started, skips, likes),) = ask(
-            evening,
+            home_with_events,
             """
             select
                 count(distinct user_id), count(*) filter (is_listen), count(*) filter (event_type = 'play'),
@@ -155,23 +155,23 @@ def test_both_pages_show_what_sql_counts_in_the_minute_that_is_over(evening, vis
         assert plays > 0
 
 
-def test_both_pages_rank_what_sql_ranks_in_ten_minutes(evening, visits):
+def test_both_pages_rank_what_sql_ranks_in_ten_minutes(home_with_events, visits):
     first, second = read_both(visits)
     assert (first.tracks, first.devices, first.countries) == (second.tracks, second.devices, second.countries)
     open_minute = find_moment(first.read_at[:5])
     bounds = (open_minute - timedelta(minutes=9), open_minute + timedelta(minutes=1))
     within = "from happened where is_listen and ended_at >= $1 and ended_at < $2"
     tracks = ask(
-        evening, f"select any_value(track_name), count(*) {within} group by track_id order by 2 desc, track_id limit 10", *bounds
+        home_with_events, f"select any_value(track_name), count(*) {within} group by track_id order by 2 desc, track_id limit 10", *bounds
     ).fetchall()
     assert first.tracks == [[name, f"{plays:,}"] for name, plays in tracks]
-    devices = ask(evening, f"select coalesce(device_type, 'unknown'), count(*) {within} group by 1", *bounds).fetchall()
+    devices = ask(home_with_events, f"select coalesce(device_type, 'unknown'), count(*) {within} group by 1", *bounds).fetchall()
     assert {name.lower(): plays for name, plays in first.devices} == {name: f"{plays:,}" for name, plays in devices}
-    countries = ask(evening, f"select country, count(*) {within} group by 1 order by 2 desc, 1 limit 8", *bounds).fetchall()
+    countries = ask(home_with_events, f"select country, count(*) {within} group by 1 order by 2 desc, 1 limit 8", *bounds).fetchall()
     assert first.countries == [[name, f"{plays:,}"] for name, plays in countries]
 
 
-def test_the_page_goes_on_by_itself(visits):
+def test_the_page_updates_automatically(visits):
     before = read_both(visits)
     visits[0].page.wait_for_timeout(4_000)
     after = read_both(visits)

@@ -50,7 +50,7 @@ def draw_amounts(
 
 
 def draw_rate(buckets: Sequence[Bucket], measure: Callable[[Bucket], float | None], title: str, palette: Palette) -> alt.Chart:
-    """A rate over time as a line on an axis from zero; a bucket without a rate is a gap."""
+    """A rate over time as a line with points, on an axis from zero; a bucket without a rate is a gap."""
     colour = palette.series[1]
     rows = [_locate(bucket) | {"value": measure(bucket), "shown": format_share(measure(bucket))} for bucket in buckets]
     line = _open_chart(rows).mark_line(color=colour, strokeWidth=2, point={"size": 22, "color": colour, "filled": True})
@@ -110,7 +110,7 @@ def draw_device_mix(buckets: Sequence[DeviceBucket], window: Window, colours: Ma
     """The share of each device type over the window, stacked in the order of `colours`; the list below it is its legend."""
     titles = {format_device(device): colour for device, colour in colours.items()}
     return _encode(
-        _open_chart(_stack(buckets, tuple(colours))).mark_rect(),
+        _open_chart([*_mark_ends(window), *_stack(buckets, tuple(colours))]).mark_rect(),
         [
             _scale_days("begin", window.first_day, window.last_day),
             alt.X2("end"),
@@ -120,6 +120,15 @@ def draw_device_mix(buckets: Sequence[DeviceBucket], window: Window, colours: Ma
         ],
         {"When": "days", "Device": "device", "Share": "shown"},
     )
+
+
+def _mark_ends(window: Window) -> list[Row]:
+    """Two empty rectangles that extend the axis to the whole window, also where its first or last days are without plays.
+
+    A domain given to the scale would do the same, but Vega-Lite parses it once for `x` and once for `x2` and reports a conflict.
+    """
+    first, last = _count_ms(window.first_day), _count_ms(window.last_day + timedelta(days=1))
+    return [{"begin": end, "end": end, "low": 0, "high": 0} for end in (first, last)]
 
 
 def _stack(buckets: Sequence[DeviceBucket], devices: Sequence[str]) -> list[Row]:
@@ -166,12 +175,15 @@ def _scale_time(field: str, buckets: Sequence[Bucket]) -> alt.X:
 
 
 def _scale_days(field: str, first: date, last: date) -> alt.X:
-    """A time axis over these days, the same for every chart of a window."""
     axis = alt.Axis(
-        format="%b %Y" if (last - first).days > _MOST_DAYS_NAMED else "%-d %b", grid=False, labelOverlap=True, tickCount=8, labelFlush=False
+        format="%b %Y" if (last - first).days > _MOST_DAYS_NAMED else "%-d %b",
+        grid=False,
+        labelOverlap=True,
+        tickCount=8,
+        labelFlush=False,
+        labelBound=True,
     )
-    domain = [_count_ms(first), _count_ms(last + timedelta(days=1))]
-    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc", domain=domain), axis=axis)
+    return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
 def _list_tooltip(title: str) -> dict[str, str]:

@@ -18,7 +18,7 @@ from soundlake.dashboard.snapshot_reader import SnapshotReader
 from soundlake.dashboard.theme import LIGHT
 
 # Streamlit draws into nothing outside a session ("bare mode") and warns about it once a call
-_BARE_MODE_LOGGERS = ("streamlit.runtime.scriptrunner_utils.script_run_context", "streamlit.runtime.state.session_state_proxy")
+_BARE_MODE_LOGGERS = ("streamlit", "streamlit.runtime.scriptrunner_utils.script_run_context", "streamlit.runtime.state.session_state_proxy")
 
 logger = logging.getLogger(__name__)
 

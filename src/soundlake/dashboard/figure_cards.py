@@ -17,12 +17,10 @@ class SparkBar:
     label: str
 
 
-def show_figure_card(
-    label: str, shown: str, change: str | None, bars: Sequence[SparkBar], *, meaning: str | None = None, key: str | None = None
-) -> None:
+def show_figure_card(label: str, shown: str, change: str | None, bars: Sequence[SparkBar], *, meaning: str | None = None) -> None:
     """Draws one card; `change` is in words, None without something to compare with."""
     is_still = change is not None and not change.strip("+-0. %points")
-    with st.container(border=True, height="stretch", gap="small", key=key):
+    with st.container(border=True, height="stretch", gap="small", vertical_alignment="distribute"):
         st.metric(
             label,
             shown,

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable
 from importlib import import_module
 from pathlib import Path
@@ -21,6 +22,8 @@ def serve(settings: Settings, host: str, port: int) -> None:
     from soundlake.dashboard.process_state import prepare_process  # noqa: PLC0415  # imports Streamlit, which not every program has
 
     prepare_process(settings)
+    # pages were rendered before the flags below are read: Streamlit would log advice to restart it
+    logging.getLogger("streamlit.config").addFilter(lambda record: "restart streamlit" not in record.getMessage())
     cli: Callable[..., None] = import_module("streamlit.web.cli").main
     cli(["run", str(_SCRIPT), *list_flags(host, port)], standalone_mode=False)
 

@@ -25,7 +25,6 @@ from soundlake.dashboard.pages.top_content import list_entries
 from soundlake.dashboard.query_results import Bucket, DeviceUsage, Summary
 from soundlake.dashboard.ranked_list import ListEntry, show_ranked_list
 
-_COLUMNS = 3
 _ARTISTS_SHOWN = 5
 
 
@@ -130,12 +129,11 @@ def _show_figures(view: View, buckets: tuple[Bucket, ...], grain: Grain) -> None
     before = view.ask(queries.summarize, view.filters.move_to(window)) if window else None
     figures = (*_FIGURES, _DAYS if view.filters.listener else _LISTENERS, _SKIPS)
     with st.container(key="figures"):
-        for start in range(0, len(figures), _COLUMNS):
-            for column, figure in zip(st.columns(_COLUMNS), figures[start : start + _COLUMNS], strict=True):
-                with column:
-                    change = figure.change(now, before) if before else None
-                    bars = list_spark_bars(view, figure, buckets, grain)
-                    show_figure_card(figure.label, figure.shown(now), change, bars, meaning=figure.meaning)
+        for column, figure in zip(st.columns(len(figures)), figures, strict=True):  # the stylesheet wraps them, three or two in a row
+            with column:
+                change = figure.change(now, before) if before else None
+                bars = list_spark_bars(view, figure, buckets, grain)
+                show_figure_card(figure.label, figure.shown(now), change, bars, meaning=figure.meaning)
     if window:
         st.caption(f"Changes are from the {view.filters.window.days} days before: {format_days(window.first_day, window.last_day)}.")
     else:
