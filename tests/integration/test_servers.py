@@ -155,7 +155,8 @@ def test_a_server_runs_in_a_home_with_spaces_and_quotes(request, tmp_path, kind)
     }
     with ServerProcess(servers[kind](), home / "logs") as process:
         assert process.server.is_ready()
-        process.restart()
+        process.kill()
+        process.start()
     stored = {"kafka": "kafka/data/meta.properties", "object store": "object-store/data/filerldb2", "redis": "redis/appendonlydir"}
     assert (home / stored[kind]).exists(), sorted(home.rglob("*"))
 
