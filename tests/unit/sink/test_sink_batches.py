@@ -229,6 +229,27 @@ def test_a_record_in_bronze_rejected_stays_there_when_a_newer_contract_accepts_i
     assert sorted(lake.read("rejected", ["_offset"])["_offset"].to_pylist()) == [0, 1, 2]
 
 
+@pytest.mark.parametrize(("old_id", "new_id"), [("a", "b"), ("b", "a")], ids=["older id first", "older id last"])
+def test_a_rejected_record_of_an_older_log_does_not_hide_a_record_at_the_same_offset(broker, lake, old_id, new_id):
+    broker._id = old_id
+    publish(broker, "user_plays", b"oops")
+    drain(broker, lake)
+    new = make_broker()
+    new._id = new_id
+    publish(new, "user_plays", make_event())
+    assert drain(new, lake).events == 1
+    assert lake.read("plays", ["_broker"])["_broker"].to_pylist() == [new_id]
+
+
+def test_a_rejected_record_of_another_topic_or_partition_does_not_hide_a_record_at_the_same_offset(broker, lake):
+    keys = [b"listener-%d" % n for n in range(10)]
+    for topic in ("user_likes", "user_skips"):
+        publish(broker, topic, *([b"oops"] * 10), keys=keys)
+    assert drain(broker, lake).rejected == 20
+    publish(broker, "user_plays", *(make_event() for _ in keys), keys=keys)
+    assert drain(broker, lake).events == 10
+
+
 def test_a_record_that_another_sink_rejects_meanwhile_is_not_stored_as_an_event(broker, lake):
     publish(broker, "user_plays", make_event(), b"oops")
     older = replace(PLAYS, event_types=("like",))

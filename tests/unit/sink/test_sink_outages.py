@@ -161,6 +161,15 @@ def test_an_outage_within_the_limit_is_retried_with_growing_waits_up_to_a_longes
     assert caplog.messages[0] == f"the log is away; trying again in {stop.seconds[0]:.1f} s"
 
 
+def test_the_limit_is_measured_from_the_first_error_not_from_the_start_of_the_work():
+    def work_and_fail() -> int:
+        time.sleep(0.15)
+        return failing()
+
+    failing = fail(Unavailable("away"), 1)
+    assert retry_outages(0.1, Waits())(work_and_fail) == 2
+
+
 def test_a_missing_topic_is_retried_for_half_a_minute_only_and_only_if_it_was_there():
     error = TopicMissing("user_plays")
     assert retry_outages(3_600.0, Waits(), has_begun=lambda: True)(fail(error, 3)) == 4

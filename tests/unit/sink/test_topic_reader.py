@@ -189,6 +189,7 @@ def test_a_reader_knows_whether_it_has_read_to_given_offsets(broker, tables):
     assert reader.has_read_to(ends)
     assert not reader.has_read_to({partition: 4})
     assert not reader.has_read_to({7: 1})
+    assert reader.has_read_to({7: 0})
 
 
 def test_a_topic_with_another_log_is_noticed_by_the_check_and_by_its_records(broker, tables):
