@@ -31,7 +31,8 @@ def render_default_views(reader: SnapshotReader) -> None:
     begun = time.monotonic()
     with ThreadPoolExecutor(1, thread_name_prefix="default views") as executor:
         executor.submit(_render, reader).result()
-    logger.info("prepared snapshot %s in %.1f s", reader.snapshot_id, time.monotonic() - begun)
+    seconds = time.monotonic() - begun
+    logger.info("prepared snapshot %s: %d answers in %.1f s", reader.snapshot_id, reader.questions_answered, seconds)
 
 
 def _render(reader: SnapshotReader) -> None:
