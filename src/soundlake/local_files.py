@@ -60,7 +60,7 @@ def hold_lock(path: Path) -> Iterator[None]:
 
 
 def _make_lock(path: Path) -> FileLock:
-    """A lock of the system's own: without `fallback_to_soft` a file system without locks is an error, not a file that outlives its owner."""
+    """A lock of the system's own: no fallback to a lock file that would outlive its owner where the file system has no locks."""
     path.parent.mkdir(parents=True, exist_ok=True)
     return FileLock(path, thread_local=False, fallback_to_soft=False, preserve_lock_file=True)
 

@@ -96,7 +96,10 @@ def test_a_store_that_cannot_be_used_is_reported_before_java_starts(open_runner,
 
 @pytest.mark.parametrize(
     ("password", "said"),
-    [(None, "SOUNDLAKE_CACHE: Redis does not answer"), ("open-sesame", "SOUNDLAKE_CACHE: Redis does not accept the password\n→ correct it")],
+    [
+        (None, "SOUNDLAKE_CACHE: Redis does not answer"),
+        ("open-sesame", "SOUNDLAKE_CACHE: Redis does not accept the password\n→ correct it"),
+    ],
     ids=["down", "wrong password"],
 )
 def test_a_redis_that_cannot_be_used_is_reported_before_java_starts(open_runner, redis_server, password, said):

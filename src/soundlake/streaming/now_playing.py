@@ -22,8 +22,8 @@ from soundlake.streaming.enrichment import derive_local_hour, divide_bounded
 
 NAME = "now_playing"
 TRIGGER = "60 seconds"
-"""How often the query writes its offsets. Records do not wait for that, but none moves while it happens: a second on two busy cores, since the
-plan of this query is large. At 5 seconds that delayed every sixth record. After a kill, up to this much is sent again."""
+"""How often the query writes its offsets. Records do not wait for that, but none moves while it happens: a second on two busy cores, since
+the plan of this query is large. At 5 seconds that delayed every sixth record. After a kill, up to this much is sent again."""
 
 _FIELD_KINDS = {field.name: field.kind for field in FIELDS if field.name != "extra"}
 _SQL_TYPE: dict[Kind, str] = {"text": "string", "timestamp": "string", "integer": "bigint", "boolean": "boolean"}

@@ -36,8 +36,8 @@ class ProcessedWriter:
     """Writes batches into the processed tables, each table in a commit of its own that names the checkpoint and the batch.
 
     Two tables are written at once: each is one task that writes one file, and Delta's work around it is no task. A stop in mid-batch leaves
-    one table ahead of another until the batch is repeated; a table that already holds it is then skipped. Only the first batch after a start
-    can be a repeat: a failed batch ends the query, and no other process writes these tables.
+    one table ahead of another until the batch is repeated; a table that already holds it is then skipped. Only the first batch after a
+    start can be a repeat: a failed batch ends the query, and no other process writes these tables.
     """
 
     def __init__(

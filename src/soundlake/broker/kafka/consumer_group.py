@@ -81,8 +81,8 @@ class GroupMember:
     def hold(self, stop: threading.Event, deadline: float | None = None) -> Iterator[Assignment | None]:
         """Wait for an assignment and hold it for the block; None if `stop` is set or `deadline` (of `time.monotonic`) passes first.
 
-        Raises Unavailable if there is none in `assignment_seconds`, SettingsError if the cluster refuses the client, DataError if another process
-        has taken this member's place.
+        Raises Unavailable if there is none in `assignment_seconds`, SettingsError if the cluster refuses the client, DataError if another
+        process has taken this member's place.
         """
         assignment = self._await_assignment(stop, deadline)
         try:
