@@ -6,6 +6,7 @@ import json
 import subprocess
 import sys
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
 from typing import Any, Self
@@ -42,13 +43,17 @@ class DbtResult:
         return tuple(node for node in self.nodes if node.status in ("error", "fail", "runtime error"))
 
 
+WORKER = (sys.executable, "-m", "soundlake.warehouse.dbt_worker")
+
+
 class DbtProcess:
     """A dbt process. The first call of `run` starts it, `close` ends it."""
 
-    def __init__(self, environment: Mapping[str, str]) -> None:
+    def __init__(self, environment: Mapping[str, str], worker: Sequence[str] = WORKER) -> None:
         logging = {"DBT_QUIET": "true", "DBT_LOG_LEVEL": "none", "DBT_LOG_LEVEL_FILE": "info", "PYTHONWARNINGS": "ignore"}
         artifacts = {"DBT_WRITE_JSON": "false"}  # saves a second a build; `soundlake dbt docs generate` writes them
         self._environment = extend_environment({**environment, **logging, **artifacts})
+        self._worker = worker
         self._process: subprocess.Popen[str] | None = None
 
     def run(self, arguments: Sequence[str], on_progress: Progress | None = None) -> DbtResult:
@@ -73,7 +78,8 @@ class DbtProcess:
             self.close()
             raise
         self._process = None
-        process.stdin.close()
+        with suppress(BrokenPipeError):  # closing flushes what the process did not read
+            process.stdin.close()
         process.stdout.close()
         raise Unavailable(
             f"dbt ended before its work was done (exit code {process.wait()})", next_step="run it again: the next build repairs it"
@@ -98,9 +104,8 @@ class DbtProcess:
 
     def _start(self) -> subprocess.Popen[str]:
         if self._process is None:
-            command = [sys.executable, "-m", "soundlake.warehouse.dbt_worker"]
             self._process = subprocess.Popen(
-                command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=self._environment
+                self._worker, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, encoding="utf-8", env=self._environment
             )
         return self._process
 

@@ -2,7 +2,6 @@
 
 from datetime import UTC, datetime
 
-import psutil
 import pytest
 from deltalake import DeltaTable
 from tests.unit.warehouse.dbt_project_builder import FakeLake, write_project
@@ -42,10 +41,6 @@ def built(tmp_path_factory):
         warehouse.report = warehouse.transform(on_progress=lambda *event: progress.append(event))
         warehouse.progress = progress
         yield warehouse
-
-
-def find_workers():
-    return [child for child in psutil.Process().children() if "soundlake.warehouse.dbt_worker" in child.cmdline()]
 
 
 def read_total(warehouse):
@@ -142,31 +137,6 @@ def test_failures_are_counted_and_the_first_five_named(kinds, error):
     assert type(caught.value) is error
     named = "; ".join(f"{node.kind} {node.name}: why" for node in nodes[:5])
     assert str(caught.value).startswith(f"6 of the warehouse's models or tests failed: {named}\n")
-
-
-def test_a_killed_dbt_is_unavailable_and_the_next_build_repairs_it(built):
-    built.lake.batches["plays"] += 1
-
-    def kill(node, event):
-        for worker in find_workers():
-            worker.kill()
-
-    with pytest.raises(Unavailable, match=r"dbt ended before its work was done \(exit code -9\)"):
-        built.transform(on_progress=kill)
-    report = built.transform()
-    assert (report.built, report.full_refresh_reasons) == (True, ())
-    assert read_total(built) == built.lake.batches["plays"]
-
-
-def test_an_error_while_progress_is_reported_ends_dbt(built):
-    built.lake.batches["plays"] += 1
-
-    def fail(node, event):
-        raise KeyboardInterrupt
-
-    with pytest.raises(KeyboardInterrupt):
-        built.transform(on_progress=fail)
-    assert find_workers() == []
 
 
 def test_while_another_build_runs_the_warehouse_is_unavailable(built):
