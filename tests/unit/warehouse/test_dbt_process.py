@@ -2,6 +2,7 @@
 
 import os
 import sys
+import time
 
 import psutil
 import pytest
@@ -63,7 +64,8 @@ def test_a_process_that_died_between_two_commands_is_unavailable(dbt):
     dbt.run(["run"])
     (worker,) = find_children() - before
     psutil.Process(worker).kill()
-    psutil.wait_procs([psutil.Process(worker)], timeout=0.1)
+    while worker in find_children():  # until it is a zombie, which DbtProcess reaps
+        time.sleep(0.01)
     with pytest.raises(Unavailable, match=r"exit code -9"):
         dbt.run(["run"])
 
