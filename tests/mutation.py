@@ -92,9 +92,10 @@ def run_package(package: str, count: int, seed: int, folder: str) -> dict[str, o
     with get_context("spawn").Pool(2, enter_copy, (folder,)) as pool:
         jobs = [(mutant, shlex.join(command), timeout) for mutant in chosen]
         for number, (mutant, (is_killed, diff)) in enumerate(zip(chosen, pool.imap(try_mutant, jobs), strict=True), 1):
-            sys.stderr.write(f"{package} {number}/{len(chosen)} {'killed' if is_killed else 'SURVIVED'} {mutant.module_path}:{mutant.start_pos[0]}\n")
+            place = f"{mutant.module_path}:{mutant.start_pos[0]}"
+            sys.stderr.write(f"{package} {number}/{len(chosen)} {'killed' if is_killed else 'SURVIVED'} {place}\n")
             if not is_killed:
-                survivors.append({"place": f"{mutant.module_path}:{mutant.start_pos[0]}", "operator": mutant.operator_name, "diff": diff})
+                survivors.append({"place": place, "operator": mutant.operator_name, "diff": diff})
     return {"package": package, "mutants": len(chosen), "killed": len(chosen) - len(survivors), "survivors": survivors}
 
 

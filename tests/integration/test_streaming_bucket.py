@@ -35,7 +35,8 @@ def settings(request, kafka, object_store, spark_jars, tmp_path) -> Settings:
     """A deployment whose lake is a bucket."""
     place = f"spotify-data-lake/{uuid.uuid4()}"
     found = Settings(
-        _env_file=None, home=tmp_path / "home", broker=f"kafka://{kafka.server.address}", servers={"downloads": spark_jars.parent}, topics={"partitions": 2},
+        _env_file=None, home=tmp_path / "home", broker=f"kafka://{kafka.server.address}",
+        servers={"downloads": spark_jars.parent}, topics={"partitions": 2},
         lake=f"s3://{place}", s3=object_store.server.storage_options,
         stream={"checkpoints": f"s3a://{place}-checkpoints" if "bucket" in request.param else ""},
     )  # fmt: skip

@@ -251,7 +251,9 @@ def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:
     locations = StreamLocations({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
     ensure_tables(spark, locations.processed)
     rows = process(spark.readStream.schema(RECORD_DDL).parquet(f"file://{home}/records").coalesce(2), repeat_minutes=10)
-    writer = ProcessedWriter(locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: "test", TableMaintenance(spark, locations))
+    writer = ProcessedWriter(
+        locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: "test", TableMaintenance(spark, locations)
+    )
     stream = rows.writeStream.foreachBatch(writer.write).option("checkpointLocation", locations.checkpoint("processed"))
     query = stream.trigger(availableNow=True).start()
     query.awaitTermination()

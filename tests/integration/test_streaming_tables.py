@@ -31,7 +31,9 @@ def locations(tmp_path) -> StreamLocations:
 
 def write_batch(spark, locations: StreamLocations, checkpoint: str, number: int, values: list[bytes]) -> None:
     """One batch, as the first after a start."""
-    writer = ProcessedWriter(locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: checkpoint, TableMaintenance(spark, locations))
+    writer = ProcessedWriter(
+        locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: checkpoint, TableMaintenance(spark, locations)
+    )
     checked = normalize(apply_rules(decode(make_records(spark, values)))).withColumn("processed_at", current_timestamp())
     writer.write(assign_table(checked), number)
 

@@ -174,7 +174,7 @@ def test_a_value_given_by_name_overrides_one_field_of_its_group(make_settings, m
 def test_a_name_that_no_field_has_is_an_error(make_settings):
     with pytest.raises(TypeError, match="topic_partitions"):
         load_settings(_env_file=None, topic_partitions=3)
-    with pytest.raises(TypeError, match="partition$"):
+    with pytest.raises(TypeError, match=r"partition$"):
         load_settings(_env_file=None, topics={"partition": 3})
 
 

@@ -72,7 +72,8 @@ def check_table_owner(session: SparkSession, tables: str, checkpoint_id: str | N
     written = [name for name, batch in others.items() if batch is not None]
     if written:
         raise DataError(
-            f"{tables}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still holds would be stored twice",
+            f"{tables}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still holds "
+            "would be stored twice",
             next_step="restore that checkpoint, or move these tables away too: they are then filled again from all that the topics hold",
         )
 
@@ -83,7 +84,8 @@ _DDL = "topic STRING, log_id STRING"
 def check_log_ids(session: SparkSession, query: str, uri: str, log_ids: Mapping[str, str], *, is_new: bool = False) -> None:
     """Compare the ids of the logs that a query reads with those stored at `uri`, beside the checkpoint; store them for a new checkpoint.
 
-    Spark identifies a topic by its name alone. Raises DataError for a recreated topic: its records below the old position would never be read.
+    Spark identifies a topic by its name alone. Raises DataError for a recreated topic: its records below the old position would never be
+    read.
     """
     stored = {} if is_new else _read_stored_ids(session, uri)
     replaced = sorted(topic for topic, log_id in log_ids.items() if stored.get(topic, log_id) != log_id)

@@ -37,8 +37,9 @@ def normalize(events: DataFrame) -> DataFrame:
 def drop_repeats(checked: DataFrame, minutes: int) -> DataFrame:
     """Keep each event_id once among valid events and once among those that a rule rejects; undecodable records are all kept.
 
-    The watermark follows the time at which a record is read. By the event's own time, or the log's, a backlog or a late event would be behind
-    the watermark and be dropped. So a repeat is recognised if it is read within `minutes` of the first copy, however late the event is.
+    The watermark follows the time at which a record is read. By the event's own time, or the log's, a backlog or a late event would be
+    behind the watermark and be dropped. So a repeat is recognised if it is read within `minutes` of the first copy, however late the event
+    is.
     """
     where = f.concat_ws("/", "_topic", "_partition", "_offset")
     key = (

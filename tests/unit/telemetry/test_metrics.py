@@ -190,7 +190,10 @@ def test_each_micro_batch_of_a_query_is_counted_once(telemetry):
     reporter = ProgressReporter(telemetry.watch_queries({"processed": ["user_plays", "user_history"]}).record_progress)
     assert begun <= read(telemetry, "soundlake_stream_progress_timestamp_seconds", query="processed") <= time.time()
     assert read(telemetry, "soundlake_stream_reads_topic", query="processed", topic="user_history") == 1
-    assert [reporter.report("processed", make_progress(0, 10, 10, 30)), reporter.report("processed", make_progress(1, 15, 25, 30))] == [10, 15]
+    assert [reporter.report("processed", make_progress(0, 10, 10, 30)), reporter.report("processed", make_progress(1, 15, 25, 30))] == [
+        10,
+        15,
+    ]
     assert read(telemetry, "soundlake_stream_input_rows_total", query="processed") == 25
     assert read(telemetry, "soundlake_stream_batches_total", query="processed") == 2
     assert read(telemetry, "soundlake_stream_batch_seconds_sum", query="processed") == 3
