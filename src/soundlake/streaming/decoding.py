@@ -15,7 +15,7 @@ from soundlake.contract.topics import TOPIC_BY_NAME
 RECORD_DDL = "topic STRING, partition INT, offset BIGINT, timestamp TIMESTAMP, key BINARY, value BINARY"
 """The columns of every source of records; `timestamp` is the record's time in the log."""
 
-_COLUMNS = ("topic", "partition", "offset", "timestamp", "key", "value")
+_RECORD_COLUMNS = [column.split()[0] for column in RECORD_DDL.split(", ")]
 
 
 def stream_records(
@@ -39,7 +39,7 @@ def stream_records(
         reader = reader.option("startingTimestamp", str(since_ms)).option("startingOffsetsByTimestampStrategy", "latest")
     if max_records is not None:
         reader = reader.option("maxOffsetsPerTrigger", str(max_records))
-    records = reader.load().select(*_COLUMNS)
+    records = reader.load().select(*_RECORD_COLUMNS)
     return records.coalesce(tasks) if tasks else records
 
 
