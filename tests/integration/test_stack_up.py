@@ -32,8 +32,8 @@ from soundlake.wiring import read_status
 
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
 TIMEOUT_SECONDS = 400
-OPTIONS = ("--without", "stream", "--listeners", "20", "--days", "2")
-"""Few listeners, and no Spark, which has its own tests."""
+OPTIONS = ("--without", "stream", "--listeners", "100", "--days", "2")
+"""Enough listeners that someone plays something each minute of the day; no Spark, which has its own tests."""
 
 
 class Deployment:

@@ -205,7 +205,7 @@ def test_a_recreated_topic_stops_only_the_queries_that_read_it(spark, locations,
     remade = replace(locations, log_ids={"user_history": "new", "user_now_playing": "same"})
     error = run_job(spark, remade, "processed")
     assert type(error) is DataError
-    assert error.message.startswith("user_history: not the log that the checkpoint of processed is about")
+    assert error.message.startswith("user_history: the topic was deleted and recreated since the checkpoint of processed")
     assert "Kafka rejects the user name or password" in run_job(spark, remade, "now_playing").message
 
 

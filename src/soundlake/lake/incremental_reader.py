@@ -7,7 +7,6 @@ from datetime import datetime
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 from deltalake import DeltaTable
 from deltalake.fs import DeltaStorageHandler
 from pyarrow.fs import PyFileSystem
@@ -37,6 +36,8 @@ class NewRowsReader:
         A row that the filter rejects, or that is older, is not returned by a later read either. A table that was recreated is read from its
         first row.
         """
+        from pyarrow import dataset as ds  # noqa: PLC0415  # it imports pandas where that is installed: 0.35 s of every command
+
         handle = self._open_handle()
         with translate_store_errors(self._uri):
             self._restart_if_recreated(handle)

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
-import pyarrow.dataset as ds
 
 from soundlake.errors import PositionMoved
 from soundlake.lake.layout import LAYOUTS
@@ -53,7 +52,8 @@ class MemoryBronzeTable:
 
     def read(self, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows of the view, some columns of them and those that the filter lets pass."""
-        return ds.dataset(self._view.rows).to_table(columns=columns, filter=rows_where)
+        rows = self._view.rows if rows_where is None else self._view.rows.filter(rows_where)
+        return rows if columns is None else rows.select(columns)
 
     def append(self, rows: pa.Table, moves: Iterable[PositionMove]) -> int:
         """Commit rows and positions; repeat after a conflict as long as the positions are as expected. Raises PositionMoved."""
