@@ -91,7 +91,6 @@ def test_recommendations_show_scores_reasons_and_links(visit: Visit, served: tup
     assert page.get_by_text("Because you played").count() == 10
 
 
-@pytest.mark.parametrize("width", [420, 1400], ids=["narrow", "wide"])
 def test_a_sparkline_names_its_values_on_hover(visit: Visit, served: tuple[str, Path]) -> None:
     page = visit.open("")
     ((minutes,),) = ask(
@@ -102,6 +101,7 @@ def test_a_sparkline_names_its_values_on_hover(visit: Visit, served: tuple[str, 
     assert bar.locator("span").bounding_box()["height"] > 1
 
 
+@pytest.mark.parametrize("width", [420, 1400], ids=["narrow", "wide"])
 def test_no_page_scrolls_sideways(visit: Visit, width: int) -> None:
     visit.page.set_viewport_size({"width": width, "height": 900})
     for path in PATHS:

@@ -188,7 +188,7 @@ def test_each_process_offers_metrics_at_its_prometheus_target(deployment):
     for name, address in addresses.items():
         assert f'soundlake_process_info{{program="{name}"' in scrape(address)
     assert wait_for(lambda: re.search(r"soundlake_sink_delay_seconds_count\{.*\} [1-9]", scrape(addresses["sink"])))
-    assert 'soundlake_published_events_total{fate="acknowledged"}' in scrape(addresses["generator"])
+    assert 'soundlake_published_events_total{result="acknowledged"}' in scrape(addresses["generator"])
     assert re.search(r'soundlake_transform_runs_total\{result="built"\} [1-9]', scrape(addresses["transform"]))
     assert 'soundlake_service_up{name="kafka"} 1.0' in scrape(addresses["supervisor"])
 

@@ -123,7 +123,7 @@ def test_a_redis_that_dies_ends_the_job_with_its_name(open_runner, kafka, redis)
     assert process.wait(STEP_SECONDS) == 1
     text = runner.log.read_text()
     assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in text
-    assert text.rstrip().endswith("→ see that it runs, then try again")
+    assert text.rstrip().endswith("→ check that it is running, then try again")
     assert urlsplit(redis.server.url).password not in text
 
 
