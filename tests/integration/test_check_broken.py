@@ -45,8 +45,10 @@ def gold(whole, tmp_path_factory):
 
 
 def snapshot_of(home):
+    """The snapshot's file, writable so that a test can damage it."""
     path = (home / "warehouse" / "snapshots" / "current.duckdb").resolve()
     assert path.is_relative_to(home)
+    path.chmod(0o644)
     return path
 
 

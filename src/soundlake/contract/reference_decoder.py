@@ -20,9 +20,10 @@ from dataclasses import dataclass
 import msgspec
 import orjson
 
+from soundlake.contract.foreign_formats import recognise_bytes, recognise_envelope, recognise_time
 from soundlake.contract.record import EVENT_TYPES, FIELD_BY_NAME
 from soundlake.contract.refused_rows import read_refused_row
-from soundlake.contract.timestamps import parse_timestamp
+from soundlake.contract.timestamps import format_timestamp, parse_timestamp
 from soundlake.contract.topics import Topic
 from soundlake.contract.unknown_fields import KNOWN_FIELDS, MAX_DEPTH, DuplicateField, Members, extract_unknown_fields, read_members
 
@@ -78,7 +79,7 @@ def _read_object(value: bytes) -> Members | Rejection:
     try:
         value.decode()
     except UnicodeDecodeError as error:
-        return Rejection("not_utf8", f"byte {error.start} is not the start of a UTF-8 character")
+        return Rejection("not_utf8", recognise_bytes(value) or f"byte {error.start} is not the start of a UTF-8 character")
     try:
         return read_members(value)
     except RecursionError:
@@ -86,14 +87,15 @@ def _read_object(value: bytes) -> Members | Rejection:
     except msgspec.DecodeError as error:
         if isinstance(error, msgspec.ValidationError) and _is_json(value):
             return Rejection("not_an_object", _shorten(value))
-        return Rejection("not_json", str(error).removeprefix("JSON is malformed: "))
+        return Rejection("not_json", recognise_bytes(value) or str(error).removeprefix("JSON is malformed: "))
 
 
 def _decode_fields(topic: Topic, members: Members, timestamp_ms: int) -> Values | Rejection:
     event_id = _peek_event_id(members)
     if event_id is None:
         if _is_missing(members, "event_id"):
-            return Rejection("missing_event_id", "event_id is missing")
+            envelope = recognise_envelope(members)
+            return Rejection("missing_event_id", f"event_id is missing; {envelope}" if envelope else "event_id is missing")
         return Rejection("bad_event_id", _show(members, "event_id"))
     values: Values = {}
     wrong: list[str] = []
@@ -106,7 +108,9 @@ def _decode_fields(topic: Topic, members: Members, timestamp_ms: int) -> Values 
         values["event_type"] = topic.default_event_type
     problem = _find_problem(topic, members, values, timestamp_ms)
     if problem is None and wrong:
-        problem = "wrong_type", f"{wrong[0]} ({FIELD_BY_NAME[wrong[0]].kind}): {_show(members, wrong[0])}"
+        kind = FIELD_BY_NAME[wrong[0]].kind
+        found = _show_time(members, wrong[0]) if kind == "timestamp" else _show(members, wrong[0])
+        problem = "wrong_type", f"{wrong[0]} ({kind}): {found}"
     return Rejection(*problem, event_id) if problem else values | {"event_id": event_id, "extra": extract_unknown_fields(members)}
 
 
@@ -128,10 +132,15 @@ def _find_problem_of_time(members: Members, values: Values, timestamp_ms: int) -
     if _is_missing(members, "played_at"):
         return "missing_played_at", "played_at is missing"
     if not isinstance(played_at, int):
-        return "bad_played_at", _show(members, "played_at")
-    if not EARLIEST_PLAYED_AT <= played_at <= timestamp_ms * 1_000 + PLAYED_AT_LEAD:
-        return "played_at_out_of_range", _show(members, "played_at")
-    return None
+        return "bad_played_at", _show_time(members, "played_at")
+    logged_at = timestamp_ms * 1_000
+    if EARLIEST_PLAYED_AT <= played_at <= logged_at + PLAYED_AT_LEAD:
+        return None
+    logged = format_timestamp(logged_at)
+    limit = f"the earliest is {format_timestamp(EARLIEST_PLAYED_AT)}; the record's time is {logged}"
+    if played_at >= EARLIEST_PLAYED_AT:
+        limit = f"the latest is {format_timestamp(logged_at + PLAYED_AT_LEAD)}, the record's time ({logged}) plus one day"
+    return "played_at_out_of_range", f"{_show(members, 'played_at')}: {limit}"
 
 
 def _read_value(kind: str, raw: bytes) -> str | int | bool | None:
@@ -170,6 +179,11 @@ def _is_json(value: bytes) -> bool:
 
 def _show(members: Members, name: str) -> str:
     return _shorten(bytes(members[name]))
+
+
+def _show_time(members: Members, name: str) -> str:
+    shape = recognise_time(bytes(members[name]))
+    return f"{_show(members, name)} is {shape}" if shape else _show(members, name)
 
 
 def _shorten(raw: bytes) -> str:

@@ -78,6 +78,13 @@ def _format_dates(days: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return _pack_words([date[:8] for date in dates])[place], _pack_words([date[8:] for date in dates])[place]
 
 
+def format_timestamp(micros: int) -> str:
+    """Format one timestamp in microseconds since 1970, with decimals if it has any; as a number outside the years 1 to 9999."""
+    if not FIRST_MICROS <= micros <= LAST_MICROS:
+        return f"{micros} µs since 1970"
+    return f"{(_EPOCH + timedelta(microseconds=micros)).replace(tzinfo=None).isoformat()}Z"
+
+
 def parse_timestamp(text: str) -> int | None:
     """Parse one timestamp in RFC 3339 (§5.6: seconds and zone required, a space allowed for T) into microseconds since 1970, else None.
 

@@ -46,7 +46,8 @@ class Sink:
     """Moves topics into their bronze tables. `checkpoint` is called with the name of each point that a batch passes (models.CHECKPOINTS).
 
     `join` makes it a member of the consumer group whose sinks share the partitions. Without it, and to drain the log, it reads all
-    partitions, and stops with PositionMoved if another sink stores the same ones.
+    partitions, and stops with PositionMoved if another sink stores the same ones. `inspect_log` is called before the first record is
+    read, as soon as the log answers; a Retryable of it is retried like one of the log.
     """
 
     def __init__(
@@ -60,10 +61,12 @@ class Sink:
         checkpoint: Checkpoint = ignore_checkpoint,
         observer: SinkObserver | None = None,
         join: Callable[[], Membership] | None = None,
+        inspect_log: Callable[[], None] = lambda: None,
     ) -> None:
         self._broker, self._tables, self._limits = broker, tables, limits
         self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
         self._observer, self._join = observer or NoOpObserver(), join
+        self._inspect_log = inspect_log
         self._has_begun = False
 
     def run(
@@ -103,6 +106,8 @@ class Sink:
     def _run_assignments(self, run: _Run) -> None:
         """One assignment of partitions after another, until the run ends for another reason than a new assignment."""
         self._broker.create_topics([DLQ], partitions=1)  # fails at once if the log is not usable
+        if not self._has_begun:
+            self._inspect_log()
         while True:
             with run.membership.hold(run.stop, run.deadline) as assignment:
                 if assignment is None:

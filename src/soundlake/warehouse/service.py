@@ -29,7 +29,7 @@ from soundlake.warehouse.dbt_environment import build_dbt_environment
 from soundlake.warehouse.dbt_process import DbtProcess, DbtResult, Progress
 from soundlake.warehouse.lake_copies import copy_to_lake
 from soundlake.warehouse.observer import BuildObserver, NoOpObserver, TransformReport
-from soundlake.warehouse.publish import publish_snapshot
+from soundlake.warehouse.publish import publish_snapshot, translate_disk_errors
 from soundlake.warehouse.snapshot import is_published, open_snapshot
 
 PROJECT = Path(__file__).parents[3] / "dbt"
@@ -133,7 +133,7 @@ class Warehouse:
         return result
 
     def _publish(self) -> str:
-        with open_build(self.folder / BUILD) as connection:
+        with translate_disk_errors(self.folder), open_build(self.folder / BUILD) as connection:
             connection.execute("checkpoint")
             build = read_last_finished_build(connection)
         snapshot_id = f"{build.finished_at.astimezone(UTC):%Y%m%dT%H%M%SZ}-{build.number:06d}"

@@ -15,6 +15,7 @@ from soundlake.errors import DataError, Unavailable
 SNAPSHOTS = "snapshots"
 CURRENT = "current.duckdb"
 _PUBLISH_AGAIN = "run `soundlake transform`: it publishes the last build again"
+_OPEN_READ_ONLY = f"end that process (`duckdb -readonly FILE` locks nobody out), or {_PUBLISH_AGAIN}"
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,10 @@ def is_published(folder: Path, snapshot_id: str) -> bool:
 
 
 def open_snapshot(folder: Path) -> Snapshot:
-    """Open the newest snapshot. Raises Unavailable if there is none yet, DataError if its file is damaged."""
+    """Open the newest snapshot.
+
+    Raises Unavailable if there is none yet or another process has it open for writing, DataError if its file is damaged.
+    """
     for _ in range(3):  # a publish may delete the file between reading the link and opening it
         snapshot_id = read_current_id(folder)
         if snapshot_id is None:
@@ -74,8 +78,15 @@ def open_snapshot(folder: Path) -> Snapshot:
             connection = duckdb.connect(str(path), read_only=True)
         except duckdb.IOException as cause:
             if path.exists():
-                raise DataError(f"{path}: the snapshot is damaged: {cause}", next_step=_PUBLISH_AGAIN) from cause
+                raise _explain(path, cause) from cause
             continue
         connection.execute("set TimeZone = 'UTC'")
         return Snapshot(snapshot_id, path, connection)
     raise Unavailable(f"{folder}: snapshot {snapshot_id} is current but its file is missing", next_step=_PUBLISH_AGAIN)
+
+
+def _explain(path: Path, cause: duckdb.IOException) -> Unavailable | DataError:
+    """The error for a file that is there and does not open: locked by a writer, or damaged."""
+    if "could not set lock" in str(cause).casefold():
+        return Unavailable(f"{path}: another process has the snapshot open for writing: {cause}", next_step=_OPEN_READ_ONLY)
+    return DataError(f"{path}: the snapshot is damaged: {cause}", next_step=_PUBLISH_AGAIN)

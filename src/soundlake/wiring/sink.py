@@ -28,7 +28,8 @@ def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Teleme
     allocate_with_jemalloc()
     limits = SinkLimits(max_events=settings.sink.max_events, max_bytes=settings.sink.max_bytes, max_seconds=settings.sink.max_seconds)
     observer = None if telemetry is None else telemetry.watch_sink()
-    return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker))
+    inspect_log = partial(_inspect_topics, settings, broker)
+    return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker), inspect_log=inspect_log)
 
 
 def allocate_with_jemalloc() -> None:
@@ -50,6 +51,18 @@ def build_log_drain(settings: Settings, broker: Broker, lake: Lake) -> LogDrain:
 
     sink = build_sink(settings.change(sink={"max_seconds": _BULK_SECONDS}), broker, lake)
     return LogDrain(broker, lake, lambda stop: sink.run(stop=stop, until_drained=stop is None), settings.home_folder / SINK_LOCK)
+
+
+def _inspect_topics(settings: Settings, broker: Broker) -> None:
+    """Warn of topics of a Kafka cluster whose records do not carry the broker's time."""
+    if settings.broker_address.scheme != "kafka":
+        return
+    from soundlake.broker.kafka import KafkaBroker, TopicPlan
+    from soundlake.operations.stack import warn_of_producer_clocks
+
+    assert isinstance(broker, KafkaBroker)
+    plan = TopicPlan(settings.topics.partitions, settings.topics.retention_ms)
+    warn_of_producer_clocks(broker, plan, settings.kafka_access.servers)
 
 
 def _find_group(settings: Settings, broker: Broker) -> Callable[[], Membership] | None:

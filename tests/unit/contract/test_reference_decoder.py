@@ -108,15 +108,24 @@ REJECTED = {
     "no time": ("missing_played_at", write(played_at=...), "played_at is missing", EVENT_ID),
     "null time": ("missing_played_at", write(played_at=None), "played_at is missing", EVENT_ID),
     "no timestamp": ("bad_played_at", write(played_at="soon"), '"soon"', EVENT_ID),
-    "number as time": ("bad_played_at", write(played_at=1_795_000_000), "1795000000", EVENT_ID),
+    "number as time": (
+        "bad_played_at", write(played_at=1_795_000_000),
+        '1795000000 is a number, as seconds since 1970 it is "2026-11-18T11:06:40Z": write that text', EVENT_ID,
+    ),
     "second 60": ("bad_played_at", write(played_at="2026-11-17T10:00:60Z"), '"2026-11-17T10:00:60Z"', EVENT_ID),
-    "too early": ("played_at_out_of_range", write(played_at="1999-12-31T23:59:59.999999Z"), '"1999-12-31T23:59:59.999999Z"', EVENT_ID),
-    "too late": ("played_at_out_of_range", write(played_at="2026-11-19T11:06:40.000001Z"), '"2026-11-19T11:06:40.000001Z"', EVENT_ID),
+    "too early": (
+        "played_at_out_of_range", write(played_at="1999-12-31T23:59:59.999999Z"),
+        '"1999-12-31T23:59:59.999999Z": the earliest is 2000-01-01T00:00:00Z; the record\'s time is 2026-11-18T11:06:40Z', EVENT_ID,
+    ),
+    "too late": (
+        "played_at_out_of_range", write(played_at="2026-11-19T11:06:41Z"),
+        '"2026-11-19T11:06:41Z": the latest is 2026-11-19T11:06:40Z, the record\'s time (2026-11-18T11:06:40Z) plus one day', EVENT_ID,
+    ),
     "number as text": ("wrong_type", write(user_id=1), "user_id (text): 1", EVENT_ID),
     "text as boolean": ("wrong_type", write(is_skipped="true"), 'is_skipped (boolean): "true"', EVENT_ID),
     "no timestamp in another field": ("wrong_type", write(produced_at="soon"), 'produced_at (timestamp): "soon"', EVENT_ID),
     "several wrong": ("wrong_type", write(duration_ms="x", country=2), "country (text): 2", EVENT_ID),
-}
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", REJECTED)
@@ -125,6 +134,15 @@ def test_a_record_is_rejected_with_a_reason_and_what_was_found(case):
     found = decode(value)
     assert (found.reason, found.event_id) == (reason, event_id)
     assert detail is None or found.detail == detail
+
+
+@pytest.mark.parametrize("timestamp_ms", [-1, -(2**62), 2**62])
+def test_a_record_with_any_time_in_the_log_is_rejected_without_an_error(timestamp_ms):
+    found = decode_record(PLAYS, write(played_at="1999-12-31T23:59:59Z"), timestamp_ms)
+    assert found.reason == "played_at_out_of_range"
+    assert "the record's time is " in found.detail
+    assert ("1969-12-31T23:59:59.999000Z" in found.detail) == (timestamp_ms == -1)
+    assert ("µs since 1970" in found.detail) == (timestamp_ms != -1)
 
 
 def test_every_reason_of_the_decoder_has_a_case():

@@ -8,8 +8,8 @@ from importlib.util import find_spec
 import pytest
 
 from soundlake.broker.kafka import TopicCheck, TopicPlan
-from soundlake.errors import TopicMissing
-from soundlake.operations.stack import Stack, compare_topics, plan_stack
+from soundlake.errors import Permanent, TopicMissing, Unavailable
+from soundlake.operations.stack import Stack, compare_topics, plan_stack, warn_of_producer_clocks
 from soundlake.operations.stack.doctor import Finding, Verdict, check_machine
 from soundlake.settings import Settings
 
@@ -126,3 +126,35 @@ def test_only_other_settings_of_existing_topics_are_differences():
     (line,) = compare_topics(cluster, TopicPlan(4))
     assert line.startswith("user_plays: message.timestamp.type is CreateTime, expected LogAppendTime (")
     assert compare_topics(Cluster(), TopicPlan(4)) == ()
+
+
+def test_a_topic_with_the_producers_time_is_a_warning_with_the_setting_and_the_command(caplog):
+    cluster = Cluster(message_timestamp_type=("CreateTime", "LogAppendTime"), retention_ms=("1", "2"))
+    warn_of_producer_clocks(cluster, TopicPlan(4), "kafka.example:9092")
+    (record,) = caplog.records
+    assert record.levelname == "WARNING"
+    line = record.getMessage()
+    assert line.startswith("user_plays: message.timestamp.type is CreateTime, expected LogAppendTime: ")
+    assert "--bootstrap-server kafka.example:9092 --alter --topic user_plays --add-config message.timestamp.type=LogAppendTime" in line
+    assert "soundlake topics create --repair" in line
+    caplog.clear()
+    warn_of_producer_clocks(Cluster(retention_ms=("1", "2")), TopicPlan(4), "kafka.example:9092")
+    assert not caplog.records
+
+
+class SilentCluster(Cluster):
+    """A cluster that does not allow reading the settings of its topics, or does not answer."""
+
+    def __init__(self, error) -> None:
+        super().__init__()
+        self.error = error
+
+    def ensure_topics(self, topics, plan):
+        raise self.error
+
+
+def test_a_cluster_that_hides_its_settings_stops_nothing_and_one_that_is_down_is_retried(caplog):
+    warn_of_producer_clocks(SilentCluster(Permanent("not authorized")), TopicPlan(4), "")
+    assert [record.levelname for record in caplog.records if record.levelname == "WARNING"] == []
+    with pytest.raises(Unavailable):
+        warn_of_producer_clocks(SilentCluster(Unavailable("down")), TopicPlan(4), "")

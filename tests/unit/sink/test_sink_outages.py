@@ -89,6 +89,20 @@ def test_a_log_that_does_not_answer_for_a_moment_is_retried_and_reported(lake):
     assert observer.errors == [error]
 
 
+def test_the_log_is_inspected_once_it_answers_and_before_the_first_record_is_read(lake):
+    answers, seen = [Unavailable("away"), None], []
+
+    def inspect() -> None:
+        seen.append(len(read_tracks(lake)))
+        if (error := answers.pop(0)) is not None:
+            raise error
+
+    broker = ChangingBroker(make_log("a"), errors=(Unavailable("away again"),))
+    sink = Sink(broker, lake, SinkLimits(), topics=[PLAYS], inspect_log=inspect)
+    assert sink.run(until_drained=True, retry_seconds=30).events == 1
+    assert (seen, answers) == ([0, 0], [])
+
+
 def test_a_topic_that_disappears_while_the_sink_runs_is_retried(lake):
     sink = Sink(ChangingBroker(make_log("a"), errors=(TopicMissing(PLAYS.name),)), lake, SinkLimits(), topics=[PLAYS])
     assert sink.run(until_drained=True, retry_seconds=30).events == 1

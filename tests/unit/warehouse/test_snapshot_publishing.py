@@ -1,4 +1,8 @@
+import errno
 import os
+import stat
+import subprocess
+import sys
 import threading
 import time
 
@@ -8,8 +12,18 @@ import pytest
 from soundlake.errors import Unavailable
 from soundlake.warehouse import open_snapshot, read_current_id
 from soundlake.warehouse.build_lock import hold_build_lock
-from soundlake.warehouse.publish import publish_snapshot
+from soundlake.warehouse.publish import publish_snapshot, translate_disk_errors
 from soundlake.warehouse.snapshot import is_published, read_published_at
+
+WRITER = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+PUBLISHER = """
+import pathlib, resource, signal, sys
+from soundlake.warehouse.publish import publish_snapshot
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+resource.setrlimit(resource.RLIMIT_FSIZE, (4096, 4096))
+folder = pathlib.Path(sys.argv[1])
+publish_snapshot(folder / "build.duckdb", folder, "id-2")
+"""
 
 
 def write_build(folder, number):
@@ -131,3 +145,59 @@ def test_a_closed_snapshot_answers_no_query(tmp_path):
         pass
     with pytest.raises(duckdb.ConnectionException):
         snapshot.connection.execute("select 1")
+
+
+def test_a_snapshot_and_its_successor_are_published_with_mode_0444(tmp_path):
+    for number in range(2):
+        path = publish_snapshot(write_build(tmp_path, number), tmp_path, "id-1")
+        assert stat.S_IMODE(path.stat().st_mode) == 0o444
+    assert stat.S_IMODE((tmp_path / "build.duckdb").stat().st_mode) & stat.S_IWUSR
+
+
+def test_a_snapshot_that_another_process_has_open_for_writing_is_locked_not_damaged(tmp_path):
+    path = publish_snapshot(write_build(tmp_path, 1), tmp_path, "id-1")
+    path.chmod(0o644)  # as one who owns the file can, and root need not
+    writer = subprocess.Popen([sys.executable, "-c", WRITER, path], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
+    try:
+        assert writer.stdout.readline() == "open\n"
+        with pytest.raises(Unavailable, match=rf"another process has the snapshot open for writing: .*PID {writer.pid}") as caught:
+            open_snapshot(tmp_path)
+        assert "duckdb -readonly" in caught.value.next_step
+        assert not is_published(tmp_path, "id-1")  # so that a transform publishes it again
+        publish_snapshot(write_build(tmp_path, 2), tmp_path, "id-1")
+        with open_snapshot(tmp_path) as snapshot:
+            assert snapshot.connection.execute("select max(build) from plays").fetchone() == (2,)
+    finally:
+        writer.communicate(timeout=30)
+
+
+def write_to_a_full_disk():
+    with open("/dev/full", "wb", buffering=0) as full:  # noqa: PTH123  # a device
+        full.write(b"x")
+
+
+def checkpoint_on_a_full_disk():
+    raise duckdb.IOException(f"IO Error: Could not write file: {os.strerror(errno.ENOSPC)}")
+
+
+@pytest.mark.parametrize("write", [write_to_a_full_disk, checkpoint_on_a_full_disk])
+def test_a_full_disk_is_reported_as_the_sink_reports_it(tmp_path, write):
+    with pytest.raises(Unavailable) as caught, translate_disk_errors(tmp_path):
+        write()
+    assert caught.value.message == f"{tmp_path}: the disk is full"
+    assert caught.value.next_step.startswith("free some space and start again")
+
+
+def test_other_errors_of_the_system_and_of_duckdb_are_raised_as_they_are(tmp_path):
+    with pytest.raises(FileNotFoundError):
+        publish_snapshot(tmp_path / "no build", tmp_path, "id-1")
+    with pytest.raises(duckdb.IOException), translate_disk_errors(tmp_path):
+        raise duckdb.IOException("IO Error: another")
+
+
+def test_a_snapshot_that_cannot_be_written_keeps_the_one_before_and_leaves_no_draft(tmp_path):
+    publish_snapshot(write_build(tmp_path, 1), tmp_path, "id-1")
+    done = subprocess.run([sys.executable, "-c", PUBLISHER, tmp_path], capture_output=True, text=True, check=False)
+    assert f"Unavailable: {tmp_path / 'snapshots'}: a file may not grow further" in done.stderr
+    assert read_current_id(tmp_path) == "id-1"
+    assert sorted(path.name for path in (tmp_path / "snapshots").iterdir()) == ["current.duckdb", "id-1.duckdb"]

@@ -85,6 +85,7 @@ def test_new_batches_are_built_incrementally_and_published_under_the_next_number
 def test_a_damaged_snapshot_is_published_again(built):
     snapshot_id = built.transform().snapshot
     path = built.folder / "snapshots" / f"{snapshot_id}.duckdb"
+    path.chmod(0o644)
     path.write_bytes(b"damaged" * 10_000)
     with pytest.raises(DataError, match="the snapshot is damaged"):
         open_snapshot(built.folder)

@@ -3,7 +3,7 @@
 from soundlake.operations.stack.lifecycle import bring_down, is_up, join, keep_up, launch, restart_service
 from soundlake.operations.stack.monitoring import SUPERVISOR, sample_services
 from soundlake.operations.stack.plan import Stack, install_programs, place_stack, plan_stack
-from soundlake.operations.stack.topics import compare_topics, name_repair
+from soundlake.operations.stack.topics import compare_topics, name_repair, warn_of_producer_clocks
 
 __all__ = [
     "SUPERVISOR",
@@ -20,4 +20,5 @@ __all__ = [
     "plan_stack",
     "restart_service",
     "sample_services",
+    "warn_of_producer_clocks",
 ]
