@@ -22,7 +22,7 @@ from soundlake.streaming.query_errors import raise_on_dropped_rows, raise_query_
 from soundlake.streaming.startup_checks import check_log_ids, check_table_owner, read_checkpoint_id
 
 READS = {processed.NAME: tuple(topic.name for topic in TOPICS), live.NAME: live.TOPICS, now_playing.NAME: (NOW_PLAYING.name,)}
-"""The topics that each query reads. The queries of a session share its task slots; one in real-time mode occupies one for each partition."""
+"""The topics that each query reads. The queries of a session share its task slots; one in real-time mode takes one for each partition."""
 
 _WATCH_SECONDS = 1.0
 
