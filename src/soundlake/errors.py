@@ -10,6 +10,7 @@ SoundlakeError
     │   └── TopicMissing      the topic does not exist
     └── DataError             the data does not allow to continue (exit code 3)
         ├── OffsetGap         the log no longer holds the next offset
+        ├── TopicCompacted    the log deletes records by key
         ├── LogReplaced       the log ends below the position of the lake
         └── PositionMoved     another process owns the partition
 """
@@ -89,6 +90,17 @@ class OffsetGap(DataError):
         )
         self.topic, self.partition = topic, partition
         self.expected, self.first_available = expected, first_available
+
+
+class TopicCompacted(DataError):
+    """The topic's cleanup policy deletes records by key: what is missing in the log could not be noticed."""
+
+    def __init__(self, topic: str, policy: str) -> None:
+        super().__init__(
+            f"{topic} has cleanup.policy={policy}: compaction deletes records, and the sink could not notice it",
+            next_step="set cleanup.policy=delete: `soundlake topics create --repair`",
+        )
+        self.topic, self.policy = topic, policy
 
 
 class LogReplaced(DataError):

@@ -28,7 +28,7 @@ from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.broker.kafka import TopicPlan
 from soundlake.contract.topics import DLQ, PLAYS, SKIPS
-from soundlake.errors import DataError, OffsetGap, SettingsError, TopicMissing, Unavailable
+from soundlake.errors import OffsetGap, SettingsError, TopicMissing, Unavailable
 from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import KafkaAccess, Settings
 from soundlake.sink import Sink, SinkLimits
@@ -302,13 +302,15 @@ def test_records_over_the_topic_s_own_limit_fail_with_the_reason_and_others_are_
     assert broker.append(SKIPS.name, [b"ann"], [noise]).acknowledged == 1
 
 
-def test_offsets_without_a_record_stop_the_reader_and_are_not_skipped(access, broker):
+def test_a_fetch_passes_over_offsets_without_a_record(access, broker):
     producer = Producer({"bootstrap.servers": access.servers, "transactional.id": "another producer"})
     producer.init_transactions(30)
-    producer.begin_transaction()
-    producer.produce(PLAYS.name, b"{}", partition=0)
-    producer.commit_transaction(30)
-    wait_until(lambda: broker.offsets(PLAYS.name)[0].end == 2)  # the record and the control record
-    assert broker.fetch(PLAYS.name, 0, 0, **FOREVER).values.to_pylist() == [b"{}"]
-    with pytest.raises(DataError, match="in transactions"):
-        broker.fetch(PLAYS.name, 0, 1, **FOREVER)
+    for _ in range(2):
+        producer.begin_transaction()
+        producer.produce(PLAYS.name, b"{}", partition=0)
+        producer.commit_transaction(30)
+    wait_until(lambda: broker.offsets(PLAYS.name)[0].end == 4)  # each record and its control record
+    found = [broker.fetch(PLAYS.name, 0, offset, **FOREVER) for offset in (0, 1, 3, 4)]
+    assert [records.offsets.to_pylist()[-1:] for records in found] == [[2], [2], [], []]
+    assert found[1].offsets.to_pylist() == [2]
+    assert [records.next_offset for records in found[2:]] == [4, 4]

@@ -60,6 +60,15 @@ class MemoryBroker:
         """The offsets that each partition holds now."""
         return {number: partition.held for number, partition in enumerate(self._find(topic))}
 
+    def count_held_back(self, topic: str) -> dict[int, int]:
+        """Nothing: this log has no transactions."""
+        self._find(topic)
+        return {}
+
+    def check_deletes_by_age(self, topic: str) -> None:
+        """Nothing to refuse: this log deletes only when it is trimmed."""
+        self._find(topic)
+
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records, each to the partition of its key."""
         check_same_length(keys, values)
@@ -86,7 +95,7 @@ class MemoryBroker:
         times, keys, values = zip(*rows, strict=True) if rows else ((), (), ())
         offsets = pa.array(range(offset, offset + len(rows)), pa.int64())
         columns = (offsets, pa.array(times, pa.int64()), pa.array(keys, pa.binary()), pa.array(values, pa.binary()))
-        return Records(topic, partition, self._id, *columns)
+        return Records(topic, partition, self._id, *columns, next_offset=offset + len(rows))
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
         """The records of these partitions, each from its offset on."""

@@ -34,8 +34,10 @@ def to_epoch_ms(moment: datetime) -> int:
 class Records:
     """Consecutive records of one partition in offset order, as columns of equal length.
 
-    `log_id` is the log they were read from (`Broker.log_id`). `offsets` is int64 without gaps; `timestamps_ms` is int64, the broker's
-    own clock at the append in UTC epoch milliseconds (it may step back); `keys` and `values` are binary, null where the record has none.
+    `log_id` is the log they were read from (`Broker.log_id`). `offsets` is int64, ascending; an offset that it leaves out holds no record
+    (a transaction's marker, an aborted record). `timestamps_ms` is int64, the broker's own clock at the append in UTC epoch milliseconds
+    (it may step back); `keys` and `values` are binary, null where the record has none. `next_offset` is where reading continues: behind
+    the last record, or further if no record follows before it.
     """
 
     topic: str
@@ -45,6 +47,7 @@ class Records:
     timestamps_ms: pa.Array
     keys: pa.Array
     values: pa.Array
+    next_offset: int
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -52,7 +55,10 @@ class Records:
 
 @dataclass(frozen=True)
 class OffsetRange:
-    """The offsets a partition holds: `begin` is the first one kept, `end` the next one to be written."""
+    """The offsets a partition holds: `begin` is the first one kept, `end` the next one to be written.
+
+    An open transaction ends the range: what it and later producers have written is not readable yet (`Broker.count_held_back`).
+    """
 
     begin: int
     end: int
@@ -136,6 +142,12 @@ class Broker(Protocol):
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
         """The offsets that each partition holds now."""
 
+    def count_held_back(self, topic: str) -> dict[int, int]:
+        """The number of offsets beyond the end of each partition that open transactions hold back; without any it is left out."""
+
+    def check_deletes_by_age(self, topic: str) -> None:
+        """Raise DataError if the log deletes records by key (compaction), so that a missing offset may be a lost record."""
+
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records, each to the partition of its key; returns when every record is acknowledged, failed or unsure.
 
@@ -143,7 +155,7 @@ class Broker(Protocol):
         """
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
-        """The records from `offset` on: at least one if there is any, none at the end of the log.
+        """The records from `offset` on: at least one if there is any, none at the end of the log; `next_offset` is the end then.
 
         Returns at most `max_records`, and no more than `max_bytes` of values after the first record; it may return fewer.
         Raises OffsetGap if `offset` is below the first offset kept, LogReplaced if it is beyond the end.
@@ -152,9 +164,9 @@ class Broker(Protocol):
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
         """The records that have arrived of these partitions, each from its offset on, without waiting; in order within a partition.
 
-        Returns at most `max_records` in all and about `max_bytes` of values in all; each `Records` has at least one. A remote log
-        delivers a record shortly after its append; `offsets` returns the true end. Raises the errors of `fetch`, a remote log once
-        the server reports them.
+        Returns at most `max_records` in all and about `max_bytes` of values in all; each `Records` has at least one, or only passes
+        over offsets that hold none. A remote log delivers a record shortly after its append; `offsets` returns the true end. Raises the
+        errors of `fetch`, a remote log once the server reports them.
         """
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:

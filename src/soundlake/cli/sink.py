@@ -44,6 +44,8 @@ def run_sink(
         )  # fmt: skip
         progress.end(f"{report.events:,} events, {report.rejected:,} rejected, {report.batches:,} batches")
     totals = {"events": report.events, "rejected": report.rejected, "batches": report.batches}
+    if report.held_back or as_json:
+        totals["held_back"] = report.held_back
     if as_json:
         print_json({**totals, "topics": {name: asdict(topic) for name, topic in report.topics.items()}})
     else:

@@ -11,13 +11,16 @@ from soundlake.lake.protocol import (
     BronzeTables,
     Checkpoint,
     CommitConflict,
+    MissingKind,
+    MissingOffsets,
     PositionMove,
     ignore_checkpoint,
+    make_missing_app_ids,
     make_position_app_id,
 )
 
 __all__ = [
     "BATCH_APP_ID", "LAYOUTS", "NO_POSITION", "REPLAYS_TABLE", "VACUUM_RETENTION_HOURS", "BronzeTable", "BronzeTables", "Checkpoint",
-    "CommitConflict", "Compaction", "DeltaBronzeTable", "Lake", "MemoryBronzeTable", "MemoryBronzeTables", "PositionMove", "TableLayout",
-    "ignore_checkpoint", "make_position_app_id",
+    "CommitConflict", "Compaction", "DeltaBronzeTable", "Lake", "MemoryBronzeTable", "MemoryBronzeTables", "MissingKind", "MissingOffsets",
+    "PositionMove", "TableLayout", "ignore_checkpoint", "make_missing_app_ids", "make_position_app_id",
 ]  # fmt: skip

@@ -16,7 +16,7 @@ from soundlake.errors import PositionMoved, Unavailable
 from soundlake.lake.data_files import write_files
 from soundlake.lake.layout import TableLayout
 from soundlake.lake.object_store import open_filesystem
-from soundlake.lake.protocol import NO_POSITION, Checkpoint, CommitConflict, PositionMove, ignore_checkpoint
+from soundlake.lake.protocol import NO_POSITION, Checkpoint, CommitConflict, PositionMove, ignore_checkpoint, list_transactions
 from soundlake.lake.store_errors import translate_store_errors
 from soundlake.retries import retry_policy
 
@@ -116,8 +116,7 @@ class DeltaBronzeTable:
 
     def _check_positions(self, moves: list[PositionMove]) -> None:
         for move in moves:
-            stored = self._read_transaction(move.app_id)
-            found = NO_POSITION if stored is None else stored
+            found = self._read_stored(move.app_id)
             if found != move.expected:
                 raise PositionMoved(self.uri, move.app_id, move.expected, found)
 
@@ -127,8 +126,16 @@ class DeltaBronzeTable:
             found: int | None = self._get_handle().transaction_version(app_id)
             return found
 
+    def _read_stored(self, app_id: str) -> int:
+        """The same, `NO_POSITION` when it is not set."""
+        found = self._read_transaction(app_id)
+        return NO_POSITION if found is None else found
+
     def _read_current_transaction(self, app_id: str) -> int | None:
-        """The same, by a new handle if the old one's log files are deleted. Not for use between a check and its commit."""
+        """The same as `_read_transaction`, by a new handle if the old one's log files are deleted.
+
+        Not for use between a check and its commit.
+        """
         try:
             return self._read_transaction(app_id)
         except CommitConflict:
@@ -153,7 +160,8 @@ class DeltaBronzeTable:
 
     def _commit(self, actions: list[AddAction], moves: list[PositionMove], batch: int, token: str) -> None:
         handle = self._get_handle()
-        transactions = [*(Transaction(move.app_id, move.last) for move in moves), Transaction(BATCH_APP_ID, batch)]
+        moved = [found for move in moves for found in list_transactions(move, self._read_stored).items()]
+        transactions = [*(Transaction(app_id, version) for app_id, version in moved), Transaction(BATCH_APP_ID, batch)]
         handle.create_write_transaction(
             actions=[*actions],
             mode="append",

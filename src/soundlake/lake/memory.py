@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 
 from soundlake.errors import PositionMoved
 from soundlake.lake.layout import LAYOUTS
-from soundlake.lake.protocol import NO_POSITION, Checkpoint, CommitConflict, PositionMove, ignore_checkpoint
+from soundlake.lake.protocol import NO_POSITION, Checkpoint, CommitConflict, PositionMove, ignore_checkpoint, list_transactions
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,9 @@ class MemoryBronzeTable:
             batch = self._view.batch + 1
             numbered = rows.append_column(pa.field("_batch", pa.int64()), pa.repeat(pa.scalar(batch, pa.int64()), len(rows)))
             stored = pa.concat_tables([self._view.rows, numbered.select(self._view.rows.column_names)])
-            positions = self._view.positions | {move.app_id: move.last for move in moves}
+            positions = dict(self._view.positions)
+            for move in moves:
+                positions |= list_transactions(move, self.read_position)
             self._view = self._storage.version = _Version(batch, stored, positions)
         return batch
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import Protocol
 
 import pyarrow as pa
@@ -26,18 +27,56 @@ class CommitConflict(Retryable):
     """Another writer committed first: what this commit was based on may no longer be true. Read again and repeat."""
 
 
+class MissingKind(StrEnum):
+    """Why no row stands for an offset: it never held a record (a transaction's marker, an aborted record), or its loss was accepted."""
+
+    EMPTY = "empty"
+    LOST = "lost"
+
+
+@dataclass(frozen=True)
+class MissingOffsets:
+    """Offsets of a partition, between two positions, that no row stands for: their number and the first of them."""
+
+    kind: MissingKind
+    count: int
+    first: int
+
+
 @dataclass(frozen=True)
 class PositionMove:
-    """One partition's part in a commit: its position moves from `expected` (the last offset stored so far) to `last`."""
+    """One partition's part in a commit: its position moves from `expected` (the last offset stored so far) to `last`.
+
+    `missing` is added to the counts that the table keeps of the partition.
+    """
 
     app_id: str
     expected: int
     last: int
+    missing: MissingOffsets | None = None
 
 
 def make_position_app_id(broker: str, topic: str, partition: int) -> str:
     """The application transaction under which a table keeps the position of one partition."""
     return f"sink/{broker}/{topic}/{partition}"
+
+
+def make_missing_app_ids(position_app_id: str, kind: MissingKind) -> tuple[str, str]:
+    """The application transactions that count a partition's missing offsets of a kind, and that keep the first of them."""
+    return f"{position_app_id}/{kind}", f"{position_app_id}/{kind}/first"
+
+
+def list_transactions(move: PositionMove, read: Callable[[str], int]) -> dict[str, int]:
+    """What a commit sets for a move, by application transaction; `read` reads one as the commit finds it, `NO_POSITION` if unset."""
+    found = {move.app_id: move.last}
+    if move.missing is not None:
+        count_id, first_id = make_missing_app_ids(move.app_id, move.missing.kind)
+        first = read(first_id)
+        found |= {
+            count_id: max(read(count_id), 0) + move.missing.count,
+            first_id: move.missing.first if first == NO_POSITION else first,
+        }
+    return found
 
 
 class BronzeTable(Protocol):
@@ -46,7 +85,8 @@ class BronzeTable(Protocol):
     What a caller may rely on (docs/decisions/0001):
 
     - A commit appends rows and moves positions, both or neither. Readers see a commit whole or not at all.
-    - The position of a partition is kept in the table and nowhere else, so a writer that restarts reads it here.
+    - The position of a partition is kept in the table and nowhere else, so a writer that restarts reads it here. So are the counts of
+      the offsets below it that no row stands for (`MissingOffsets`).
     - Commits of a table are serial. Each gets the next batch number; its rows have it in `_batch`.
     - Positions, the batch number and rows are read from one view of the table. A commit succeeds only if no other writer has
       committed since that view; otherwise it conflicts, and nothing of it is visible.

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import duckdb
@@ -10,7 +10,7 @@ import pyarrow as pa
 
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
-from soundlake.lake import NO_POSITION, BronzeTable, Lake, make_position_app_id
+from soundlake.lake import NO_POSITION, BronzeTable, Lake, MissingKind, make_missing_app_ids, make_position_app_id
 from soundlake.lake.retention import make_deleted_rows_app_id, make_first_deleted_app_id
 from soundlake.reconciliation.models import Check
 
@@ -20,6 +20,7 @@ select _broker, _topic, _partition, count(*) as rows, count(distinct _offset) as
 from rows group by all
 """
 
+_PART_OF_KIND = {MissingKind.EMPTY: "offsets without a record", MissingKind.LOST: "accepted as lost"}
 
 Partition = tuple[str, str, int]
 """Id of the log, topic, partition."""
@@ -36,7 +37,10 @@ class _Stored:
 
 
 def check_log(broker: Broker, lake: Lake) -> list[Check]:
-    """For each topic: offsets up to the position = rows in bronze and in bronze/rejected. For all together: no record is stored twice."""
+    """For each topic: offsets up to the position = rows in bronze and in bronze/rejected, and offsets without a record.
+
+    For all together: no record is stored twice.
+    """
     checks, repeats = zip(*(_check_topic(topic, broker, lake) for topic in TOPICS), strict=True)
     parts = {topic.name: count for topic, count in zip(TOPICS, repeats, strict=True) if count}
     return [*checks, Check("no record is stored twice", 0, sum(repeats), parts)]
@@ -67,15 +71,17 @@ def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> tuple[Check, int]:
     rejected = _read_rejected(lake, topic, positions)
     stored = _count(pa.concat_tables([events, rejected]))
     deleted = {partition: _read_deleted(partition, table, rejected_table) for partition in partitions}
+    missing = {kind: {partition: _read_missing(partition, kind, table) for partition in partitions} for kind in MissingKind}
     expected = 0
     for partition, position in positions.items():
-        known = [found for found in (stored.get(partition), deleted[partition]) if found]
+        found_of = [stored.get(partition), deleted[partition], *(missing[kind][partition] for kind in MissingKind)]
+        known = [found for found in found_of if found]
         begin = begins.get(partition[2]) if partition[0] == log_id else None
         expected += _count_expected(position, begin, known)
-    past_retention = sum(found.rows for found in deleted.values() if found)
+    absent = {"past retention": _sum_offsets(deleted)} | {_PART_OF_KIND[kind]: _sum_offsets(missing[kind]) for kind in MissingKind}
     offsets = sum(found.offsets for found in stored.values())
-    parts = {"bronze": len(events), "rejected": len(rejected), **({"past retention": past_retention} if past_retention else {})}
-    check = Check(f"{topic.name}: log = bronze + rejected", expected, offsets + past_retention, parts)
+    parts = {"bronze": len(events), "rejected": len(rejected)} | {name: count for name, count in absent.items() if count}
+    check = Check(f"{topic.name}: log = bronze + rejected", expected, offsets + sum(absent.values()), parts)
     return check, sum(found.rows - found.offsets for found in stored.values())
 
 
@@ -87,10 +93,20 @@ def _read_deleted(partition: Partition, *tables: BronzeTable) -> _Stored | None:
     return _Stored(sum(counts), sum(counts), min(first for first in firsts if first != NO_POSITION), NO_POSITION) if counts else None
 
 
+def _read_missing(partition: Partition, kind: MissingKind, table: BronzeTable) -> _Stored | None:
+    """The offsets that no row stands for, as the table records them."""
+    count, first = map(table.read_position, make_missing_app_ids(make_position_app_id(*partition), kind))
+    return None if count == NO_POSITION else _Stored(count, count, first, NO_POSITION)
+
+
+def _sum_offsets(found: Mapping[Partition, _Stored | None]) -> int:
+    return sum(counted.offsets for counted in found.values() if counted)
+
+
 def _count_expected(position: int, begin: int | None, known: Sequence[_Stored]) -> int:
     """Offsets from the first one up to the position.
 
-    The first one is 0 if the log still begins there (`begin`; None: the log is gone), else the first that is or was stored.
+    The first one is 0 if the log still begins there (`begin`; None: the log is gone), else the first that is or was stored or passed over.
     """
     first = 0 if begin == 0 else min((found.first for found in known), default=position + 1)
     return position + 1 - first

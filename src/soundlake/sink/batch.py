@@ -1,4 +1,4 @@
-"""Batches: consecutive offsets of a topic's partitions, collected until a limit closes the batch."""
+"""Batches: runs of offsets of a topic's partitions, collected until a limit closes the batch."""
 
 from __future__ import annotations
 
@@ -11,11 +11,15 @@ import pyarrow as pa
 from soundlake.broker.protocol import Records
 from soundlake.contract import Topic
 from soundlake.contract.decode import Decoded, decode_records
+from soundlake.lake import MissingKind, MissingOffsets
 
 
 @dataclass(frozen=True)
 class Batch:
-    """Records as columns of equal length: partition by partition, each in offset order without a gap."""
+    """Records as columns of equal length: partition by partition, each in offset order.
+
+    `last_offsets` is how far each partition was read; `missing` counts the offsets up to there that held no record.
+    """
 
     partitions: np.ndarray
     offsets: np.ndarray
@@ -23,6 +27,7 @@ class Batch:
     keys: pa.Array
     values: pa.Array
     last_offsets: dict[int, int]
+    missing: dict[int, MissingOffsets]
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -68,17 +73,22 @@ class ClosedBatch:
 
 @dataclass
 class OpenBatch:
-    """The records of a topic that have been read and not been handed on yet; `begun` is when the first one came (`time.monotonic`)."""
+    """The records of a topic that have been read and not been handed on yet; `begun` is when the first one came (`time.monotonic`).
+
+    `begins` is the offset from which each partition was read.
+    """
 
     runs: list[Records] = field(default_factory=list)
+    begins: dict[int, int] = field(default_factory=dict)
     events: int = 0
     bytes: int = 0
     begun: float = 0.0
 
-    def add(self, records: Records, now: float) -> None:
-        """Add records that begin where the last ones of their partition ended."""
+    def add(self, records: Records, begin: int, now: float) -> None:
+        """Add records that were read from the offset `begin`, where the last ones of their partition ended."""
         if not self.runs:
             self.begun = now
+        self.begins.setdefault(records.partition, begin)
         self.runs.append(records)
         self.events += len(records)
         self.bytes += records.values.nbytes
@@ -86,14 +96,29 @@ class OpenBatch:
     def close(self) -> Batch:
         """All records as one batch."""
         runs = sorted(self.runs, key=lambda run: run.partition)  # stable: the runs of a partition stay in order
+        partitions = np.repeat([run.partition for run in runs], [len(run) for run in runs]).astype(np.int64)
+        offsets = np.concatenate([run.offsets.to_numpy() for run in runs])
+        ends = {run.partition: run.next_offset for run in runs}
+        rows = dict.fromkeys(ends, 0)
+        for run in runs:
+            rows[run.partition] += len(run)
+        gapped = [number for number, end in ends.items() if end - self.begins[number] > rows[number]]
         return Batch(
-            partitions=np.repeat([run.partition for run in runs], [len(run) for run in runs]).astype(np.int64),
-            offsets=np.concatenate([run.offsets.to_numpy() for run in runs]),
+            partitions=partitions,
+            offsets=offsets,
             timestamps_ms=pa.concat_arrays([run.timestamps_ms for run in runs]),
             keys=pa.concat_arrays([run.keys for run in runs]),
             values=pa.concat_arrays([run.values for run in runs]),
-            last_offsets={run.partition: run.offsets[-1].as_py() for run in runs},
+            last_offsets={number: end - 1 for number, end in ends.items()},
+            missing={number: _find_missing(offsets[partitions == number], self.begins[number], ends[number]) for number in gapped},
         )
+
+
+def _find_missing(offsets: np.ndarray, begin: int, end: int) -> MissingOffsets:
+    """The offsets from `begin` up to, without, `end` that are not among these, which are in order."""
+    elsewhere = np.flatnonzero(offsets != np.arange(begin, begin + len(offsets)))
+    first = begin + int(elsewhere[0] if len(elsewhere) else len(offsets))
+    return MissingOffsets(MissingKind.EMPTY, end - begin - len(offsets), first)
 
 
 def _join(partitions: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -140,6 +140,16 @@ class Sink:
                 writers[batch.topic].store(batch)
                 if run.on_progress is not None:
                     run.on_progress(run.report.events + run.report.rejected)
+        if run.until_drained:
+            self._report_held_back(run.report)
+
+    def _report_held_back(self, report: SinkReport) -> None:
+        """Report and log what open transactions hold back: the log is drained without it."""
+        for name, topic in report.topics.items():
+            held_back = self._broker.count_held_back(name)
+            topic.held_back = sum(held_back.values())
+            for partition, count in held_back.items():
+                log.warning("%s[%d]: an open transaction holds back %d offsets; they are read when it ends", name, partition, count)
 
     def _open_writers(self, run: _Run, assignment: Assignment) -> dict[str, TopicWriter]:
         rejected = RejectedTable(self._tables.open_table(REJECTED_TABLE, self._checkpoint))

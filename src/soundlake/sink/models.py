@@ -25,11 +25,12 @@ class SinkLimits:
 
 @dataclass
 class TopicReport:
-    """What a run stored of one topic."""
+    """What a run stored of one topic; `held_back`: offsets that an open transaction kept from it when everything before was stored."""
 
     events: int = 0
     rejected: int = 0
     batches: int = 0
+    held_back: int = 0
 
 
 @dataclass
@@ -47,6 +48,11 @@ class SinkReport:
     def rejected(self) -> int:
         """Records written to bronze/rejected."""
         return sum(topic.rejected for topic in self.topics.values())
+
+    @property
+    def held_back(self) -> int:
+        """Offsets that open transactions keep from the sink; only known after a drain."""
+        return sum(topic.held_back for topic in self.topics.values())
 
     @property
     def batches(self) -> int:

@@ -20,7 +20,7 @@ class TopicReader:
     """Reads the assigned partitions of a topic from the positions in its table on, ahead of what is stored.
 
     `positions` is read from the table once for each partition and then updated by the topic's writer.
-    Every second the reader checks the offsets and partitions of the log, and that it still is the same log.
+    Every second the reader checks the offsets and partitions of the log, that it still is the same log, and that it is not compacted.
     """
 
     def __init__(
@@ -56,8 +56,8 @@ class TopicReader:
 
     @property
     def has_records(self) -> bool:
-        """Whether the open batch has records."""
-        return self._open.events > 0
+        """Whether the open batch has records, or offsets that hold none."""
+        return bool(self._open.runs)
 
     def is_full(self, now: float) -> bool:
         """Whether the open batch has reached its limit of events, bytes or age."""
@@ -70,10 +70,10 @@ class TopicReader:
         """
         if now - self._checked_at >= _CHECK_SECONDS:
             self._check_log(now)
-        before = self._open.events
+        before = len(self._open.runs)
         while self._next_offsets and not self.is_full(time.monotonic()) and self._poll(now):
             pass
-        return self._open.events > before
+        return len(self._open.runs) > before
 
     def close_batch(self, *, is_log_gone: bool = False) -> ClosedBatch:
         """Close the open batch and begin another one."""
@@ -93,13 +93,14 @@ class TopicReader:
         runs = self._broker.poll(self.topic.name, self._next_offsets, max_records=max_records, max_bytes=max_bytes)
         for records in runs:
             self._check_log_id(records.log_id)
-            self._open.add(records, now)
-            self._next_offsets[records.partition] = records.offsets[-1].as_py() + 1
+            self._open.add(records, self._next_offsets[records.partition], now)
+            self._next_offsets[records.partition] = records.next_offset
         return bool(runs)
 
     def _check_log(self, now: float) -> None:
         offsets = self._fetch_offsets()
         self._check_log_id(self._broker.log_id(self.topic.name))
+        self._broker.check_deletes_by_age(self.topic.name)
         self._add_partitions({partition: held for partition, held in offsets.items() if partition not in self._next_offsets})
         for partition, offset in self._next_offsets.items():
             offsets[partition].check(self.topic.name, partition, offset)

@@ -61,7 +61,10 @@ class TopicWriter:
         already_rejected = self._write_rejected(batch, origin)
         self._checkpoint("rejected_committed")
         rows = build_event_rows(batch.decoded, origin, already_rejected)
-        moves = [PositionMove(self.reader.make_app_id(number), positions[number], last) for number, last in last_offsets.items()]
+        moves = [
+            PositionMove(self.reader.make_app_id(number), positions[number], last, batch.batch.missing.get(number))
+            for number, last in last_offsets.items()
+        ]
         self._events.append(rows, moves)
         self._checkpoint("events_committed")
         positions.update(last_offsets)

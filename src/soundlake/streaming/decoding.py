@@ -33,6 +33,7 @@ def stream_records(
     small machine. An offset that the log no longer holds stops the query; nothing is skipped silently.
     """
     reader = session.readStream.format("kafka").options(**kafka).option("subscribe", ",".join(topics)).option("failOnDataLoss", "true")
+    reader = reader.option("kafka.isolation.level", "read_committed")  # Spark's default delivers records of aborted transactions
     if since_ms is None:
         reader = reader.option("startingOffsets", "earliest")
     else:

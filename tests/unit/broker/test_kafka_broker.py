@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 import time
 from concurrent.futures import Future
+from contextlib import nullcontext
 
 import pytest
 from confluent_kafka import Consumer, KafkaError, KafkaException, TopicPartition
@@ -18,7 +19,7 @@ from soundlake.broker import OffsetRange
 from soundlake.broker.kafka import KafkaBroker, TopicCheck, TopicPlan
 from soundlake.broker.kafka.errors import LeaderUnavailable
 from soundlake.contract import Topic
-from soundlake.errors import LogReplaced, TopicMissing, Unavailable, UsageError
+from soundlake.errors import LogReplaced, OffsetGap, TopicCompacted, TopicMissing, Unavailable, UsageError
 
 NUMBERS = itertools.count()
 
@@ -141,7 +142,7 @@ def test_offsets_are_committed_for_a_group(broker, topic, mock_cluster):
 class SilentReader:
     """A reader to which nothing comes."""
 
-    topic_id, has_buffered = "first", False
+    topic_id, has_buffered, is_in_doubt = "first", False, False
 
     def __init__(self, idle_seconds, *, is_out_of_range=False):
         self.idle_seconds, self.is_out_of_range = idle_seconds, is_out_of_range
@@ -153,7 +154,8 @@ class SilentReader:
     def pull(self, max_records, max_bytes):
         return False
 
-    def check_no_gap(self, offsets): ...
+    def take_gaps(self):
+        return {}
 
     def take(self, max_records, max_bytes):
         return []
@@ -256,7 +258,7 @@ def test_trimming_stops_at_the_end_of_each_partition(broker, topic):
 
 def test_offsets_are_read_again_after_the_client_has_found_the_new_leader(broker, topic):
     broker.append(topic, [b"21"], [b"x"])
-    client, calls = broker._offset_client, []
+    client, calls = broker._offsets.client, []
 
     class Restarted:
         def offsets_for_times(self, places, timeout):
@@ -268,10 +270,91 @@ def test_offsets_are_read_again_after_the_client_has_found_the_new_leader(broker
         def list_topics(self, name, timeout):
             calls.append("metadata")
 
-    broker._offset_client = Restarted()
+    broker._offsets.client = Restarted()
     assert sum(held.end for held in broker.offsets(topic).values()) == 1
     assert calls == ["offsets", "metadata", "offsets", "offsets"]
-    broker._offset_client = client
+    broker._offsets.client = client
+
+
+@pytest.mark.parametrize(
+    "code", [KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_PARTITION, None], ids=["broker", "client", "no offset"]
+)
+def test_an_error_of_one_partition_is_met_with_new_metadata_and_another_count(broker, topic, code):
+    broker.append(topic, [b"21"], [b"x"])
+    broker.offsets(topic)
+    client, calls, described = broker._offsets.client, [], broker._connection.descriptions
+
+    class Behind:
+        """A client that does not know the last partition yet, as after partitions were added."""
+
+        def offsets_for_times(self, places, timeout):
+            calls.append("offsets")
+            found = client.offsets_for_times(places, timeout)
+            return found if len(calls) > 2 else [*found[:-1], FailedPlace(found[-1].partition, code)]
+
+        def list_topics(self, name, timeout):
+            calls.append("metadata")
+
+    broker._offsets.client = Behind()
+    held = broker.offsets(topic)
+    assert (list(held), sum(found.end for found in held.values())) == (list(range(PARTITIONS)), 1)
+    assert calls == ["offsets", "metadata", "offsets", "offsets"]
+    assert broker._connection.descriptions == described + 1
+    broker._offsets.client = client
+
+
+class FailedPlace:
+    """The answer for a partition that failed."""
+
+    def __init__(self, partition, code):
+        self.partition, self.offset, self.error = partition, -2, None if code is None else KafkaError(code)
+
+
+class GappedReader(SilentReader):
+    """A reader that has passed over offset 3 of partition 0."""
+
+    def take_gaps(self):
+        return {0: 3}
+
+
+class PolicyTopics(FakeTopics):
+    """Topics with or without compaction."""
+
+    compacted = False
+
+    def check_not_compacted(self, topic, *, is_required=False):
+        assert is_required
+        if self.compacted:
+            raise TopicCompacted(topic, "compact")
+
+
+@pytest.mark.parametrize(
+    ("begin", "compacted", "error"),
+    [(3, False, None), (4, False, OffsetGap), (0, True, TopicCompacted)],
+    ids=["the log begins there", "the log begins behind it", "compacted"],
+)
+def test_an_offset_without_a_record_is_passed_over_only_if_no_record_can_have_been_deleted(broker, topic, begin, compacted, error):
+    broker._topics = PolicyTopics()
+    broker._topics.compacted = compacted
+    broker.offsets = lambda _: {number: OffsetRange(begin, 9) for number in range(PARTITIONS)}
+    broker._readers[topic] = reader = GappedReader(0)
+    with nullcontext() if error is None else pytest.raises(error):
+        broker.poll(topic, {0: 3}, **FOREVER)
+    assert reader.is_closed == (error is not None)
+
+
+def test_a_reader_in_doubt_is_exchanged_for_a_new_one(broker, topic):
+    broker.append(topic, [b"ann"] * 3, [b"x"] * 3)
+    (partition,) = [number for number, held in broker.offsets(topic).items() if held.end]
+    broker._readers[topic] = reader = SilentReader(0)
+    reader.is_in_doubt = True
+    assert poll_until(broker, topic, {partition: 1})[0].offsets.to_pylist() == [1, 2]
+    assert reader.is_closed
+
+
+def test_nothing_is_held_back_without_a_transaction(broker, topic):
+    broker.append(topic, [b"ann"] * 3, [b"x"] * 3)
+    assert broker.count_held_back(topic) == {}
 
 
 def test_a_member_joins_for_the_names_of_the_topics(broker):

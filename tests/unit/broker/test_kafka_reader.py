@@ -9,7 +9,7 @@ from confluent_kafka import KafkaError, KafkaException
 from tests.unit.broker.kafka_fakes import ScriptedConsumer, make_message
 
 from soundlake.broker.kafka.reader import SETTINGS, KafkaReader
-from soundlake.errors import DataError
+from soundlake.errors import Unavailable
 
 UNLIMITED = {"max_records": 1_000, "max_bytes": 1_000_000}
 
@@ -26,7 +26,7 @@ def make_run(partition, offsets, value=b"x"):
 
 
 def list_taken(taken):
-    return [(partition, list(range(chunk.first, chunk.first + len(chunk.values)))) for partition, chunk in taken]
+    return [(partition, chunk.offsets.tolist()) for partition, chunk in taken]
 
 
 def test_records_are_taken_as_columns_with_their_partition():
@@ -34,9 +34,9 @@ def test_records_are_taken_as_columns_with_their_partition():
     assert reader.pull(**UNLIMITED)
     assert reader.has_buffered
     (first, plays), (second, nulls) = reader.take(**UNLIMITED)
-    assert (first, plays.first, plays.timestamps_ms.to_pylist()) == (0, 0, [1_000, 1_001])
+    assert (first, plays.begin, plays.timestamps_ms.to_pylist()) == (0, 0, [1_000, 1_001])
     assert (plays.keys.to_pylist(), plays.values.to_pylist()) == ([b"ann"] * 2, [b"x"] * 2)
-    assert (second, nulls.first, nulls.values.to_pylist()) == (1, 7, [None])
+    assert (second, nulls.begin, nulls.values.to_pylist()) == (1, 7, [None])
     assert not reader.has_buffered
 
 
@@ -113,28 +113,76 @@ def test_the_limit_of_bytes_holds_over_all_partitions():
     assert list_taken(reader.take(max_records=100, max_bytes=20)) == [(1, [0])]
 
 
-@pytest.mark.parametrize(("offsets", "expected", "found"), [([1, 2], 0, 1), ([0, 2], 0, 2)], ids=["before the first", "between"])
-def test_a_missing_offset_is_an_error_and_never_skipped(offsets, expected, found):
+def end_at(partition, offset):
+    return make_message(partition, offset, error=KafkaError._PARTITION_EOF)
+
+
+@pytest.mark.parametrize(("offsets", "gap"), [([1, 2], 0), ([0, 2], 0), ([0, 1, 2], None)], ids=["before the first", "between", "none"])
+def test_offsets_without_a_record_are_passed_over_and_named(offsets, gap):
     reader, _ = open_reader(make_run(0, offsets))
-    with pytest.raises(
-        DataError, match=rf"user_plays\[0\]: offset {expected} is next, but there is no record before {found}: .*transactions"
-    ):
+    reader.pull(**UNLIMITED)
+    assert reader.take_gaps() == ({} if gap is None else {0: gap})
+    assert reader.take_gaps() == {}
+    ((_, chunk),) = reader.take(**UNLIMITED)
+    assert (chunk.begin, chunk.end, chunk.offsets.tolist()) == (0, 3, offsets)
+
+
+def test_the_end_of_a_partition_behind_its_last_record_is_passed_over_to():
+    reader, consumer = open_reader([*make_run(0, [0]), end_at(0, 3), end_at(1, 3)], offsets={0: 0, 1: 3})
+    assert reader.pull(**UNLIMITED)
+    assert reader.take_gaps() == {0: 1}
+    reader.seek({0: 0, 1: 3})  # nothing is taken yet
+    taken = [(partition, chunk.begin, chunk.end, len(chunk.offsets)) for partition, chunk in reader.take(**UNLIMITED)]
+    assert taken == [(0, 0, 1, 1), (0, 1, 3, 0)]
+    reader.seek({0: 3, 1: 3})
+    assert consumer.assigned == [(0, 0), (1, 3)]
+
+
+def test_an_end_without_records_before_it_is_a_chunk_of_its_own_and_resets_the_idle_time():
+    reader, _ = open_reader([end_at(0, 2)])
+    time.sleep(0.02)
+    assert reader.pull(**UNLIMITED)
+    assert reader.idle_seconds < 0.02
+    ((_, chunk),) = reader.take(max_records=1, max_bytes=1)
+    assert (chunk.begin, chunk.end, chunk.values.to_pylist()) == (0, 2, [])
+
+
+def test_an_end_before_records_of_the_same_pull_changes_nothing():
+    reader, _ = open_reader([*make_run(0, [0, 1]), end_at(0, 2), *make_run(0, [2])])
+    reader.pull(**UNLIMITED)
+    assert (list_taken(reader.take(**UNLIMITED)), reader.take_gaps()) == ([(0, [0, 1, 2])], {})
+
+
+def test_a_chunk_with_gaps_is_split_at_a_record():
+    reader, _ = open_reader([*make_run(0, [1, 3, 6]), end_at(0, 9)])
+    reader.pull(**UNLIMITED)
+    parts = [reader.take(max_records=1, max_bytes=100) for _ in range(3)] + [reader.take(**UNLIMITED)]
+    found = [[(chunk.begin, chunk.end, chunk.offsets.tolist()) for _, chunk in part] for part in parts]
+    assert found == [[(0, 2, [1])], [(2, 4, [3])], [(4, 7, [6])], [(7, 9, [])]]
+
+
+def test_the_first_record_after_a_move_within_the_consumer_must_be_the_requested_one():
+    for late in (make_run(0, [5, 6]), [end_at(0, 7)]):
+        reader, _ = open_reader(make_run(0, [0, 1]), [], late)
         reader.pull(**UNLIMITED)
-
-
-def test_an_end_beyond_the_next_offset_without_a_record_is_a_gap():
-    reader, _ = open_reader([make_message(0, 2, error=KafkaError._PARTITION_EOF), make_message(1, 4, error=KafkaError._PARTITION_EOF)],
-                            offsets={0: 2, 1: 3})  # fmt: skip
+        reader.take(**UNLIMITED)
+        reader.seek({0: 4})  # what was fetched from 2 on may still come
+        reader.pull(**UNLIMITED)
+        assert reader.is_in_doubt
+        assert not reader.has_buffered
+    reader, _ = open_reader(make_run(0, [0, 1]), [], make_run(0, [4, 6]))
     reader.pull(**UNLIMITED)
-    reader.check_no_gap({0: 2})
-    with pytest.raises(DataError, match=r"user_plays\[1\]: offset 3 is next"):
-        reader.check_no_gap({0: 2, 1: 3})
-
-
-def test_an_end_behind_buffered_records_is_no_gap():
-    reader, _ = open_reader([*make_run(0, [0, 1]), make_message(0, 2, error=KafkaError._PARTITION_EOF)])
+    reader.take(**UNLIMITED)
+    reader.seek({0: 4})
     reader.pull(**UNLIMITED)
-    reader.check_no_gap({0: 0})
+    assert (reader.is_in_doubt, list_taken(reader.take(**UNLIMITED))) == (False, [(0, [4, 6])])
+
+
+@pytest.mark.parametrize("offsets", [[1, 2], [2, 4, 3], [2, 2]], ids=["below the next", "backwards", "twice"])
+def test_records_out_of_order_are_an_error(offsets):
+    reader, _ = open_reader(make_run(0, offsets), offsets={0: 2})
+    with pytest.raises(Unavailable, match="offset 2 is next"):
+        reader.pull(**UNLIMITED)
 
 
 def test_an_offset_out_of_range_is_flagged_and_its_partition_is_assigned_again_on_the_next_seek():
@@ -179,4 +227,5 @@ def test_closing_closes_the_consumer():
 
 def test_the_consumer_commits_nothing_and_skips_nothing():
     wanted = {"enable_auto_commit": False, "enable_auto_offset_store": False, "auto_offset_reset": "error", "enable_partition_eof": True}
+    wanted["isolation_level"] = "read_committed"
     assert {name: SETTINGS[name] for name in wanted} == wanted

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from concurrent.futures import Future
 from types import SimpleNamespace
 
@@ -12,7 +13,7 @@ from soundlake.broker.kafka.connection import TopicState
 from soundlake.broker.kafka.topics import TopicCheck, TopicManager, TopicPlan
 from soundlake.broker.validation import MAX_RECORD_BYTES
 from soundlake.contract.topics import LIKES, PLAYS, SKIPS
-from soundlake.errors import Permanent, TopicMissing, UsageError
+from soundlake.errors import Permanent, TopicCompacted, TopicMissing, UsageError
 
 
 def answer(value=None, code=None):
@@ -117,3 +118,43 @@ def test_settings_that_differ_are_repaired_and_partitions_are_not():
     assert cluster.altered == [(PLAYS.name, [("cleanup.policy", "delete")])]
     TopicManager(cluster).repair(checks[1:])
     assert len(cluster.altered) == 1
+
+
+@pytest.mark.parametrize(("policy", "is_refused"), [("delete", False), ("compact", True), ("compact,delete", True)])
+def test_a_compacted_topic_is_refused_and_named(policy, is_refused):
+    manager = TopicManager(FakeCluster({PLAYS.name: {"cleanup.policy": policy}}))
+    if not is_refused:
+        manager.check_not_compacted(PLAYS.name)
+        return
+    with pytest.raises(TopicCompacted, match=rf"user_plays has cleanup.policy={policy}") as caught:
+        manager.check_not_compacted(PLAYS.name)
+    assert "soundlake topics create --repair" in str(caught.value)
+
+
+def test_the_cleanup_policy_is_read_again_after_a_second():
+    cluster = FakeCluster({PLAYS.name: {"cleanup.policy": "delete"}})
+    manager = TopicManager(cluster)
+    manager.check_not_compacted(PLAYS.name)
+    cluster.topics[PLAYS.name] = {"cleanup.policy": "compact"}
+    manager.check_not_compacted(PLAYS.name)
+    manager._policies[PLAYS.name] = (time.monotonic() - 1.1, "delete")
+    with pytest.raises(TopicCompacted):
+        manager.check_not_compacted(PLAYS.name)
+
+
+class ForbiddenCluster(FakeCluster):
+    """A cluster whose settings this client may not read."""
+
+    def await_answer(self, future, doing, *, topic=""):
+        raise UsageError(f"Kafka does not allow {doing}")
+
+
+def test_settings_that_may_not_be_read_are_an_error_only_where_they_decide(caplog):
+    manager = TopicManager(ForbiddenCluster({PLAYS.name: {"cleanup.policy": "delete"}}))
+    for _ in range(2):
+        manager.check_not_compacted(PLAYS.name)
+    assert [record.message for record in caplog.records] == [
+        "Kafka does not allow reading the settings of user_plays; whether user_plays is compacted is unknown"
+    ]
+    with pytest.raises(UsageError, match="does not allow"):
+        manager.check_not_compacted(PLAYS.name, is_required=True)

@@ -8,6 +8,7 @@ import uuid
 import pyarrow.compute as pc
 import pytest
 from deltalake import DeltaTable, write_deltalake
+from tests.marked_broker import MARKER, MarkedBroker
 
 from soundlake.broker import MemoryBroker
 from soundlake.contract import TOPICS
@@ -91,6 +92,33 @@ def test_a_log_that_ends_below_the_position_does_not_count_negative(deployment):
     deployment.publish(2)
     deployment.publish(1, topic="user_likes")
     assert count_waiting(deployment.broker, deployment.lake) == 1
+
+
+@pytest.mark.parametrize("trimmed", [0, 2, 3, 6], ids=["not trimmed", "a record", "in the markers", "all"])
+def test_offsets_without_a_record_are_part_of_the_sum(deployment, trimmed):
+    deployment.broker = MarkedBroker(deployment.broker)
+    deployment.broker.append("user_plays", [b"ann"], [MARKER])
+    deployment.publish(1, 1)
+    deployment.broker.append("user_plays", [b"ann"] * 2, [MARKER] * 2)
+    deployment.publish(1)
+    deployment.broker.append("user_plays", [b"ann"], [MARKER])
+    deployment.drain()
+    deployment.broker.trim("user_plays", {0: trimmed})
+    found = deployment.check()[PLAYS]
+    assert (found.expected, found.found) == (7, 7)
+    assert found.parts == {"bronze": 2, "rejected": 1, "offsets without a record": 4}
+    DeltaTable(deployment.lake.find_uri("plays")).delete("_offset = 5")
+    assert deployment.failed == {PLAYS}
+
+
+def test_a_log_that_is_read_from_behind_its_start_is_counted_from_its_first_offset_without_a_record(deployment):
+    deployment.broker = MarkedBroker(deployment.broker)
+    deployment.broker.append("user_plays", [b"ann"] * 5, [MARKER] * 5)
+    deployment.publish(2)
+    deployment.broker.trim("user_plays", {0: 3})
+    deployment.drain()
+    found = deployment.check()[PLAYS]
+    assert (found.expected, found.found, found.parts["offsets without a record"]) == (4, 4, 2)
 
 
 def test_rows_of_a_log_that_is_gone_are_counted_from_the_first_that_is_stored(deployment):

@@ -70,6 +70,15 @@ class EmbeddedBroker:
             rows = db.execute("select partition, begin_offset, end_offset from partitions where topic = ? order by partition", (topic,))
             return {number: OffsetRange(begin, end) for number, begin, end in rows}
 
+    def count_held_back(self, topic: str) -> dict[int, int]:
+        """Nothing: this log has no transactions."""
+        self._find(topic)
+        return {}
+
+    def check_deletes_by_age(self, topic: str) -> None:
+        """Nothing to refuse: this log deletes only when it is trimmed."""
+        self._find(topic)
+
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records in transactions of at most 10,000, synced to disk when it returns.
 

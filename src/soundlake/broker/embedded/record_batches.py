@@ -67,6 +67,7 @@ def unpack(topic: str, partition: int, log_id: str, batches: list[Batch], offset
         timestamps_ms=pa.array(times[start:stop]),
         keys=_unpack_column([batch.keys for batch in batches], start, stop),
         values=_unpack_column([batch.values for batch in batches], start, stop),
+        next_offset=first + stop,
     )
 
 

@@ -7,21 +7,21 @@ import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 
-import numpy as np
-import pyarrow as pa
-from confluent_kafka import OFFSET_BEGINNING, OFFSET_END, Consumer, ConsumerGroupTopicPartitions, TopicPartition
+from confluent_kafka import Consumer, ConsumerGroupTopicPartitions, TopicPartition
 from tenacity import RetryError, Retrying, retry_if_exception_type, stop_after_delay, wait_fixed
 
+from soundlake.broker.kafka.chunk import build_records, join_runs, make_empty_chunk
 from soundlake.broker.kafka.connection import ANSWER_SECONDS, REQUEST_SECONDS, Connection, ErrorListener
 from soundlake.broker.kafka.consumer_group import GroupMember
 from soundlake.broker.kafka.errors import LeaderUnavailable, build_stalled_error
+from soundlake.broker.kafka.offsets import OffsetQueries
 from soundlake.broker.kafka.producer import RecordProducer
-from soundlake.broker.kafka.reader import SETTINGS, Chunk, KafkaReader
+from soundlake.broker.kafka.reader import SETTINGS, KafkaReader
 from soundlake.broker.kafka.topics import TopicCheck, TopicManager, TopicPlan
 from soundlake.broker.protocol import Delivery, OffsetRange, Records
 from soundlake.broker.validation import check_partitions_exist, check_same_length
 from soundlake.contract import Topic
-from soundlake.errors import SoundlakeError, TopicMissing, Unavailable
+from soundlake.errors import OffsetGap, SoundlakeError, TopicMissing, Unavailable
 from soundlake.settings import KafkaAccess
 
 DELIVERY_SECONDS = 120.0
@@ -30,14 +30,14 @@ DELIVERY_SECONDS = 120.0
 _MAX_POLL_BYTES = 512 * 1024 * 1024  # Arrow counts the bytes of a binary column in 31 bits
 _CACHE_SECONDS = 5.0  # how long a partition count is used before it is read again
 _POLL_SECONDS = 0.02
-_NO_RECORDS = Chunk(0, pa.array([], pa.int64()), pa.array([], pa.binary()), pa.array([], pa.binary()))
 
 
 class KafkaBroker:
     """Broker on a Kafka cluster. One object may serve several threads, not a forked process.
 
     Reading starts at the offset of each call; a group decides at most which partitions. The log id contains the topic's id, which is
-    read again after every fetch: records are returned under the id that was valid after they arrived.
+    read again after every fetch: records are returned under the id that was valid after they arrived. An offset without a record is
+    passed over while the log still begins at or below it and deletes by age only; a record that is gone raises OffsetGap.
     """
 
     preferred_append_records = 100_000  # an append ends with some ten milliseconds of waiting for the last answers
@@ -56,7 +56,7 @@ class KafkaBroker:
         self._producer = RecordProducer(self._connection, delivery_seconds)
         self._retention_ms = retention_ms
         self._listener = ErrorListener(access)
-        self._offset_client = Consumer(self._connection.configure(self._listener, **SETTINGS))
+        self._offsets = OffsetQueries(self._connection, self._listener)
         self._readers: dict[str, KafkaReader] = {}
         self._partition_counts: dict[str, tuple[float, int]] = {}
         self._lock = threading.RLock()
@@ -84,8 +84,18 @@ class KafkaBroker:
 
     def offsets(self, topic: str) -> dict[int, OffsetRange]:
         """The offsets that each partition holds now."""
+        return self._connection.retry_without_leader(lambda: self._read_offsets(topic))
+
+    def count_held_back(self, topic: str) -> dict[int, int]:
+        """The number of offsets of each partition that open transactions hold back."""
         numbers = self.partitions(topic)
-        return self._connection.retry_without_leader(lambda: self._read_offsets(topic, numbers))
+        marks = self._connection.retry_without_leader(lambda: self._offsets.read_high_watermarks(topic, numbers))
+        ends = self.offsets(topic)  # read after the marks, so that records appended meanwhile do not count
+        return {number: marks[number] - ends[number].end for number in numbers if number in ends and marks[number] > ends[number].end}
+
+    def check_deletes_by_age(self, topic: str) -> None:
+        """Raise TopicCompacted if the topic is compacted."""
+        self._topics.check_not_compacted(topic)
 
     def append(self, topic: str, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         """Append records; after `delivery_seconds` those without an answer are unsure."""
@@ -98,13 +108,18 @@ class KafkaBroker:
 
     def fetch(self, topic: str, partition: int, offset: int, *, max_records: int, max_bytes: int) -> Records:
         """The records from `offset` on."""
-        while not (runs := self.poll(topic, {partition: offset}, max_records=max_records, max_bytes=max_bytes)):
+        runs, position = list[Records](), offset
+        while not any(map(len, runs)):
+            if found := self.poll(topic, {partition: position}, max_records=max_records, max_bytes=max_bytes):
+                runs = [*(run for run in runs if run.log_id == found[0].log_id), *found]
+                position = found[-1].next_offset
+                continue
             held = self.offsets(topic)[partition]
-            held.check(topic, partition, offset)
-            if offset == held.end:
-                return _build_records(topic, partition, self.log_id(topic), _NO_RECORDS)
+            held.check(topic, partition, position)
+            if position == held.end:
+                return join_runs(runs or [build_records(topic, partition, self.log_id(topic), make_empty_chunk(position, position))])
             time.sleep(_POLL_SECONDS)  # ends at the latest by the error for a stalled partition, which `poll` raises
-        return _join_runs(runs)
+        return join_runs(runs)
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
         """The records that have arrived of these partitions; all are of the log that they name."""
@@ -116,7 +131,7 @@ class KafkaBroker:
                 self._check_idle(reader, topic, offsets)
             taken = reader.take(**limits)
             log_id = self._connection.build_log_id(reader.topic_id) if taken else ""
-        return [_build_records(topic, partition, log_id, chunk) for partition, chunk in taken]
+        return [build_records(topic, partition, log_id, chunk) for partition, chunk in taken]
 
     def trim(self, topic: str, before: Mapping[int, int]) -> None:
         """Delete the records below an offset of each partition."""
@@ -143,7 +158,7 @@ class KafkaBroker:
             for topic in list(self._readers):
                 self._close_reader(topic)
             self._producer.close()
-            self._offset_client.close()
+            self._offsets.close()
 
     def _create_missing(self, topics: Sequence[Topic], plan: TopicPlan) -> set[str]:
         """Create what is missing, and wait until its partitions have leaders."""
@@ -169,37 +184,41 @@ class KafkaBroker:
             self._partition_counts[topic] = (time.monotonic(), count)
         return count
 
-    def _read_offsets(self, topic: str, numbers: list[int]) -> dict[int, OffsetRange]:
-        timeout = self._connection.answer_seconds
+    def _read_offsets(self, topic: str) -> dict[int, OffsetRange]:
         try:
-            with self._connection.translate_errors(f"reading the offsets of {topic}", topic=topic):
-                begins, ends = (
-                    self._offset_client.offsets_for_times([TopicPartition(topic, number, edge) for number in numbers], timeout)
-                    for edge in (OFFSET_BEGINNING, OFFSET_END)
-                )
+            return self._offsets.read(topic, self.partitions(topic))
         except LeaderUnavailable:
-            with self._connection.translate_errors(f"looking for the leaders of {topic}", topic=topic):
-                self._offset_client.list_topics(topic, timeout)  # refreshes the client's metadata
+            self._partition_counts.pop(topic, None)  # the topic may have been created again with fewer
             raise
-        return {begin.partition: OffsetRange(begin.offset, end.offset) for begin, end in zip(begins, ends, strict=True)}
 
     def _pull(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> KafkaReader:
         """Pull what has arrived; start again if the topic has been created again since its reader was opened."""
         reader = self._readers.get(topic) or self._open_reader(topic)
         reader.seek(offsets)
         found = not reader.has_buffered and reader.pull(max_records, max_bytes)
-        if found and self._connection.describe(topic).topic_id != reader.topic_id:
+        if reader.is_in_doubt or (found and self._connection.describe(topic).topic_id != reader.topic_id):
             self._close_reader(topic)
             return self._pull(topic, offsets, max_records=max_records, max_bytes=max_bytes)
+        if gaps := reader.take_gaps():
+            self._check_gaps(topic, gaps)
         return reader
+
+    def _check_gaps(self, topic: str, gaps: Mapping[int, int]) -> None:
+        """Raise if an offset without a record, the first of each partition, may have held one: deleted by age or by compaction."""
+        held = self.offsets(topic)
+        check_partitions_exist(topic, len(held), gaps)
+        for partition, offset in gaps.items():
+            if held[partition].begin > offset:
+                raise OffsetGap(topic, partition, offset, held[partition].begin)
+        self._topics.check_not_compacted(topic, is_required=True)
 
     def _check_idle(self, reader: KafkaReader, topic: str, offsets: Mapping[int, int]) -> None:
         """Raise what is wrong with the offsets, if a reader without records has a reason to look."""
-        reader.check_no_gap(offsets)
         is_stalled = reader.idle_seconds > self._connection.answer_seconds
         if not reader.is_out_of_range and not is_stalled:
             return
         held = self.offsets(topic)
+        check_partitions_exist(topic, len(held), offsets)
         for partition, offset in offsets.items():
             held[partition].check(topic, partition, offset)
         behind = {partition: offset for partition, offset in offsets.items() if offset < held[partition].end}
@@ -226,14 +245,3 @@ class KafkaBroker:
         except SoundlakeError:
             self._close_reader(topic)
             raise
-
-
-def _build_records(topic: str, partition: int, log_id: str, chunk: Chunk) -> Records:
-    offsets = pa.array(np.arange(chunk.first, chunk.first + len(chunk.values), dtype=np.int64))
-    return Records(topic, partition, log_id, offsets, *chunk[1:])
-
-
-def _join_runs(runs: list[Records]) -> Records:
-    """Consecutive runs of one partition as one."""
-    columns = zip(*((run.offsets, run.timestamps_ms, run.keys, run.values) for run in runs), strict=True)
-    return Records(runs[0].topic, runs[0].partition, runs[0].log_id, *map(pa.concat_arrays, columns))

@@ -5,14 +5,13 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable, Mapping
 from itertools import groupby
-from typing import NamedTuple
 
 import numpy as np
-import pyarrow as pa
 import pyarrow.compute as pc
 from confluent_kafka import Consumer, KafkaError, KafkaException, Message, TopicPartition
 
-from soundlake.errors import DataError
+from soundlake.broker.kafka.chunk import Chunk, make_chunk, make_empty_chunk
+from soundlake.errors import Unavailable
 
 SETTINGS: dict[str, str | int | bool] = {
     "group_id": "soundlake-reader",  # required by librdkafka; no offset is committed under it
@@ -20,6 +19,7 @@ SETTINGS: dict[str, str | int | bool] = {
     "enable_auto_offset_store": False,
     "auto_offset_reset": "error",  # a missing offset is an error, never skipped
     "enable_partition_eof": True,
+    "isolation_level": "read_committed",  # records of aborted and of open transactions are not delivered, and end offsets exclude them
     "fetch_queue_backoff_ms": 20,
     "fetch_wait_max_ms": 200,  # a newly assigned partition may wait that long behind an idle request
     "queued_min_messages": 200_000,
@@ -30,23 +30,13 @@ SETTINGS: dict[str, str | int | bool] = {
 _MESSAGES_A_PULL = 10_000
 
 
-class Chunk(NamedTuple):
-    """Consecutive records of a partition as columns."""
-
-    first: int
-    timestamps_ms: pa.Array
-    keys: pa.Array
-    values: pa.Array
-
-    def slice(self, start: int, length: int) -> Chunk:
-        """A part of it."""
-        return Chunk(self.first + start, *(column.slice(start, length) for column in self[1:]))
-
-
 class KafkaReader:
-    """The records of one topic, of each partition exactly from the requested offset on and without a gap.
+    """The records of one topic, of each partition exactly from the requested offset on.
 
+    Offsets that hold no record (a transaction's marker, an aborted record) are passed over, also at the end of a partition.
     `is_out_of_range`: the log does not hold a requested offset; its offset range says why.
+    `is_in_doubt`: the consumer has read a partition from elsewhere before, and its first record is not the requested one, so it may
+    be one of before: the caller opens another reader.
     """
 
     def __init__(self, consumer: Consumer, topic: str, topic_id: str) -> None:
@@ -54,10 +44,13 @@ class KafkaReader:
         self._topic = topic
         self.topic_id = topic_id
         self.is_out_of_range = False
+        self.is_in_doubt = False
         self._requested: dict[int, int] = {}
         self._buffered: dict[int, list[Chunk]] = {}
         self._next: dict[int, int] = {}
-        self._ends: dict[int, int] = {}
+        self._left: set[int] = set()
+        self._moved: set[int] = set()
+        self._gaps: dict[int, int] = {}
         self._last_arrival = time.monotonic()
 
     @property
@@ -81,6 +74,7 @@ class KafkaReader:
         for partition in moved:
             self._drop_partition(partition)
             self._next[partition] = offsets[partition]
+        self._moved |= self._left.intersection(moved)
         if moved:
             self._consumer.incremental_assign([TopicPartition(self._topic, partition, offsets[partition]) for partition in moved])
 
@@ -90,24 +84,24 @@ class KafkaReader:
         self.is_out_of_range = False
 
     def pull(self, max_records: int, max_bytes: int) -> bool:
-        """Buffer what has arrived, up to about the limits; returns whether there were records. Raises KafkaException."""
-        records, size = 0, 0
+        """Buffer what has arrived, up to about the limits; returns whether there was anything. Raises KafkaException."""
+        records, size, has_moved = 0, 0, False
         while records < max_records and size < max_bytes:
             messages = self._consumer.consume(min(max_records - records, _MESSAGES_A_PULL), 0)
             if not messages:
                 break
             for chunk in self._buffer(messages):
+                has_moved = True
                 records += len(chunk.values)
                 size += chunk.values.nbytes
-        if records:
+        if has_moved:
             self.reset_idle()
-        return records > 0
+        return has_moved
 
-    def check_no_gap(self, offsets: Mapping[int, int]) -> None:
-        """Raise DataError if a partition ends beyond its offset without a record at it."""
-        for partition, offset in offsets.items():
-            if partition not in self._buffered and self._ends.get(partition, offset) > offset:
-                raise _build_gap_error(self._topic, partition, offset, self._ends[partition])
+    def take_gaps(self) -> dict[int, int]:
+        """The first offset of each partition that was passed over without a record since the last call."""
+        gaps, self._gaps = self._gaps, {}
+        return gaps
 
     def take(self, max_records: int, max_bytes: int) -> list[tuple[int, Chunk]]:
         """Buffered records with their partition, within the limits; at least one if any is buffered."""
@@ -128,16 +122,16 @@ class KafkaReader:
             chunk = buffered[0]
             sizes = np.cumsum(pc.fill_null(pc.binary_length(chunk.values), 0).to_numpy())
             fitting = int(np.searchsorted(sizes[:max_records], max_bytes, side="right"))
-            if fitting == 0 and not taken:
-                fitting = 1
+            if fitting == 0 and not any(len(chunk.values) for chunk in taken):
+                fitting = min(1, len(sizes))
             if fitting < len(sizes):
                 if fitting:
-                    taken.append(chunk.slice(0, fitting))
-                    buffered[0] = chunk.slice(fitting, len(sizes) - fitting)
+                    first, buffered[0] = chunk.split(fitting)
+                    taken.append(first)
                 break
             taken.append(buffered.pop(0))
             max_records -= fitting
-            max_bytes -= int(sizes[-1])
+            max_bytes -= int(sizes[-1]) if fitting else 0
         if buffered:
             self._buffered[partition] = buffered
         return taken
@@ -148,59 +142,66 @@ class KafkaReader:
 
     def _find_next_offset(self, partition: int) -> int | None:
         """The offset of the next record to take."""
-        return self._buffered[partition][0].first if partition in self._buffered else self._next.get(partition)
+        return self._buffered[partition][0].begin if partition in self._buffered else self._next.get(partition)
 
     def _drop_partition(self, partition: int) -> None:
         """Stop reading the partition and discard its buffer."""
         if self._next.pop(partition, None) is not None:
             self._consumer.incremental_unassign([TopicPartition(self._topic, partition)])
+            self._left.add(partition)
         self._buffered.pop(partition, None)
-        self._ends.pop(partition, None)
+        self._moved.discard(partition)
+        self._gaps.pop(partition, None)
 
     def _buffer(self, messages: list[Message]) -> list[Chunk]:
         """Buffer the consumer's messages as columns and return the new chunks."""
         errors = [message for message in messages if message.error() is not None] if any(map(Message.error, messages)) else []
         records = [message for message in messages if message.error() is None] if errors else messages
-        chunks = []
+        chunks = list[Chunk]()
         for partition, messages_of in groupby(records, Message.partition):
             if partition in self._next:  # else dropped meanwhile
-                chunks.append(self._make_chunk(partition, list(messages_of)))
-                self._buffered.setdefault(partition, []).append(chunks[-1])
-        self._handle_errors(errors)
+                chunks += self._add(partition, make_chunk(self._next[partition], list(messages_of)))
+        for partition, end in self._handle_errors(errors):
+            if partition in self._next and end > self._next[partition]:
+                chunks += self._add(partition, make_empty_chunk(self._next[partition], end))
         return chunks
 
-    def _make_chunk(self, partition: int, run: list[Message]) -> Chunk:
-        expected, first, last = self._next[partition], run[0].offset(), run[-1].offset()
-        assert first is not None
-        assert last is not None
-        if first != expected or last - first + 1 != len(run):
-            raise _build_gap_error(self._topic, partition, expected, first if first != expected else last)
-        self._next[partition] = last + 1
-        return Chunk(
-            first,
-            pa.array([timestamp_ms for _, timestamp_ms in map(Message.timestamp, run)], pa.int64()),
-            pa.array(list(map(Message.key, run)), pa.binary()),
-            pa.array(list(map(Message.value, run)), pa.binary()),
-        )
+    def _add(self, partition: int, chunk: Chunk) -> list[Chunk]:
+        """Buffer a chunk that continues its partition."""
+        is_moved = partition in self._moved
+        self._moved.discard(partition)
+        if is_moved and (not len(chunk.offsets) or chunk.offsets[0] != chunk.begin):
+            self.is_in_doubt = True
+        if self.is_in_doubt:
+            return []
+        if len(chunk.offsets) and (chunk.offsets[0] < chunk.begin or (np.diff(chunk.offsets) <= 0).any()):
+            raise _build_order_error(self._topic, partition, chunk)
+        if chunk.has_gap:
+            self._gaps.setdefault(partition, chunk.begin)
+        self._next[partition] = chunk.end
+        self._buffered.setdefault(partition, []).append(chunk)
+        return [chunk]
 
-    def _handle_errors(self, errors: Iterable[Message]) -> None:
+    def _handle_errors(self, errors: Iterable[Message]) -> list[tuple[int, int]]:
+        """Raise KafkaException, or note an offset out of range; returns the ends that were reached, with their partition."""
+        ends = []
         for message in errors:
             error, partition, offset = message.error(), message.partition(), message.offset()
             assert error is not None, "a message without an error"
             if partition is None or offset is None:
                 raise KafkaException(error)
             if error.code() == KafkaError._PARTITION_EOF:
-                self._ends[partition] = offset
+                ends.append((partition, offset))
             elif error.code() == KafkaError._AUTO_OFFSET_RESET:
                 self._drop_partition(partition)
                 self.is_out_of_range = True
             else:
                 raise KafkaException(error)
+        return ends
 
 
-def _build_gap_error(topic: str, partition: int, expected: int, found: int) -> DataError:
-    return DataError(
-        f"{topic}[{partition}]: offset {expected} is next, but there is no record before {found}: "
-        "the topic is compacted, or a producer writes to it in transactions",
-        next_step="write to it without transactions only, and set cleanup.policy=delete (`soundlake topics create --repair`)",
+def _build_order_error(topic: str, partition: int, chunk: Chunk) -> Unavailable:
+    return Unavailable(
+        f"{topic}[{partition}]: offset {chunk.begin} is next, but {chunk.offsets[0]} to {chunk.offsets[-1]} came out of order",
+        next_step="run it again; it reads from its position",
     )

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+import time
 from collections.abc import Mapping, Sequence
 from concurrent.futures import Future
 from dataclasses import dataclass, field
@@ -12,11 +14,14 @@ from confluent_kafka.admin import AlterConfigOpType, ConfigEntry, ConfigResource
 from soundlake.broker.kafka.connection import REQUEST_SECONDS, Connection, TopicState
 from soundlake.broker.validation import MAX_RECORD_BYTES, check_partition_count
 from soundlake.contract import Topic
-from soundlake.errors import Permanent, TopicMissing
+from soundlake.errors import Permanent, TopicCompacted, TopicMissing, UsageError
+
+log = logging.getLogger(__name__)
 
 FOREVER = -1
 """As retention: records are never deleted for their age."""
 
+_POLICY_SECONDS = 1.0  # how long a cleanup policy counts as known
 _BATCH_OVERHEAD_BYTES = 64 * 1024  # what Kafka adds around the largest record
 
 
@@ -55,6 +60,8 @@ class TopicManager:
 
     def __init__(self, connection: Connection) -> None:
         self._connection = connection
+        self._policies: dict[str, tuple[float, str]] = {}
+        self._unreadable: set[str] = set()
 
     def find(self, topic: str) -> TopicState | None:
         """The topic, if it exists."""
@@ -94,6 +101,36 @@ class TopicManager:
             differences = {name: (found[name], wanted[name]) for name in wanted if found[name] != wanted[name]}
             checks.append(TopicCheck(topic.name, state.topic_id, state.partitions, topic.name in created, differences))
         return checks
+
+    def check_not_compacted(self, topic: str, *, is_required: bool = False) -> None:
+        """Raise TopicCompacted if the topic is compacted: a missing offset might then be a lost record.
+
+        If the client may not read the settings, this raises UsageError where it `is_required`, and is logged once otherwise.
+        """
+        try:
+            policy = self._read_policy(topic)
+        except TopicMissing:
+            raise
+        except UsageError as error:
+            if is_required:
+                raise
+            if topic not in self._unreadable:
+                log.warning("%s; whether %s is compacted is unknown", error.message, topic)
+            self._unreadable.add(topic)
+            return
+        if "compact" in policy:
+            raise TopicCompacted(topic, policy)
+
+    def _read_policy(self, topic: str) -> str:
+        read_at, policy = self._policies.get(topic, (0.0, ""))
+        if not policy or time.monotonic() - read_at > _POLICY_SECONDS:
+            (answer,) = self._connection.admin.describe_configs(
+                [ConfigResource(ResourceType.TOPIC, topic)], request_timeout=REQUEST_SECONDS
+            ).values()
+            configs = self._connection.await_answer(answer, f"reading the settings of {topic}", topic=topic)
+            policy = str(configs["cleanup.policy"].value)
+            self._policies[topic] = (time.monotonic(), policy)
+        return policy
 
     def repair(self, checks: Sequence[TopicCheck]) -> None:
         """Set the settings that differ. Partitions are never added: a listener's events would move to another one, out of order."""

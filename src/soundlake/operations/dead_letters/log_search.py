@@ -79,7 +79,7 @@ def _search(broker: Broker, attempt: Attempt, digests: set[bytes]) -> tuple[Coun
                 if records.log_id != attempt.target_log:
                     return found, False
                 found.update(_find(records, digests))
-                offset = records.offsets[-1].as_py() + 1
+                offset = records.next_offset
     except (TopicMissing, DataError):
         return found, False
     return found, all(offsets.begin <= starts.get(partition, 0) for partition, offsets in held.items())

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
@@ -36,7 +36,13 @@ def make_probes(home: Path, open_broker: Callable[[], Broker], open_lake: Callab
 def _probe_sink(broker: Broker, lake: Lake) -> WorkStatus:
     with closing(broker):
         newest = _find_newest(lake, [topic.table for topic in TOPICS], "bronze")
-        return WorkStatus(count_waiting(broker, lake), _measure_age(newest))
+        return WorkStatus(count_waiting(broker, lake), _measure_age(newest), tuple(_list_held_back(broker)))
+
+
+def _list_held_back(broker: Broker) -> Iterator[str]:
+    for topic in TOPICS:
+        for partition, count in broker.count_held_back(topic.name).items():
+            yield f"{topic.name}[{partition}]: an open transaction holds back {count} offsets; they are read when it ends"
 
 
 def _probe_stream(checkpoints: Path, open_broker: Callable[[], Broker], lake: Lake) -> WorkStatus:
@@ -64,7 +70,9 @@ def read_positions(checkpoint: Path) -> Positions:
 
 def _count_behind(broker: Broker, positions: Positions) -> int:
     ends = {topic: broker.offsets(topic) for topic in positions}
-    return sum(max(0, ends[topic][partition].end - offset) for topic, read in positions.items() for partition, offset in read.items())
+    return sum(
+        max(0, held.end - positions[topic].get(partition, held.begin)) for topic in positions for partition, held in ends[topic].items()
+    )
 
 
 def _find_newest(lake: Lake, names: Iterable[str], layer: str) -> datetime | None:

@@ -16,10 +16,14 @@ from soundlake.supervisor.processes import measure_memory
 
 @dataclass(frozen=True)
 class WorkStatus:
-    """A service's work: records still to process, and the age of the newest thing it produced; None: not known."""
+    """A service's work: records still to process, and the age of the newest thing it produced; None: not known.
+
+    `notes` say what keeps it from working.
+    """
 
     lag_records: int | None = None
     fresh_seconds: float | None = None
+    notes: tuple[str, ...] = ()
 
 
 Probe = Callable[[], WorkStatus]
@@ -106,7 +110,8 @@ def _build_service_status(record: ServiceRecord, probes: Mapping[str, Probe], no
 
 def _run_probe(name: str, probes: Mapping[str, Probe], notes: list[str]) -> WorkStatus:
     try:
-        return probes[name]() if name in probes else WorkStatus()
+        work = probes[name]() if name in probes else WorkStatus()
     except SoundlakeError as error:
-        notes.append(f"{name}: {error.message}")
-        return WorkStatus()
+        work = WorkStatus(notes=(error.message,))
+    notes += (f"{name}: {note}" for note in work.notes)
+    return work
