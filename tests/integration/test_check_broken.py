@@ -19,7 +19,7 @@ SOUNDLAKE = Path(sys.executable).with_name("soundlake")
 
 
 def run(home, *arguments):
-    environment = os.environ | {"SOUNDLAKE_HOME": str(home)}
+    environment = os.environ | {"SOUNDLAKE_HOME": str(home), "COLUMNS": "200"}
     return subprocess.run([SOUNDLAKE, *arguments], env=environment, capture_output=True, text=True, check=False)
 
 
@@ -125,3 +125,18 @@ def test_a_damaged_snapshot_is_named_and_transform_publishes_it_again(home, dama
     assert "soundlake transform" in done.stderr
     assert run(home, "transform").returncode == 0
     assert failed_checks(home) == set()
+
+
+def test_a_snapshot_open_for_writing_elsewhere_is_locked_not_damaged(home):
+    writer = "import duckdb, sys; connection = duckdb.connect(sys.argv[1]); print('open', flush=True); sys.stdin.read()"
+    command = [sys.executable, "-c", writer, str(snapshot_of(home))]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as other:
+        assert other.stdout.readline() == "open\n"
+        done = run(home, "check")
+        assert done.returncode == 1
+        assert "another process has the snapshot open for writing" in done.stderr
+        assert "damaged" not in done.stderr
+        assert "duckdb -readonly" in done.stderr
+        assert run(home, "transform").returncode == 0  # publishes the build again, as a new file
+        assert failed_checks(home) == set()
+        other.communicate()

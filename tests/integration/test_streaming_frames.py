@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 import pytest
 from pyspark.sql.functions import expr
 from tests.integration.streaming_frames import NOW, make_records, make_value
+from tests.unit.contract.foreign_records import FOREIGN_RECORDS
 
 from soundlake import wiring
 from soundlake.broker import Broker
@@ -211,6 +212,7 @@ def hostile_log(tmp_path_factory) -> Settings:
             break
     assert sent == EVENTS
     broker.append(PLAYS.name, [None] * len(HOSTILE), list(HOSTILE.values()))
+    broker.append(PLAYS.name, [None] * len(FOREIGN_RECORDS), [value for value, *_ in FOREIGN_RECORDS.values()])
     untidy = [make_value(track_name=text, artist_name=f"{text}Band{text}", device_type=text, country=text[:2]) for text in ODD_TEXTS]
     acts = [make_value(event_type="playlist", action="add", playlist_name=text, album_name=text, user_id=text) for text in ODD_TEXTS]
     broker.append(PLAYS.name, [None] * len(untidy), untidy)
@@ -306,6 +308,12 @@ def test_spark_and_the_sink_refuse_the_same_records_for_the_same_reasons(both):
     sink_says = f"select {columns} from refused"
     assert both.execute(f"select count(distinct reason) from ({sink_says})").fetchone()[0] >= 8
     assert both.execute(f"({spark_says} except all {sink_says}) union all ({sink_says} except all {spark_says})").fetchall() == []
+
+
+def test_spark_names_the_formats_of_other_producers(both):
+    details = {detail for (detail,) in both.execute("select distinct detail from processed_quarantine where not is_decoded").fetchall()}
+    for name, (_, _, (named, *_)) in FOREIGN_RECORDS.items():
+        assert any(named in detail for detail in details), name
 
 
 def test_every_fault_of_the_generator_was_in_it(both, hostile_log):
