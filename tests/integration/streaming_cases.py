@@ -20,7 +20,7 @@ import psutil
 from confluent_kafka import Producer
 from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
-from tests.spark import QUICK_JAVA
+from tests.spark import make_java_options
 
 from soundlake import wiring
 from soundlake.contract import TOPICS
@@ -50,13 +50,13 @@ class StreamRunner:
 
     @property
     def environment(self) -> dict[str, str]:
-        """What the command is text of this deployment; secrets are among it."""
+        """The variables of this deployment; secrets are among them."""
         settings = self.settings
         return {
             "SOUNDLAKE_HOME": str(settings.home), "SOUNDLAKE_BROKER": settings.broker, "SOUNDLAKE_CACHE": settings.cache.get_secret_value(),
             "SOUNDLAKE_LAKE": settings.lake, "SOUNDLAKE_STREAM_CHECKPOINTS": settings.stream.checkpoints,
             "SOUNDLAKE_DOWNLOADS": str(settings.servers.downloads), "SOUNDLAKE_TOPIC_PARTITIONS": str(PARTITIONS),
-            "JAVA_TOOL_OPTIONS": QUICK_JAVA, **settings.storage_options,
+            "JAVA_TOOL_OPTIONS": make_java_options(settings.servers.downloads / "spark"), **settings.storage_options,
             "SOUNDLAKE_KAFKA_SECURITY_PROTOCOL": settings.kafka.security_protocol, "SOUNDLAKE_KAFKA_USERNAME": settings.kafka.username,
             "SOUNDLAKE_KAFKA_PASSWORD": settings.kafka.password.get_secret_value(),
         }  # fmt: skip

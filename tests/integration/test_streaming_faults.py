@@ -211,7 +211,7 @@ def test_a_recreated_topic_stops_only_the_queries_that_read_it(spark, locations,
 
 @pytest.fixture
 def run_on_s3a(spark, locations, object_store) -> Iterator:
-    """What the job ends with on a bucket that Java is text of, with some of Hadoop's properties changed."""
+    """How the job ends on this bucket, with some of Hadoop's properties changed."""
     options = object_store.server.storage_options
     properties = {
         name.removeprefix("spark.hadoop."): value for name, value in make_store_properties("s3://lake", options).items()

@@ -20,7 +20,7 @@ from deltalake.exceptions import TableNotFoundError
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS
 from tests.process_pause import pause_process, resume_process
-from tests.spark import QUICK_JAVA
+from tests.spark import make_java_options
 
 from soundlake.operations.servers import find_free_block
 from soundlake.settings import extend_environment, load_settings
@@ -36,7 +36,12 @@ class Stack:
     def __init__(self, home: Path, downloads: Path) -> None:
         self.home = home
         ports = {f"SOUNDLAKE_{name}_PORT": str(find_free_block()) for name in ("KAFKA", "OBJECT_STORE", "REDIS")}
-        text = {"SOUNDLAKE_HOME": str(home), "SOUNDLAKE_DOWNLOADS": str(downloads), "JAVA_TOOL_OPTIONS": QUICK_JAVA, **ports}
+        text = {
+            "SOUNDLAKE_HOME": str(home),
+            "SOUNDLAKE_DOWNLOADS": str(downloads),
+            "JAVA_TOOL_OPTIONS": make_java_options(downloads / "spark"),
+            **ports,
+        }
         self._environment = extend_environment(text)
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:

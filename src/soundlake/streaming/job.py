@@ -35,7 +35,7 @@ class StreamReport:
 
 
 class StreamJob:
-    """The queries of one Spark session over one locations; `open_live_store` is needed by `live` alone."""
+    """The queries of one Spark session; only `live` needs `open_live_store`."""
 
     def __init__(
         self,

@@ -20,7 +20,7 @@ _MONTH_DDL = "year STRING, month STRING"
 _BATCH = "stream/"
 """Prefix of a batch's name in the log of a table."""
 _COMMITS_BACK = 100
-"""More than maintenance commits between two batches."""
+"""More commits than maintenance makes between two batches."""
 _PROPERTIES = {
     # Protocol (1,2), which every engine here reads.
     "delta.minReaderVersion": "1",
