@@ -151,7 +151,7 @@ def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
     assert count_plays() == 25
 
 
-def test_spark_reads_by_name_and_password_and_tells_neither(open_runner, kafka, redis_server):
+def test_spark_reads_with_user_name_and_password_and_shows_neither(open_runner, kafka, redis_server):
     runner = open_runner(
         broker=f"kafka://{kafka.server.sasl_address}", cache=redis_server.server.url,
         kafka={"security_protocol": "SASL_PLAINTEXT", "username": KAFKA_USER, "password": KAFKA_PASSWORD},

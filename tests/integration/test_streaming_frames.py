@@ -68,7 +68,7 @@ ODD_TEXTS = [
 """Texts that engines trim, put into lower case or measure in ways of their own."""
 
 
-def test_an_event_is_judged_as_it_came_and_then_normalized(spark):
+def test_rules_see_an_event_as_it_arrived_before_it_is_normalized(spark):
     values = [make_value(device_type=" Smartphone ", track_name="  نور  "), make_value(user_id=" ", duration_ms=0), b"{", None]
     good, rejected, *broken = normalize(apply_rules(decode(make_records(spark, values)))).orderBy("_offset").collect()
     assert (good["reason"], good["device_type"], good["track_name"], good["quality_flags"]) == (None, "mobile", "نور", "device_known")
@@ -343,7 +343,7 @@ def move_to_now(events: pa.Table) -> pa.Table:
     return events
 
 
-def test_redis_and_bronze_tell_the_same_numbers_of_this_minute(spark, redis_server, tmp_path):
+def test_redis_and_bronze_give_the_same_numbers_of_the_current_minute(spark, redis_server, tmp_path):
     settings = Settings(home=tmp_path, topics={"partitions": 2})
     broker, lake = wiring.open_broker(settings), wiring.open_lake(settings)
     world = make_world(GeneratorConfig(listeners=3_000, days=1, seed=5, tracks=300).end_before(date(2026, 11, 20)))

@@ -36,13 +36,13 @@ class Stack:
     def __init__(self, home: Path, downloads: Path) -> None:
         self.home = home
         ports = {f"SOUNDLAKE_{name}_PORT": str(find_free_block()) for name in ("KAFKA", "OBJECT_STORE", "REDIS")}
-        text = {
+        variables = {
             "SOUNDLAKE_HOME": str(home),
             "SOUNDLAKE_DOWNLOADS": str(downloads),
             "JAVA_TOOL_OPTIONS": make_java_options(downloads / "spark"),
             **ports,
         }
-        self._environment = extend_environment(text)
+        self._environment = extend_environment(variables)
 
     def run(self, *arguments: str, codes: tuple[int, ...] = (0,)) -> str:
         """What one command of this home prints; fails with what it complains of."""
@@ -106,13 +106,13 @@ def find_java(job: psutil.Process | None) -> psutil.Process | None:
 
 
 @pytest.mark.timeout(3_600)
-def test_the_supervisor_starts_the_job_again_and_each_event_stands_once(stack):
+def test_the_supervisor_restarts_the_job_and_each_event_is_stored_once(stack):
     wait_for(lambda: len(stack.read("processed")) > 0, "nothing was processed")
-    text = read_command_lines([stack.supervisor])
+    command_lines = read_command_lines([stack.supervisor])
     secrets = [urlsplit(secret).password or secret for secret in load_settings(home=stack.home / "stack").secrets if secret]
-    assert any("org.apache.spark" in line for line in text)
+    assert any("org.apache.spark" in line for line in command_lines)
     assert len(secrets) == 3, "the store's two keys and the password of Redis"
-    assert [line for line in text if any(secret in line for secret in secrets)] == []
+    assert [line for line in command_lines if any(secret in line for secret in secrets)] == []
     wait_for(lambda: stack.status["lag_records"] is not None, "its lag is not reported")
     assert stack.status["lag_records"] >= 0
     assert 0 <= stack.status["fresh_seconds"] < STEP_SECONDS

@@ -38,7 +38,7 @@ def write_batch(spark, locations: StreamLocations, checkpoint: str, number: int,
     writer.write(assign_table(checked), number)
 
 
-def test_a_batch_that_is_done_again_is_left_out_where_it_stands_whatever_was_compacted_since(spark, locations):
+def test_a_repeated_batch_is_skipped_in_tables_that_hold_it_after_compaction_too(spark, locations):
     ensure_tables(spark, locations.processed)
     first = [make_value(event_id=str(uuid.uuid4())) for _ in range(3)]
     second = [make_value(event_id=str(uuid.uuid4())), b"{"]

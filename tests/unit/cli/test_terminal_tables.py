@@ -37,7 +37,7 @@ def test_a_table_has_a_title_names_and_values(show):
     ]  # fmt: skip
 
 
-def test_a_long_value_goes_on_in_the_next_line_and_a_name_does_not(show):
+def test_a_long_value_continues_on_the_next_line_and_a_name_does_not(show):
     lines = show(40, print_fields, {"a name of thirty characters, no": "word " * 10})
     assert max(map(len, lines)) <= 40
     assert lines[0].startswith("a name of thirty characters, no")

@@ -99,7 +99,7 @@ def test_an_event_that_another_topic_holds_is_a_duplicate(deployment, importer, 
     assert (report.total.rows_stored, report.total.rows_duplicate) == (1, 1)
 
 
-def test_times_are_judged_by_the_clock(importer, tmp_path):
+def test_times_are_checked_against_the_clock(importer, tmp_path):
     tomorrow = [(NOW + timedelta(days=1, seconds=late)).isoformat() for late in (0, 1)]
     events = [EVENT | {"event_id": f"{number:032x}", "played_at": time} for number, time in enumerate(tomorrow)]
     events = [event | {"event_id": f"00000000-0000-4000-8000-{number:012}"} for number, event in enumerate(events)]

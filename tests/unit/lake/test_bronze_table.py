@@ -67,7 +67,7 @@ def test_a_commit_without_rows_moves_the_position_and_counts_as_a_batch(tables):
     assert read_rows(tables) == []
 
 
-def test_a_writer_goes_on_from_its_own_commits(tables):
+def test_a_writer_continues_from_its_own_commits(tables):
     table = tables.open_table("plays")
     numbers = [table.append(make_rows(f"e{n}"), [PositionMove(FIRST, n - 1, n)]) for n in range(3)]
     assert numbers == [1, 2, 3]

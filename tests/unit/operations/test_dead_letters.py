@@ -381,7 +381,7 @@ def test_a_record_that_was_replayed_says_when(deployment):
     assert (summary.replay, summary.replayed_at) == (ReplayStep.PUBLISHED, LATER)
 
 
-def test_records_of_two_logs_with_equal_coordinates_are_told_apart_by_the_log(deployment):
+def test_records_of_two_logs_with_equal_coordinates_are_distinguished_by_the_log(deployment):
     deployment.publish("user_plays", b"first")
     deployment.broker = MemoryBroker(clock=lambda: LATER)
     deployment.broker.create_topics(TOPICS, partitions=2)

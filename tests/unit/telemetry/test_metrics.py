@@ -313,7 +313,7 @@ def test_the_targets_of_prometheus_have_the_address_of_the_metrics(tmp_path, hos
     assert json.loads((tmp_path / TARGETS_FILE).read_text()) == [{"targets": [f"{place}:9471"], "labels": {"service": "sink"}}]
 
 
-def test_the_supervisor_tells_how_its_services_are(telemetry, tmp_path):
+def test_the_supervisor_reports_the_state_of_its_services(telemetry, tmp_path):
     own = ProcessId.of(os.getpid())
     services = (
         ServiceRecord(name="sink", state=State.RUNNING, process=own, since=NOW, restarts=2, log=tmp_path / "sink.log"),

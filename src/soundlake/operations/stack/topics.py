@@ -20,7 +20,7 @@ log = logging.getLogger(__name__)
 _CLOCK = "message.timestamp.type"
 _WHY = {
     _CLOCK: "records are validated by the broker's time; with a producer's time a replay may decide differently",
-    "cleanup.policy": "a compacted topic has gaps in its offsets, at which the sink stops",
+    "cleanup.policy": "compaction deletes records that the sink may not have read, so it does not read such a topic",
 }
 
 
