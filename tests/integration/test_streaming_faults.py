@@ -147,7 +147,7 @@ def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
     runner.wait_until(process, lambda: count_plays() >= 25, "it does not go on")
     process.send_signal(signal.SIGTERM)
     assert process.wait(STEP_SECONDS) == 0
-    assert "error:" not in runner.log.read_text()
+    assert not [line for line in runner.log.read_text().splitlines() if line.startswith("error:")]
     assert count_plays() == 25
 
 
