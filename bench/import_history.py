@@ -98,7 +98,7 @@ def read_events(folder: Path) -> int:
 def run_import(folder: Path, shape: str, settings: Settings) -> ImportReport:
     """Import all files of the folder into a home."""
     with wiring.open_importer(settings, StepList()) as importer:
-        return importer.import_events([folder / "events.parquet"]) if shape == "events" else importer.import_spotify_exports([folder], None)
+        return importer.import_events([folder / "events.parquet"]) if shape == "events" else importer.import_history([folder], None)
 
 
 def check_bronze(settings: Settings, report: ImportReport, expected: int) -> None:

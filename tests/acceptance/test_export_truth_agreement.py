@@ -43,7 +43,7 @@ def assert_agrees(shared, tmp_path):
 
 def run_import(settings, *paths, user=None):
     with wiring.open_importer(settings, StepList()) as importer:
-        return importer.import_spotify_exports(paths, user)
+        return importer.import_history(paths, user)
 
 
 def read_bronze(settings):

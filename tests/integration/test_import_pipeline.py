@@ -128,7 +128,7 @@ class KilledReporter(StepList):
         os._exit(9)
 
 with wiring.open_importer(load_settings(), KilledReporter()) as importer:
-    importer.import_spotify_exports([Path(sys.argv[1])], None)
+    importer.import_history([Path(sys.argv[1])], None)
 """
     killed = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "anna"],
@@ -136,7 +136,7 @@ with wiring.open_importer(load_settings(), KilledReporter()) as importer:
     )  # fmt: skip
     assert killed.returncode == 9
     with wiring.open_importer(settings, StepList()) as importer:
-        report = importer.import_spotify_exports([tmp_path / "anna"], None)
+        report = importer.import_history([tmp_path / "anna"], None)
     assert (report.total.rows_stored, report.total.rows_duplicate) == (1000, 500)
     assert count_history(settings) == 1500
 
@@ -160,7 +160,7 @@ def test_an_import_waits_for_the_sink_that_runs(settings, tmp_path):
     try:
         assert running.wait(30)
         with wiring.open_importer(settings, StepList()) as importer:
-            report = importer.import_spotify_exports([tmp_path / "anna"], None)
+            report = importer.import_history([tmp_path / "anna"], None)
         assert report.total.rows_stored == count_history(settings) == 500
     finally:
         stop.set()
@@ -186,7 +186,7 @@ def test_an_import_waits_for_a_sink_of_another_home(settings, tmp_path):
     service.start()
     try:
         with wiring.open_importer(settings, StepList()) as importer:
-            report = importer.import_spotify_exports([tmp_path / "anna"], None)
+            report = importer.import_history([tmp_path / "anna"], None)
         assert report.total.rows_stored == count_history(settings) == 2000
     finally:
         stop.set()
@@ -201,4 +201,4 @@ def test_a_second_import_at_the_same_time_is_refused(settings, tmp_path):
         wiring.open_importer(settings, StepList()) as importer,
         pytest.raises(Unavailable, match="another import is running"),
     ):
-        importer.import_spotify_exports([tmp_path / "anna"], None)
+        importer.import_history([tmp_path / "anna"], None)

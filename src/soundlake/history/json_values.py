@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import orjson
 
-from soundlake.history.models import BrokenFile
+from soundlake.history.models import BrokenFile, RefusedRow
 
 _BOM = b"\xef\xbb\xbf"
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
@@ -32,6 +32,10 @@ class LargeValue:
 
     size_bytes: int
     sha256: str
+
+    def refuse(self) -> RefusedRow:
+        """The refused row that is kept in its place."""
+        return RefusedRow("too_large", {"bytes": self.size_bytes, "sha256": self.sha256})
 
 
 Value = bytes | LargeValue
@@ -60,6 +64,14 @@ def split_json(name: str, blocks: Iterable[bytes], *, max_value_bytes: int) -> I
         yield splitter.feed(block)
     if splitter is not None:
         yield splitter.close()
+
+
+def split_lines(blocks: Iterable[bytes], *, max_value_bytes: int, keep_blank: bool = False) -> Iterator[list[Value]]:
+    """The lines of a text, without a byte order mark and without blank lines, in lists of those that end in one block."""
+    splitter = _LineSplitter(max_value_bytes, keep_blank=keep_blank)
+    for number, block in enumerate(blocks):
+        yield splitter.feed(block if number else block.removeprefix(_BOM))
+    yield splitter.close()
 
 
 def _choose_splitter(name: str, first: bytes, max_value_bytes: int) -> _Splitter:
@@ -106,18 +118,21 @@ class _Pending:
 
 
 class _LineSplitter:
-    def __init__(self, max_value_bytes: int) -> None:
+    def __init__(self, max_value_bytes: int, *, keep_blank: bool = False) -> None:
         self._pending = _Pending(max_value_bytes)
+        self._keep_blank = keep_blank
 
     def feed(self, block: bytes) -> list[Value]:
         *lines, rest = block.split(b"\n")
         values: list[Value] = [self._pending.take(line) if number == 0 else line for number, line in enumerate(lines)]
         self._pending.add(rest)
-        return [value for value in values if _has_text(value)]
+        return self._clean(values)
 
     def close(self) -> list[Value]:
-        value = self._pending.take(b"")
-        return [value] if _has_text(value) else []
+        return self._clean([self._pending.take(b"")])
+
+    def _clean(self, values: list[Value]) -> list[Value]:
+        return values if self._keep_blank else [value for value in values if _has_text(value)]
 
 
 def _has_text(value: Value) -> bool:
@@ -154,9 +169,8 @@ class _BracketSplitter:
         return self._clean([self._pending.take(b"")])
 
     def _clean(self, values: list[Value]) -> list[Value]:
-        stripped = (
-            value if isinstance(value, LargeValue) else value.strip(b" \t\r\n" if self._is_array else b", \t\r\n") for value in values
-        )
+        around = b" \t\r\n" if self._is_array else b", \t\r\n"
+        stripped = (value if isinstance(value, LargeValue) else value.strip(around) for value in values)
         return [value for value in stripped if _has_text(value)]
 
     def _find_cuts(self, block: bytes) -> npt.NDArray[np.int64]:

@@ -84,7 +84,7 @@ def find_loose(events: pa.Table) -> np.ndarray:
     is_loose = np.zeros(len(events), bool)
     for name in _TEXTS:
         if events[name].null_count < len(events):
-            is_loose |= pc.fill_null(pc.equal(pc.binary_length(events[name]), 0), False).to_numpy()
+            is_loose |= pc.fill_null(pc.equal(pc.binary_length(events[name]), 0), fill_value=False).to_numpy()
     if events["extra"].null_count < len(events):
-        is_loose |= pc.fill_null(pc.match_substring_regex(events["extra"], _LOOSE_EXTRA), False).to_numpy()
+        is_loose |= pc.fill_null(pc.match_substring_regex(events["extra"], _LOOSE_EXTRA), fill_value=False).to_numpy()
     return is_loose

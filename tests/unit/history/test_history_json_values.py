@@ -10,9 +10,8 @@ from soundlake.history import BrokenFile
 from soundlake.history.json_values import LargeValue, split_json
 
 TEXTS = st.text(st.sampled_from('ab"\\,[]{} \n\u00e9\U0001f600'), max_size=6)
-VALUES = st.dictionaries(
-    TEXTS, st.recursive(st.none() | st.integers() | TEXTS, lambda some: st.lists(some, max_size=3), max_leaves=5), max_size=3
-)
+NESTED = st.recursive(st.none() | st.integers() | TEXTS, lambda some: st.lists(some, max_size=3), max_leaves=5)
+VALUES = st.dictionaries(TEXTS, NESTED, max_size=3)
 
 
 def split(text, size=7, limit=10**6):

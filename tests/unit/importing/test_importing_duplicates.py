@@ -6,10 +6,9 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from importing_fakes import NOW, Deployment, MemoryFile
+from importing_fakes import NOW, Deployment, make_history
 
-from soundlake.history import Exports
-from soundlake.importing import import_spotify_exports
+from soundlake.importing import import_history
 
 TIMES = ("2024-02-29T23:59:30Z", "2024-03-01T00:00:30Z")
 EXTENDED = st.fixed_dictionaries({
@@ -26,9 +25,9 @@ FILES = st.lists(st.tuples(st.sampled_from(["anna", "ben"]), ROWS), max_size=5)
 
 
 def run_import(deployment, files):
-    exports = Exports(tuple(MemoryFile(number, user, rows) for number, (user, rows) in enumerate(files)), (), ())
-    publisher = deployment.open_publisher(exports.listeners)
-    report = import_spotify_exports(exports, publisher, now=NOW, on_bytes_read=lambda _: None).total
+    found = make_history(*files)
+    publisher = deployment.open_publisher(found.listeners)
+    report = import_history(found, publisher, now=NOW, on_bytes_read=lambda _: None).total
     deployment.drain()
     return report
 
@@ -137,8 +136,8 @@ def test_rows_that_are_only_in_the_log_are_not_new():
     deployment = Deployment()
     run_import(deployment, [("anna", [SONG])])
     publisher = deployment.open_publisher(["anna"])
-    exports = Exports((MemoryFile(0, "anna", [SONG, EPISODE | {"msPlayed": 6}]),), (), ())
-    assert import_spotify_exports(exports, publisher, now=NOW, on_bytes_read=lambda _: None).total.rows_stored == 1
+    found = make_history(("anna", [SONG, EPISODE | {"msPlayed": 6}]))
+    assert import_history(found, publisher, now=NOW, on_bytes_read=lambda _: None).total.rows_stored == 1
     assert run_import(deployment, [("anna", [SONG, EPISODE | {"msPlayed": 6}])]).rows_stored == 0
 
 

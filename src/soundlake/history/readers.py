@@ -1,0 +1,8 @@
+"""The readers of listening history. A new source is one more line here."""
+
+from __future__ import annotations
+
+from soundlake.history.reader import HistoryReader
+from soundlake.history.spotify_export import SpotifyExport
+
+READERS: tuple[HistoryReader, ...] = (SpotifyExport(),)
