@@ -1,4 +1,4 @@
-"""Convert the cells of one column to the type of its field. Each cell is judged alone, and by what it says rather than by its column's type.
+"""Convert the cells of one column to the type of its field: each alone, by what it says and not by the type of its column.
 
 A cell means the same in every form of file, so the rules are those of its text: what is `180000` in CSV is `180000`, `180000.0` or
 `"180000"` in JSON, and an integer, a float or a text in Parquet. Columns of the field's own type are only cast.
@@ -96,7 +96,7 @@ def _read_integer(text: str) -> int | None:
     if not _NUMBER.fullmatch(text):
         return None
     number = Decimal(text)
-    if number.adjusted() >= _DIGITS:
+    if number and number.adjusted() >= _DIGITS:
         return None
     whole = int(number)
     return whole if whole == number and -_LIMIT <= whole < _LIMIT else None

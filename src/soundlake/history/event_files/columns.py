@@ -33,18 +33,23 @@ def unwrap(column: pa.Array) -> pa.Array:
         return unwrap(column.dictionary_decode())
     if pa.types.is_run_end_encoded(kind):
         return unwrap(pc.run_end_decode(column))
+    if isinstance(kind, pa.BaseExtensionType) and kind != pa.uuid():
+        return unwrap(column.storage)
+    return _cast_to_text(column)
+
+
+def _cast_to_text(column: pa.Array) -> pa.Array:
+    kind = column.type
     if kind == pa.uuid():
         return pa.array([value and str(value) for value in column.to_pylist()], pa.string())
-    if isinstance(kind, pa.BaseExtensionType):
-        return unwrap(column.storage)
     if pa.types.is_large_string(kind) or pa.types.is_string_view(kind):
         return column.cast(pa.string())
-    if is_bytes(kind):
-        try:
-            return column.cast(pa.binary()).cast(pa.string())
-        except pa.ArrowInvalid:
-            return column
-    return column
+    if not is_bytes(kind):
+        return column
+    try:
+        return column.cast(pa.binary()).cast(pa.string())
+    except pa.ArrowInvalid:
+        return column
 
 
 def is_bytes(kind: pa.DataType) -> bool:
@@ -79,7 +84,7 @@ def trim_texts(column: pa.Array) -> pa.Array:
 
 def to_mask(array: pa.Array) -> Mask:
     """A boolean column as a mask; null is false."""
-    mask: Mask = pc.fill_null(array, False).to_numpy(zero_copy_only=False)
+    mask: Mask = pc.fill_null(array, fill_value=False).to_numpy(zero_copy_only=False)
     return mask
 
 

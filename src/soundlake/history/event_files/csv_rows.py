@@ -1,7 +1,7 @@
-"""Read the rows of a CSV file one by one, so that a broken one costs itself alone.
+r"""Read the rows of a CSV file one by one, so that a broken one costs itself alone.
 
 Rows follow RFC 4180. One that does not (text after a closing quote, another number of cells than the header) is read again as Spark writes
-quotes, `\\"`. If that fails too it is refused. A quote that is never closed takes the rows after it into its cell: then the line with the
+quotes, `\"`. If that fails too it is refused. A quote that is never closed takes the rows after it into its cell: then the line with the
 quote is refused, and reading goes on with the line after it.
 
 Text is UTF-8. If the first text beyond ASCII is not, the file is one of Excel's: its lines that are not UTF-8 are read as Windows-1252.

@@ -39,7 +39,7 @@ def find_event_files(paths: Sequence[Path]) -> EventFiles:
             found, others = _search(given)
             if not found:
                 named = f"only {', '.join(other.name for other in others[:10])}" if others else "no file"
-                raise DataError(f"{given}: no file of events, {named}", next_step="give Parquet, NDJSON, a JSON array, or CSV with a header")
+                raise DataError(f"{given}: no file of events, {named}", next_step="give Parquet, NDJSON, a JSON array or CSV")
             left_out += others
         elif given.is_file():
             found = [EventFile(given.name, given)]
@@ -72,7 +72,8 @@ def _list_files(folder: Path) -> Iterator[EventFile]:
     for parent, folders, names in os.walk(root, onerror=refuse):
         if "_delta_log" in folders:
             raise UsageError(
-                f"{parent}: is a Delta table, whose files include rows that were deleted", next_step="write its rows to Parquet and import that"
+                f"{parent}: is a Delta table, whose files include rows that were deleted",
+                next_step="write its rows to Parquet and import that",
             )
         folders[:] = sorted(name for name in folders if not name.startswith(("_", ".")))
         fields = _read_folder_fields(Path(parent).relative_to(root))

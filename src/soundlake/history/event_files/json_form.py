@@ -26,7 +26,8 @@ def read_json(file: EventFile, notes: Notes, on_bytes_read: OnBytesRead, *, is_l
     Raises BrokenFile, after the rows before, if the file cannot be read to its end or its brackets do not match.
     """
     blocks = read_blocks(file, on_bytes_read)
-    values = split_lines(blocks, max_value_bytes=MAX_EVENT_BYTES) if is_lines else split_json(file.name, blocks, max_value_bytes=MAX_EVENT_BYTES)
+    limit = MAX_EVENT_BYTES
+    values = split_lines(blocks, max_value_bytes=limit) if is_lines else split_json(file.name, blocks, max_value_bytes=limit)
     for batch in values:
         records = [limit_record(value).strip() for value in batch]
         yield normalize_records(records, notes, file.folder_fields) if file.folder_fields else records
@@ -111,9 +112,8 @@ def _read_text(raw: bytes) -> str | None:
 
 
 def _write_extra(members: Members) -> str | None:
-    unknown = {
-        name: raw for name, raw in members.items() if name not in KNOWN_FIELDS and name != "extra" and bytes(raw) not in (_NULL, _EMPTY_TEXT)
-    }
+    names = [name for name in members if name not in KNOWN_FIELDS and name != "extra"]
+    unknown = {name: members[name] for name in names if bytes(members[name]) not in (_NULL, _EMPTY_TEXT)}
     written = extract_unknown_fields(unknown)
     extra = bytes(members.get("extra", _NULL))
     if extra in (_NULL, _EMPTY_TEXT):

@@ -100,10 +100,7 @@ def _read_numbers(numbers: np.ndarray) -> tuple[Micros, Mask]:
     for units in _UNITS_A_SECOND.values():
         fits = (numbers >= _FIRST_SECOND * units) & (numbers < _LAST_SECOND * units)
         found = numbers[fits]
-        if units > _MICROS_A_SECOND:
-            micros[fits] = found // (units // _MICROS_A_SECOND)
-        else:
-            micros[fits] = np.floor(found * (_MICROS_A_SECOND // units) + 0.5) if found.dtype.kind == "f" else found * (_MICROS_A_SECOND // units)
+        micros[fits] = found // (units // _MICROS_A_SECOND) if units > _MICROS_A_SECOND else np.rint(found * (_MICROS_A_SECOND // units))
         is_good |= fits
     return micros, is_good
 
