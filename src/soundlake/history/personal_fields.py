@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-_NAMES = frozenset({"username", "city", "region", "metro_code", "longitude", "latitude"})
+_NAMES = frozenset({"username", "user_name", "city", "region", "metro_code", "longitude", "latitude"})
 _PREFIXES = ("ip_addr", "user_agent")
 
 

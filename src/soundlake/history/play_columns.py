@@ -21,6 +21,7 @@ Row = Mapping[str, Any]
 Times = npt.NDArray[np.datetime64]
 _EARLIEST = np.datetime64("2000-01-01T00:00:00", "us")
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
+_SPOTIFY_ID = re.compile(r"(?:spotify:|open\.spotify\.com/(?:intl-\w+/)?)(?:track|episode|chapter)[:/]([0-9A-Za-z]{22})", re.ASCII)
 _DIGITS_OF_SECONDS = 9  # from 1973 on; fewer digits can be a date ("20240301")
 _LARGEST_EPOCH = 10**20
 _EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (_LARGEST_EPOCH, 10**9))
@@ -134,6 +135,12 @@ def format_instants(times: Times) -> list[str]:
     for row in np.flatnonzero(seconds != times):
         texts[row] = f"{str(np.datetime_as_string(times[row], unit='us')).rstrip('0')}Z"
     return texts
+
+
+def find_spotify_id(value: object) -> str | None:
+    """The id in a uri or a link of Spotify; null for anything else."""
+    match = _SPOTIFY_ID.search(value) if isinstance(value, str) else None
+    return match[1] if match else None
 
 
 def format_source_refs(form: str, ends: Times) -> list[str]:

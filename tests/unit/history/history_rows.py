@@ -63,7 +63,10 @@ def read_one(row: Any) -> dict[str, Any]:
     return event
 
 
+def make_head(data: bytes | str, name: str = "file") -> FileHead:
+    return FileHead(name, data.encode() if isinstance(data, str) else data)
+
+
 def recognise(data: bytes | str, name: str = "file") -> str | None:
     """The source of the reader that recognises the file."""
-    head = FileHead(name, data.encode() if isinstance(data, str) else data)
-    return next((reader.source for reader in READERS if reader.recognises(head)), None)
+    return next((reader.source for reader in READERS if reader.recognises(make_head(data, name))), None)
