@@ -44,6 +44,11 @@
     source_class in ('extended', 'short', 'short_second', 'listenbrainz', 'lastfm', 'lastfm_minute')
 {%- endmacro %}
 
+{# Whether the rows of this kind are in two forms of an export. #}
+{% macro has_two_forms() -%}
+    source_class in ('extended', 'short')
+{%- endmacro %}
+
 {% macro isrc() -%}
     case
         when extra like '%"isrc"%'
@@ -195,9 +200,7 @@ matches as (
 {%- endmacro %}
 
 {#
-  One to one for each class of the sought records: `<hub_class>_matches`. A pair whose times agree exactly is preferred to one that is near.
-  Where a record has several partners, a greedy merge of the two lists in order of time decides: each sought record takes the first hub that
-  fits and lies after the last one taken, which leaves as few as possible alone.
+  `<hub_class>_matches`, one to one for each class of the sought records. A pair whose times agree exactly is preferred to one that is near.
 #}
 {% macro match_one_to_one(records, hub_class, sought_classes, done) -%}
 {%- set name = hub_class -%}
@@ -216,6 +219,7 @@ matches as (
     where
         hub.source_class = '{{ hub_class }}' and sought.source_class in ({{ quote_all(sought_classes) }})
         {%- if hub_class == 'live' %} and hub.event_id = hub.live_id{% endif %}
+        {%- if hub_class == 'extended' %} and sought.source_class <> 'short'{% endif %}
         {%- for before in done %}
         and sought_{{ before }}.sought_id is null and hub_{{ before }}.sought_id is null
         {%- endfor %}
@@ -224,39 +228,48 @@ matches as (
         and ({{ is_exact('sought', 'hub') }} or {{ is_near('sought', 'hub', hub_class) }})
 ),
 
+{{ choose_one_to_one(name, ['user_id', 'island', 'song', 'sought_class']) }}
+{%- endmacro %}
+
+{#
+  From `<name>_fits`, the pairs (sought_id, hub_id) that fit, to `<name>_matches`, where each is at most once. Where a record has several
+  partners, a greedy merge of the two lists of a group in order of time decides: each sought record takes the first hub that fits and lies after
+  the last one taken, which leaves as few as possible alone.
+#}
+{% macro choose_one_to_one(name, group_columns) -%}
+{%- set by_hub = 'hub_id, sought_class' if 'sought_class' in group_columns else 'hub_id' -%}
+{%- set group_by = group_columns | join(', ') -%}
 {{ name }}_preferred as (
     select
-        *, max(is_exact) over (partition by sought_id) as is_sought_exact, max(is_exact) over (partition by hub_id, sought_class) as is_hub_exact
+        *, max(is_exact) over (partition by sought_id) as is_sought_exact, max(is_exact) over (partition by {{ by_hub }}) as is_hub_exact
     from {{ name }}_fits
 ),
 
 {{ name }}_counted as (
     select
-        *, count(*) over (partition by sought_id) as hubs, count(*) over (partition by hub_id, sought_class) as rivals
+        *, count(*) over (partition by sought_id) as hubs, count(*) over (partition by {{ by_hub }}) as rivals
     from {{ name }}_preferred
     where is_exact = 1 or (is_sought_exact = 0 and is_hub_exact = 0)
 ),
 
-{{ name }}_steps as (
+{{ name }}_places as (
     select
-        *,
-        min(sought_id) over (partition by user_id, island, song, sought_class) as walk_id,
-        dense_rank() over (partition by user_id, island, song, sought_class order by sought_at, sought_id) as sought_place,
-        dense_rank() over (partition by user_id, island, song, sought_class order by hub_at, hub_id) as hub_place
+        sought_id, hub_id,
+        min(sought_id) over (partition by {{ group_by }}) as walk_id,
+        dense_rank() over (partition by {{ group_by }} order by sought_at, sought_id) as sought_place,
+        dense_rank() over (partition by {{ group_by }} order by hub_at, hub_id) as hub_place
     from {{ name }}_counted
     where hubs > 1 or rivals > 1
 ),
 
-{{ name }}_numbered as (
-    select
-        walk_id, sought_id, hub_id, sought_place, hub_place,
-        row_number() over (partition by walk_id order by sought_place, hub_place) as step
-    from {{ name }}_steps
+{{ name }}_steps as (
+    select *, row_number() over (partition by walk_id order by sought_place, hub_place) as step
+    from {{ name }}_places
 ),
 
 {{ name }}_walk as (
     select walk_id, step, sought_id, hub_id, sought_place as last_sought, hub_place as last_hub, 1 as is_taken
-    from {{ name }}_numbered
+    from {{ name }}_steps
     where step = 1
     union all
     select
@@ -265,7 +278,7 @@ matches as (
         case when {{ is_after_both() }} then pairs.hub_place else walk.last_hub end as last_hub,
         case when {{ is_after_both() }} then 1 else 0 end as is_taken
     from {{ name }}_walk as walk
-    inner join {{ name }}_numbered as pairs on walk.walk_id = pairs.walk_id and walk.step + 1 = pairs.step
+    inner join {{ name }}_steps as pairs on walk.walk_id = pairs.walk_id and walk.step + 1 = pairs.step
 ),
 
 {{ name }}_matches as (
@@ -316,34 +329,19 @@ several_matches as (
     )
 {%- endmacro %}
 
-{# Whether start or end are the same, as exactly as the sources know them. The short form has the milliseconds of the extended row. #}
+{# Whether start or end are the same, as exactly as the sources know them. #}
 {% macro is_exact(a, b) -%}
     coalesce(
-        (
-            {{ a }}.starts_from <= {{ b }}.starts_until and {{ b }}.starts_from <= {{ a }}.starts_until
-            or {{ a }}.ends_from <= {{ b }}.ends_until and {{ b }}.ends_from <= {{ a }}.ends_until
-        )
-        and ({{ is_of_other_forms(a, b) }} or {{ a }}.ms_played = {{ b }}.ms_played),
+        {{ a }}.starts_from <= {{ b }}.starts_until and {{ b }}.starts_from <= {{ a }}.starts_until
+        or {{ a }}.ends_from <= {{ b }}.ends_until and {{ b }}.ends_from <= {{ a }}.ends_until,
         false
     )
-{%- endmacro %}
-
-{% macro is_of_other_forms(a, b) -%}
-    {{ a }}.source_class <> 'short' or {{ b }}.source_class <> 'extended'
 {%- endmacro %}
 
 {# Whether the times are near, or most of the shorter one lies in the other. #}
 {% macro is_near(a, b, hub_class) -%}
     {%- set tolerance = tolerance_seconds(a, b) -%}
     coalesce(
-        {%- if hub_class == 'extended' %}
-        case
-            when {{ a }}.source_class = 'short' then
-                {{ a }}.ms_played = {{ b }}.ms_played
-                and {{ a }}.ended_at >= least({{ dbt.dateadd('second', -180, b ~ '.stated_at') }}, {{ dbt.dateadd('second', -61, b ~ '.ended_at') }})
-                and {{ a }}.ended_at <= {{ dbt.dateadd('second', 61, b ~ '.stated_at') }}
-            else
-        {%- endif %}
         (
             {{ a }}.starts_from <= {{ dbt.dateadd('second', tolerance, b ~ '.starts_until') }}
             and {{ b }}.starts_from <= {{ dbt.dateadd('second', tolerance, a ~ '.starts_until') }}
@@ -351,22 +349,19 @@ several_matches as (
         or (
             {{ a }}.ends_from <= {{ dbt.dateadd('second', tolerance, b ~ '.ends_until') }}
             and {{ b }}.ends_from <= {{ dbt.dateadd('second', tolerance, a ~ '.ends_until') }}
-        )
-        {%- if hub_class == 'extended' %} end{% endif %},
+        ),
         false
     )
-    {%- if hub_class in ['live', 'extended', 'short'] %}
+    {%- if hub_class == 'live' %}
     or (
-        {{ a }}.source_class in ('extended', 'short') and ({{ is_of_other_forms(a, b) }})
+        {{ has_two_forms() | replace('source_class', a ~ '.source_class') }}
         and 2 * {{ dbt.datediff('greatest(' ~ a ~ '.started_at, ' ~ b ~ '.started_at)', 'least(' ~ a ~ '.ended_at, ' ~ b ~ '.ended_at)', 'second') }}
         > {{ shorter_seconds(a, b) }}
     )
-    {%- endif %}
-    {%- if hub_class == 'live' %}
     or (
-        coalesce({{ a }}.ends_until, {{ a }}.starts_until) >= {{ dbt.dateadd('second', -5, b ~ '.started_at') }}
+        not {{ has_two_forms() | replace('source_class', a ~ '.source_class') }}
+        and coalesce({{ a }}.ends_until, {{ a }}.starts_until) >= {{ dbt.dateadd('second', -5, b ~ '.started_at') }}
         and coalesce({{ a }}.ends_from, {{ a }}.starts_from) <= {{ dbt.dateadd('second', 15, b ~ '.ended_at') }}
-        and {{ a }}.source_class not in ('extended', 'short')
     )
     {%- elif hub_class == 'recent' %}
     or (

@@ -13,8 +13,8 @@ from collections.abc import Hashable, Iterable, Sequence
 def number_twins(refs: Sequence[str], looks: Iterable[Hashable], keys: Iterable[str]) -> list[str]:
     """The source_refs of the rows of one file; the second, third … of twins end with `#2`, `#3` ….
 
-    Twins have the same ref and look (what silver compares) and different natural keys. Their order is that of the keys, whatever the order in
-    the file; rows with one key have one number.
+    Twins have the same ref and look (what silver compares) and different natural keys. Their order is that of the keys, whatever the order
+    in the file; rows with one key have one number.
     """
     numbered = list(refs)
     groups: dict[tuple[str, Hashable], dict[str, list[int]]] = defaultdict(dict)

@@ -42,6 +42,8 @@ select
     source_class,
     {{ class_priority() }} as priority,
     name_hash,
+    {{ match_name('track_name') }} as title_key,
+    {{ match_name('artist_name') }} as artist_key,
     case
         when source_class = 'recent' then {{ dbt.dateadd('millisecond', '-length_ms', 'played_at') }}
         else played_at

@@ -9,13 +9,11 @@
 -- depends_on: {{ ref('replaced_records') }}
 {% set look = 'user_id, source_class, stated_at, ms_played' %}
 
-with observations as (
+with recursive observations as (
     select
         event_id, user_id, source_class, priority, played_at_basis, started_at, ended_at, stated_at, ms_played, duration_ms, track_id,
-        artist_name, track_name, source_ref, reason_start, reason_end,
-        {{ isrc() }} as isrc,
-        {{ match_name('track_name') }} as title_key,
-        {{ match_name('artist_name') }} as artist_key
+        artist_name, track_name, source_ref, reason_start, reason_end, title_key, artist_key,
+        {{ isrc() }} as isrc
     from {{ ref('play_observations') }} as play_observations
     where {{ is_touched('play_observations', ['event_id'], touched_by='touched_records') }}
 ),
@@ -82,7 +80,7 @@ merged as (
     from compared
 ),
 
-records as (
+rows_of_one_form as (
     select
         event_id, record_id, user_id, source_class, priority, record_started_at as started_at, record_ended_at as ended_at, stated_at,
         ms_played, duration_ms, record_track_id as track_id, record_isrc as isrc, record_title_key as title_key,
@@ -96,6 +94,42 @@ records as (
     from observations
     left join alike on observations.event_id = alike.event_id
     where alike.event_id is null
+),
+
+-- The short form has an extended row's length to the millisecond, and the minute of its end.
+forms_fits as (
+    select
+        short.event_id as sought_id, extended.event_id as hub_id, short.stated_at as sought_at, extended.stated_at as hub_at, 1 as is_exact,
+        short.user_id, short.title_key, short.ms_played
+    from rows_of_one_form as short
+    inner join rows_of_one_form as extended
+        on
+            short.user_id = extended.user_id
+            and short.ms_played = extended.ms_played
+            and short.title_key = extended.title_key
+            and extended.stated_at >= {{ dbt.dateadd('second', -61, 'short.stated_at') }}
+            and extended.stated_at <= {{ dbt.dateadd('second', 180, 'short.stated_at') }}
+    where
+        short.source_class = 'short' and short.event_id = short.record_id
+        and extended.source_class = 'extended' and extended.event_id = extended.record_id
+        and {{ names_agree('short', 'extended') }}
+),
+
+{{ choose_one_to_one('forms', ['user_id', 'title_key', 'ms_played']) }},
+
+records as (
+    select
+        rows_of_one_form.event_id, coalesce(extended.event_id, rows_of_one_form.record_id) as record_id,
+        {%- for column in ['user_id', 'source_class', 'priority', 'ms_played', 'stated_at'] %}
+        rows_of_one_form.{{ column }},
+        {%- endfor %}
+        {%- for column in ['started_at', 'ended_at', 'duration_ms', 'track_id', 'isrc', 'title_key', 'artist_key'] %}
+        case when extended.event_id is null then rows_of_one_form.{{ column }} else extended.{{ column }} end as {{ column }}
+        {%- if not loop.last %},{% endif %}
+        {%- endfor %}
+    from rows_of_one_form
+    left join forms_matches on rows_of_one_form.record_id = forms_matches.sought_id
+    left join rows_of_one_form as extended on forms_matches.hub_id = extended.event_id
 )
 
 select

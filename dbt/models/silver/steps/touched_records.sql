@@ -1,14 +1,23 @@
 {#
-  The observations whose record may change: those that arrived, and those that state the same moment as one that arrived or was replaced.
+  The observations whose record may change: those that arrived, rows of exports with the same length as one that arrived or was replaced, and
+  scrobbles of the same moment.
 #}
 {%- if is_incremental_build() %}
 
-with changed as (
-    select event_id, user_id, source_class, stated_at from {{ ref('replaced_observations') }}
+with observations as (
+    select event_id, user_id, source_class, stated_at, ms_played from {{ ref('play_observations') }}
+),
+
+changed as (
+    select event_id, user_id, source_class, stated_at, ms_played from {{ ref('replaced_observations') }}
     union all
-    select observations.event_id, observations.user_id, observations.source_class, observations.stated_at
-    from {{ ref('play_observations') }} as observations
+    select observations.*
+    from observations
     inner join {{ ref('touched_events') }} as touched_events on observations.event_id = touched_events.event_id
+),
+
+lengths as (
+    select distinct user_id, ms_played from changed where {{ has_two_forms() }}
 ),
 
 moments as (
@@ -18,7 +27,12 @@ moments as (
 select event_id from changed
 union
 select observations.event_id
-from {{ ref('play_observations') }} as observations
+from observations
+inner join lengths on observations.user_id = lengths.user_id and observations.ms_played = lengths.ms_played
+where {{ has_two_forms() }}
+union
+select observations.event_id
+from observations
 inner join moments
     on
         observations.user_id = moments.user_id
