@@ -132,6 +132,19 @@ def test_a_content_type_is_stored_in_any_order_of_the_files(imports):
     assert kinds == (["episode"] if imports[0] == [EPISODE] else [None, "episode"])
 
 
+NAMELESS = {"ts": TIMES[0], "spotify_track_uri": "spotify:track:a1", "ms_played": 5}
+NAMED = NAMELESS | {"master_metadata_track_name": "Ode", "master_metadata_album_artist_name": "The Lanterns"}
+
+
+@pytest.mark.parametrize("imports", [[[NAMELESS], [NAMED], [NAMELESS], [NAMED]], [[NAMED], [NAMELESS]], [[NAMELESS, NAMED, NAMELESS]]], ids=len)
+def test_names_that_only_a_later_download_knows_are_stored_once(imports):
+    deployment = Deployment()
+    reports = [run_import(deployment, [("anna", rows)]) for rows in imports]
+    assert sum(report.rows_stored for report in reports) == 1
+    names = [row["track_name"] for row in deployment.history]
+    assert names == (["Ode"] if imports[0] == [NAMED] else [None, "Ode"])
+
+
 def test_rows_that_are_only_in_the_log_are_not_new():
     deployment = Deployment()
     run_import(deployment, [("anna", [SONG])])
