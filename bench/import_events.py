@@ -110,7 +110,8 @@ def measure(form: str, folder: Path, rows: int, pairs: int) -> dict[str, object]
     ratios = [one / other for one, other in zip(imports, alone, strict=True)]
     return {
         "benchmark": f"import_events_{form}", "rows": rows, "mib": path.stat().st_size >> 20,
-        "rows_per_second": round(rows / median(imports)), "rows_per_second_again": round(rows / median(again)), "rows_per_second_reading_alone": round(rows / median(alone)),
+        "rows_per_second": round(rows / median(imports)),
+        "rows_per_second_again": round(rows / median(again)), "rows_per_second_reading_alone": round(rows / median(alone)),
         "ratio": round(median(ratios), 2), "ratio_min": round(min(ratios), 2), "ratio_max": round(max(ratios), 2), "pairs": pairs,
         "peak_mib": measure_peak(path), "peak_mib_4_times_the_rows": measure_peak(larger),
     }  # fmt: skip

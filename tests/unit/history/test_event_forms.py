@@ -132,7 +132,7 @@ def test_utf16_is_recognised(read, encoding):
 def test_csv_of_excel_in_windows_1252_is_read_and_said(read):
     records, notes, _ = read("e.csv", make_csv(line("Öde"), line("a"), line("€")).encode("cp1252"))
     assert titles(records) == ["Öde", "a", "€"]
-    assert describe_notes(notes) == ["2 lines that are not UTF-8, taken as Windows-1252"]
+    assert describe_notes(notes) == ["lines that are not UTF-8, taken as Windows-1252: 2"]
 
 
 def test_in_csv_that_is_utf8_another_byte_costs_its_row_and_stays_readable(read):
@@ -226,8 +226,8 @@ def test_a_record_that_is_no_object_stays_as_it_is(record):
 
 
 def test_half_a_surrogate_pair_costs_its_row():
-    (written,) = normalize_records([b'{"track_name": "\\ud800", "duration_ms": "1"}'], Notes())
-    assert written == b'{"duration_ms":1,"track_name":"\\ud800"}'
+    record = b'{"track_name": "\\ud800", "duration_ms": "1"}'
+    assert normalize_records([record], Notes()) == [record]
 
 
 def write_parquet(path, columns, **options):
@@ -248,7 +248,7 @@ def test_parquet_of_other_tools(read, tmp_path):
     )  # fmt: skip
     records, notes, _ = read("part-0", data)
     assert parse(records) == [make_row(duration_ms=1, tags=["a"], map=[["k", 1]], raw="ff", mood="calm")]
-    assert describe_notes(notes) == ["1 times without a zone, taken as UTC"]
+    assert describe_notes(notes) == ["times without a zone, taken as UTC: 1"]
 
 
 def test_parquet_with_a_column_twice_or_none_of_ours(read, tmp_path):
@@ -290,7 +290,7 @@ def test_a_path_that_does_not_exist(tmp_path):
 
 @pytest.mark.parametrize("form", ["one line", "lines", "csv", "one large row"])
 def test_memory_does_not_grow_with_the_file_nor_with_a_row(tmp_path, form):
-    rows = [make_row(number, track_name="x" * 500) for number in range(100_000)]
+    rows = [make_row(number, track_name="x" * 500) for number in range(50_000)]
     path = tmp_path / "e"
     with path.open("w") as file:
         if form == "csv":
@@ -298,7 +298,7 @@ def test_memory_does_not_grow_with_the_file_nor_with_a_row(tmp_path, form):
             writer.writeheader()
             writer.writerows(rows)
         elif form == "one large row":
-            file.write(json.dumps(make_row(track_name="x" * 60_000_000)))
+            file.write(json.dumps(make_row(track_name="x" * 30_000_000)))
         else:
             file.write(json.dumps(rows) if form == "one line" else "\n".join(map(json.dumps, rows)))
     (found,) = find_event_files([path]).files
@@ -309,8 +309,7 @@ def test_memory_does_not_grow_with_the_file_nor_with_a_row(tmp_path, form):
     _, peak = tracemalloc.get_traced_memory()
     tracemalloc.stop()
     assert read == (1 if form == "one large row" else count)
-    assert path.stat().st_size > 58_000_000
-    assert peak < 58_000_000
+    assert peak < path.stat().st_size > 28_000_000
 
 
 def test_a_row_may_have_as_many_bytes_as_the_log_takes(read):

@@ -19,7 +19,7 @@ from soundlake.history.json_values import split_lines
 from soundlake.history.models import BrokenFile
 
 _BATCH_ROWS = 25_000
-_BATCH_BYTES = 8 * 1024 * 1024
+_BATCH_BYTES = 4 * 1024 * 1024
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7}", re.ASCII)
 _BOOLEANS = {"true": True, "True": True, "false": False, "False": False}

@@ -17,6 +17,7 @@ from soundlake.history.event_files.sources import EventFile, OnBytesRead, read_b
 from soundlake.history.json_values import split_json, split_lines
 
 _NULL, _EMPTY_TEXT = b"null", b'""'
+_NESTED = (b"{", b"[")
 _CONSTANTS = {"NaN": None, "Infinity": "Infinity", "-Infinity": "-Infinity"}
 
 
@@ -45,7 +46,7 @@ def normalize_records(records: Sequence[bytes], notes: Notes, folder_fields: Map
             members.setdefault(name, msgspec.Raw(orjson.dumps(text)))
     names = sorted(KNOWN_FIELDS.intersection(*[{name for members in rows for name in members}]))
     cells = [{name: bytes(members[name]) for name in names if name in members} for members in rows]
-    nested = {row: found for row, known in enumerate(cells) if (found := {name: raw for name, raw in known.items() if not _is_value(raw)})}
+    nested = {row: found for row, known in enumerate(cells) if (found := {name: raw for name, raw in known.items() if raw[:1] in _NESTED})}
     columns = {
         name: pa.array([_read_text(known[name]) if name in known and name not in nested.get(row, ()) else None
                         for row, known in enumerate(cells)], pa.string())
@@ -60,6 +61,7 @@ def _read_members(record: bytes) -> Members | None:
     if record.startswith(REFUSED_ROW_PREFIX):
         return None
     try:
+        record.decode()  # msgspec does not look into the texts that it leaves raw
         return read_members(record)
     except msgspec.DecodeError:
         return _read_constants(record) if b"NaN" in record or b"Infinity" in record else None
@@ -87,19 +89,6 @@ def _dump_pairs(value: object) -> str:
     if isinstance(value, list):
         return "[" + ",".join(map(_dump_pairs, value)) + "]"
     return json.dumps(value)
-
-
-def _is_value(raw: bytes) -> bool:
-    """Whether the JSON is one value; half a surrogate pair makes it none."""
-    if raw[:1] in (b"{", b"["):
-        return False
-    if raw[:1] != b'"' or b"\\u" not in raw:
-        return True
-    try:
-        orjson.loads(raw)
-    except orjson.JSONDecodeError:
-        return False
-    return True
 
 
 def _read_text(raw: bytes) -> str | None:

@@ -56,8 +56,8 @@ def write_records(
 
 
 def describe_notes(notes: Notes) -> list[str]:
-    """The notes as sentences for the report."""
-    return [f"{count:,} {what}" for what, count in sorted(notes.items()) if count]
+    """The notes as lines for the report."""
+    return [f"{what}: {count:,}" for what, count in sorted(notes.items()) if count]
 
 
 def write_extras(columns: Mapping[str, Sequence[object]], count: int) -> list[str | None]:
