@@ -1,0 +1,20 @@
+"""The small exports and event files of public bug reports beside the project, with their own checker."""
+
+import json
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+_LISTING = Path(__file__).parents[3] / "shared" / "cases" / "imports" / "cases.json"
+_IDS = [case["id"] for case in json.loads(_LISTING.read_text())] if _LISTING.is_file() else []
+
+
+@pytest.mark.skipif(not _IDS, reason=f"{_LISTING} does not exist")
+@pytest.mark.parametrize("case", _IDS)
+def test_a_case_is_right(case):
+    program = Path(sys.executable).with_name("soundlake")
+    command = [sys.executable, _LISTING.with_name("check.py"), "--soundlake", program, case]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
