@@ -15,6 +15,8 @@ from soundlake.importing.report import ImportReport, OnBytesRead, RowCounts
 from soundlake.importing.row_publisher import RowPublisher
 
 _TEXTS = [field.name for field in EVENT_SCHEMA if pa.types.is_string(field.type) and field.name != "extra"]
+_BATCH_ROWS = 25_000
+_BATCH_BYTES = 8 * 1024 * 1024
 _LOOSE_EXTRA = r':(null|"")[,}]|"extra":'
 
 
@@ -34,19 +36,34 @@ def import_events(files: EventFiles, publisher: RowPublisher, *, now: datetime, 
             report.files_broken.append(broken)
         else:
             report.files_read.append(file.name)
+    batches.flush()
     report.notes += describe_notes(notes)
     return report
 
 
 class _Batches:
-    """Publishes batches of records and counts them."""
+    """Collects records to batches of some size, publishes and counts them."""
 
     def __init__(self, counts: RowCounts, notes: Notes, publisher: RowPublisher, now: datetime) -> None:
         self._counts, self._notes, self._publisher = counts, notes, publisher
         self._now_ms = int(now.timestamp() * 1000)
+        self._waiting: list[bytes] = []
+        self._waiting_bytes = 0
 
     def add(self, records: Sequence[bytes]) -> None:
-        """Publish one batch."""
+        """Publish the records, or keep them until there are more: a commit of the log costs as much for one record as for thousands."""
+        self._waiting += records
+        self._waiting_bytes += sum(map(len, records))
+        if len(self._waiting) >= _BATCH_ROWS or self._waiting_bytes >= _BATCH_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Publish what is kept."""
+        if self._waiting:
+            self._publish_batch(self._waiting)
+        self._waiting, self._waiting_bytes = [], 0
+
+    def _publish_batch(self, records: Sequence[bytes]) -> None:
         decoded = self._decode(records)
         is_loose = find_loose(decoded.events)
         self._publish(records, decoded.events.filter(pa.array(~is_loose)), decoded.event_rows[~is_loose])

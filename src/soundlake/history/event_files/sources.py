@@ -35,7 +35,7 @@ _OTHER_KINDS = {
     b"Obj\x01": "Avro: write Parquet",
     b"ARROW1": "Arrow or Feather: write Parquet",
 }
-_READ_ERRORS = (EOFError, zlib.error, OSError, pa.ArrowException, UnicodeError)
+_READ_ERRORS = (EOFError, zlib.error, OSError, pa.ArrowException)
 
 
 @dataclass(frozen=True)
@@ -94,23 +94,45 @@ def read_blocks(file: EventFile, on_bytes_read: OnBytesRead, block_bytes: int = 
 
     Raises BrokenFile where it cannot be unpacked any further, after all blocks before that point.
     """
-    done, decode = 0, None
+    decode, done = None, 0
+    with _open(file) as packed:
+        for block, cause in _read_unpacked(packed, block_bytes):
+            decode = decode or _find_decoder(block)
+            try:
+                text = decode(block)
+            except UnicodeError as not_text:
+                text, cause = b"", not_text  # noqa: PLW2901
+            if text:
+                yield text
+            on_bytes_read(packed.tell() - done)
+            done = packed.tell()
+            if cause is not None:
+                raise BrokenFile(file.name, f"cannot be read to its end: {cause}", byte=done) from cause
+
+
+def _open(file: EventFile) -> IO[bytes]:
     try:
-        with file.path.open("rb") as packed, _unpack(packed) as stream:
-            while block := _read(stream, block_bytes):
-                if decode is None:
-                    decode = _find_decoder(block)
-                if text := decode(block):
-                    yield text
-                on_bytes_read(packed.tell() - done)
-                done = packed.tell()
-    except _READ_ERRORS as cause:
-        raise BrokenFile(file.name, f"cannot be read to its end: {cause}", byte=done) from cause
+        return file.path.open("rb")
+    except OSError as cause:
+        raise BrokenFile(file.name, f"cannot be opened: {cause.strerror}", byte=0) from cause
 
 
-def _read(stream: IO[bytes], size: int) -> bytes:
-    """As much as is there: what was unpacked before an error is not lost with it."""
-    return stream.read1(size) if hasattr(stream, "read1") else stream.read(size)
+def _read_unpacked(packed: IO[bytes], size: int) -> Iterator[tuple[bytes, Exception | None]]:
+    """Blocks of that size; with the last one the error that ends the file before its end."""
+    parts: list[bytes] = []
+    cause: Exception | None = None
+    try:
+        stream = _unpack(packed)
+        # An error must lose no byte before it: read1 returns what is unpacked already.
+        while part := stream.read1(size) if hasattr(stream, "read1") else stream.read(size):
+            parts.append(part)
+            if sum(map(len, parts)) >= size:
+                yield b"".join(parts), None
+                parts = []
+    except _READ_ERRORS as error:
+        cause = error
+    if parts or cause is not None:
+        yield b"".join(parts), cause
 
 
 def _unpack(packed: IO[bytes]) -> IO[bytes]:
