@@ -29,7 +29,7 @@ import pyarrow.compute as pc
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
 from bench.merge_judge import judge
-from bench.transform import APART, copy_project
+from bench.transform import PROJECT, copy_project
 
 from soundlake import wiring
 from soundlake.generator import GeneratorConfig, generate_events
@@ -50,6 +50,8 @@ PERIODS = {
 }
 """The part of the days that each source knows: downloads were requested earlier or later, the poller and scrobblers began later."""
 PARTS = 2
+GOLD = {path.stem for path in (PROJECT / "models" / "gold").rglob("*.sql")}
+"""Not built: only silver is judged."""
 
 
 def import_part(settings: Settings, view: str, folder: Path) -> dict[str, Any]:
@@ -138,7 +140,7 @@ def run(config: GeneratorConfig, folder: Path, views: Sequence[str]) -> dict[str
     settings = Settings(_env_file=None, home=folder / "home")
     lake = wiring.open_lake(settings)
     built: list[float] = []
-    with Warehouse(folder / "warehouse", lake, project=copy_project(folder, APART)) as warehouse:
+    with Warehouse(folder / "warehouse", lake, project=copy_project(folder, GOLD)) as warehouse:
 
         def build() -> None:
             began = time.perf_counter()

@@ -18,10 +18,10 @@ from rows where stamp is not null
 _STORED = """
 create temp table stored as
 select
-    event_id, user_id, nfc_normalize(artist_name) as artist, nfc_normalize(track_name) as track, ms_played,
+    event_id, user_id, played_at, nfc_normalize(artist_name) as artist, nfc_normalize(track_name) as track, ms_played,
     case when source = 'spotify_export' then split_part(source_ref, ':', 1) else source end as kind,
     case
-        when source = 'spotify_export' then cast(regexp_replace(source_ref, '^[a-z]+:|Z$', '', 'g') as timestamp)
+        when source = 'spotify_export' then cast(regexp_replace(source_ref, '^[a-z]+:|Z.*$', '', 'g') as timestamp)
         else cast(timezone('UTC', played_at) as timestamp)
     end as stamp
 from bronze
@@ -29,24 +29,32 @@ from bronze
 _IDENTIFIED = """
 create temp table identified as
 with plays_of_key as (
-    select *, row_number() over (partition by user_id, kind, stamp, artist, track, ms_played order by play_id) as place
-    from (select distinct play_id, user_id, kind, stamp, artist, track, ms_played from shown where event_id is null)
+    select known.*, started_at, row_number() over (partition by user_id, kind, stamp, artist, track, ms_played order by started_at) as place
+    from (select distinct play_id, user_id, kind, stamp, artist, track, ms_played from shown where event_id is null) as known
+    join (select event_id as play_id, played_at as started_at from plays) using (play_id)
 ),
-counted as (select *, count(*) over (partition by user_id, kind, stamp, artist, track, ms_played) as plays from plays_of_key),
 rows_of_key as (
     select *, row_number() over (partition by user_id, kind, stamp, artist, track, ms_played order by event_id) as place from stored
+),
+candidates as (
+    select
+        rows_of_key.event_id, rows_of_key.kind, plays_of_key.play_id, rows_of_key.place = plays_of_key.place as is_in_turn,
+        abs(epoch(rows_of_key.played_at) - epoch(plays_of_key.started_at)) as seconds_apart
+    from rows_of_key
+    join plays_of_key on
+        plays_of_key.user_id = rows_of_key.user_id and plays_of_key.kind = rows_of_key.kind and plays_of_key.stamp = rows_of_key.stamp
+        and plays_of_key.artist is not distinct from rows_of_key.artist and plays_of_key.track is not distinct from rows_of_key.track
+        and plays_of_key.ms_played is not distinct from rows_of_key.ms_played
 )
 select distinct stored.event_id, stored.kind, shown.play_id from stored join shown using (event_id)
 union all
-select rows_of_key.event_id, rows_of_key.kind, counted.play_id
-from rows_of_key
-join counted on
-    counted.user_id = rows_of_key.user_id and counted.kind = rows_of_key.kind and counted.stamp = rows_of_key.stamp
-    and counted.artist is not distinct from rows_of_key.artist and counted.track is not distinct from rows_of_key.track
-    and counted.ms_played is not distinct from rows_of_key.ms_played and counted.place = (rows_of_key.place - 1) % counted.plays + 1
+select event_id, kind, play_id from candidates
+qualify row_number() over (
+    partition by event_id order by case when kind = 'extended' then seconds_apart when is_in_turn then 0 else 1 end, play_id
+) = 1
 """
-"""The true play of each stored row: by the id where the view gives it, else by what the row says. Rows that say the same are
-interchangeable: they are assigned to their plays in turn."""
+"""The true play of each stored row: by the id where the view gives it, else by what the row says. Several plays that a row can show: of an
+extended export the one with the nearest start, else one after the other, since such rows are interchangeable."""
 _JUDGED = """
 create temp table judged as
 select identified.event_id, identified.kind, identified.play_id as true_id, observed.play_id as found_id

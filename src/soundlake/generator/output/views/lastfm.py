@@ -74,7 +74,7 @@ class LastFm(ListenerFilesView):
         SourceFault("of_1970", 0.0005, "the scrobble has no time: 1970", "krateng/maloja#339"),
         SourceFault("shifted", 0.002, "a page repeats the last row of the page before", "iiiypuk/lastfm-backup#1"),
         SourceFault("sent_again", 0.1, "a resumed track is scrobbled once more, at its resumption", "FoxxMD/multi-scrobbler#254"),
-        SourceFault("corrected", 0.01, "the artist's name is corrected to another one", "krateng/maloja#382", "artist_id"),
+        SourceFault("corrected", 0.003, "the artist's name is corrected to another one", "krateng/maloja#382", "artist_id"),
         SourceFault("entities", 0.05, "names with HTML entities", "web-scrobbler/web-scrobbler#85", "user_id"),
         SourceFault("without_album", 0.1, "the album is unknown", "cases/listening F07", "track_id"),
         SourceFault("delay", 1.0, "the player reports the start up to 2 s late", "metabrainz/listenbrainz-server#201"),
