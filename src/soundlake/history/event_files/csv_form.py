@@ -22,7 +22,7 @@ _BATCH_ROWS = 25_000
 _BATCH_BYTES = 4 * 1024 * 1024
 _INTEGER = re.compile(r"-?(?:0|[1-9][0-9]{0,14})", re.ASCII)
 _DECIMAL = re.compile(r"-?(?:0|[1-9][0-9]{0,7})\.[0-9]{1,7}", re.ASCII)
-_BOOLEANS = {"true": True, "True": True, "false": False, "False": False}
+_BOOLEANS: dict[str, object] = {"true": True, "True": True, "false": False, "False": False}
 
 
 def read_csv(file: EventFile, notes: Notes, on_bytes_read: OnBytesRead) -> Iterator[list[bytes]]:
@@ -82,7 +82,9 @@ def _read_value(text: str) -> object:
     """A cell of an unknown column: CSV has no types, so what is written as a number or a truth value in JSON is one."""
     if _INTEGER.fullmatch(text):
         return int(text)
-    return float(text) if _DECIMAL.fullmatch(text) else _BOOLEANS.get(text, text)
+    if _DECIMAL.fullmatch(text):
+        return float(text)
+    return _BOOLEANS.get(text, text)
 
 
 def _write_undecodable(header: CsvHeader, cells: list[str]) -> bytes:
