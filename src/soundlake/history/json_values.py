@@ -199,7 +199,8 @@ class _BracketSplitter:
         ends = (steps < 0) & (depths == 0)
         if self._is_array:
             ends |= ((steps > 0) & (depths == 1)) | ((found == _COMMA) & (depths == 1))
-        return places[ends]
+        cuts: npt.NDArray[np.int64] = places[ends]
+        return cuts
 
     def _find_escaped(self, backslashes: npt.NDArray[np.int64], size: int) -> npt.NDArray[np.int64]:
         """The places behind each run of an odd number of backslashes; a run may begin in the block before."""
@@ -211,6 +212,7 @@ class _BracketSplitter:
             return np.array(first, np.int64)
         starts = np.flatnonzero(np.diff(backslashes, prepend=-2) != 1)
         lengths = np.diff(starts, append=len(backslashes))
-        behind = (backslashes[starts] + lengths)[lengths % 2 == 1]
+        behind: npt.NDArray[np.int64] = (backslashes[starts] + lengths)[lengths % 2 == 1]
         self._is_escaped = bool(len(behind)) and int(behind[-1]) == size
-        return np.concatenate([np.array(first, np.int64), behind])
+        places: npt.NDArray[np.int64] = np.concatenate([np.array(first, np.int64), behind])
+        return places
