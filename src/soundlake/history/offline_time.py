@@ -2,7 +2,7 @@
 
 `ts` is the moment at which the service learned of the end. After a crash, a pause before the app was closed, or a flight, that is hours or
 days late. `offline_timestamp` is the start by the device's clock: milliseconds until 2022, seconds since, 0, 1 or null where it is unknown.
-The rule and its evidence: docs/decisions/0019-when-an-export-row-was-heard.md.
+The rule and its evidence: docs/decisions/0020-when-an-export-row-was-heard.md.
 """
 
 from __future__ import annotations

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,8 +16,13 @@ from soundlake.importing.known_ids import KnownIds
 from soundlake.lake import BronzeTables
 
 Mask = npt.NDArray[np.bool_]
-_ADDED_FIELDS = ("content_type", "track_name", "artist_name", "album_name")
-"""Fields that one export of a play knows and another one does not, though both give it the same event_id."""
+_ADDED_FIELDS: dict[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+    **dict.fromkeys(("content_type", "track_name", "artist_name", "album_name"), pc.is_valid),
+    "played_at_basis": lambda column: pc.fill_null(pc.equal(column, "measured"), False),  # noqa: FBT003
+    "source_ref": lambda column: pc.fill_null(pc.match_substring(column, "#"), False),  # noqa: FBT003
+}
+"""What one export of a play knows and another one, or an import by an earlier version, does not, though the event_id is the same: type and
+names, the start by the device's clock, that the play has a twin."""
 
 
 class StoredRows:
@@ -43,10 +48,10 @@ class StoredRows:
         return self._known.add(events["event_id"])
 
     def add_fields(self, events: pa.Table, is_new: Mask) -> Mask:
-        """Which of the repeats know a content type or a name that the stored event lacks: they are stored too, and silver takes it over."""
+        """Which of the repeats know something (`_ADDED_FIELDS`) that the stored event lacks: they are stored too; silver takes it over."""
         adds: Mask = np.zeros(len(events), bool)
         for field, without in self._without.items():
-            knows: Mask = pc.is_valid(events[field]).to_numpy()
+            knows: Mask = _ADDED_FIELDS[field](events[field]).to_numpy()
             without.add(events["event_id"].filter(pa.array(is_new & ~knows)))
             adds_field: Mask = knows & ~is_new & without.contains(events["event_id"])
             without.discard(events["event_id"].filter(pa.array(adds_field)))
@@ -75,7 +80,7 @@ class StoredRows:
         rows = self._tables.open_table(HISTORY.table).read(["event_id", *_ADDED_FIELDS], is_theirs)
         self._known.add(rows["event_id"])
         for field, without in self._without.items():
-            knows = pc.is_valid(rows[field])
+            knows = _ADDED_FIELDS[field](rows[field])
             without.add(rows["event_id"].filter(pc.invert(knows)))
             without.discard(rows["event_id"].filter(knows))
 

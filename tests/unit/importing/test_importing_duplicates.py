@@ -136,7 +136,9 @@ NAMELESS = {"ts": TIMES[0], "spotify_track_uri": "spotify:track:a1", "ms_played"
 NAMED = NAMELESS | {"master_metadata_track_name": "Ode", "master_metadata_album_artist_name": "The Lanterns"}
 
 
-@pytest.mark.parametrize("imports", [[[NAMELESS], [NAMED], [NAMELESS], [NAMED]], [[NAMED], [NAMELESS]], [[NAMELESS, NAMED, NAMELESS]]], ids=len)
+@pytest.mark.parametrize(
+    "imports", [[[NAMELESS], [NAMED], [NAMELESS], [NAMED]], [[NAMED], [NAMELESS]], [[NAMELESS, NAMED, NAMELESS]]], ids=len
+)
 def test_names_that_only_a_later_download_knows_are_stored_once(imports):
     deployment = Deployment()
     reports = [run_import(deployment, [("anna", rows)]) for rows in imports]
@@ -192,3 +194,23 @@ def test_a_deeply_nested_refused_row_is_kept(odd):
     deployment = Deployment()
     assert run_import(deployment, [("anna", [PLAY | odd | {"ms_played": -1}])]).rows_refused == 1
     assert [row["reason"] for row in deployment.rejected] == ["bad_ms_played"]
+
+
+LATE = NAMED | {"ts": "2024-03-01T10:00:00Z", "ms_played": 5}
+
+
+def test_a_repeat_whose_device_noted_the_start_is_stored_in_either_order():
+    noted = LATE | {"offline_timestamp": 1_709_251_110}
+    for rows, bases in [([LATE, noted], ["derived_from_end", "measured"]), ([noted, LATE], ["measured"])]:
+        deployment = Deployment()
+        assert [figures([run_import(deployment, [("anna", [row])])])[1:3] for row in rows] == [(1, 0), (0, 1)]
+        assert [row["played_at_basis"] for row in deployment.history] == bases
+
+
+def test_a_repeat_that_shows_a_twin_is_stored():
+    deployment = Deployment()
+    first, second = LATE | {"reason_end": "endplay"}, LATE | {"reason_end": "logout"}
+    run_import(deployment, [("anna", [second])])
+    run_import(deployment, [("anna", [first, second])])
+    refs = ["extended:2024-03-01T10:00:00Z", "extended:2024-03-01T10:00:00Z", "extended:2024-03-01T10:00:00Z#2"]
+    assert sorted(row["source_ref"] for row in deployment.history) == refs

@@ -32,6 +32,7 @@ ranked as (
                 {%- for column in names %}
                 case when {{ column }} is null then 1 else 0 end,
                 {%- endfor %}
+                {{ basis_rank() }}, case when source_ref like '%#%' then 0 else 1 end,
                 md5(
                     {%- for column in compared %}
                     coalesce(cast({{ column }} as varchar), chr(30)) || chr(31)
