@@ -77,11 +77,14 @@ def write_listens(folder: Path, listeners: int, plays: int, days: int) -> None: 
     for number in range(plays):
         track = int(chance.paretovariate(0.8)) % 40_000
         at = start + number * days * 86_400 // plays
-        info = {"duration_ms": 180_000 + track, "media_player": "Spotify", "submission_client": "listenbrainz", "music_service": "spotify.com",
-                "spotify_id": f"https://open.spotify.com/track/{track:022d}", "artist_names": [f"Artist {track % 4_000}"]}  # fmt: skip
+        info = {
+            "duration_ms": 180_000 + track, "media_player": "Spotify", "submission_client": "listenbrainz", "music_service": "spotify.com",
+            "spotify_id": f"https://open.spotify.com/track/{track:022d}", "artist_names": [f"Artist {track % 4_000}"],
+        }  # fmt: skip
         names = {"artist_name": f"Artist {track % 4_000}", "track_name": f"Track {track}", "release_name": f"Album {track % 9_000}"}
         mapping = {"recording_mbid": str(UUID(int=track)), "artist_mbids": [str(UUID(int=track % 4_000))]}
-        listen = {"listened_at": at, "inserted_at": at + 200.5, "track_metadata": {**names, "additional_info": info, "mbid_mapping": mapping}}
+        metadata = {**names, "additional_info": info, "mbid_mapping": mapping}
+        listen = {"listened_at": at, "inserted_at": at + 200.5, "track_metadata": metadata}
         month = datetime.fromtimestamp(at, UTC).strftime("listens/%Y/%-m.jsonl")
         lines.setdefault(month, []).append(json.dumps(listen))
     with zipfile.ZipFile(folder / LISTENS, "w", zipfile.ZIP_DEFLATED) as archive:

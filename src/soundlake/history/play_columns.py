@@ -68,7 +68,7 @@ def read_number(text: str) -> float | None:
 
 def parse_times(values: Sequence[object], *, layout: str | None = None) -> Times:
     """Times (UTC, microseconds) from ISO 8601 (without a zone: UTC), numbers since 1970 or `layout`; NaT for what is no time."""
-    if {*map(type, values)} == {int} and 0 <= min(values) and max(values) < _EPOCHS[0][0]:  # type: ignore[type-var, operator]
+    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) < _EPOCHS[0][0]:  # type: ignore[type-var, operator]
         return np.array(values, dtype="datetime64[s]").astype("datetime64[us]")
     try:
         column = pc.cast(pa.array(values, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))

@@ -103,8 +103,11 @@ def test_doubled_rows_are_runs_of_fifty_or_more():
     assert not len(find_doubled_rows([]))
 
 
-PAGE = {"track": [{"name": "now", "artist": {"#text": "A"}, "@attr": {"nowplaying": "true"}}, {"name": "t", "artist": {"#text": "A", "mbid": ""},
-        "album": {"#text": ""}, "date": {"uts": "1270468740", "#text": "05 Apr 2010, 11:59"}}], "@attr": {"page": "1"}}  # fmt: skip
+NOW_PLAYING = {"name": "now", "artist": {"#text": "A"}, "@attr": {"nowplaying": "true"}}
+DATED = {
+    "name": "t", "artist": {"#text": "A", "mbid": ""}, "album": {"#text": ""}, "date": {"uts": "1270468740", "#text": "05 Apr 2010, 11:59"},
+}  # fmt: skip
+PAGE = {"track": [NOW_PLAYING, DATED], "@attr": {"page": "1"}}
 
 
 def test_pages_of_the_api_with_a_song_playing_now_a_single_track_and_an_error():

@@ -129,3 +129,28 @@ def test_the_user_option_names_the_listener(deployment, importer, tmp_path):
     assert report.as_json()["listener"] == "carla"
     assert {row["user_id"] for row in deployment.history} == {"carla"}
     assert deployment.history[0]["played_at"] == datetime(2023, 12, 31, 23, 59, 59, 995_000, UTC)
+
+
+def test_files_of_several_kinds_are_recognised_and_of_one_source_only_its_own_are_read(deployment, importer, tmp_path):
+    write_export(tmp_path / "all/a.json")
+    (tmp_path / "all/b.csv").write_text("uts,artist,track\n1270468740,A,B\n")
+    (tmp_path / "all/c.txt").write_text("hello")
+    events = write_events(tmp_path / "all/d.ndjson", EVENT)
+    report = importer.import_history([tmp_path / "all"], "anna").as_json()
+    assert {one["source"]: one["rows_stored"] for one in report["sources"]} == {"spotify_export": 3, "lastfm": 1, "events": 1}
+    assert report["left_out_because"] == {"all/c.txt": "text"}
+    assert len(deployment.history) == 5
+    assert importer.import_history([events], None).total.rows_duplicate == 1
+    report = importer.import_history([tmp_path / "all"], "anna", source="lastfm")
+    assert (report.total.rows_read, len(report.files_left_out)) == (1, 3)
+    with pytest.raises(DataError, match=r"found instead: d\.ndjson"):
+        importer.import_history([events], None, source="lastfm")
+
+
+def test_a_row_that_is_too_large_for_the_log_is_refused_and_the_others_are_stored(deployment, importer, tmp_path):
+    path = write_export(tmp_path / "x.json", 2)
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([rows[0], rows[1] | {"note": "x" * 2_000_000}]))
+    report = importer.import_history([path], "anna")
+    assert (report.total.rows_stored, report.total.refused_by_reason) == (1, {"too_large": 1})
+    assert [row["reason"] for row in deployment.rejected] == ["too_large"]
