@@ -182,9 +182,9 @@ live_intervals as (
 {%- for hub_class in classes[:-1] %}
 {{ match_one_to_one(records, hub_class, classes[loop.index:], done) }},
     {%- do done.append(hub_class) -%}
-    {%- if hub_class == 'live' %}
+    {%- if 'live' in done and (hub_class == 'extended' or 'extended' not in classes[1:-1] and hub_class == 'live') %}
 
-{{ absorb_in_live_plays() }},
+{{ absorb_in_live_plays(done) }},
         {%- do done.append('several') -%}
     {%- endif -%}
 {%- endfor %}
@@ -208,8 +208,9 @@ matches as (
     select
         sought.event_id as sought_id, hub.event_id as hub_id, sought.source_class as sought_class, sought.user_id, sought.island, sought.song,
         coalesce(sought.starts_from, sought.ends_from) as sought_at, coalesce(hub.starts_from, hub.ends_from) as hub_at,
-        hub.started_at as hub_started_at, hub.ended_at as hub_ended_at, sought.started_at, sought.ended_at, sought.ends_from, sought.ends_until,
-        case when {{ is_exact('sought', 'hub') }} then 1 else 0 end as is_exact
+        hub.started_at as hub_started_at, hub.ended_at as hub_ended_at, hub.ms_played as hub_ms_played, sought.started_at, sought.ended_at,
+        sought.ends_from, sought.ends_until, sought.ms_played,
+        case when {{ is_exact('sought', 'hub') }} and {{ lengths_agree('sought', 'hub') }} then 1 else 0 end as is_exact
     from {{ records }} as sought
     inner join {{ records }} as hub on sought.user_id = hub.user_id and sought.island = hub.island and sought.song = hub.song
     {%- for before in done %}
@@ -292,8 +293,11 @@ matches as (
     pairs.sought_place > walk.last_sought and pairs.hub_place > walk.last_hub
 {%- endmacro %}
 
-{# The service lists a resumed song again: what is left and lies in a live play of its song belongs to it, however many. #}
-{% macro absorb_in_live_plays() -%}
+{#
+  The service lists a resumed song again: a stamp that is left and lies in a live play of its song belongs to it, however many there are. A row
+  with a length does if it is the rest of what was heard live.
+#}
+{% macro absorb_in_live_plays(done) -%}
 several_fits as (
     select
         fits.sought_id, fits.hub_id,
@@ -302,11 +306,30 @@ several_fits as (
             order by fits.is_exact desc, abs({{ dbt.datediff('fits.ended_at', 'fits.hub_ended_at', 'second') }}), fits.hub_id
         ) as choice
     from live_fits as fits
-    left join live_matches as matches on fits.sought_id = matches.sought_id
+    left join (
+        select hub_id, sought_class, max(ms_played) as ms_played
+        from (
+            select live_fits.*
+            from live_fits
+            inner join live_matches on live_fits.sought_id = live_matches.sought_id and live_fits.hub_id = live_matches.hub_id
+        ) as taken
+        group by hub_id, sought_class
+    ) as parts on fits.hub_id = parts.hub_id and fits.sought_class = parts.sought_class
+    {%- for before in done %}
+    left join {{ before }}_matches as sought_{{ before }} on fits.sought_id = sought_{{ before }}.sought_id
+    {%- endfor %}
     where
-        matches.sought_id is null
-        and coalesce(fits.ends_until, fits.started_at) >= {{ dbt.dateadd('second', -5, 'fits.hub_started_at') }}
+        case
+            when fits.sought_class in ('extended', 'short')
+                then coalesce(fits.ms_played >= 5000 and fits.ms_played + parts.ms_played <= fits.hub_ms_played + 5000, false)
+            when fits.sought_class in ('recent', 'short_second')
+                then fits.ends_from >= {{ dbt.dateadd('second', 2, 'fits.hub_started_at') }}
+            else fits.started_at >= {{ dbt.dateadd('second', -5, 'fits.hub_started_at') }}
+        end
         and coalesce(fits.ends_from, fits.started_at) <= {{ dbt.dateadd('second', 15, 'fits.hub_ended_at') }}
+        {%- for before in done %}
+        and sought_{{ before }}.sought_id is null
+        {%- endfor %}
 ),
 
 several_matches as (
@@ -338,6 +361,11 @@ several_matches as (
     )
 {%- endmacro %}
 
+{# Whether both have heard as long, to 6 s (a live play is measured by polls); null agrees. #}
+{% macro lengths_agree(a, b) -%}
+    coalesce(abs({{ a }}.ms_played - {{ b }}.ms_played) <= 6000, true)
+{%- endmacro %}
+
 {# Whether the times are near, or most of the shorter one lies in the other. #}
 {% macro is_near(a, b, hub_class) -%}
     {%- set tolerance = tolerance_seconds(a, b) -%}
@@ -362,6 +390,11 @@ several_matches as (
         not {{ has_two_forms() | replace('source_class', a ~ '.source_class') }}
         and coalesce({{ a }}.ends_until, {{ a }}.starts_until) >= {{ dbt.dateadd('second', -5, b ~ '.started_at') }}
         and coalesce({{ a }}.ends_from, {{ a }}.starts_from) <= {{ dbt.dateadd('second', 15, b ~ '.ended_at') }}
+    )
+    {%- elif hub_class == 'extended' %}
+    or (
+        coalesce({{ a }}.ends_until, {{ a }}.starts_until) >= {{ b }}.started_at
+        and coalesce({{ a }}.ends_from, {{ a }}.starts_from) <= {{ b }}.ends_until
     )
     {%- elif hub_class == 'recent' %}
     or (
