@@ -1,4 +1,4 @@
-"""Tell apart rows of one file that look like one play, so that silver does not merge them.
+"""Separate rows of one file that look like one play, so that silver does not merge them.
 
 Silver merges rows of different downloads that end at the same moment with the same length and title. In one download they are different
 plays (a service counted a start twice, or a person skipped within a second), and each has its own event_id.
