@@ -69,8 +69,8 @@ def _open_session(folder: Path, jars: Path, java_options: str) -> Iterator[Spark
 def _archive_classes(jars: Path) -> None:
     """Run Spark once in a process of its own; its Java writes the archive when it ends. Without an archive tests are only slower."""
     command = [sys.executable, "-m", "tests.spark", str(jars)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=False, timeout=300)
-    if done.returncode == 0:
+    with suppress(subprocess.SubprocessError, psutil.TimeoutExpired):
+        done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=True, timeout=300)
         with suppress(psutil.NoSuchProcess):
             psutil.Process(int(done.stdout)).wait(180)
         (jars / f".{_ARCHIVE}.part").replace(jars / _ARCHIVE)
