@@ -27,12 +27,11 @@ from tests.integration.streaming_cases import (
     publish_plays,
 )
 from tests.server_process import ServerProcess
-from tests.servers import run
+from tests.servers import make_kafka_server, run
 
 from soundlake.cache.live_metrics import LiveMetrics
 from soundlake.cache.redis_store import open_redis_store
 from soundlake.contract.topics import NOW_PLAYING, NOW_PLAYING_ENRICHED, PLAYS, SKIPS
-from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import Settings, extend_environment
 
 PROGRAM = Path(__file__).parents[2] / "src" / "soundlake" / "cli" / "app.py"
@@ -41,7 +40,7 @@ PROGRAM = Path(__file__).parents[2] / "src" / "soundlake" / "cli" / "app.py"
 @pytest.fixture
 def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:
     """A broker of this test alone: a job reads all topics."""
-    yield from run(KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars), tmp_path)
+    yield from run(make_kafka_server(tmp_path / "kafka", kafka_jars), tmp_path)
 
 
 @pytest.fixture
