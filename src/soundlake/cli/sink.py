@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,12 +29,23 @@ def run_sink(
     compact_every: Annotated[
         str, typer.Option(metavar="TIME", help="How often compaction and retention run (see compact); 0: never.")
     ] = "10m",
+    accept_gap: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC[PARTITION]:FROM-TO", help="Accept that these records are lost, so that their topic goes on; then end."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch."""
+    """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch.
+
+    A topic whose next records the log has deleted is stopped while the others go on; the exit code is 3 then.
+    """
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json, print_table, show_progress
 
+    if accept_gap is not None:
+        lost = _accept_gap(accept_gap)
+        print_json({"gap": accept_gap, "lost": lost}) if as_json else print_table("Accepted", {accept_gap: f"{lost:,} records are lost"})
+        return
     for_seconds = None if run_for is None else parse_duration(run_for)
     compact_seconds = parse_duration(compact_every)
     with show_progress() as progress, set_event_on_signal() as stop:
@@ -50,6 +61,16 @@ def run_sink(
         print_json({**totals, "topics": {name: asdict(topic) for name, topic in report.topics.items()}})
     else:
         print_table("Stored in bronze", totals)
+
+
+def _accept_gap(text: str) -> int:
+    from soundlake.settings import load_settings
+    from soundlake.sink.accepted_gaps import Gap, accept_gap
+    from soundlake.wiring import open_broker, open_lake
+
+    gap, settings = Gap.parse(text), load_settings()
+    with closing(open_broker(settings)) as broker:
+        return accept_gap(broker, open_lake(settings), gap)
 
 
 def _run(

@@ -6,7 +6,7 @@ import logging
 import random
 import threading
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import datetime
@@ -14,7 +14,7 @@ from datetime import datetime
 from soundlake.broker.protocol import Assignment, Broker, Membership, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.contract.topics import DLQ
-from soundlake.errors import PositionMoved, Retryable, TopicMissing, TopicRecreated
+from soundlake.errors import DataError, PositionMoved, Retryable, TopicMissing, TopicRecreated
 from soundlake.lake import BronzeTables, Checkpoint, ignore_checkpoint
 from soundlake.sink.membership import SoleMembership
 from soundlake.sink.models import SinkLimits, SinkReport, TopicReport
@@ -82,8 +82,8 @@ class Sink:
 
         Before an orderly end, and before partitions are given up, the current batch is stored. `on_progress` is called after each batch
         with the number of records done. A Retryable, or a topic that disappears, is retried for `retry_seconds`, each time from the
-        positions in bronze. Raises OffsetGap, LogReplaced, PositionMoved, TopicMissing, or the error that outlasted the retries; a new
-        run resumes where bronze ends.
+        positions in bronze. Raises PositionMoved, TopicMissing, or the error that outlasted the retries; a new run resumes where bronze
+        ends. A topic with an OffsetGap, LogReplaced or TopicCompacted is stopped while the others go on; the error is raised at the end.
         """
         stop = stop or threading.Event()
         report = SinkReport({topic.name: TopicReport() for topic in self._topics})
@@ -134,7 +134,10 @@ class Sink:
             run.deadline,
             until_drained=run.until_drained,
             idle_seconds=self._limits.max_seconds / 4,
+            on_stopped=self._report_stopped,
         )
+        for topic in self._topics:
+            self._observer.record_stopped(topic.name, is_stopped=False)
         with pipeline.run() as batches:
             for batch in batches:
                 writers[batch.topic].store(batch)
@@ -142,6 +145,12 @@ class Sink:
                     run.on_progress(run.report.events + run.report.rejected)
         if run.until_drained:
             self._report_held_back(run.report)
+        if pipeline.stopped and not assignment.revoked.is_set():
+            raise _join_errors(pipeline.stopped)
+
+    def _report_stopped(self, topic: str, error: DataError) -> None:
+        log.error("%s is stopped, the other topics go on: %s", topic, error)
+        self._observer.record_stopped(topic, is_stopped=True)
 
     def _report_held_back(self, report: SinkReport) -> None:
         """Report and log what open transactions hold back: the log is drained without it."""
@@ -175,3 +184,13 @@ class Sink:
             checkpoint=self._checkpoint,
             observer=self._observer,
         )
+
+
+def _join_errors(stopped: Mapping[str, DataError]) -> DataError:
+    """The error of the topic that is stopped, or one that names each."""
+    first, *others = stopped.values()
+    if not others:
+        return first
+    return DataError(
+        f"{len(stopped)} topics are stopped:\n" + "\n".join(map(str, stopped.values())), next_step="see docs/runbook.md#sinktopicstopped"
+    )

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import threading
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
 
 from soundlake.broker.protocol import Assignment
-from soundlake.errors import LogReplaced, OffsetGap, SoundlakeError, TopicMissing, TopicRecreated
+from soundlake.errors import DataError, SoundlakeError, TopicRecreated, UsageError
 from soundlake.sink.batch import ClosedBatch, DecodedBatch
 from soundlake.sink.topic_reader import TopicReader
 
@@ -23,7 +23,8 @@ _DRAINING_IDLE_SECONDS = 0.005
 class BatchPipeline:
     """Reads until it is stopped, the assignment is revoked or the time is over (`deadline` of `time.monotonic`).
 
-    With `until_drained` it ends once all that the log held at the beginning has been read.
+    With `until_drained` it ends once all that the log held at the beginning has been read. A topic whose data does not allow to continue
+    is stopped, and the others are read on: `stopped` has its error.
     """
 
     def __init__(
@@ -35,11 +36,14 @@ class BatchPipeline:
         *,
         until_drained: bool,
         idle_seconds: float,
+        on_stopped: Callable[[str, DataError], None] = lambda _topic, _error: None,
     ) -> None:
         self._readers, self._assignment, self._stop, self._deadline = readers, assignment, stop, deadline
         self._end_offsets = {reader: reader.fetch_end_offsets() for reader in readers} if until_drained else {}
         self._idle_seconds = _DRAINING_IDLE_SECONDS if until_drained else min(idle_seconds, _LONGEST_IDLE_SECONDS)
         self._closed = threading.Event()
+        self._on_stopped = on_stopped
+        self.stopped: dict[str, DataError] = {}
 
     @contextmanager
     def run(self) -> Iterator[Iterator[DecodedBatch]]:
@@ -56,20 +60,38 @@ class BatchPipeline:
     def _read(self) -> Iterator[ClosedBatch]:
         while not self._is_over():
             has_read = False
-            for reader in self._readers:
+            for reader in self._list_active():
                 try:
                     has_read |= reader.read(time.monotonic())
-                except (TopicRecreated, LogReplaced, OffsetGap, TopicMissing) as error:
-                    yield from _fail_topic(reader, error)
+                except (TopicRecreated, DataError, UsageError) as error:  # UsageError: missing, or without a partition that it had
+                    yield from self._fail_topic(reader, error)
                 if reader.is_full(time.monotonic()) or (reader.has_records and self._is_drained(reader)):
                     yield reader.close_batch()
-            if all(map(self._is_drained, self._readers)):
+            if all(map(self._is_drained, self._list_active())):  # also if every topic is stopped
                 return
             if not has_read:
                 self._stop.wait(self._idle_seconds)
-        for reader in self._readers:
+        for reader in self._list_active():
             if reader.has_records:
                 yield reader.close_batch()
+
+    def _list_active(self) -> list[TopicReader]:
+        return [reader for reader in self._readers if reader.topic.name not in self.stopped]
+
+    def _fail_topic(self, reader: TopicReader, error: SoundlakeError) -> Iterator[ClosedBatch]:
+        """Hand out what was read; then stop the topic if its data is the reason, else raise.
+
+        Raises TopicRecreated if the topic has another log now.
+        """
+        log_id = reader.find_current_log_id()
+        if reader.has_records and (log_id != reader.log_id or isinstance(error, DataError)):
+            yield reader.close_batch(is_log_gone=log_id != reader.log_id)
+        if log_id not in ("", reader.log_id):
+            raise TopicRecreated(reader.topic.name, reader.log_id, log_id) from error
+        if not isinstance(error, DataError):
+            raise error
+        self.stopped[reader.topic.name] = error
+        self._on_stopped(reader.topic.name, error)
 
     def _is_over(self) -> bool:
         return (
@@ -89,13 +111,3 @@ def _prefetch(items: Iterator[Item], thread: ThreadPoolExecutor) -> Iterator[Ite
     while (item := following.result()) is not None:
         following = thread.submit(next, items, None)
         yield item
-
-
-def _fail_topic(reader: TopicReader, error: SoundlakeError) -> Iterator[ClosedBatch]:
-    """Hand out what was read from a log that is gone, then raise: TopicRecreated if the topic has another log now, else the error."""
-    log_id = reader.find_current_log_id()
-    if log_id != reader.log_id and reader.has_records:
-        yield reader.close_batch(is_log_gone=True)
-    if log_id not in ("", reader.log_id):
-        raise TopicRecreated(reader.topic.name, reader.log_id, log_id) from error
-    raise error

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 
@@ -40,7 +41,7 @@ class TopicReader:
         self._max_bytes = min(limits.max_bytes, LARGEST_BATCH_BYTES)
         self._next_offsets: dict[int, int] = {}
         self._open = OpenBatch()
-        self._check_log(time.monotonic())
+        self._checked_at = -math.inf
 
     def make_app_id(self, partition: int) -> str:
         """The application transaction under which the table keeps the position of a partition."""
@@ -69,11 +70,22 @@ class TopicReader:
         Raises TopicRecreated if the topic has another log now, OffsetGap or LogReplaced if the log does not hold the next offset.
         """
         if now - self._checked_at >= _CHECK_SECONDS:
-            self._check_log(now)
+            self.check_log(now)
         before = len(self._open.runs)
         while self._next_offsets and not self.is_full(time.monotonic()) and self._poll(now):
             pass
         return len(self._open.runs) > before
+
+    def check_log(self, now: float) -> None:
+        """Add new partitions, and report the lag. Raises TopicRecreated, OffsetGap, LogReplaced or TopicCompacted."""
+        offsets = self._fetch_offsets()
+        self._check_log_id(self._broker.log_id(self.topic.name))
+        self._add_partitions({partition: held for partition, held in offsets.items() if partition not in self._next_offsets})
+        self._observer.record_lag(self.topic.name, {partition: self._count_lag(partition, held) for partition, held in offsets.items()})
+        self._broker.check_deletes_by_age(self.topic.name)
+        for partition, held in offsets.items():
+            held.check(self.topic.name, partition, self._next_offsets[partition])
+        self._checked_at = now
 
     def close_batch(self, *, is_log_gone: bool = False) -> ClosedBatch:
         """Close the open batch and begin another one."""
@@ -96,16 +108,6 @@ class TopicReader:
             self._open.add(records, self._next_offsets[records.partition], now)
             self._next_offsets[records.partition] = records.next_offset
         return bool(runs)
-
-    def _check_log(self, now: float) -> None:
-        offsets = self._fetch_offsets()
-        self._check_log_id(self._broker.log_id(self.topic.name))
-        self._broker.check_deletes_by_age(self.topic.name)
-        self._add_partitions({partition: held for partition, held in offsets.items() if partition not in self._next_offsets})
-        for partition, offset in self._next_offsets.items():
-            offsets[partition].check(self.topic.name, partition, offset)
-        self._observer.record_lag(self.topic.name, {partition: self._count_lag(partition, held) for partition, held in offsets.items()})
-        self._checked_at = now
 
     def _fetch_offsets(self) -> dict[int, OffsetRange]:
         offsets = self._broker.offsets(self.topic.name)
@@ -131,4 +133,4 @@ class TopicReader:
 
     def _count_lag(self, partition: int, held: OffsetRange) -> int:
         position = self.positions[partition]
-        return len(held) if position == NO_POSITION else held.end - 1 - position
+        return len(held) if position == NO_POSITION else max(held.end - 1 - position, 0)

@@ -1,0 +1,194 @@
+"""A topic that cannot go on stops alone; its gap is named, and goes on once it is accepted. Logs are in memory."""
+
+from __future__ import annotations
+
+import json
+import threading
+import uuid
+
+import pytest
+
+from soundlake.broker.memory import MemoryBroker
+from soundlake.contract import TOPICS
+from soundlake.contract.topics import LIKES, PLAYS, SKIPS
+from soundlake.errors import DataError, LogReplaced, OffsetGap, TopicCompacted, UsageError
+from soundlake.lake import MemoryBronzeTables, MissingKind, PositionMove, make_missing_app_ids, make_position_app_id
+from soundlake.reconciliation.stopped_topics import check_stopped
+from soundlake.sink import Sink, SinkLimits
+from soundlake.sink.accepted_gaps import Gap, accept_gap
+from soundlake.sink.observer import NoOpObserver
+
+
+class StoppedObserver(NoOpObserver):
+    """Keeps which topics are stopped."""
+
+    def __init__(self) -> None:
+        self.stopped: dict[str, bool] = {}
+
+    def record_stopped(self, topic, *, is_stopped) -> None:
+        self.stopped[topic] = is_stopped
+
+
+class CompactedBroker(MemoryBroker):
+    """A log whose topics in `compacted` delete records by key."""
+
+    compacted: frozenset[str] = frozenset()
+
+    def check_deletes_by_age(self, topic: str) -> None:
+        if topic in self.compacted:
+            raise TopicCompacted(topic, "compact")
+
+
+@pytest.fixture
+def broker() -> CompactedBroker:
+    broker = CompactedBroker()
+    broker.create_topics(TOPICS, partitions=1)
+    return broker
+
+
+@pytest.fixture
+def lake() -> MemoryBronzeTables:
+    return MemoryBronzeTables()
+
+
+def publish(broker, topic, count: int, kind: str = "play") -> None:
+    event = {"event_type": kind, "played_at": "2026-02-28T23:59:59Z", "action": "like" if kind == "like" else None}
+    values = [json.dumps({"event_id": str(uuid.uuid4()), **event}).encode() for _ in range(count)]
+    broker.append(topic.name, [b"ann"] * count, values)
+
+
+def drain(broker, lake, **options):
+    return Sink(broker, lake, SinkLimits(), topics=[LIKES, PLAYS, SKIPS], **options).run(until_drained=True)
+
+
+def make_gap(broker, lake) -> None:
+    """Likes 0 to 4 are stored, 5 to 9 deleted unread, 10 and 11 wait; so do plays."""
+    publish(broker, LIKES, 5, "like")
+    drain(broker, lake)
+    publish(broker, LIKES, 7, "like")
+    broker.trim(LIKES.name, {0: 10})
+    publish(broker, PLAYS, 3)
+
+
+def count_rows(lake) -> tuple[int, int]:
+    return lake.read("likes").num_rows, lake.read("plays").num_rows
+
+
+def test_a_gap_in_one_topic_does_not_stop_another_and_ends_the_drain_with_its_error(broker, lake):
+    make_gap(broker, lake)
+    observer = StoppedObserver()
+    with pytest.raises(OffsetGap) as caught:
+        drain(broker, lake, observer=observer)
+    assert (caught.value.topic, caught.value.expected, caught.value.first_available) == (LIKES.name, 5, 10)
+    assert "soundlake sink --accept-gap 'user_likes[0]:5-9'" in str(caught.value)
+    assert count_rows(lake) == (5, 3)
+    assert observer.stopped == {LIKES.name: True, PLAYS.name: False, SKIPS.name: False}
+
+
+def test_a_live_sink_goes_on_with_the_other_topics_and_raises_when_it_is_stopped(broker, lake, caplog):
+    make_gap(broker, lake)
+    stop = threading.Event()
+
+    def go_on(done: int) -> None:
+        publish(broker, PLAYS, 2) if done == 3 else stop.set()
+
+    with pytest.raises(OffsetGap):
+        Sink(broker, lake, SinkLimits(max_seconds=0.05), topics=[LIKES, PLAYS]).run(stop=stop, on_progress=go_on, for_seconds=20)
+    assert count_rows(lake) == (5, 5)
+    assert [record.levelname for record in caplog.records if "user_likes is stopped" in record.message] == ["ERROR"]
+
+
+def test_what_was_read_before_the_topic_is_stopped_is_stored(broker, lake):
+    publish(broker, LIKES, 5, "like")
+    sink = Sink(broker, lake, SinkLimits(max_seconds=3_600), topics=[LIKES])
+    poll, stop = broker.poll, threading.Event()
+
+    def poll_once(*place, **limits):
+        broker.poll = fail
+        return poll(*place, **limits)
+
+    def fail(*_place, **_limits):
+        raise OffsetGap(LIKES.name, 0, 5, 9)
+
+    broker.poll = poll_once
+    with pytest.raises(OffsetGap):
+        sink.run(stop=stop, for_seconds=20)
+    assert count_rows(lake) == (5, 0)
+
+
+def test_several_stopped_topics_are_all_named(broker, lake):
+    make_gap(broker, lake)
+    broker.compacted = frozenset({SKIPS.name})
+    with pytest.raises(DataError, match=r"(?s)2 topics are stopped.*user_likes\[0\].*user_skips has cleanup\.policy=compact") as caught:
+        drain(broker, lake)
+    assert caught.value.exit_code == 3
+    assert count_rows(lake) == (5, 3)
+
+
+def test_an_accepted_gap_is_counted_and_the_topic_goes_on_behind_it(broker, lake):
+    make_gap(broker, lake)
+    assert accept_gap(broker, lake, Gap.parse("user_likes[0]:5-9")) == 5
+    assert drain(broker, lake).topics[LIKES.name].events == 2
+    assert count_rows(lake) == (7, 3)
+    app_id, table = make_position_app_id(broker.log_id(LIKES.name), LIKES.name, 0), lake.open_table("likes")
+    assert [table.read_position(name) for name in (app_id, *make_missing_app_ids(app_id, MissingKind.LOST))] == [11, 5, 5]
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("user_likes[0]:5-10", "the gap 5-9"),
+        ("user_likes[0]:4-9", "the gap 5-9"),
+        ("user_likes[0]:6-9", "the gap 5-9"),
+        ("user_plays[0]:0-1", "no gap"),
+        ("user_likes[1]:5-9", "no partition 1"),
+        ("likes[0]:5-9", "no topic of the sink"),
+        ("user_likes:5-9", "names no gap"),
+        ("user_likes[0]:9-5", "names no gap"),
+    ],
+)
+def test_only_the_gap_itself_can_be_accepted(broker, lake, text, message):
+    make_gap(broker, lake)
+    with pytest.raises(UsageError, match=message):
+        accept_gap(broker, lake, Gap.parse(text))
+    with pytest.raises(OffsetGap):
+        drain(broker, lake)
+
+
+def test_a_rejected_record_of_the_gap_is_not_counted_as_lost(broker, lake):
+    broker.append(LIKES.name, [b"ann"] * 2, [b"{", b"{"])
+
+    def crash(point: str) -> None:
+        if point == "rejected_committed":
+            raise ConnectionAbortedError
+
+    with pytest.raises(ConnectionAbortedError):
+        drain(broker, lake, checkpoint=crash)
+    app_id = make_position_app_id(broker.log_id(LIKES.name), LIKES.name, 0)
+    table = lake.open_table("likes")
+    table.append(table.read().drop_columns("_batch"), [PositionMove(app_id, -1, 0)])
+    publish(broker, LIKES, 3, "like")
+    broker.trim(LIKES.name, {0: 4})
+    assert accept_gap(broker, lake, Gap(LIKES.name, 0, 1, 3)) == 2
+
+
+def test_the_check_names_what_is_stopped(broker, lake):
+    assert (check_stopped(broker, lake).ok, check_stopped(broker, lake).parts) == (True, {})
+    make_gap(broker, lake)
+    broker.compacted = frozenset({SKIPS.name})
+    found = check_stopped(broker, lake)
+    assert (found.ok, found.found) == (False, 6)
+    assert found.parts["user_likes[0]:5-9 missing"] == 5
+    accept_gap(broker, lake, Gap.parse("user_likes[0]:5-9"))
+    broker.compacted = frozenset()
+    assert check_stopped(broker, lake).ok
+
+
+def test_a_restored_old_copy_stops_its_topic_alone(broker, lake):
+    publish(broker, LIKES, 5, "like")
+    drain(broker, lake)
+    del broker._topics[LIKES.name][0].rows[3:]
+    publish(broker, PLAYS, 3)
+    with pytest.raises(LogReplaced):
+        drain(broker, lake)
+    assert count_rows(lake) == (5, 3)
