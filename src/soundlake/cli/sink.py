@@ -31,21 +31,20 @@ def run_sink(
     ] = "10m",
     accept_gap: Annotated[
         str | None,
-        typer.Option(metavar="TOPIC[PARTITION]:FROM-TO", help="Accept that these records are lost, so that their topic goes on; then end."),
+        typer.Option(metavar="TOPIC[PARTITION]:FROM-TO", help="Accept the loss of these records, so that their topic continues; then end."),
     ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
     """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch.
 
-    A topic whose next records the log has deleted is stopped while the others go on; the exit code is 3 then.
+    A topic whose next record the log has deleted is stopped and the others continue; at the end the exit code is 3.
     """
+    if accept_gap is not None:
+        _accept_gap(accept_gap, as_json=as_json)
+        return
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json, print_table, show_progress
 
-    if accept_gap is not None:
-        lost = _accept_gap(accept_gap)
-        print_json({"gap": accept_gap, "lost": lost}) if as_json else print_table("Accepted", {accept_gap: f"{lost:,} records are lost"})
-        return
     for_seconds = None if run_for is None else parse_duration(run_for)
     compact_seconds = parse_duration(compact_every)
     with show_progress() as progress, set_event_on_signal() as stop:
@@ -63,14 +62,20 @@ def run_sink(
         print_table("Stored in bronze", totals)
 
 
-def _accept_gap(text: str) -> int:
+def _accept_gap(text: str, *, as_json: bool) -> None:
+    from soundlake.cli.terminal import print_json, print_table
     from soundlake.settings import load_settings
     from soundlake.sink.accepted_gaps import Gap, accept_gap
     from soundlake.wiring import open_broker, open_lake
 
     gap, settings = Gap.parse(text), load_settings()
     with closing(open_broker(settings)) as broker:
-        return accept_gap(broker, open_lake(settings), gap)
+        accepted = accept_gap(broker, open_lake(settings), gap)
+    remaining = None if accepted.remaining is None else str(accepted.remaining)
+    if as_json:
+        print_json({"gap": str(gap), "lost": accepted.lost, "remaining": remaining})
+    else:
+        print_table("Accepted as lost", {str(gap): f"{accepted.lost:,} records", **({"still missing": remaining} if remaining else {})})
 
 
 def _run(

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import math
 import threading
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import TypeVar
@@ -24,7 +25,8 @@ class BatchPipeline:
     """Reads until it is stopped, the assignment is revoked or the time is over (`deadline` of `time.monotonic`).
 
     With `until_drained` it ends once all that the log held at the beginning has been read. A topic whose data does not allow to continue
-    is stopped, and the others are read on: `stopped` has its error.
+    is stopped (`TopicReader.stopped_by`), and the others are read on. `recheck_seconds` later the pipeline ends, to be opened again from
+    the positions in the lake: the cause may be fixed by then. It ends at once when every topic is stopped.
     """
 
     def __init__(
@@ -36,14 +38,18 @@ class BatchPipeline:
         *,
         until_drained: bool,
         idle_seconds: float,
-        on_stopped: Callable[[str, DataError], None] = lambda _topic, _error: None,
+        recheck_seconds: float,
     ) -> None:
         self._readers, self._assignment, self._stop, self._deadline = readers, assignment, stop, deadline
         self._end_offsets = {reader: reader.fetch_end_offsets() for reader in readers} if until_drained else {}
         self._idle_seconds = _DRAINING_IDLE_SECONDS if until_drained else min(idle_seconds, _LONGEST_IDLE_SECONDS)
+        self._recheck_seconds, self._recheck_at = math.inf if until_drained else recheck_seconds, math.inf
         self._closed = threading.Event()
-        self._on_stopped = on_stopped
-        self.stopped: dict[str, DataError] = {}
+
+    @property
+    def is_recheck_due(self) -> bool:
+        """Whether a topic has been stopped for `recheck_seconds`."""
+        return time.monotonic() >= self._recheck_at
 
     @contextmanager
     def run(self) -> Iterator[Iterator[DecodedBatch]]:
@@ -76,28 +82,30 @@ class BatchPipeline:
                 yield reader.close_batch()
 
     def _list_active(self) -> list[TopicReader]:
-        return [reader for reader in self._readers if reader.topic.name not in self.stopped]
+        return [reader for reader in self._readers if reader.stopped_by is None]
 
     def _fail_topic(self, reader: TopicReader, error: SoundlakeError) -> Iterator[ClosedBatch]:
-        """Hand out what was read; then stop the topic if its data is the reason, else raise.
+        """Hand out what was read, then stop the topic.
 
-        Raises TopicRecreated if the topic has another log now.
+        Raises TopicRecreated if the topic has another log now, and the error itself if it is none of the data.
         """
         log_id = reader.find_current_log_id()
-        if reader.has_records and (log_id != reader.log_id or isinstance(error, DataError)):
-            yield reader.close_batch(is_log_gone=log_id != reader.log_id)
-        if log_id not in ("", reader.log_id):
+        is_log_gone = log_id != reader.log_id
+        if reader.has_records:
+            yield reader.close_batch(is_log_gone=is_log_gone)
+        if log_id and is_log_gone:
             raise TopicRecreated(reader.topic.name, reader.log_id, log_id) from error
         if not isinstance(error, DataError):
             raise error
-        self.stopped[reader.topic.name] = error
-        self._on_stopped(reader.topic.name, error)
+        reader.stop(error)
+        self._recheck_at = min(self._recheck_at, time.monotonic() + self._recheck_seconds)
 
     def _is_over(self) -> bool:
         return (
             self._stop.is_set()
             or self._assignment.revoked.is_set()
             or self._closed.is_set()
+            or self.is_recheck_due
             or (self._deadline is not None and time.monotonic() >= self._deadline)
         )
 

@@ -1,9 +1,11 @@
-"""A topic that cannot go on stops alone; its gap is named, and goes on once it is accepted. Logs are in memory."""
+"""A topic that cannot continue stops alone; its gap is named, and it continues once the gap is accepted. Logs are in memory."""
 
 from __future__ import annotations
 
 import json
+import re
 import threading
+import time
 import uuid
 
 import pytest
@@ -11,11 +13,11 @@ import pytest
 from soundlake.broker.memory import MemoryBroker
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import LIKES, PLAYS, SKIPS
-from soundlake.errors import DataError, LogReplaced, OffsetGap, TopicCompacted, UsageError
+from soundlake.errors import DataError, LogReplaced, OffsetGap, SoundlakeError, TopicCompacted
 from soundlake.lake import MemoryBronzeTables, MissingKind, PositionMove, make_missing_app_ids, make_position_app_id
 from soundlake.reconciliation.stopped_topics import check_stopped
 from soundlake.sink import Sink, SinkLimits
-from soundlake.sink.accepted_gaps import Gap, accept_gap
+from soundlake.sink.accepted_gaps import AcceptedGap, Gap, accept_gap
 from soundlake.sink.observer import NoOpObserver
 
 
@@ -85,15 +87,15 @@ def test_a_gap_in_one_topic_does_not_stop_another_and_ends_the_drain_with_its_er
     assert observer.stopped == {LIKES.name: True, PLAYS.name: False, SKIPS.name: False}
 
 
-def test_a_live_sink_goes_on_with_the_other_topics_and_raises_when_it_is_stopped(broker, lake, caplog):
+def test_a_live_sink_continues_with_the_other_topics_and_raises_when_it_is_stopped(broker, lake, caplog):
     make_gap(broker, lake)
     stop = threading.Event()
 
-    def go_on(done: int) -> None:
+    def proceed(done: int) -> None:
         publish(broker, PLAYS, 2) if done == 3 else stop.set()
 
     with pytest.raises(OffsetGap):
-        Sink(broker, lake, SinkLimits(max_seconds=0.05), topics=[LIKES, PLAYS]).run(stop=stop, on_progress=go_on, for_seconds=20)
+        Sink(broker, lake, SinkLimits(max_seconds=0.05), topics=[LIKES, PLAYS]).run(stop=stop, on_progress=proceed, for_seconds=20)
     assert count_rows(lake) == (5, 5)
     assert [record.levelname for record in caplog.records if "user_likes is stopped" in record.message] == ["ERROR"]
 
@@ -125,32 +127,44 @@ def test_several_stopped_topics_are_all_named(broker, lake):
     assert count_rows(lake) == (5, 3)
 
 
-def test_an_accepted_gap_is_counted_and_the_topic_goes_on_behind_it(broker, lake):
+def test_an_accepted_gap_is_counted_and_the_topic_continues_behind_it(broker, lake):
     make_gap(broker, lake)
-    assert accept_gap(broker, lake, Gap.parse("user_likes[0]:5-9")) == 5
+    assert accept_gap(broker, lake, Gap.parse("user_likes[0]:5-9")) == AcceptedGap(5, None)
     assert drain(broker, lake).topics[LIKES.name].events == 2
     assert count_rows(lake) == (7, 3)
     app_id, table = make_position_app_id(broker.log_id(LIKES.name), LIKES.name, 0), lake.open_table("likes")
     assert [table.read_position(name) for name in (app_id, *make_missing_app_ids(app_id, MissingKind.LOST))] == [11, 5, 5]
 
 
-@pytest.mark.parametrize(
-    ("text", "message"),
-    [
-        ("user_likes[0]:5-10", "the gap 5-9"),
-        ("user_likes[0]:4-9", "the gap 5-9"),
-        ("user_likes[0]:6-9", "the gap 5-9"),
-        ("user_plays[0]:0-1", "no gap"),
-        ("user_likes[1]:5-9", "no partition 1"),
-        ("likes[0]:5-9", "no topic of the sink"),
-        ("user_likes:5-9", "names no gap"),
-        ("user_likes[0]:9-5", "names no gap"),
-    ],
-)
-def test_only_the_gap_itself_can_be_accepted(broker, lake, text, message):
+def test_a_gap_that_has_grown_is_accepted_as_it_was_named_and_the_rest_is_reported(broker, lake):
     make_gap(broker, lake)
-    with pytest.raises(UsageError, match=message):
+    broker.trim(LIKES.name, {0: 11})
+    assert accept_gap(broker, lake, Gap.parse("user_likes[0]:5-9")) == AcceptedGap(5, Gap.parse("user_likes[0]:10-10"))
+    assert accept_gap(broker, lake, Gap.parse("user_likes[0]:10-10")) == AcceptedGap(1, None)
+    assert drain(broker, lake).topics[LIKES.name].events == 1
+
+
+@pytest.mark.parametrize(
+    ("text", "message", "exit_code"),
+    [
+        ("user_likes[0]:5-10", "the log holds the offsets from 10 on; only user_likes[0]:5-9 is missing", 3),
+        ("user_likes[0]:4-9", "offset 5 is the next one; user_likes[0]:5-9 is missing", 3),
+        ("user_likes[0]:6-9", "offset 5 is the next one; user_likes[0]:5-9 is missing", 3),
+        ("user_plays[0]:0-1", "nothing is missing in user_plays[0]", 3),
+        ("user_skips[0]:0-4", "nothing is missing in user_skips[0]", 3),
+        ("user_likes[1]:5-9", "user_likes has no partition 1", 2),
+        ("likes[0]:5-9", "likes is not a topic of the sink", 2),
+        ("user_likes:5-9", "'user_likes:5-9' is not a gap", 2),
+        ("user_likes[0]:9-5", "'user_likes[0]:9-5' is not a gap", 2),
+        ("user_likes[0]:5-" + "9" * 5_000, "is not a gap", 2),
+    ],
+    ids=["still in the log", "already stored", "not the next", "no gap", "never read", "partition", "topic", "form", "backwards", "number"],
+)
+def test_only_what_is_missing_can_be_accepted(broker, lake, text, message, exit_code):
+    make_gap(broker, lake)
+    with pytest.raises(SoundlakeError, match=re.escape(message)) as caught:
         accept_gap(broker, lake, Gap.parse(text))
+    assert (caught.value.exit_code, caught.value.next_step is not None) == (exit_code, True)
     with pytest.raises(OffsetGap):
         drain(broker, lake)
 
@@ -169,7 +183,7 @@ def test_a_rejected_record_of_the_gap_is_not_counted_as_lost(broker, lake):
     table.append(table.read().drop_columns("_batch"), [PositionMove(app_id, -1, 0)])
     publish(broker, LIKES, 3, "like")
     broker.trim(LIKES.name, {0: 4})
-    assert accept_gap(broker, lake, Gap(LIKES.name, 0, 1, 3)) == 2
+    assert accept_gap(broker, lake, Gap(LIKES.name, 0, 1, 3)).lost == 2
 
 
 def test_the_check_names_what_is_stopped(broker, lake):
@@ -192,3 +206,53 @@ def test_a_restored_old_copy_stops_its_topic_alone(broker, lake):
     with pytest.raises(LogReplaced):
         drain(broker, lake)
     assert count_rows(lake) == (5, 3)
+
+
+def test_a_stopped_topic_continues_in_the_running_sink_once_its_gap_is_accepted(broker, lake):
+    make_gap(broker, lake)
+    observer, stop = StoppedObserver(), threading.Event()
+
+    def proceed(done: int) -> None:
+        if done == 3:  # the plays: the topic is stopped, or about to be
+            accept_gap(broker, lake, Gap.parse("user_likes[0]:5-9"))
+            publish(broker, PLAYS, 1)
+        elif lake.read("likes").num_rows == 7:
+            stop.set()
+
+    sink = Sink(broker, lake, SinkLimits(max_seconds=0.05), topics=[LIKES, PLAYS], observer=observer, recheck_seconds=0.2)
+    assert sink.run(stop=stop, on_progress=proceed, for_seconds=30).topics[LIKES.name].events == 2
+    assert (stop.is_set(), count_rows(lake)) == (True, (7, 4))
+    assert observer.stopped == {LIKES.name: False, PLAYS.name: False}
+
+
+def test_a_live_sink_without_a_topic_to_continue_ends(broker, lake):
+    make_gap(broker, lake)
+    begun = time.monotonic()
+    with pytest.raises(OffsetGap):
+        Sink(broker, lake, SinkLimits(), topics=[LIKES]).run(for_seconds=60)
+    assert time.monotonic() - begun < 30
+
+
+@pytest.mark.parametrize("recheck_seconds", [0.0, 60.0])
+def test_the_error_is_not_lost_when_the_end_meets_a_recheck(broker, lake, recheck_seconds):
+    make_gap(broker, lake)
+    with pytest.raises(OffsetGap):
+        Sink(broker, lake, SinkLimits(max_seconds=0.05), topics=[LIKES, PLAYS], recheck_seconds=recheck_seconds).run(for_seconds=1)
+
+
+def test_the_check_is_right_while_a_sink_stores_and_retention_deletes(broker, lake):
+    publish(broker, LIKES, 5, "like")
+    drain(broker, lake)
+    open_table = lake.open_table
+
+    def open_and_go_on(name, *rest):
+        table = open_table(name, *rest)
+        if name == LIKES.table:  # behind the view that was just taken
+            publish(broker, LIKES, 5, "like")
+            lake.open_table = open_table
+            drain(broker, lake)
+            broker.trim(LIKES.name, {0: 8})
+        return table
+
+    lake.open_table = open_and_go_on
+    assert check_stopped(broker, lake).ok

@@ -41,7 +41,7 @@ def _probe_sink(broker: Broker, lake: Lake) -> WorkStatus:
 
 
 def _list_stopped(broker: Broker, lake: Lake) -> Iterator[str]:
-    return (f"a topic is stopped: {error}" for error in find_stopped(broker, lake))
+    return (f"a topic is stopped: {error.message} ({error.next_step})" for error in find_stopped(broker, lake))
 
 
 def _list_held_back(broker: Broker) -> Iterator[str]:
