@@ -39,12 +39,15 @@ def run_sink(
 
     A topic whose next record the log has deleted is stopped and the others continue; at the end the exit code is 3.
     """
-    if accept_gap is not None:
-        _accept_gap(accept_gap, as_json=as_json)
-        return
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json, print_table, show_progress
+    from soundlake.errors import UsageError
 
+    if accept_gap is not None:
+        if run_for is not None or until_drained:
+            raise UsageError("--accept-gap moves no events", next_step="accept the gap first, then run the sink")
+        _accept_gap(accept_gap, as_json=as_json)
+        return
     for_seconds = None if run_for is None else parse_duration(run_for)
     compact_seconds = parse_duration(compact_every)
     with show_progress() as progress, set_event_on_signal() as stop:
