@@ -22,10 +22,14 @@ from soundlake.sink.observer import NoOpObserver
 
 
 class StoppedObserver(NoOpObserver):
-    """Keeps which topics are stopped."""
+    """Keeps which topics are stopped, and the last lag of each."""
 
     def __init__(self) -> None:
         self.stopped: dict[str, bool] = {}
+        self.lag: dict[str, dict[int, int]] = {}
+
+    def record_lag(self, topic, behind) -> None:
+        self.lag[topic] = dict(behind)
 
     def record_stopped(self, topic, *, is_stopped) -> None:
         self.stopped[topic] = is_stopped
@@ -203,9 +207,10 @@ def test_a_restored_old_copy_stops_its_topic_alone(broker, lake):
     drain(broker, lake)
     del broker._topics[LIKES.name][0].rows[3:]
     publish(broker, PLAYS, 3)
+    observer = StoppedObserver()
     with pytest.raises(LogReplaced):
-        drain(broker, lake)
-    assert count_rows(lake) == (5, 3)
+        drain(broker, lake, observer=observer)
+    assert (count_rows(lake), observer.lag[LIKES.name]) == ((5, 3), {0: 0})
 
 
 def test_a_stopped_topic_continues_in_the_running_sink_once_its_gap_is_accepted(broker, lake):
@@ -245,14 +250,19 @@ def test_the_check_is_right_while_a_sink_stores_and_retention_deletes(broker, la
     drain(broker, lake)
     open_table = lake.open_table
 
-    def open_and_go_on(name, *rest):
+    def open_and_store(name, *rest):
+        if name != LIKES.table:
+            return open_table(name, *rest)
+        lake.open_table = open_table
+        store_five()  # the position in the view is beyond the end that was read before it
         table = open_table(name, *rest)
-        if name == LIKES.table:  # behind the view that was just taken
-            publish(broker, LIKES, 5, "like")
-            lake.open_table = open_table
-            drain(broker, lake)
-            broker.trim(LIKES.name, {0: 8})
+        store_five()
+        broker.trim(LIKES.name, {0: 12})  # and below the begin that is read after it
         return table
 
-    lake.open_table = open_and_go_on
+    def store_five() -> None:
+        publish(broker, LIKES, 5, "like")
+        drain(broker, lake)
+
+    lake.open_table = open_and_store
     assert check_stopped(broker, lake).ok
