@@ -22,7 +22,7 @@ def find_stopped(broker: Broker, lake: Lake) -> Iterator[DataError]:
         before = broker.offsets(topic.name)
         table, log_id = lake.open_table(topic.table), broker.log_id(topic.name)
         after = broker.offsets(topic.name)
-        for partition in before.keys() & after.keys():
+        for partition in sorted(before.keys() & after.keys()):
             position = table.read_position(make_position_app_id(log_id, topic.name, partition))
             # a begin from before and an end from after the position: whatever the sink stores and retention deletes meanwhile, it fits
             held = OffsetRange(before[partition].begin, after[partition].end)
