@@ -130,6 +130,9 @@ class SinkMetrics:
             ["topic"],
             registry=registry,
         )
+        self._stopped = Gauge(
+            "soundlake_sink_topic_stopped", "1 if the topic's data does not allow the sink to continue it", ["topic"], registry=registry
+        )
         self._partitions_by_topic: dict[str, frozenset[int]] = {}
         for topic in TOPICS:
             self._create_series(topic.name)
@@ -138,6 +141,7 @@ class SinkMetrics:
         self._lag_checked.labels(topic).set(time())  # a sink that starts while the log is unavailable has read no end offset yet
         for metric in (self._consumed, self._bytes, self._committed, self._batch, self._decode, self._commit):
             metric.labels(topic)
+        self._stopped.labels(topic).set(0)
         for reason in (*REJECTION_REASONS, REFUSED_BY_IMPORT):
             self._rejected.labels(topic, reason)
         self._delay.observe(topic, np.empty(0))
@@ -162,6 +166,10 @@ class SinkMetrics:
         for partition, records in behind.items():
             self._lag.labels(topic, partition).set(records)
         self._lag_checked.labels(topic).set(time())
+
+    def record_stopped(self, topic: str, *, is_stopped: bool) -> None:
+        """Record whether the topic is stopped."""
+        self._stopped.labels(topic).set(is_stopped)
 
     def record_error(self, error: Exception) -> None:
         """Count an error that the sink retries."""
