@@ -203,7 +203,8 @@ def test_spark_submit_starts_the_job_as_documented(settings, runner, kafka):
     sent = publish_plays(kafka.server.address, datetime.now(UTC), 20)
     submit = [
         str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "--driver-memory", "1g",
-        "--conf", "spark.sql.shuffle.partitions=2", "--driver-class-path", f"{settings.servers.downloads}/spark/*", str(PROGRAM), "stream", "processed", "--until-drained",
+        "--conf", "spark.sql.shuffle.partitions=2", "--driver-class-path", f"{settings.servers.downloads}/spark/*",
+        str(PROGRAM), "stream", "processed", "--until-drained",
     ]  # fmt: skip
     environment = extend_environment({**runner.environment, "PYSPARK_PYTHON": sys.executable, "SOUNDLAKE_STREAM_MASTER": "submitted"})
     with runner.log.open("ab") as log:
