@@ -1,4 +1,4 @@
-"""A stand-in of a schema registry on 127.0.0.1: schemas by id, registering, versions, passwords, outages."""
+"""A fake schema registry on 127.0.0.1: schemas by id, registering, versions, passwords, outages."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ _NOT_FOUND: Answer = (404, {"error_code": 404, "message": "HTTP 404 Not Found"})
 
 
 @dataclass
-class StandIn:
+class FakeRegistry:
     """The schemas, and how requests are answered; `requests` are those received, as `GET /schemas/ids/1`."""
 
     url: str = ""
@@ -67,9 +67,9 @@ class StandIn:
 
 
 @contextmanager
-def serve_registry(stand_in: StandIn | None = None, port: int = 0) -> Iterator[StandIn]:
+def serve_registry(fake: FakeRegistry | None = None, port: int = 0) -> Iterator[FakeRegistry]:
     """Serve it for the block; `login` is user:password, `failing` is the answer to every request, `port` 0 chooses a free one."""
-    served = stand_in or StandIn()
+    served = fake or FakeRegistry()
 
     class Handler(BaseHTTPRequestHandler):
         def _handle(self) -> None:

@@ -1,4 +1,4 @@
-"""Framed records from Kafka to bronze: values of confluent-kafka's own serializers, outages of the registry, replays, our own publishing."""
+"""Framed records from Kafka to bronze: values of confluent-kafka's own serializers, outages of the registry, replays, publishing."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ def registry():
 def settings(kafka_server, registry, tmp_path) -> Settings:
     """A deployment on this broker and registry, with its topics made."""
     delete_topics(KafkaAccess(kafka_server.server.address))
-    found = Settings(_env_file=None, home=tmp_path, broker=f"kafka://{kafka_server.server.address}", schema_registry={"url": registry.url})
+    found = Settings(_env_file=None, home=tmp_path, broker=f"kafka://{kafka_server.server.address}", registry={"url": registry.url})
     with closing(wiring.open_kafka(found)) as broker:
         broker.create_topics([*TOPICS, DLQ], partitions=2)
     return found
@@ -91,7 +91,7 @@ def test_values_of_confluents_serializers_are_events_in_bronze(settings, registr
 def test_without_a_registry_they_are_rejected_by_name_and_replayed_once_there_is_one(settings, registry):
     plain, framed_json, framed_avro = serialize_plays(registry, 20)
     produce(settings, [*framed_json, *framed_avro])
-    bare = settings.change(schema_registry={"url": ""})
+    bare = settings.change(registry={"url": ""})
     report, lake = drain(bare)
     assert (report.events, report.rejected) == (0, 20)
     details = lake.read(REJECTED_TABLE, ["detail"])["detail"].to_pylist()
@@ -144,7 +144,7 @@ def test_what_we_publish_is_read_by_confluents_deserializers_and_by_the_sink(set
     for row in rows:
         row["played_at"] = datetime.fromisoformat(row["played_at"]).astimezone(UTC)
     events = pa.Table.from_pylist([{**row, "extra": '{"mood":"calm"}'} for row in rows], EVENT_SCHEMA)
-    publishing = settings.change(schema_registry={"publish": PublishFormat(form)})
+    publishing = settings.change(registry={"publish": PublishFormat(form)})
     with closing(wiring.open_broker(publishing)) as broker:
         assert wiring.open_publisher(publishing, broker).publish(events).acknowledged == 30
     client = SchemaRegistryClient({"url": registry.url})

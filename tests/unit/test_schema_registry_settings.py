@@ -27,7 +27,7 @@ def make_settings(monkeypatch, tmp_path):
 
 def test_without_a_registry_nothing_changes(make_settings):
     settings = make_settings()
-    assert settings.schema_registry.access is None
+    assert settings.registry.access is None
     assert (find_decoder(settings), find_encoder(settings)) == (decode_records, encode_plainly)
 
 
@@ -38,9 +38,9 @@ def test_the_registry_is_read_with_its_login(make_settings):
         SOUNDLAKE_SCHEMA_REGISTRY_PASSWORD="s3cret",
         SOUNDLAKE_SCHEMA_REGISTRY_PUBLISH="confluent-avro",
     )
-    access = settings.schema_registry.access
+    access = settings.registry.access
     assert (access.url, access.username, access.password.get_secret_value()) == ("https://registry.example", "ana", "s3cret")
-    assert settings.schema_registry.publish is PublishFormat.CONFLUENT_AVRO
+    assert settings.registry.publish is PublishFormat.CONFLUENT_AVRO
     assert "s3cret" not in f"{settings!r} {access!r}"
     assert "s3cret" in settings.secrets
 

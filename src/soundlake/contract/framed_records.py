@@ -13,7 +13,6 @@ from typing import Protocol
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from soundlake.contract.decode import REJECTION_SCHEMA, Decoded, decode_records
 from soundlake.contract.foreign_formats import FRAME_BYTES
@@ -21,7 +20,7 @@ from soundlake.contract.reference_decoder import Rejection
 from soundlake.contract.topics import Topic
 
 FRAMED_REJECTION_REASONS = ("unknown_schema_id", "unsupported_schema", "not_avro")
-"""Why a framed record cannot be read as JSON: no such schema, one of another kind than JSON Schema and Avro, other bytes than its schema's."""
+"""Why a framed record cannot be read: no such schema, one of another kind than JSON Schema and Avro, other bytes than its schema's."""
 
 HIGHEST_SCHEMA_ID = 2**31 - 1
 """Registries count in signed numbers of 32 bits; others are not asked for."""
@@ -71,16 +70,18 @@ class FramedDecoder:
     def unframe(self, values: pa.Array) -> Unframed:
         """The framed values among these (binary, nulls allowed) as JSON, all others unchanged."""
         rows, schema_ids = find_framed(values)
-        rejected: dict[int, Rejection] = {}
+        if not len(rows):
+            return Unframed(values)
+        parts, rejected = [values], dict[int, Rejection]()
+        sources = np.arange(len(values))
         for schema_id in np.unique(schema_ids).tolist():
             places = rows[schema_ids == schema_id]
             read = self._readers.find_reader(schema_id)
             found = _reject_all(read, len(places)) if isinstance(read, Rejection) else read(values.take(pa.array(places)))
-            mask = np.zeros(len(values), bool)
-            mask[places] = True
-            values = pc.replace_with_mask(values, mask, found.values)
+            sources[places] = sum(map(len, parts)) + np.arange(len(places))
+            parts.append(found.values)
             rejected |= {int(places[place]): rejection for place, rejection in found.rejected.items()}
-        return Unframed(values, rejected)
+        return Unframed(pa.concat_arrays(parts).take(pa.array(sources)), rejected)
 
 
 def find_framed(values: pa.BinaryArray) -> tuple[np.ndarray, np.ndarray]:
@@ -97,8 +98,14 @@ def find_framed(values: pa.BinaryArray) -> tuple[np.ndarray, np.ndarray]:
 
 
 def strip_frames(values: pa.Array) -> Unframed:
-    """The payloads as they are: the reader of records whose payload is JSON."""
-    return Unframed(pc.binary_slice(values, FRAME_BYTES))
+    """The payloads as they are: the reader of records whose payload is JSON. (Arrow's own binary_slice fails on some arrays.)"""
+    offsets = np.frombuffer(values.buffers()[1], np.int32, len(values) + 1, values.offset * 4)
+    data = np.frombuffer(values.buffers()[2], np.uint8)[offsets[0] : offsets[-1]]
+    starts = offsets - offsets[0]
+    is_payload = np.ones(len(data), bool)
+    is_payload[starts[:-1, None] + np.arange(FRAME_BYTES)] = False
+    ends = (starts - np.arange(len(starts)) * FRAME_BYTES).astype(np.int32)
+    return Unframed(pa.BinaryArray.from_buffers(pa.binary(), len(values), [None, pa.py_buffer(ends), pa.py_buffer(data[is_payload])]))
 
 
 def frame(schema_id: int, payload: bytes) -> bytes:

@@ -51,7 +51,7 @@ class Settings(SettingsGroup):
     servers: ServerSettings
     metrics: MetricsSettings
     kafka: KafkaSettings
-    schema_registry: SchemaRegistrySettings
+    registry: SchemaRegistrySettings
     s3: S3Settings
     google: GoogleSettings
 

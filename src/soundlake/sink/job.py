@@ -48,7 +48,7 @@ class Sink:
 
     `join` makes it a member of the consumer group whose sinks share the partitions. Without it, and to drain the log, it reads all
     partitions, and stops with PositionMoved if another sink stores the same ones. `inspect_log` is called before the first record is
-    read, as soon as the log answers; a Retryable of it is retried like one of the log. So is one of `decode`: nothing of that batch is stored.
+    read, as soon as the log answers; a Retryable of it is retried like one of the log. So is one of `decode`: no record of it is stored.
     """
 
     def __init__(

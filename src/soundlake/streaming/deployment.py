@@ -141,7 +141,7 @@ def find_locations(settings: Settings, log_ids: Mapping[str, str]) -> StreamLoca
         f"{lake}/silver",
         checkpoints,
         log_ids,
-        settings.schema_registry.access,
+        settings.registry.access,
     )
 
 

@@ -9,14 +9,14 @@ from soundlake.errors import SettingsError
 if TYPE_CHECKING:
     from soundlake.broker.publisher import Encode
     from soundlake.contract.framed_records import Decode
-    from soundlake.settings import SchemaRegistryAccess, Settings
+    from soundlake.settings import Settings
 
 
 def find_decoder(settings: Settings) -> Decode:
     """The decoder of the log's records; framed ones need a registry. Raises SettingsError if its client is not installed."""
     from soundlake.contract import FramedDecoder, decode_records
 
-    access = settings.schema_registry.access
+    access = settings.registry.access
     if access is None:
         return decode_records
     _check_installed()
@@ -30,7 +30,7 @@ def find_encoder(settings: Settings) -> Encode:
     from soundlake.broker.publisher import encode_plainly
     from soundlake.settings import PublishFormat
 
-    chosen, access = settings.schema_registry.publish, settings.schema_registry.access
+    chosen, access = settings.registry.publish, settings.registry.access
     if chosen is PublishFormat.JSON:
         return encode_plainly
     if access is None:

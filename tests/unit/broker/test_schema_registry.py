@@ -17,7 +17,7 @@ from confluent_kafka.schema_registry.avro import AvroDeserializer, AvroSerialize
 from confluent_kafka.schema_registry.json_schema import JSONDeserializer, JSONSerializer
 from confluent_kafka.serialization import MessageField, SerializationContext
 from pydantic import SecretStr
-from tests.schema_registry import StandIn, serve_registry
+from tests.schema_registry import FakeRegistry, serve_registry
 
 from soundlake.broker.kafka.event_framer import AvroFramer, JsonFramer
 from soundlake.broker.kafka.registry_connection import RegistryConnection
@@ -30,6 +30,7 @@ from soundlake.errors import SettingsError, Unavailable, UsageError
 from soundlake.settings import SchemaRegistryAccess
 
 NOW_MS = 1_795_000_000_000  # 2026-11-18T11:06:40Z
+BY_TOPIC = {"subject.name.strategy": topic_subject_name_strategy}
 CONTEXT = SerializationContext(PLAYS.name, MessageField.VALUE)
 EVENT = {"event_id": "0b0d0bff-2d0e-4f5d-8a7e-0d9c3a4b5c6d", "user_id": "ana", "played_at": "2026-11-17T10:00:00Z", "ms_played": 31_000}
 PLAIN = json.dumps(EVENT).encode()
@@ -57,11 +58,11 @@ def registry():
         yield served
 
 
-def connect(registry: StandIn, **access: object) -> RegistryConnection:
+def connect(registry: FakeRegistry, **access: object) -> RegistryConnection:
     return RegistryConnection(SchemaRegistryAccess(registry.url, **access), answer_seconds=5)
 
 
-def decode(registry: StandIn, *values: bytes | None):
+def decode(registry: FakeRegistry, *values: bytes | None):
     decoder = FramedDecoder(SchemaRegistry(connect(registry)))
     return decoder.decode(PLAYS, pa.array(values, pa.binary()), pa.array([NOW_MS] * len(values), pa.int64()))
 
@@ -70,10 +71,9 @@ def decode_plainly(*values: bytes):
     return decode_records(PLAYS, pa.array(values, pa.binary()), pa.array([NOW_MS] * len(values), pa.int64()))
 
 
-def serialize(registry: StandIn, schema: object, record: dict[str, object]) -> bytes:
+def serialize(registry: FakeRegistry, schema: object, record: dict[str, object]) -> bytes:
     """A value as confluent-kafka's own Avro serializer writes it."""
-    conf = {"subject.name.strategy": topic_subject_name_strategy}
-    return AvroSerializer(SchemaRegistryClient({"url": registry.url}), json.dumps(schema), conf=conf)(record, CONTEXT)
+    return AvroSerializer(SchemaRegistryClient({"url": registry.url}), json.dumps(schema), conf=BY_TOPIC)(record, CONTEXT)
 
 
 def make_event(**fields: object) -> pa.Table:
@@ -82,7 +82,7 @@ def make_event(**fields: object) -> pa.Table:
 
 def test_framed_json_is_decoded_as_it_was_written(registry):
     client = SchemaRegistryClient({"url": registry.url})
-    serializer = JSONSerializer(JSON_SCHEMA, client, conf={"subject.name.strategy": topic_subject_name_strategy})
+    serializer = JSONSerializer(JSON_SCHEMA, client, conf=BY_TOPIC)
     framed, unknown = serializer(EVENT, CONTEXT), PLAIN[:-1] + b', "score": 1.50}'
     decoded = decode(registry, framed, PLAIN, frame(1, unknown))
     assert decoded.events.equals(decode_plainly(PLAIN, PLAIN, unknown).events)
@@ -122,7 +122,7 @@ REJECTED = {
     "a length below zero": (frame(1, b"\x09" + b"a" * 40), "not_avro", "schema id 1: "),
     "bytes after the record": (None, "not_avro", "2 bytes follow after the record"),
     "NaN": (None, "not_avro", "not JSON compliant"),
-    "a time after the year 9999": (None, "not_avro", "schema id 1: "),
+    "a time after the year 9999": (None, "not_avro", "date value out of range"),
     "UTF-16": (b'\0{\0"\0a', "not_json", "UTF-16: write UTF-8"),
     "null": (None, "null_value", "no value"),
 }
@@ -176,6 +176,30 @@ def test_plain_records_do_not_need_the_registry(registry):
     assert registry.requests == []
 
 
+def test_the_workers_of_spark_decode_the_same(registry):
+    decoding = pytest.importorskip("soundlake.streaming.decoding")
+    good = serialize(registry, build_avro_schema(), {**EVENT, "played_at": PLAYED_AT})
+    values = [good, PLAIN, frame(9, PLAIN), good + b"z", b"no event"]
+    batch = pa.RecordBatch.from_pydict(
+        {
+            "topic": [PLAYS.name] * len(values),
+            "partition": pa.array([0] * len(values), pa.int32()),
+            "offset": list(range(len(values))),
+            "timestamp": pa.array([datetime.fromtimestamp(NOW_MS / 1_000, UTC)] * len(values), pa.timestamp("us", tz="UTC")),
+            "key": pa.nulls(len(values), pa.binary()),
+            "value": pa.array(values, pa.binary()),
+        }
+    )
+    rows = [row for part in decoding.decode_batches(iter([batch]), SchemaRegistryAccess(registry.url)) for row in part.to_pylist()]
+    found = {row["_offset"]: row for row in rows}
+    decoded = decode(registry, *values)
+    assert [found[row]["event_id"] for row in decoded.event_rows] == decoded.events["event_id"].to_pylist()
+    assert [(row["row"], row["reason"], row["detail"]) for row in decoded.rejected.to_pylist()] == [
+        (place, found[place]["reason"], found[place]["detail"]) for place in (2, 3, 4)
+    ]
+    assert [found[place]["_value"] for place in range(len(values))] == values
+
+
 OUTAGES = {
     "503": (503, {"error_code": 50003, "message": "leader away"}),
     "too many requests": (429, {"error_code": 429, "message": "slow down"}),
@@ -194,13 +218,13 @@ def test_a_registry_that_is_away_rejects_nothing_and_is_used_again_when_it_is_ba
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         port = taken.getsockname()[1]
-    stand_in = StandIn(f"http://127.0.0.1:{port}")
-    stand_in.register("s", JSON_SCHEMA, "JSON")
-    decoder = FramedDecoder(SchemaRegistry(connect(stand_in)))
+    fake = FakeRegistry(f"http://127.0.0.1:{port}")
+    fake.register("s", JSON_SCHEMA, "JSON")
+    decoder = FramedDecoder(SchemaRegistry(connect(fake)))
     values, times = pa.array([frame(1, PLAIN)]), pa.array([NOW_MS], pa.int64())
     with pytest.raises(Unavailable, match="does not answer"):
         decoder.decode(PLAYS, values, times)
-    with serve_registry(stand_in, port):
+    with serve_registry(fake, port):
         assert len(decoder.decode(PLAYS, values, times).events) == 1
 
 
@@ -230,7 +254,7 @@ def test_a_password_is_sent_and_never_shown(registry):
 
 
 def test_a_file_of_authorities_that_does_not_exist_is_named(registry, tmp_path):
-    with pytest.raises(SettingsError, match="SOUNDLAKE_SCHEMA_REGISTRY_CA_FILE=.*none.pem"):
+    with pytest.raises(SettingsError, match=r"SOUNDLAKE_SCHEMA_REGISTRY_CA_FILE=.*none\.pem"):
         connect(registry, ca_file=str(tmp_path / "none.pem"))
 
 
@@ -245,10 +269,15 @@ def test_what_is_published_is_read_back_as_the_same_event(registry, framer):
 def test_confluents_own_deserializers_read_what_is_published(registry):
     events, client = make_event(ms_played=5), SchemaRegistryClient({"url": registry.url})
     (framed,) = JsonFramer(connect(registry)).encode(PLAYS, events)
-    found = JSONDeserializer(None, schema_registry_client=client, conf={"subject.name.strategy": topic_subject_name_strategy})(framed, CONTEXT)
-    assert found == {"event_id": EVENT["event_id"], "event_type": "play", "played_at": "2026-11-17T10:00:00.000Z", "ms_played": 5}
+    read = JSONDeserializer(None, schema_registry_client=client, conf=BY_TOPIC)
+    assert read(framed, CONTEXT) == {
+        "event_id": EVENT["event_id"],
+        "event_type": "play",
+        "played_at": "2026-11-17T10:00:00.000Z",
+        "ms_played": 5,
+    }
     (framed,) = AvroFramer(connect(registry)).encode(PLAYS, events)
-    record = AvroDeserializer(client, AVRO, conf={"subject.name.strategy": topic_subject_name_strategy})(framed, CONTEXT)
+    record = AvroDeserializer(client, AVRO, conf=BY_TOPIC)(framed, CONTEXT)
     assert {name: value for name, value in record.items() if value is not None} == {
         "event_id": EVENT["event_id"], "event_type": "play", "played_at": PLAYED_AT, "ms_played": 5,
     }  # fmt: skip
@@ -262,7 +291,7 @@ def test_a_schema_is_registered_once_and_a_refusal_is_named(registry, framer):
         encode(PLAYS, make_event())
     assert len(registry.requests) == 1
     registry.failing = 409, {"error_code": 409, "message": "Schema being registered is incompatible"}
-    with pytest.raises(UsageError, match="user_plays-value.*incompatible"):
+    with pytest.raises(UsageError, match=r"user_plays-value.*incompatible"):
         framer(connect(registry)).encode(PLAYS, make_event())
 
 

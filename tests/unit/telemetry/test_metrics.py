@@ -21,8 +21,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.publisher import Publisher
-from soundlake.contract import TOPICS
-from soundlake.contract import FRAMED_REJECTION_REASONS, REJECTION_REASONS
+from soundlake.contract import FRAMED_REJECTION_REASONS, REJECTION_REASONS, TOPICS
 from soundlake.contract.refused_rows import wrap_refused_row
 from soundlake.errors import Unavailable
 from soundlake.lake import Compaction, Lake

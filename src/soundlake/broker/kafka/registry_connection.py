@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
+from confluent_kafka.schema_registry.avro import _resolve_named_schema
 from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the client's HTTP library, for its errors
 
 from soundlake.errors import SettingsError, SoundlakeError, Unavailable, UsageError
@@ -50,6 +51,11 @@ class RegistryConnection:
             raise self._build_no_registry_error(doing, "an answer without a schema")
         return schema
 
+    def fetch_references(self, schema: Schema, schema_id: int) -> None:
+        """Fetch the schemas that this Avro schema refers to; the client keeps them. Raises UnknownSchema if one is missing."""
+        with self.translate_errors(f"reading what the schema {schema_id} refers to"):
+            _resolve_named_schema(schema, self.client)
+
     @contextmanager
     def translate_errors(self, doing: str) -> Iterator[None]:
         """Raise the errors of a request as this project's: Unavailable, SettingsError, UsageError, or UnknownSchema."""
@@ -92,7 +98,7 @@ class RegistryConnection:
     def _build_outage_error(self, reason: str) -> Unavailable:
         return Unavailable(
             f"the schema registry at {self._access.url} does not answer ({reason})",
-            next_step="check that it runs (SOUNDLAKE_SCHEMA_REGISTRY); no record is rejected meanwhile, and reading resumes by itself",
+            next_step="check that it runs (SOUNDLAKE_SCHEMA_REGISTRY); no record is rejected meanwhile",
         )
 
     def _build_no_registry_error(self, doing: str, reason: str) -> SettingsError:

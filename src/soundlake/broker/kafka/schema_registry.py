@@ -12,7 +12,6 @@ from uuid import UUID
 import pyarrow as pa
 from confluent_kafka.schema_registry import prefix_schema_id_deserializer
 from confluent_kafka.schema_registry.avro import AvroDeserializer
-from confluent_kafka.schema_registry.error import SchemaParseException, UnknownType
 from confluent_kafka.schema_registry.serde import SchemaId
 from confluent_kafka.serialization import SerializationContext
 
@@ -20,7 +19,6 @@ from soundlake.broker.kafka.registry_connection import RegistryConnection, Unkno
 from soundlake.contract.framed_records import HIGHEST_SCHEMA_ID, ReadFramed, Unframed, strip_frames
 from soundlake.contract.reference_decoder import Rejection
 from soundlake.contract.unknown_fields import merge_unknown_fields
-from soundlake.errors import SoundlakeError
 from soundlake.settings import SchemaRegistryAccess
 
 _SHOWN_CHARACTERS = 160
@@ -36,7 +34,7 @@ class SchemaRegistry:
     """Finds the readers of framed records (`contract.framed_records.SchemaReaders`). Not thread-safe.
 
     A payload of a JSON Schema describes itself, and the contract judges it: it is not validated against the producer's schema, in which a
-    `$ref` could make this process fetch any address. Avro is read by the producer's schema, so that fields unknown to the contract are kept.
+    `$ref` could make this process fetch any address. Avro is read by the producer's schema: fields unknown to the contract are kept.
     """
 
     def __init__(self, connection: RegistryConnection) -> None:
@@ -55,13 +53,13 @@ class SchemaRegistry:
                 return strip_frames
             if schema.schema_type not in ("AVRO", None):  # a registry leaves the type of an Avro schema out
                 return Rejection("unsupported_schema", f"{named} is {schema.schema_type}: publish as JSON or Avro")
-            with self._connection.translate_errors(f"reading what the schema {schema_id} refers to"):
-                try:
-                    self._deserialize._get_parsed_schema(schema)  # now, so that no record needs the registry later
-                except (SchemaParseException, UnknownType) as error:
-                    return Rejection("unsupported_schema", _shorten(f"{named}: no valid Avro schema: {error}"))
+            self._connection.fetch_references(schema, schema_id)  # now: nothing that follows asks the registry
         except UnknownSchema as error:
             return Rejection("unknown_schema_id", _shorten(f"{named}: {error.message}"))
+        try:
+            self._deserialize._get_parsed_schema(schema)
+        except Exception as error:  # noqa: BLE001  # fastavro's UnknownType and SchemaParseException, and what it stumbles over
+            return Rejection("unsupported_schema", _shorten(f"{named}: no valid Avro schema: {error}"))
         return partial(self._read_avro, schema_id)
 
     def _read_avro(self, schema_id: int, values: pa.Array) -> Unframed:
@@ -70,8 +68,6 @@ class SchemaRegistry:
         for place, value in enumerate(values.to_pylist()):
             try:
                 lines.append(self._read_record(value))
-            except SoundlakeError:
-                raise
             except Exception as error:  # noqa: BLE001  # bytes of others in a library of others: EOFError, IndexError, OverflowError, …
                 lines.append(None)
                 rejected[place] = Rejection("not_avro", _shorten(f"schema id {schema_id}: {error or type(error).__name__}"))
@@ -101,7 +97,7 @@ def _write_json(record: object) -> bytes:
 
 
 def _write_logical_type(value: object) -> str:
-    """Values that JSON does not have: times in RFC 3339, numbers of a fixed scale as text, bytes as Avro's own JSON encoding writes them."""
+    """Values that JSON does not have: times in RFC 3339, numbers of a fixed scale as text, bytes as in Avro's own JSON encoding."""
     if isinstance(value, datetime):
         return value.isoformat(timespec="microseconds").replace("+00:00", "Z")
     if isinstance(value, date | time):
