@@ -20,9 +20,10 @@ def find_decoder(settings: Settings) -> Decode:
     if access is None:
         return decode_records
     _check_installed()
-    from soundlake.broker.kafka.schema_registry import open_registry
+    from soundlake.broker.kafka.registry_connection import RegistryConnection
+    from soundlake.broker.kafka.schema_registry import SchemaRegistry
 
-    return FramedDecoder(open_registry(access)).decode
+    return FramedDecoder(SchemaRegistry(RegistryConnection(access))).decode
 
 
 def find_encoder(settings: Settings) -> Encode:
