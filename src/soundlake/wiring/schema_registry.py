@@ -42,8 +42,10 @@ def find_encoder(settings: Settings) -> Encode:
     from soundlake.broker.kafka.event_framer import AvroFramer, JsonFramer
     from soundlake.broker.kafka.registry_connection import RegistryConnection
 
-    framer = JsonFramer if chosen is PublishFormat.CONFLUENT_JSON else AvroFramer
-    return framer(RegistryConnection(access)).encode
+    connection = RegistryConnection(access)
+    if chosen is PublishFormat.CONFLUENT_JSON:
+        return JsonFramer(connection).encode
+    return AvroFramer(connection).encode
 
 
 def _check_installed() -> None:

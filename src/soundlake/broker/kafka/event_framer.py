@@ -22,9 +22,9 @@ class _Framer:
     def __init__(self, connection: RegistryConnection, schema: Schema) -> None:
         self._connection, self._schema = connection, schema
 
-    def _register(self, context: SerializationContext) -> int:
+    def _register(self, topic: Topic) -> int:
         """The schema's id for the topic; the client asks for it once. Raises Unavailable, or UsageError if the registry refuses it."""
-        subject = topic_subject_name_strategy(context, None)
+        subject = f"{topic.name}-value"
         with self._connection.translate_errors(f"registering the schema {subject}"):
             return self._connection.client.register_schema(subject, self._schema)
 
@@ -37,7 +37,7 @@ class JsonFramer(_Framer):
 
     def encode(self, topic: Topic, events: pa.Table) -> list[bytes]:
         """The values of these events. Raises Unavailable, or UsageError if the registry refuses the schema."""
-        schema_id = self._register(SerializationContext(topic.name, MessageField.VALUE))
+        schema_id = self._register(topic)
         return [frame(schema_id, line) for line in encode_events(events)]
 
 
@@ -51,9 +51,9 @@ class AvroFramer(_Framer):
 
     def encode(self, topic: Topic, events: pa.Table) -> list[bytes]:
         """The values of these events. Raises Unavailable, or UsageError if the schema is refused or an event lacks a required field."""
-        context = SerializationContext(topic.name, MessageField.VALUE)
-        self._register(context)  # the serializer finds it in the client's cache then
+        self._register(topic)  # the serializer finds it in the client's cache then
         rows = events.to_pylist()
         if any(row.get(name) is None for row in rows for name in ("event_id", "played_at")):
             raise UsageError("an event without event_id or played_at has no form in Avro", next_step="publish it as JSON")
-        return [self._serialize(row, context) for row in rows]
+        context = SerializationContext(topic.name, MessageField.VALUE)
+        return [value for row in rows if (value := self._serialize(row, context)) is not None]  # it is None for no row at all only
