@@ -67,6 +67,8 @@ def test_a_format_that_needs_a_registry_is_refused_without_one(make_settings):
 
 def test_a_missing_client_names_the_extra(make_settings, monkeypatch):
     monkeypatch.setitem(sys.modules, "confluent_kafka.schema_registry.avro", None)
+    for adapter in ("event_framer", "registry_connection", "schema_registry"):
+        monkeypatch.delitem(sys.modules, f"soundlake.broker.kafka.{adapter}", raising=False)
     settings = make_settings(SOUNDLAKE_SCHEMA_REGISTRY="http://127.0.0.1:1", SOUNDLAKE_SCHEMA_REGISTRY_PUBLISH="confluent-json")
     for find in (find_decoder, find_encoder):
         with pytest.raises(SettingsError, match=r"client is not installed") as missing:

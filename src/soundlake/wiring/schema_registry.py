@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
@@ -19,9 +21,9 @@ def find_decoder(settings: Settings) -> Decode:
     access = settings.registry.access
     if access is None:
         return decode_records
-    _check_installed()
-    from soundlake.broker.kafka.registry_connection import RegistryConnection
-    from soundlake.broker.kafka.schema_registry import SchemaRegistry
+    with _name_missing_client():
+        from soundlake.broker.kafka.registry_connection import RegistryConnection
+        from soundlake.broker.kafka.schema_registry import SchemaRegistry
 
     return FramedDecoder(SchemaRegistry(RegistryConnection(access))).decode
 
@@ -38,9 +40,9 @@ def find_encoder(settings: Settings) -> Encode:
         raise SettingsError(
             f"SOUNDLAKE_SCHEMA_REGISTRY_PUBLISH={chosen}: no registry is set", next_step="set SOUNDLAKE_SCHEMA_REGISTRY to its address"
         )
-    _check_installed()
-    from soundlake.broker.kafka.event_framer import AvroFramer, JsonFramer
-    from soundlake.broker.kafka.registry_connection import RegistryConnection
+    with _name_missing_client():
+        from soundlake.broker.kafka.event_framer import AvroFramer, JsonFramer
+        from soundlake.broker.kafka.registry_connection import RegistryConnection
 
     connection = RegistryConnection(access)
     if chosen is PublishFormat.CONFLUENT_JSON:
@@ -48,9 +50,10 @@ def find_encoder(settings: Settings) -> Encode:
     return AvroFramer(connection).encode
 
 
-def _check_installed() -> None:
+@contextmanager
+def _name_missing_client() -> Iterator[None]:
     try:
-        import confluent_kafka.schema_registry.avro  # noqa: F401
+        yield
     except ModuleNotFoundError as cause:
         raise SettingsError(
             f"SOUNDLAKE_SCHEMA_REGISTRY: the registry's client is not installed ({cause.name} is missing)",
