@@ -12,7 +12,8 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 from soundlake.broker.protocol import Assignment, Broker, Membership, read_utc_now
-from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
+from soundlake.contract import REJECTED_TABLE, TOPICS, Topic, decode_records
+from soundlake.contract.framed_records import Decode
 from soundlake.contract.topics import DLQ
 from soundlake.errors import DataError, PositionMoved, Retryable, TopicMissing, TopicRecreated
 from soundlake.lake import BronzeTables, Checkpoint, ignore_checkpoint
@@ -59,7 +60,7 @@ class Sink:
 
     `join` makes it a member of the consumer group whose sinks share the partitions. Without it, and to drain the log, it reads all
     partitions, and stops with PositionMoved if another sink stores the same ones. `inspect_log` is called before the first record is
-    read, as soon as the log answers; a Retryable of it is retried like one of the log.
+    read, as soon as the log answers; a Retryable of it is retried like one of the log. So is one of `decode`: no record of it is stored.
     """
 
     def __init__(
@@ -75,11 +76,12 @@ class Sink:
         join: Callable[[], Membership] | None = None,
         inspect_log: Callable[[], None] = lambda: None,
         recheck_seconds: float = RECHECK_SECONDS,
+        decode: Decode = decode_records,
     ) -> None:
         self._broker, self._tables, self._limits = broker, tables, limits
         self._clock, self._topics, self._checkpoint = clock, topics, checkpoint
         self._observer, self._join = observer or NoOpObserver(), join
-        self._inspect_log, self._recheck_seconds = inspect_log, recheck_seconds
+        self._inspect_log, self._recheck_seconds, self._decode = inspect_log, recheck_seconds, decode
         self._has_begun = False
 
     def run(
@@ -151,6 +153,7 @@ class Sink:
             assignment,
             run.stop,
             run.deadline,
+            decode=self._decode,
             until_drained=run.until_drained,
             idle_seconds=self._limits.max_seconds / 4,
             recheck_seconds=self._recheck_seconds,

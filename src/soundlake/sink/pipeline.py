@@ -11,6 +11,7 @@ from contextlib import contextmanager
 from typing import TypeVar
 
 from soundlake.broker.protocol import Assignment
+from soundlake.contract.framed_records import Decode
 from soundlake.errors import DataError, SoundlakeError, TopicRecreated, UsageError
 from soundlake.sink.batch import ClosedBatch, DecodedBatch
 from soundlake.sink.topic_reader import TopicReader
@@ -36,11 +37,13 @@ class BatchPipeline:
         stop: threading.Event,
         deadline: float | None,
         *,
+        decode: Decode,
         until_drained: bool,
         idle_seconds: float,
         recheck_seconds: float,
     ) -> None:
         self._readers, self._assignment, self._stop, self._deadline = readers, assignment, stop, deadline
+        self._decode = decode
         self._end_offsets = {reader: reader.fetch_end_offsets() for reader in readers} if until_drained else {}
         self._idle_seconds = _DRAINING_IDLE_SECONDS if until_drained else min(idle_seconds, _LONGEST_IDLE_SECONDS)
         self._recheck_seconds, self._recheck_at = math.inf if until_drained else recheck_seconds, math.inf
@@ -55,11 +58,11 @@ class BatchPipeline:
     def run(self) -> Iterator[Iterator[DecodedBatch]]:
         """Iterate over the batches. While one is stored, one thread decodes the next and another reads the one after: three in memory.
 
-        An error of a reader is raised after all batches that were read before it. Leaving the block ends the threads.
+        An error of a reader or of decoding is raised after all batches that were read before it. Leaving the block ends the threads.
         """
         with ThreadPoolExecutor(1, "sink-reader") as reader, ThreadPoolExecutor(1, "sink-decoder") as decoder:
             try:
-                yield _prefetch(map(ClosedBatch.decode, _prefetch(self._read(), reader)), decoder)
+                yield _prefetch((batch.decode(self._decode) for batch in _prefetch(self._read(), reader)), decoder)
             finally:
                 self._closed.set()
 

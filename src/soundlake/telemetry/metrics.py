@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from soundlake.contract import TOPICS
-from soundlake.contract.reference_decoder import REJECTION_REASONS
+from soundlake.contract import FRAMED_REJECTION_REASONS, REJECTION_REASONS, TOPICS
 from soundlake.errors import Retryable, TopicMissing
 from soundlake.telemetry.bulk_histogram import BulkHistogram
 
@@ -31,6 +30,7 @@ ROUND_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_
 BATCH_RECORDS = (1, 10, 100, 1_000, 5_000, 10_000, 50_000, 100_000, 200_000, 500_000)
 REFUSED_BY_IMPORT = "refused_by_import"
 """The label for all reasons of importers."""
+_DECODER_REASONS = (*REJECTION_REASONS, *FRAMED_REJECTION_REASONS)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time for each series doubles their number and is not used
 
@@ -142,7 +142,7 @@ class SinkMetrics:
         for metric in (self._consumed, self._bytes, self._committed, self._batch, self._decode, self._commit):
             metric.labels(topic)
         self._stopped.labels(topic).set(0)
-        for reason in (*REJECTION_REASONS, REFUSED_BY_IMPORT):
+        for reason in (*_DECODER_REASONS, REFUSED_BY_IMPORT):
             self._rejected.labels(topic, reason)
         self._delay.observe(topic, np.empty(0))
 
@@ -152,7 +152,7 @@ class SinkMetrics:
         self._bytes.labels(batch.topic).inc(batch.bytes)
         self._committed.labels(batch.topic).inc(batch.events)
         for reason, records in batch.rejected.items():
-            self._rejected.labels(batch.topic, reason if reason in REJECTION_REASONS else REFUSED_BY_IMPORT).inc(records)
+            self._rejected.labels(batch.topic, reason if reason in _DECODER_REASONS else REFUSED_BY_IMPORT).inc(records)
         self._batch.labels(batch.topic).observe(batch.records)
         self._decode.labels(batch.topic).observe(batch.decode_seconds)
         self._commit.labels(batch.topic).observe(batch.commit_seconds)

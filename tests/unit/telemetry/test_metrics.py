@@ -22,8 +22,7 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.publisher import Publisher
-from soundlake.contract import TOPICS
-from soundlake.contract.reference_decoder import REJECTION_REASONS
+from soundlake.contract import FRAMED_REJECTION_REASONS, REJECTION_REASONS, TOPICS
 from soundlake.contract.refused_rows import wrap_refused_row
 from soundlake.errors import OffsetGap, Unavailable
 from soundlake.lake import Compaction, Lake
@@ -166,7 +165,7 @@ def test_series_of_failures_exist_at_zero_before_the_first_failure(telemetry):
     rejected = [
         read(telemetry, "soundlake_sink_rejected_records_total", topic=topic.name, reason=reason)
         for topic in TOPICS
-        for reason in (*REJECTION_REASONS, "refused_by_import")
+        for reason in (*REJECTION_REASONS, *FRAMED_REJECTION_REASONS, "refused_by_import")
     ]
     assert set(rejected) == {0}
     assert read(telemetry, "soundlake_transform_runs_total", result="failed") == 0
