@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from confluent_kafka.schema_registry import Schema, SchemaRegistryClient, SchemaRegistryError
-from confluent_kafka.schema_registry.avro import _resolve_named_schema
+from confluent_kafka.schema_registry._sync.avro import _resolve_named_schema
 from confluent_kafka.schema_registry.common._httpx_compat import httpx  # the client's HTTP library, for its errors
 
 from soundlake.errors import SettingsError, SoundlakeError, Unavailable, UsageError
