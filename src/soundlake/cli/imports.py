@@ -5,7 +5,6 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
-import click
 import typer
 from typer.core import TyperGroup
 
@@ -34,7 +33,7 @@ ANY = "any"
 class ImportGroup(TyperGroup):
     """The commands of `soundlake import`; a first word that is none of them is a path for the command ANY."""
 
-    def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
         """Name the command that is meant."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = [ANY, *args]

@@ -60,9 +60,9 @@ def find_columns(rows: Sequence[Sequence[str]]) -> Columns | None:
     if not rows:
         return None
     header = [cell.casefold().partition("#")[0] for cell in rows[0]]  # "Date#name" has the account
-    places = [_find_place(header, names) for names in (_TIMES, _ARTISTS, _TITLES, _ALBUMS)]
-    if None not in places[:3]:
-        return Columns(*places, header=tuple(header))  # type: ignore[arg-type]
+    time, artist, title, album = (_find_place(header, names) for names in (_TIMES, _ARTISTS, _TITLES, _ALBUMS))
+    if time is not None and artist is not None and title is not None:
+        return Columns(time, artist, title, album, header=tuple(header))
     layouts = (Columns(3, 0, 2, 1), Columns(0, 2, 6, 4), Columns(2, 0, 1, None))
     for layout, widths in zip(layouts, ((4, 5), (8,), (3,)), strict=True):
         fitting = [row for row in rows if len(row) in widths and is_time(layout.find_time(row))]

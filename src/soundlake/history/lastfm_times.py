@@ -39,4 +39,4 @@ def _normalize(value: object) -> tuple[object, bool]:
         number = _MONTHS.get(month.casefold(), 0)
         return f"{year}-{number:02}-{int(day):02}T{int(hour):02}:{minute}{seconds or ':00'}Z", seconds is None
     match = _ISO.fullmatch(text)
-    return text, bool(match) and match[1] is None
+    return text, match is not None and match[1] is None

@@ -28,8 +28,8 @@ def find_starts(
     """The start of each play of one file, and its played_at_basis.
 
     The device's start is used (`measured`) if the play, begun then, ends before `ts`, at most 30 days before, and not more than two rows of
-    the file name that start. Otherwise the start is `ts` - `ms_played`: `derived_from_end`, or `reported` for the rows in `is_late` (offline,
-    unexpected exit) unless both clocks agree to 5 s.
+    the file name that start. Otherwise the start is `ts` - `ms_played`: `derived_from_end`, or `reported` for the rows in `is_late`
+    (offline, unexpected exit) unless both clocks agree to 5 s.
     """
     derived = compute_starts(ends, ms_played)
     noted = read_device_times(offline_timestamps)

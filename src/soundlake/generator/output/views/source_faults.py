@@ -36,4 +36,5 @@ def _make_keys(values: pa.ChunkedArray, seed: int) -> Keys:
     """A key for each value: equal values have equal keys."""
     encoded = values.cast(pa.string()).fill_null("").combine_chunks().dictionary_encode()
     hashes = np.array([hash_text(text) for text in encoded.dictionary.to_pylist()], np.uint64)
-    return child_keys(hashes, "source faults", seed).take(encoded.indices.to_numpy())
+    keys: Keys = child_keys(hashes, "source faults", seed).take(encoded.indices.to_numpy())
+    return keys
