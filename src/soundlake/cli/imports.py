@@ -33,7 +33,7 @@ ANY = "any"
 class ImportGroup(TyperGroup):
     """The commands of `soundlake import`; a first word that is none of them is a path for the command ANY."""
 
-    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:  # noqa: ANN401  # typer hides its own click
         """Name the command that is meant."""
         if args and args[0] not in (*self.commands, *ctx.help_option_names):
             args = [ANY, *args]
