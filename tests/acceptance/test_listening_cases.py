@@ -26,7 +26,10 @@ def run(path, *ids):
     return subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
 
 
-@pytest.mark.parametrize("case", ["F01", "F02", "F03", "F04", "F06", "F07", "F09", "F12", "K02"])
+SLOW = ["F01", "F03", "F04", "F06", "F09", "K02"]
+
+
+@pytest.mark.parametrize("case", ["F02", "F07", "F12", *(pytest.param(case, marks=pytest.mark.soak) for case in SLOW)])
 def test_a_case_of_files_is_right(cases, case):
     done = run(cases, case)
     assert (done.returncode, done.stdout) == (0, f"{case}: right\n"), done.stderr
