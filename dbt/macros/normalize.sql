@@ -9,9 +9,7 @@
 #}
 {% macro match_name(name) -%}
     {%- set text = normalize_name(name) -%}
-    {%- for entity, character in [('&quot;', ''), ('&#39;', ''), ('&#x27;', ''), ('&lt;', ''), ('&gt;', ''), ('&amp;', '&')] -%}
-        {%- set text = "replace(" ~ text ~ ", '" ~ entity ~ "', '" ~ character ~ "')" -%}
-    {%- endfor -%}
+    {%- set text = "regexp_replace(" ~ text ~ ", '&(amp;)*(amp|quot|lt|gt|#0*39|#x27);', ''" ~ regexp_all() ~ ")" -%}
     {%- set text = "regexp_replace(" ~ text ~ ", ' [-([]+ *(feat|ft|with)[. ].*$', '')" -%}
     {%- set text = "regexp_replace(" ~ text ~ ", ' [-([]+ *([0-9]{4} )?(digital )?remaster(ed)?( version)?( [0-9]{4})?[])]?$', '')" -%}
     coalesce(
