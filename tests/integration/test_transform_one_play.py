@@ -59,8 +59,12 @@ def listenbrainz(stamp, **fields):
     return observe("listenbrainz", stamp, None, f"listenbrainz:{write_time(stamp)}", **fields)
 
 
+def repeat_one():
+    """A song played live three times without a break."""
+    return [live(147 * n, 147_000) for n in range(3)]
+
+
 ISRC = {"extra": '{"isrc":"QZXXX2600001"}'}
-REPEAT = [live(147 * n, 147_000) for n in range(3)]
 ROWS = [extended(147 * n, 147_000) for n in range(1, 4)]
 CASES = {
     "four sources of one second": (1, [live(0, 210_000), lastfm(0), extended(210, 210_000), recent(210)]),
@@ -72,8 +76,8 @@ CASES = {
         3, [live(0, 200_000), live(400, 200_000, title="B"), live(800, 200_000, 1300, title="C"), recent(0), recent(600, title="B"),
             recent(1300, title="C")],
     ),
-    "repeat one, stamps of the end": (3, [*REPEAT, recent(147), recent(294), recent(441)]),
-    "repeat one, stamps of the start": (3, [*REPEAT, recent(0), recent(147), recent(294)]),
+    "repeat one, stamps of the end": (3, [*repeat_one(), recent(147), recent(294), recent(441)]),
+    "repeat one, stamps of the start": (3, [*repeat_one(), recent(0), recent(147), recent(294)]),
     "repeat one without a live play": (3, [*ROWS, recent(0), recent(147), recent(294), lastfm(0), lastfm(147), lastfm(294)]),
     "a short song twice in a row": (2, [live(0, 40_000), live(40, 40_000), recent(40), recent(80)]),
     "a short song twice in one source": (2, [recent(40), recent(80)]),
