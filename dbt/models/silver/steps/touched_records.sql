@@ -1,6 +1,6 @@
 {#
   The observations whose record may change: those that arrived, rows of exports with the same length as one that arrived or was replaced, and
-  scrobbles of the same moment.
+  scrobbles of the same moment and length. Whatever can be compared with a row here must be here too: play_records looks at nothing else.
 #}
 {%- if is_incremental_build() %}
 
@@ -21,7 +21,7 @@ lengths as (
 ),
 
 moments as (
-    select distinct user_id, source_class, stated_at from changed where {{ has_copies() }}
+    select distinct user_id, source_class, stated_at, ms_played from changed where {{ has_copies() }}
 )
 
 select event_id from changed
@@ -38,6 +38,7 @@ inner join moments
         observations.user_id = moments.user_id
         and observations.source_class = moments.source_class
         and observations.stated_at = moments.stated_at
+        and observations.ms_played is not distinct from moments.ms_played
 
 {%- else %}
 
