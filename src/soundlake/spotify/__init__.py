@@ -1,0 +1,1 @@
+"""Listening from a Spotify account: sign-in, the Web API's answers, history and the player."""
