@@ -35,6 +35,22 @@ def test_a_case_of_files_is_right(cases, case):
     assert (done.returncode, done.stdout) == (0, f"{case}: right\n"), done.stderr
 
 
+PLAYER = ["D03", "D04", "M01", "M05", "M06", "W01", "W03", "W05", "W06", "W07", "W10", "W11", "P03", "P04", "P05", "P07", "P08"]
+RECENT = ["M04", "H06"]  # D07 is about erasing a listener: it is checked where erasing is
+
+
+def test_the_cases_of_players_and_of_recently_played_are_right(cases):
+    done = run(cases, *PLAYER, *RECENT)
+    assert done.returncode == 0, done.stderr
+    assert sorted(done.stdout.splitlines()) == sorted(f"{case}: right" for case in PLAYER + RECENT)
+    assert done.stderr == ""
+
+
+def test_no_case_of_players_and_of_recently_played_is_left_out(cases):
+    kinds = {case["id"]: case["kind"] for case in json.loads(cases.read_text())}
+    assert {case for case, kind in kinds.items() if kind in ("player", "recent")} == {*PLAYER, *RECENT, "D07"}
+
+
 def test_a_case_that_differs_and_one_of_an_unknown_kind_have_their_exit_codes(tmp_path):
     wrong = {"id": "W1", "kind": "file", "given": {"csv": ["x"], "json": []}, "expect": {"csv_report": {"rows_read": 7}}}
     unknown = {"id": "U1", "kind": "opera", "given": {}, "expect": {}}

@@ -1,0 +1,41 @@
+"""When the same song has begun again."""
+
+from __future__ import annotations
+
+from soundlake.spotify.plays.endings import find_rest
+from soundlake.spotify.plays.hearing import JITTER_MS, is_unmeasured
+from soundlake.spotify.plays.state import OpenPlay, Sighting
+
+FORGOTTEN_MS = 12 * 3_600_000
+"""A song that was paused for longer is a new play when it is resumed: a night is within it."""
+_NEAR_END_MS = 10_000
+_LONG_PAUSE_MS = 600_000
+_BEGINNING_MS = 30_000
+
+
+def is_restart(play: OpenPlay, now: Sighting) -> bool:
+    """Whether the song plays again from its beginning; a seek back inside it is not that (W10)."""
+    if not now.is_playing or is_unmeasured(play) or now.position_ms >= play.last.position_ms - JITTER_MS:
+        return False
+    return _came_around(play, now) or _fell_from_near_the_end(play, now) or _began_after_a_long_pause(play, now)
+
+
+def _came_around(play: OpenPlay, now: Sighting) -> bool:
+    """There was time for the rest of the song and then for this position: a song on repeat, at any rhythm of the answers (R01)."""
+    rest = find_rest(play)
+    if rest is None or not play.last.is_playing:
+        return False
+    return now.clock_ms >= play.last.at_ms + rest - JITTER_MS
+
+
+def _fell_from_near_the_end(play: OpenPlay, now: Sighting) -> bool:
+    """From near the end to the beginning: begun again by hand."""
+    rest = find_rest(play)
+    return rest is not None and rest <= _NEAR_END_MS and now.clock_ms >= play.last.at_ms - JITTER_MS
+
+
+def _began_after_a_long_pause(play: OpenPlay, now: Sighting) -> bool:
+    """Nobody seeks back to the beginning of what was paused long ago: it is chosen again."""
+    if play.away_since_ms is None or now.at_ms - play.away_since_ms < _LONG_PAUSE_MS:
+        return False
+    return now.position_ms <= _BEGINNING_MS and now.clock_ms >= play.away_since_ms
