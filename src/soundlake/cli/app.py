@@ -19,6 +19,7 @@ from soundlake.cli import (
     recommend,
     serve,
     sink,
+    spotify,
     status,
     stream,
     topics,
@@ -98,6 +99,11 @@ app.add_typer(imports_app, name="import")
 recommend_app = typer.Typer(help="Recommendations and their evaluation.", no_args_is_help=True)
 recommend_app.command("evaluate")(recommend.run_recommend_evaluate)
 app.add_typer(recommend_app, name="recommend")
+
+spotify_app = typer.Typer(help="Accounts of Spotify: connect them, see how they are.", no_args_is_help=True)
+spotify_app.command("login")(spotify.run_spotify_login)
+spotify_app.command("status")(spotify.run_spotify_status)
+app.add_typer(spotify_app, name="spotify")
 
 serve_app = typer.Typer(help="Programs with a user interface.", no_args_is_help=True)
 serve_app.command("dashboard")(serve.serve_dashboard)

@@ -23,6 +23,7 @@ from soundlake.settings.loading import (
 )
 from soundlake.settings.object_store import GoogleSettings, S3Settings
 from soundlake.settings.schema_registry import PublishFormat, SchemaRegistryAccess, SchemaRegistrySettings
+from soundlake.settings.spotify import SpotifySettings
 
 __all__ = [
     "HOME_SETTINGS",
@@ -39,6 +40,7 @@ __all__ = [
     "ServerSettings",
     "Settings",
     "SinkSettings",
+    "SpotifySettings",
     "StreamSettings",
     "TopicSettings",
     "TransformSettings",

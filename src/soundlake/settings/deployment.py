@@ -27,6 +27,7 @@ from soundlake.settings.groups import (
 from soundlake.settings.kafka import KafkaAccess, KafkaSettings
 from soundlake.settings.object_store import GoogleSettings, S3Settings, find_storage_options
 from soundlake.settings.schema_registry import SchemaRegistrySettings
+from soundlake.settings.spotify import SpotifySettings
 
 
 class Settings(SettingsGroup):
@@ -54,6 +55,7 @@ class Settings(SettingsGroup):
     registry: SchemaRegistrySettings
     s3: S3Settings
     google: GoogleSettings
+    spotify: SpotifySettings
 
     @classmethod
     def settings_customise_sources(

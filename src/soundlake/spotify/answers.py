@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Hashable
-from functools import cache
 from typing import Any, TypeVar
 
 import orjson
@@ -12,6 +10,9 @@ from pydantic import TypeAdapter, ValidationError
 from soundlake.spotify.models import RecentItem, RecentPage
 
 T = TypeVar("T")
+
+_ADAPTERS: dict[Any, TypeAdapter[Any]] = {}
+"""Built once a type: building one takes longer than reading an answer."""
 
 
 class UnreadableAnswer(ValueError):
@@ -60,9 +61,10 @@ def read_recent_page(value: dict[str, Any]) -> RecentPage:
     return RecentPage(tuple(items), unreadable)
 
 
-@cache
-def _adapt(kind: Hashable) -> TypeAdapter[Any]:
-    return TypeAdapter(kind)
+def _adapt(kind: Any) -> TypeAdapter[Any]:  # noqa: ANN401  # any type
+    if kind not in _ADAPTERS:
+        _ADAPTERS[kind] = TypeAdapter(kind)
+    return _ADAPTERS[kind]
 
 
 def _remove(value: Any, place: tuple[int | str, ...]) -> None:  # noqa: ANN401  # JSON

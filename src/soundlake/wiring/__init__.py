@@ -5,6 +5,7 @@ from soundlake.wiring.generator import open_demo, open_feed
 from soundlake.wiring.importing import open_importer
 from soundlake.wiring.reconciliation import check_everything
 from soundlake.wiring.sink import build_log_drain, build_sink
+from soundlake.wiring.spotify import open_clients, open_login, read_spotify_status
 from soundlake.wiring.stack import prepare_stack, read_status
 from soundlake.wiring.stream import open_stream
 from soundlake.wiring.systems import open_broker, open_kafka, open_lake, open_publisher, open_warehouse
@@ -15,16 +16,19 @@ __all__ = [
     "build_sink",
     "check_everything",
     "open_broker",
+    "open_clients",
     "open_demo",
     "open_feed",
     "open_importer",
     "open_kafka",
     "open_lake",
+    "open_login",
     "open_publisher",
     "open_replayer",
     "open_stream",
     "open_upkeep",
     "open_warehouse",
     "prepare_stack",
+    "read_spotify_status",
     "read_status",
 ]

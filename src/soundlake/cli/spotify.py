@@ -1,0 +1,133 @@
+"""`soundlake spotify`: connect accounts of Spotify, and see how they are."""
+
+from __future__ import annotations
+
+import sys
+import webbrowser
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from soundlake.spotify.auth import SignIn
+    from soundlake.spotify.sign_in import Login
+    from soundlake.spotify.status import AccountStatus, SpotifyStatus
+    from soundlake.spotify.tokens import Connection
+
+_EXIT_NOT_WELL = 1
+
+
+def run_spotify_login(
+    *,
+    user: Annotated[
+        str | None, typer.Option("--user", help="The listener that the account's plays belong to; default: the account's id at Spotify.")
+    ] = None,
+    paste: Annotated[bool, typer.Option("--paste", help="Print the address, and take the redirected address from standard input.")] = False,
+    timeout: Annotated[str, typer.Option("--timeout", help="How long to wait for the sign-in, such as 5m.")] = "5m",
+) -> None:
+    """Connect an account of Spotify, or sign it in again. Exit code 3 if it was not granted, 1 if nobody answered in time."""
+    from soundlake import wiring
+    from soundlake.cli.durations import parse_duration
+    from soundlake.settings import load_settings
+    from soundlake.spotify.auth import SignIn
+
+    seconds = parse_duration(timeout)
+    settings = load_settings()
+    with wiring.open_login(settings) as login:
+        login.check()
+        sign_in = SignIn()
+        if paste or not _has_browser():
+            connection = login.finish(sign_in, _take_pasted(login, sign_in), user)
+        else:
+            connection = _sign_in_by_browser(login, sign_in, user, seconds)
+    typer.echo(f"connected: {connection.display_name or connection.account}, as the listener {connection.listener}")
+    typer.echo(f"a new sign-in is due on {connection.sign_in_due_at:%Y-%m-%d}")
+
+
+def run_spotify_status(*, as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False) -> None:
+    """Print each account's authorization, waits, history and gaps, and the request budget; exit code 1 if something needs a look.
+
+    It reads what is on the disk and calls nothing.
+    """
+    from soundlake import wiring
+    from soundlake.cli.terminal import print_json
+    from soundlake.settings import load_settings
+
+    status = wiring.read_spotify_status(load_settings(), datetime.now(UTC))
+    if as_json:
+        print_json(status.as_json())
+    else:
+        _print_status(status)
+    if not status.is_well:
+        raise typer.Exit(_EXIT_NOT_WELL)
+
+
+def _has_browser() -> bool:
+    """Whether a browser opens a window; one that takes over this terminal does not count."""
+    try:
+        browser = webbrowser.get()
+    except webbrowser.Error:
+        return False
+    return not (isinstance(browser, webbrowser.GenericBrowser) and not isinstance(browser, webbrowser.BackgroundBrowser))
+
+
+def _take_pasted(login: Login, sign_in: SignIn) -> str:
+    from soundlake.spotify.errors import SignInRefused
+
+    typer.echo(f"Open this address in any browser and allow the access:\n\n{login.auth.get_authorization_url(sign_in)}\n")
+    typer.echo(f"The browser ends on a page under {login.auth.redirect_uri}, which it may not be able to show. Paste its address here:")
+    redirected = sys.stdin.readline().strip()
+    if not redirected:
+        raise SignInRefused("no address was pasted", next_step="begin again")
+    return redirected
+
+
+def _sign_in_by_browser(login: Login, sign_in: SignIn, user: str | None, seconds: float) -> Connection:
+    from soundlake.spotify.callback import CallbackServer
+
+    address = login.auth.get_authorization_url(sign_in)
+    with CallbackServer(login.auth.redirect_uri, sign_in) as server:
+        typer.echo(
+            f"Allow the access in the browser. If it did not open, open this address on this machine (or use --paste):\n\n{address}\n"
+        )
+        webbrowser.open(address)
+        return login.finish(sign_in, server.wait(seconds), user)
+
+
+def _print_status(status: SpotifyStatus) -> None:
+    from soundlake.cli.terminal import print_table
+
+    if not status.accounts:
+        typer.echo("no account is connected: `soundlake spotify login` connects one")
+    for account in status.accounts:
+        print_table(f"{account.display_name or account.account}", _describe_account(account))
+    for app in status.apps:
+        print_table(
+            f"Calls of the app {app.client_id}",
+            {
+                "in 30 seconds": f"{app.calls_in_window} of {app.window_limit}",
+                "in 24 hours": f"{app.calls_in_day} of {app.day_limit}",
+                "live, in 24 hours": f"{app.live_calls_in_day} of {app.live_limit}",
+            },
+        )
+    for alarm in status.alarms:
+        typer.echo(f"! {alarm}")
+
+
+def _describe_account(account: AccountStatus) -> dict[str, object]:
+    wait = account.wait
+    until = "" if wait is None else " until the next sign-in" if wait.until is None else f" until {wait.until:%Y-%m-%d %H:%M} UTC"
+    last = account.last_history_at
+    return {
+        "account": account.account,
+        "listener": account.listener,
+        "scopes": " ".join(account.scopes),
+        "token refreshed": f"{account.token_age_seconds // 60:,} min ago",
+        "sign-in due": f"{account.sign_in_due_at:%Y-%m-%d}, in {account.days_until_sign_in} days",
+        "waits": "no" if wait is None else f"the {wait.party}{until} ({wait.reason})",
+        "history": "never" if last is None else f"{last:%Y-%m-%d %H:%M} UTC, {account.plays:,} plays",
+        "gaps": "none"
+        if not account.gaps
+        else "; ".join(f"{gap.begins_at:%Y-%m-%d %H:%M} to {gap.ends_at:%H:%M}" for gap in account.gaps[-3:]),
+    }

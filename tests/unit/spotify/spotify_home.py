@@ -1,0 +1,110 @@
+"""A home whose accounts are connected to a fake Spotify, in virtual time."""
+
+from __future__ import annotations
+
+from contextlib import asynccontextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from urllib.parse import parse_qsl, urlsplit
+
+import httpx
+
+from soundlake.spotify.auth import SignIn, SpotifyAuth
+from soundlake.spotify.budget import App, Limits, RequestBudget
+from soundlake.spotify.catalogue import Catalogue
+from soundlake.spotify.client import ApiAccess, SpotifyAPIClient
+from soundlake.spotify.fake import FakeApp, FakeSpotify, FakeTransport, run_in_virtual_time, write_timeline
+from soundlake.spotify.fake.messages import Request
+from soundlake.spotify.sign_in import Login
+from soundlake.spotify.tokens import AccessTokens, FileTokenStore
+
+START = datetime(2026, 1, 1, 20, tzinfo=UTC)
+T0_MS = 1_767_297_600_000
+API = "http://fake-spotify.invalid"
+
+
+def open_sync_http(fake, calls):
+    """A client of the accounts host; `calls` takes the method and path of each request."""
+
+    def answer(request):
+        calls.append((request.method, request.url.path))
+        given = fake.answer(
+            Request(
+                request.method,
+                request.url.path,
+                dict(request.url.params),
+                {k.lower(): v for k, v in request.headers.items()},
+                request.read(),
+            )
+        )
+        return httpx.Response(given.status, headers=given.headers, content=given.body)
+
+    return httpx.Client(transport=httpx.MockTransport(answer))
+
+
+@dataclass
+class SpotifyHome:
+    """The parts of a home, and the calls that they made: `api` of the Web API, `accounts` of the accounts host."""
+
+    fake: FakeSpotify
+    clock: object
+    folder: object
+    secret: bool = False
+    limits: Limits = field(default_factory=lambda: Limits(1_000, 100_000))
+    api_calls: list = field(default_factory=list)
+    accounts_calls: list = field(default_factory=list)
+
+    def __post_init__(self):
+        self.store = FileTokenStore(self.folder / "accounts")
+        self.budget = RequestBudget(self.folder / "budget.json", self.limits, self.clock)
+        self.sync_http = open_sync_http(self.fake, self.accounts_calls)
+        transport = FakeTransport(self.fake)
+
+        async def note(request):
+            self.api_calls.append((self.clock(), request.headers.get("authorization"), request.url.path))
+
+        self.http = httpx.AsyncClient(transport=transport, event_hooks={"request": [note]}, timeout=15)
+        self.tokens = AccessTokens(self.store, lambda one: self.make_auth(one.client_id), self.clock)
+        self.catalogue = Catalogue()
+
+    def make_auth(self, client_id):
+        secret = self.fake.apps[client_id].client_secret if self.secret else ""
+        return SpotifyAuth(self.sync_http, client_id, client_secret=secret, accounts_url=API, clock=self.clock)
+
+    def make_login(self, app):
+        return Login(
+            App(app.client_id, app.developer), self.make_auth(app.client_id), self.sync_http, self.store, self.budget, API, self.clock
+        )
+
+    def connect(self, user, app=None):
+        """Sign an account in as its owner would; its client."""
+        app = app or next(iter(self.fake.apps.values()))
+        if user not in self.fake.accounts:
+            self.fake.add_account(write_timeline(user, T0_MS, {"A": 200_000}, [{"run": [0, 86_400, "A", 0]}]))
+        login, sign_in = self.make_login(app), SignIn()
+        connection = login.finish(sign_in, allow(self.fake, login.auth.get_authorization_url(sign_in), user))
+        return self.make_client(connection.account, app)
+
+    def make_client(self, account, app):
+        access = ApiAccess(App(app.client_id, app.developer), self.http, self.tokens, self.budget, self.catalogue, API, self.clock)
+        return SpotifyAPIClient(account, access)
+
+
+def allow(fake, address, user, decision="allow"):
+    """What the browser ends on after the listener pressed the button."""
+    parts = urlsplit(address)
+    request = Request("POST", parts.path, dict(parse_qsl(parts.query)), {}, f"account={user}&decision={decision}".encode())
+    return fake.answer(request).headers["location"]
+
+
+def run(tmp_path, main, *, apps=None, **options):
+    """Run `main(home)` in virtual time, with a fake Spotify that has these apps."""
+
+    async def start(clock):
+        fake = FakeSpotify(clock)
+        for app in apps or [FakeApp()]:
+            fake.add_app(app)
+        home = SpotifyHome(fake, clock, tmp_path, **options)
+        return await main(home)
+
+    return run_in_virtual_time(start, START)
