@@ -17,12 +17,15 @@ from typing import Any
 
 from tests.acceptance.file_cases import find_file_differences
 from tests.acceptance.player_cases import find_player_differences, find_recent_differences
+from tests.acceptance.spotify_cases import find_http_differences, find_token_differences
 
 Case = Mapping[str, Any]
 KINDS: dict[str, Callable[[Case, Path], list[str]]] = {
     "file": find_file_differences,
     "player": find_player_differences,
     "recent": find_recent_differences,
+    "token": find_token_differences,
+    "http": find_http_differences,
 }
 _DIFFERS, _UNKNOWN = 1, 3
 

@@ -53,6 +53,11 @@ class CallbackServer:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def port(self) -> int:
+        """The port that it listens at."""
+        return int(self._server.server_address[1])
+
     def wait(self, seconds: float) -> str:
         """The address with the answer. Raises NoAnswer after `seconds`."""
         try:

@@ -60,6 +60,11 @@ class SpotifyAPIClient:
     def __init__(self, account: str, access: ApiAccess) -> None:
         self.account, self._access = account, access
 
+    @property
+    def app(self) -> App:
+        """The app that the account was connected with."""
+        return self._access.app
+
     async def get_profile(self) -> Profile:
         """The account that the token belongs to."""
         return _read(Profile, await self._call("/v1/me", Purpose.HISTORY))

@@ -1,6 +1,6 @@
 """The client of the Web API against the fake Spotify."""
 
-from spotify_home import run
+from tests.spotify_home import run
 
 
 def test_a_listener_signs_in_and_every_call_gives_types(tmp_path):

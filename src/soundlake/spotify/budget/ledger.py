@@ -20,6 +20,7 @@ _CALM_MS = 900_000  # after so long without a refusal the own back-off begins ag
 _RECOVERY_MS = 6 * 3_600_000  # a learned limit of 30 seconds grows by one call so often
 _QUOTA_MEMORY_MS = 7 * DAY_MS  # a learned limit of a day is forgotten
 _LEAST_CALLS_A_DAY = 100
+_LEAST_CALLS_IN_WINDOW = 4  # a call every 20 seconds was never refused, and another program may have used the rest
 
 
 class Purpose(StrEnum):
@@ -179,7 +180,7 @@ class Ledger:
     def _lower_window(self, app: App, now_ms: int) -> None:
         calls = self._find(app, now_ms)
         in_window = sum(call > now_ms - WINDOW_MS for call in calls.live + calls.history)
-        calls.window_limit, calls.window_limit_ms = max(2, in_window - 1), now_ms
+        calls.window_limit, calls.window_limit_ms = max(_LEAST_CALLS_IN_WINDOW, in_window - 1), now_ms
 
     def _add(self, park: Park, now_ms: int) -> Park:
         """Add a park; one of the same reason is prolonged, never cut short."""

@@ -22,7 +22,7 @@ class FileTokenStore:
 
     def read(self, account: str) -> Connection | None:
         """A connection. Raises AccountMismatch if the file is another account's, Unavailable if it is not readable."""
-        connection = _read_file(self._find_path(account))
+        connection = _read_file(self.find_path(account))
         if connection is not None and connection.account != account:
             raise AccountMismatch(account)
         return connection
@@ -30,11 +30,11 @@ class FileTokenStore:
     def write(self, connection: Connection) -> None:
         """Keep a connection."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_file(self._find_path(connection.account), msgspec.json.encode(connection).decode(), is_private=True, sync=True)
+        write_file(self.find_path(connection.account), msgspec.json.encode(connection).decode(), is_private=True, sync=True)
 
     def delete(self, account: str) -> None:
         """Forget a connection."""
-        self._find_path(account).unlink(missing_ok=True)
+        self.find_path(account).unlink(missing_ok=True)
 
     def list_accounts(self) -> list[str]:
         """The accounts that the files say they belong to, each once."""
@@ -43,10 +43,10 @@ class FileTokenStore:
 
     def lock(self, account: str) -> AbstractContextManager[None]:
         """The lock beside the account's file."""
-        return hold_lock(self._find_path(account).with_suffix(".lock"))
+        return hold_lock(self.find_path(account).with_suffix(".lock"))
 
-    def _find_path(self, account: str) -> Path:
-        """An id may be any text, and two may differ in case only, which some file systems do not tell apart."""
+    def find_path(self, account: str) -> Path:
+        """The file of an account: an id may be any text, and some file systems do not tell apart two that differ in case only."""
         return self._folder / f"{hashlib.sha256(account.encode()).hexdigest()[:24]}.json"
 
 

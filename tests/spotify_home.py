@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from contextlib import asynccontextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from urllib.parse import parse_qsl, urlsplit
@@ -23,11 +22,10 @@ T0_MS = 1_767_297_600_000
 API = "http://fake-spotify.invalid"
 
 
-def open_sync_http(fake, calls):
-    """A client of the accounts host; `calls` takes the method and path of each request."""
+def open_sync_http(fake):
+    """A client of both hosts that needs no event loop."""
 
     def answer(request):
-        calls.append((request.method, request.url.path))
         given = fake.answer(
             Request(
                 request.method,
@@ -44,26 +42,19 @@ def open_sync_http(fake, calls):
 
 @dataclass
 class SpotifyHome:
-    """The parts of a home, and the calls that they made: `api` of the Web API, `accounts` of the accounts host."""
+    """The parts of a home, as the program has them."""
 
     fake: FakeSpotify
     clock: object
     folder: object
     secret: bool = False
     limits: Limits = field(default_factory=lambda: Limits(1_000, 100_000))
-    api_calls: list = field(default_factory=list)
-    accounts_calls: list = field(default_factory=list)
 
     def __post_init__(self):
         self.store = FileTokenStore(self.folder / "accounts")
         self.budget = RequestBudget(self.folder / "budget.json", self.limits, self.clock)
-        self.sync_http = open_sync_http(self.fake, self.accounts_calls)
-        transport = FakeTransport(self.fake)
-
-        async def note(request):
-            self.api_calls.append((self.clock(), request.headers.get("authorization"), request.url.path))
-
-        self.http = httpx.AsyncClient(transport=transport, event_hooks={"request": [note]}, timeout=15)
+        self.sync_http = open_sync_http(self.fake)
+        self.http = httpx.AsyncClient(transport=FakeTransport(self.fake), timeout=15)
         self.tokens = AccessTokens(self.store, lambda one: self.make_auth(one.client_id), self.clock)
         self.catalogue = Catalogue()
 
@@ -78,12 +69,28 @@ class SpotifyHome:
 
     def connect(self, user, app=None):
         """Sign an account in as its owner would; its client."""
-        app = app or next(iter(self.fake.apps.values()))
-        if user not in self.fake.accounts:
-            self.fake.add_account(write_timeline(user, T0_MS, {"A": 200_000}, [{"run": [0, 86_400, "A", 0]}]))
+        app = app or self.find_app()
+        self.fake_account(user)
         login, sign_in = self.make_login(app), SignIn()
         connection = login.finish(sign_in, allow(self.fake, login.auth.get_authorization_url(sign_in), user))
         return self.make_client(connection.account, app)
+
+    def find_app(self):
+        """The first app of the fake."""
+        return next(iter(self.fake.apps.values()))
+
+    def fake_account(self, user):
+        """An account at the fake that plays one song for a day."""
+        if user not in self.fake.accounts:
+            self.fake.add_account(write_timeline(user, T0_MS, {"A": 200_000}, [{"run": [0, 86_400, "A", 0]}]))
+
+    def find_park(self, client):
+        """What an account waits for."""
+        return self.budget.find_park(client.app, client.account)
+
+    def count_calls(self, path="/v1/", *, since_ms=0, account=None):
+        """The calls that reached the fake."""
+        return sum(c.path.startswith(path) and c.at_ms >= since_ms and account in (None, c.account) for c in self.fake.calls)
 
     def make_client(self, account, app):
         access = ApiAccess(App(app.client_id, app.developer), self.http, self.tokens, self.budget, self.catalogue, API, self.clock)
