@@ -53,12 +53,10 @@ def give_token(fake: FakeSpotify, request: Request) -> Answer:
     """POST /api/token: exchange of a code, or a refresh."""
     form = request.form
     app, has_secret = _authenticate(fake, request, form)
-    match form.get("grant_type"):
-        case "authorization_code":
-            return _exchange(fake, app, form, has_secret=has_secret)
-        case "refresh_token":
-            return _refresh(fake, app, form, has_secret=has_secret)
-    refuse("unsupported_grant_type", "grant_type must be client_credentials, authorization_code or refresh_token")
+    grant = form.get("grant_type")
+    if grant not in ("authorization_code", "refresh_token"):
+        refuse("unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
+    return (_exchange if grant == "authorization_code" else _refresh)(fake, app, form, has_secret=has_secret)
 
 
 def refuse(error: str, description: str | None = None) -> NoReturn:

@@ -45,11 +45,6 @@ class FakeTrack:
         """Its place on the album, made up."""
         return 1 + _digest(self.id) % 12
 
-    @property
-    def relinked_id(self) -> str:
-        """The id under which another market has it."""
-        return f"{_RELINKED_PREFIX}{self.id}"
-
 
 class FakeCatalogue:
     """What look-ups and searches find. `base_url` is where the pictures are."""
@@ -183,6 +178,11 @@ class FakeCatalogue:
             "type": "episode",
             "uri": track.uri,
         }
+
+
+def relink(track_id: str) -> str:
+    """The id under which another market has a track."""
+    return f"{_RELINKED_PREFIX}{track_id}"
 
 
 def describe_simple_artist(track: FakeTrack) -> Json:

@@ -67,7 +67,7 @@ class Grants:
 
     def read(self, text: str, kind: Literal["access", "refresh"], now_ms: int) -> Token | Literal["invalid", "expired", "revoked"]:
         """What a token states, or why it is refused."""
-        token = _verify(text)
+        token = read_statement(text)
         if token is None or token.kind != kind:
             return "invalid"
         if now_ms >= token.expires_ms:
@@ -97,7 +97,8 @@ def _sign(token: Token) -> str:
     return prefix + base64.urlsafe_b64encode(sealed).rstrip(b"=").decode()
 
 
-def _verify(text: str) -> Token | None:
+def read_statement(text: str) -> Token | None:
+    """What a token states, ended or not; None for a text that the fake has not signed."""
     try:
         sealed = base64.urlsafe_b64decode(text[2:] + "=" * (-len(text[2:]) % 4))
         statement = sealed[_SIGNATURE_BYTES:]

@@ -22,9 +22,7 @@ def describe_history(listings: Sequence[Listing], query: Mapping[str, str], cata
     limit = _DEFAULT_LIMIT if limit is None else limit
     if not 1 <= limit <= NEWEST:
         raise Refusal(answer_error(400, "Invalid limit"))
-    found = [
-        one for one in listings if (after is None or one.played_at_ms > after) and (before is None or one.played_at_ms < before)
-    ]
+    found = [one for one in listings if (after is None or one.played_at_ms > after) and (before is None or one.played_at_ms < before)]
     page = found[-limit:] if after is not None else found[:limit]
     href = f"{API_URL}/me/player/recently-played"
     oldest = page[-1].played_at_ms if page else None

@@ -12,6 +12,10 @@ import orjson
 Failure = Literal["closed", "endless", "refused", "unresolved", "timeout"]
 """How an exchange ends without a whole answer: closed in the middle of it, never ended, no connection, no address, no first byte."""
 
+NOT_REGISTERED = "User not registered in the Developer Dashboard"
+OWNER_NEEDS_PREMIUM = "Active premium subscription required for the owner of the app."
+"""Sentences of the gateway in front of the Web API, as text/plain with 403."""
+
 
 @dataclass(frozen=True, slots=True)
 class Request:

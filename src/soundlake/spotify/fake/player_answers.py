@@ -10,8 +10,11 @@ from soundlake.spotify.fake.timeline import FakeDevice, PlayerMode, Segment
 
 _DEVICE_FIELDS = frozenset({"is_active", "is_private_session", "is_restricted", "supports_volume", "volume_percent"})
 _ANSWER_FIELDS = frozenset(
-    "actions context currently_playing_type device is_playing item progress_ms repeat_state shuffle_state timestamp".split()
-)
+    {
+        "actions", "context", "currently_playing_type", "device", "is_playing", "item", "progress_ms", "repeat_state", "shuffle_state",
+        "timestamp",
+    }
+)  # fmt: skip
 _ONLY_IN_PLAYER = ("device", "repeat_state", "shuffle_state")
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from soundlake.contract.record import GENERATED_ID_PREFIX
 from soundlake.spotify.fake.catalogue import FakeTrack
+from soundlake.spotify.fake.faults import Fault
 from soundlake.spotify.fake.timeline import DEFAULT_MODE, HEARD, Listing, Motion, PlayerMode, Segment, Timeline
+from soundlake.spotify.fake.web_api import PLAYER_PATHS
 
 _MOTIONS: tuple[Motion, ...] = ("run", "hold", "stuck", "none", "null_item", "gap")
 _NEAR_END_MS = 3_000
@@ -107,3 +109,27 @@ def _end_plays(timeline: Timeline, *, is_listed: bool) -> None:
         timeline.endings[play] = "trackdone" if is_done else "endplay"
         if is_done and is_listed and not segment.mode.is_private:
             timeline.add_listing(Listing(segment.end_ms, segment.end_ms, segment.track, play))
+
+
+def list_raw_answers(account: str, t0_ms: int, states: Iterable[Mapping[str, Any]]) -> Iterator[Fault]:
+    """A fault for each `raw` state: it replaces or changes the first answer of the player at its time.
+
+    The time is its `t` (or `at`; seconds after `t0_ms`), without one the end of the state before. With `status` or `body` it is an answer
+    of its own, as of the fault `respond`; other members are fields written over the usual answer.
+    """
+    end_s = 0.0
+    for state in states:
+        if "raw" not in state:
+            end_s = next(float(state[motion][1]) for motion in _MOTIONS if motion in state)
+            continue
+        raw = {**state["raw"], **state.get("with", {})}
+        moment_s = float(raw.pop("t", raw.pop("at", end_s)))
+        is_answer = bool({"status", "body", "failure"} & raw.keys())
+        yield Fault(
+            "respond" if is_answer else "changes",
+            accounts=frozenset({account}),
+            paths=PLAYER_PATHS,
+            count=1,
+            from_ms=t0_ms + round(moment_s * 1_000),
+            details=raw if is_answer else {"with": raw},
+        )

@@ -109,7 +109,6 @@ class Timeline:
     segments: list[Segment] = field(default_factory=list)
     listings: list[Listing] = field(default_factory=list)
     endings: dict[int, str] = field(default_factory=dict)
-    repeat_listings: bool = False
 
     @property
     def end_ms(self) -> int | None:

@@ -3,23 +3,35 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from soundlake.spotify.fake.accounts import FakeAccount, FakeApp
 from soundlake.spotify.fake.catalogue import API_URL, Json, describe_simple_artist
 from soundlake.spotify.fake.grants import Token
 from soundlake.spotify.fake.history_answers import describe_history
-from soundlake.spotify.fake.messages import Answer, Refusal, Request, answer_error, answer_json, answer_text
+from soundlake.spotify.fake.history_faults import HISTORY_FAULTS, LATE_LIST, LISTED_TWICE
+from soundlake.spotify.fake.messages import (
+    NOT_REGISTERED,
+    OWNER_NEEDS_PREMIUM,
+    Answer,
+    Refusal,
+    Request,
+    answer_error,
+    answer_json,
+    answer_text,
+)
 from soundlake.spotify.fake.player_answers import describe_currently_playing, describe_player
+from soundlake.spotify.fake.player_faults import PLAYER_FAULTS, Moment
 
 if TYPE_CHECKING:
+    from soundlake.spotify.fake.faults import Fault
     from soundlake.spotify.fake.service import FakeSpotify
 
 PLAYER, CURRENTLY_PLAYING, RECENTLY_PLAYED = "/v1/me/player", "/v1/me/player/currently-playing", "/v1/me/player/recently-played"
-NOT_REGISTERED = "User not registered in the Developer Dashboard"
-OWNER_NEEDS_PREMIUM = "Active premium subscription required for the owner of the app."
+PLAYER_PATHS = (PLAYER, CURRENTLY_PLAYING)
 _SEARCH_LIMIT = 10
+_LATE_LIST_SECONDS = 600
 _SCOPES = {
     PLAYER: {"user-read-playback-state"},
     CURRENTLY_PLAYING: {"user-read-currently-playing", "user-read-playback-state"},
@@ -49,13 +61,13 @@ def authorize(fake: FakeSpotify, request: Request) -> tuple[FakeApp, FakeAccount
     return app, account, token
 
 
-def call(fake: FakeSpotify, request: Request, account: FakeAccount, token: Token) -> Json | None:
+def call(fake: FakeSpotify, request: Request, account: FakeAccount, token: Token, faults: Sequence[Fault] = ()) -> Json | None:
     """The answer's object, None for 204. Raises Refusal: 403 for a missing scope or a removed call, 404 for an unknown one."""
     path = request.path
     if not _SCOPES.get(path, {""}) & {*token.scope.split(), ""}:
         raise Refusal(answer_error(403, "Insufficient client scope"))
     if (handler := _CALLS.get(path)) is not None:
-        return handler(fake, request, account)
+        return handler(fake, request, account, faults)
     if (found := _LOOK_UP.fullmatch(path)) is not None:
         return _look_up(fake, *found.groups())
     if _REMOVED.fullmatch(path):
@@ -68,7 +80,7 @@ def answer_object(body: Json | None) -> Answer:
     return Answer(204) if body is None else answer_json(body)
 
 
-def _describe_profile(_: FakeSpotify, __: Request, account: FakeAccount) -> Json:
+def _describe_profile(_: FakeSpotify, __: Request, account: FakeAccount, ___: Sequence[Fault]) -> Json:
     return {
         "account_id": account.account_id,
         "display_name": account.display_name,
@@ -81,23 +93,31 @@ def _describe_profile(_: FakeSpotify, __: Request, account: FakeAccount) -> Json
     }
 
 
-def _describe_player(fake: FakeSpotify, request: Request, account: FakeAccount) -> Json | None:
+def _describe_player(fake: FakeSpotify, request: Request, account: FakeAccount, faults: Sequence[Fault]) -> Json | None:
     now_ms = fake.clock.now_ms
-    segment, _ = account.timeline.find(now_ms)
+    segment, before = account.timeline.find(now_ms)
     body = describe_player(segment, now_ms, fake.catalogue)
-    is_episode = body is not None and body["item"] is not None and body["item"]["type"] != "track"
+    for fault in faults:
+        body = PLAYER_FAULTS[fault.kind](body, Moment(segment, before, now_ms, fake.catalogue, fault.details))
+    is_episode = body is not None and body.get("item") is not None and body["item"]["type"] != "track"
     if body is not None and is_episode and "episode" not in request.query.get("additional_types", ""):
         body["item"] = None  # an episode is shown to a client only that says it knows them
     return body
 
 
-def _describe_currently_playing(fake: FakeSpotify, request: Request, account: FakeAccount) -> Json | None:
-    body = _describe_player(fake, request, account)
+def _describe_currently_playing(fake: FakeSpotify, request: Request, account: FakeAccount, faults: Sequence[Fault]) -> Json | None:
+    body = _describe_player(fake, request, account, faults)
     return None if body is None else describe_currently_playing(body)
 
 
-def _describe_history(fake: FakeSpotify, request: Request, account: FakeAccount) -> Json:
-    return describe_history(account.timeline.list_history(fake.clock.now_ms), request.query, fake.catalogue)
+def _describe_history(fake: FakeSpotify, request: Request, account: FakeAccount, faults: Sequence[Fault]) -> Json:
+    of_kind = {fault.kind: fault for fault in faults}
+    late_s = float(of_kind[LATE_LIST].details.get("seconds", _LATE_LIST_SECONDS)) if LATE_LIST in of_kind else 0.0
+    listings = account.timeline.list_history(fake.clock.now_ms - round(late_s * 1_000), with_repeats=LISTED_TWICE in of_kind)
+    body = describe_history(listings, request.query, fake.catalogue)
+    for fault in faults:
+        body = HISTORY_FAULTS[fault.kind](body, fault.details)
+    return body
 
 
 def _look_up(fake: FakeSpotify, kind: str, wanted: str) -> Json:
@@ -112,7 +132,7 @@ def _look_up(fake: FakeSpotify, kind: str, wanted: str) -> Json:
     return found
 
 
-def _search(fake: FakeSpotify, request: Request, _: FakeAccount) -> Json:
+def _search(fake: FakeSpotify, request: Request, _: FakeAccount, __: Sequence[Fault]) -> Json:
     query = request.query
     text, kinds = query.get("q", ""), query.get("type", "").split(",")
     limit, offset = _read_bounded(query.get("limit", "5"), _SEARCH_LIMIT), _read_bounded(query.get("offset", "0"), 1_000)
@@ -142,7 +162,7 @@ def _read_bounded(text: str, most: int) -> int:
     return int(text)
 
 
-_CALLS: dict[str, Callable[[FakeSpotify, Request, FakeAccount], Json | None]] = {
+_CALLS: dict[str, Callable[[FakeSpotify, Request, FakeAccount, Sequence[Fault]], Json | None]] = {
     "/v1/me": _describe_profile,
     PLAYER: _describe_player,
     CURRENTLY_PLAYING: _describe_currently_playing,
