@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from soundlake.spotify.plays.hearing import CONTINUOUS_MS, JITTER_MS, is_unmeasured
+from soundlake.spotify.plays.hearing import CONTINUOUS_MS, JITTER_MS, is_speech, is_unmeasured
 from soundlake.spotify.plays.state import OpenPlay
 
 LEFT_MS = 60_000
@@ -113,7 +113,7 @@ def _stop(play: OpenPlay, heard: int) -> Ending:
 
 def _leave(play: OpenPlay, heard: int) -> Ending:
     """A track was skipped; an episode that is left is not: it is resumed another day (P05)."""
-    if play.song.content_type in ("episode", "chapter"):
+    if is_speech(play.song):
         return _stop(play, heard)
     return Ending(play.last.at_ms + heard, max(0, play.heard_ms + heard), play.last.position_ms + heard, SKIPPED, is_skipped=True)
 

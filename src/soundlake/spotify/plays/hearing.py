@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from soundlake.spotify.plays.songs import Song
 from soundlake.spotify.plays.state import OpenPlay, Sighting
 
 JITTER_MS = 3_000
 """How far a position may be from the clock: answers are made of reports of the device, some seconds apart."""
 CONTINUOUS_MS = 60_000
 """Between answers no further apart nothing else was played unseen; the planner asks at least this often while a song plays."""
-_SLOWEST_SPEED = 0.45  # podcasts play at 0.5 to 3.5 times their speed
+SLOWEST_SPEED, FASTEST_SPEED = 0.45, 3.6
+"""Podcasts and books play at 0.5 to 3.5 times their speed; the position moves with it."""
 
 
 def advance(play: OpenPlay, now: Sighting) -> None:
@@ -26,6 +28,11 @@ def is_standing_still(before: Sighting, now: Sighting) -> bool:
     return before.is_playing and now.is_playing and before.position_ms == now.position_ms
 
 
+def is_speech(song: Song) -> bool:
+    """Whether the song may be played at another speed."""
+    return song.content_type in ("episode", "chapter")
+
+
 def is_unmeasured(play: OpenPlay) -> bool:
     """Whether the position was 0 in all answers: some speakers report none (W03)."""
     return not play.has_moved and play.last.position_ms == 0
@@ -38,9 +45,9 @@ def measure_heard(play: OpenPlay, now: Sighting) -> int:
     if last.is_playing and now.is_playing:
         if moved < 0:
             return _measure_seek_back(elapsed)
-        if moved < elapsed - JITTER_MS:
-            return _measure_slow(play, elapsed, moved)
-        return moved if moved <= elapsed + JITTER_MS else elapsed  # further: a seek ahead is not heard (M02)
+        if moved > elapsed + JITTER_MS or (is_speech(play.song) and moved >= SLOWEST_SPEED * elapsed):
+            return elapsed  # a seek ahead is not heard (M02); speech at another speed is heard by the clock
+        return moved  # also behind the clock: a pause between the answers
     if 0 <= moved <= elapsed + JITTER_MS:
         return min(moved, elapsed)  # a pause begins or ends: exactly what progress says (D03)
     return min(elapsed, JITTER_MS) if last.is_playing or now.is_playing else 0  # a seek and a pause: unknown, little
@@ -54,12 +61,6 @@ def _measure_unmoved(play: OpenPlay, now: Sighting) -> int:
 def _measure_seek_back(elapsed: int) -> int:
     """What is heard again counts (W10); over a long gap nobody knows what was heard."""
     return elapsed if elapsed <= CONTINUOUS_MS else 0
-
-
-def _measure_slow(play: OpenPlay, elapsed: int, moved: int) -> int:
-    """A position behind the clock: a pause between the answers; a podcast that moves half as fast as the clock plays slowly."""
-    is_speech = play.song.content_type in ("episode", "chapter")
-    return elapsed if is_speech and moved >= _SLOWEST_SPEED * elapsed else moved
 
 
 def _limit(play: OpenPlay, position_ms: int) -> int:

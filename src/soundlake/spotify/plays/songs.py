@@ -60,7 +60,7 @@ def is_same_song(one: Song, other: Song) -> bool:
 
 def is_same_recording(one: Song, other: Song) -> bool:
     """Whether two ids may name one recording: the service plays the release of the listener's market (spotify/web-api#1232)."""
-    if one.isrc is not None and one.isrc == other.isrc:
+    if is_same_song(one, other) or (one.isrc is not None and one.isrc == other.isrc):
         return True
     if one.name is None or one.name != other.name or one.artist_name != other.artist_name:
         return False

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from datetime import datetime
+from uuid import uuid5
 
-from soundlake.contract.ids import make_event_ids
+from soundlake.contract.ids import make_namespace
 from soundlake.spotify.models import PlayerState
 from soundlake.spotify.plays.endings import TRACKDONE, Ending, end_before, end_in_absence, end_past_its_end, is_played_out
 from soundlake.spotify.plays.hearing import JITTER_MS, advance, is_unmeasured
 from soundlake.spotify.plays.instants import write_ms
-from soundlake.spotify.plays.leftovers import is_leftover, is_on_clock, is_past_its_end, is_return
+from soundlake.spotify.plays.leftovers import is_leftover, is_past_its_end, is_return
 from soundlake.spotify.plays.outcomes import NowPlaying, Outcome, Play, Skip
 from soundlake.spotify.plays.restarts import FORGOTTEN_MS, is_restart
 from soundlake.spotify.plays.settings import describe_setting, fill_setting, get_setting
@@ -18,6 +19,7 @@ from soundlake.spotify.plays.starts import UNSETTLED_MS, Start, find_start, sett
 from soundlake.spotify.plays.state import Absence, EndedPlay, IdleSong, ListeningState, OpenPlay, Sighting
 
 SOURCE = "spotify_live"
+_NAMESPACE = make_namespace(SOURCE)
 _BELIEVED_EMPTY_ANSWERS = 2
 _BEGINNING_MS = 1_000
 
@@ -40,8 +42,8 @@ class PlayTracker:
         if answer is None or answer.item is None or is_private:
             outcomes += self._see_absence(now_ms, is_private=is_private)
         else:
-            now = Sighting(now_ms, answer.progress_ms or 0, answer.is_playing)
-            outcomes += self._see_song(describe_song(answer.item), now, answer)
+            song = describe_song(answer.item)
+            outcomes += self._see_song(song, Sighting(now_ms, _find_position(self.state.play, song, answer), answer.is_playing), answer)
         self._note_answer(now_ms, answer, is_private=is_private)
         return outcomes
 
@@ -138,8 +140,12 @@ class PlayTracker:
 
     def _leave_for(self, song: Song, start: Start, now: Sighting, answer: PlayerState) -> list[Outcome]:
         """Another song plays; the end of the one before is known when the new one's start is."""
+        before = self.state.play
+        is_settled = before is None or before.is_settled
         outcomes = self._close_leaving()
-        self.state.leaving, self.state.play = self.state.play, None
+        if before is not None:
+            before.is_settled = is_settled
+        self.state.leaving, self.state.play = before, None
         return outcomes + self._open(song, start, now, answer)
 
     def _open(self, song: Song, start: Start, now: Sighting, answer: PlayerState) -> list[Outcome]:
@@ -182,12 +188,19 @@ class PlayTracker:
 
     def _make_id(self, key: str) -> str:
         """An id of the account and of what was first seen when: the same for the same answers, also after a restart."""
-        return str(make_event_ids(SOURCE, [f"{self.account}|{key}"])[0])
+        return str(uuid5(_NAMESPACE, f"{self.account}|{key}"))
+
+
+def _find_position(play: OpenPlay | None, song: Song, answer: PlayerState) -> int:
+    """The position of an answer; one without a position says nothing new of the open play."""
+    if answer.progress_ms is None and play is not None and is_same_recording(play.song, song):
+        return play.last.position_ms
+    return answer.progress_ms or 0
 
 
 def _goes_on(play: OpenPlay, song: Song, now: Sighting) -> bool:
-    """Whether the answer shows the song of the play, also under the id of another release of it (P09)."""
-    return is_same_song(play.song, song) or (is_same_recording(play.song, song) and is_on_clock(play.last, now))
+    """Whether the answer shows the song of the play, also under the id of another release, which does not begin now (P09)."""
+    return is_same_song(play.song, song) or (is_same_recording(play.song, song) and now.position_ms >= play.last.position_ms - JITTER_MS)
 
 
 def _was_reset(play: OpenPlay, now: Sighting) -> bool:
