@@ -12,13 +12,14 @@ from soundlake.spotify.auth import SignIn, SpotifyAuth
 from soundlake.spotify.budget import App, Limits, RequestBudget
 from soundlake.spotify.catalogue import Catalogue
 from soundlake.spotify.client import ApiAccess, SpotifyAPIClient
-from soundlake.spotify.fake import FakeApp, FakeSpotify, FakeTransport, run_in_virtual_time, write_timeline
+from soundlake.spotify.fake import FakeApp, FakeSpotify, FakeTrack, FakeTransport, run_in_virtual_time, write_timeline
 from soundlake.spotify.fake.messages import Request
 from soundlake.spotify.sign_in import Login
 from soundlake.spotify.tokens import AccessTokens, FileTokenStore
 
 START = datetime(2026, 1, 1, 20, tzinfo=UTC)
 T0_MS = 1_767_297_600_000
+TRACK = FakeTrack("4Z8W4fKeB5YxbusRsdQVPb", "Song A", 200_000, "4UXqAaa6dQYAk18Lv7PEgX", "Artist A", "6zTKq2ZgGOYvBZpJ7XR5Sz", "Album A")
 API = "http://fake-spotify.invalid"
 
 
@@ -82,7 +83,7 @@ class SpotifyHome:
     def fake_account(self, user):
         """An account at the fake that plays one song for a day."""
         if user not in self.fake.accounts:
-            self.fake.add_account(write_timeline(user, T0_MS, {"A": 200_000}, [{"run": [0, 86_400, "A", 0]}]))
+            self.fake.add_account(write_timeline(user, T0_MS, {"A": TRACK}, [{"run": [0, 86_400, "A", 0]}]))
 
     def find_park(self, client):
         """What an account waits for."""

@@ -110,11 +110,17 @@ def serve(fake: FakeSpotify) -> Iterator[str]:
 
     class Handler(BaseHTTPRequestHandler):
         def do_POST(self):
-            parts = urlsplit(self.path)
+            parts = urlsplit(self.path)  # spotipy asks for /v1/me/, and Spotify answers
             body = self.rfile.read(int(self.headers.get("content-length", 0)))
             with lock:
                 answer = fake.answer(
-                    Request(self.command, parts.path, dict(parse_qsl(parts.query)), {k.lower(): v for k, v in self.headers.items()}, body)
+                    Request(
+                        self.command,
+                        parts.path.rstrip("/"),
+                        dict(parse_qsl(parts.query)),
+                        {k.lower(): v for k, v in self.headers.items()},
+                        body,
+                    )
                 )
             self.send_response(answer.status)
             for name, value in {**answer.headers, "content-length": str(len(answer.body))}.items():

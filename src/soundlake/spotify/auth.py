@@ -120,7 +120,7 @@ class SpotifyAuth:
         return self._ask({"grant_type": "refresh_token", "refresh_token": refresh_token, "client_id": self._client_id})
 
     def _ask(self, form: dict[str, str]) -> Grant:
-        credentials = httpx.BasicAuth(self._client_id, self._secret) if self._secret else None
+        credentials = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.USE_CLIENT_DEFAULT
         try:
             answer = self._http.post(f"{self._accounts_url}/api/token", data=form, auth=credentials)
         except (httpx.HTTPError, httpx.StreamError) as cause:
