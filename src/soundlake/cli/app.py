@@ -107,6 +107,7 @@ app.add_typer(spotify_app, name="spotify")
 
 serve_app = typer.Typer(help="Programs with a user interface.", no_args_is_help=True)
 serve_app.command("dashboard")(serve.serve_dashboard)
+serve_app.command("fake-spotify")(serve.serve_fake_spotify)
 app.add_typer(serve_app, name="serve")
 
 

@@ -87,6 +87,7 @@ class ServerSettings(SettingsGroup):
 
     host: str = Field("127.0.0.1", description="address that servers bind to")
     dashboard_port: Annotated[int, Field(ge=1, le=65535, description="the dashboard")] = 8501
+    fake_spotify_port: Annotated[int, Field(ge=1, le=65535, description="the fake Spotify")] = 8889
     kafka_port: Annotated[int, Field(ge=1, le=65533, description="local Kafka: this port and the next two")] = 9092
     object_store_port: Annotated[int, Field(ge=1, le=55526, description="local object store: ten ports from this one on")] = 8333
     redis_port: Annotated[int, Field(ge=1, le=65535, description="local Redis")] = 6379

@@ -5,8 +5,10 @@ from __future__ import annotations
 import base64
 import binascii
 from html import escape
-from typing import TYPE_CHECKING, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 from urllib.parse import urlencode
+
+import orjson
 
 from soundlake.spotify.fake.accounts import FakeApp, explain_insecure_redirect
 from soundlake.spotify.fake.grants import ACCESS_TOKEN_SECONDS, CODE_SECONDS, Code, Token, check_challenge
@@ -57,6 +59,13 @@ def give_token(fake: FakeSpotify, request: Request) -> Answer:
     if grant not in ("authorization_code", "refresh_token"):
         refuse("unsupported_grant_type", "grant_type must be authorization_code or refresh_token")
     return (_exchange if grant == "authorization_code" else _refresh)(fake, app, form, has_secret=has_secret)
+
+
+def sign_in(fake: FakeSpotify, account: str, app: FakeApp, scope: str) -> dict[str, Any]:
+    """The answer that an app gets when this account has pressed Allow: both tokens, without the pages in between."""
+    base = Token("refresh", account, app.client_id, scope, fake.clock.now_ms, 0, 0, uses_pkce=True)
+    refresh_token, _ = fake.grants.issue("refresh", base, fake.clock.now_ms)
+    return dict(orjson.loads(_answer_tokens(fake, base, refresh_token).body))
 
 
 def refuse(error: str, description: str | None = None) -> NoReturn:

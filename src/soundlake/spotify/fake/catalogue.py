@@ -69,9 +69,9 @@ class FakeCatalogue:
         return self._tracks.get(track_id.removeprefix(_RELINKED_PREFIX))
 
     def search(self, text: str) -> list[FakeTrack]:
-        """The tracks whose title, artist or album holds each word, without case."""
-        words = text.casefold().split()
-        return [one for one in self._tracks.values() if all(word in _join_names(one) for word in words)]
+        """The tracks whose title, artist and album have all these words, without case."""
+        words = set(text.casefold().split())
+        return [one for one in self._tracks.values() if words <= _list_words(one)]
 
     def describe_track(self, track: FakeTrack) -> Json:
         """A TrackObject, or an EpisodeObject."""
@@ -197,8 +197,8 @@ def describe_simple_artist(track: FakeTrack) -> Json:
     }
 
 
-def _join_names(track: FakeTrack) -> str:
-    return f"{track.name} {track.artist_name} {track.album_name}".casefold()
+def _list_words(track: FakeTrack) -> set[str]:
+    return set(f"{track.name} {track.artist_name} {track.album_name}".casefold().split())
 
 
 def _digest(text: str) -> int:

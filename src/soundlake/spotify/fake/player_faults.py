@@ -73,6 +73,11 @@ def _relink_item(body: Json | None, _: Moment) -> Json | None:
     return {**body, "item": {**item, "id": other, "uri": f"spotify:track:{other}", "linked_from": linked}}
 
 
+def _add_unknown(body: Json | None, _: Moment) -> Json | None:
+    unknown = {"smart_shuffle": True, "nested": {"deep": [{"deeper": None}]}}
+    return body and {**body, **unknown, "item": body["item"] and {**body["item"], **unknown}}
+
+
 def _change(**changes: Any) -> PlayerFault:  # noqa: ANN401  # JSON
     """A fault that writes fields, as `player_answers.write_changes` does."""
     return lambda body, _: body and write_changes(body, changes)
@@ -93,7 +98,7 @@ PLAYER_FAULTS: dict[str, PlayerFault] = {
     "null_device_id": _change(device_id=None, is_restricted=True, volume_percent=None),
     "unknown_device": _change(**{"device.type": "Hologram"}),
     "unknown_type": _change(currently_playing_type="hologram"),
-    "unknown_fields": _change(**{"smart_shuffle": True, "nested": {"deep": [{"deeper": None}]}, "item.new_field": {"a": [1]}}),
+    "unknown_fields": _add_unknown,
     "missing_fields": _change(omit=["actions", "shuffle_state", "repeat_state", "timestamp", "currently_playing_type"]),
     "changes": lambda body, moment: body and write_changes(body, dict(moment.details.get("with", {}))),
 }

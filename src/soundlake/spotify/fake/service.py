@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
+from typing import Any
 
 import orjson
 
@@ -27,6 +28,7 @@ _ACCOUNTS_HOST: dict[tuple[str, str], Callable[[FakeSpotify, Request], Answer]] 
     ("POST", "/authorize"): accounts_host.take_decision,
     ("POST", "/api/token"): accounts_host.give_token,
 }
+ALL_SCOPES = "user-read-recently-played user-read-currently-playing user-read-playback-state"
 _OK = 200
 _GAP_FAILURES = ("unresolved", "refused", "timeout", "bad_gateway")
 
@@ -74,6 +76,10 @@ class FakeSpotify:
         self.catalogue.add(segment.track for segment in timeline.segments if segment.track is not None)
         self.catalogue.add(listing.track for listing in timeline.listings)
         return account
+
+    def sign_in(self, account: str, scope: str = ALL_SCOPES) -> dict[str, Any]:
+        """The tokens that the first app gets when this account has pressed Allow, as the token endpoint answers them."""
+        return accounts_host.sign_in(self, account, next(iter(self.apps.values())), scope)
 
     def list_plays(self, account: str | None = None) -> list[TruePlay]:
         """The plays that really happened and have ended by now, of one account or all."""
