@@ -102,6 +102,7 @@ app.add_typer(recommend_app, name="recommend")
 
 spotify_app = typer.Typer(help="Accounts of Spotify: connect them, see how they are.", no_args_is_help=True)
 spotify_app.command("login")(spotify.run_spotify_login)
+spotify_app.command("backfill")(spotify.run_spotify_backfill)
 spotify_app.command("status")(spotify.run_spotify_status)
 app.add_typer(spotify_app, name="spotify")
 

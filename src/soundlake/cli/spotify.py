@@ -2,15 +2,21 @@
 
 from __future__ import annotations
 
+import asyncio
+import signal
 import sys
 import webbrowser
-from datetime import UTC, datetime
+from contextlib import suppress
+from dataclasses import asdict
+from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 if TYPE_CHECKING:
+    from soundlake.settings import Settings
     from soundlake.spotify.auth import SignIn
+    from soundlake.spotify.backfill import Collected
     from soundlake.spotify.sign_in import Login
     from soundlake.spotify.status import AccountStatus, SpotifyStatus
     from soundlake.spotify.tokens import Connection
@@ -61,6 +67,71 @@ def run_spotify_status(*, as_json: Annotated[bool, typer.Option("--json", help="
         _print_status(status)
     if not status.is_well:
         raise typer.Exit(_EXIT_NOT_WELL)
+
+
+def run_spotify_backfill(
+    *,
+    every: Annotated[
+        str | None, typer.Option("--every", metavar="TIME", help="Ask again so often, such as 10m, until stopped; without it, once.")
+    ] = None,
+    as_json: Annotated[bool, typer.Option("--json", help="Without --every: print the result as one JSON object.")] = False,
+) -> None:
+    """Collect the 50 newest plays of each connected account, and publish those that are new to the event log.
+
+    Exit code 1 if an account could not be asked. With --every it goes on, and `soundlake spotify status` shows what failed.
+    """
+    from soundlake.cli.durations import parse_duration
+    from soundlake.cli.terminal import print_json
+    from soundlake.errors import UsageError
+    from soundlake.logs import configure_logs
+    from soundlake.settings import load_settings
+
+    if every is not None and as_json:
+        raise UsageError("--json is for a single run", next_step="leave out --every, or read `soundlake spotify status --json`")
+    settings = load_settings()
+    configure_logs("spotify-backfill", as_json=settings.log_json, secrets=settings.secrets)
+    if every is not None:
+        asyncio.run(_collect_again_and_again(settings, timedelta(seconds=parse_duration(every))))
+        return
+    results = asyncio.run(_collect_once(settings))
+    if as_json:
+        accounts = [{**asdict(one), "failure": None if one.failure is None else one.failure.message} for one in results]
+        print_json({"accounts": accounts})
+    else:
+        for one in results:
+            _print_collected(one)
+    if not results:
+        typer.echo("no account is connected: `soundlake spotify login` connects one", err=True)
+    if any(one.failure for one in results):
+        raise typer.Exit(_EXIT_NOT_WELL)
+
+
+async def _collect_once(settings: Settings) -> list[Collected]:
+    from soundlake import wiring
+
+    async with wiring.open_backfill(settings) as backfill:
+        return [await backfill.collect(account) for account in backfill.store.list_accounts()]
+
+
+async def _collect_again_and_again(settings: Settings, every: timedelta) -> None:
+    from soundlake import wiring
+
+    async with wiring.open_backfill(settings) as backfill:
+        task = asyncio.ensure_future(backfill.run(every, asyncio.sleep, _print_collected))
+        for number in (signal.SIGINT, signal.SIGTERM):
+            asyncio.get_running_loop().add_signal_handler(number, task.cancel)
+        with suppress(asyncio.CancelledError):
+            await task
+
+
+def _print_collected(collected: Collected) -> None:
+    from soundlake.logs import report
+
+    if collected.failure is not None:
+        report(f"{collected.account}: {collected.failure.message}", error=collected.failure)
+        return
+    unreadable = f", {collected.unreadable} unreadable entries" if collected.unreadable else ""
+    report(f"{collected.account}: {collected.plays} new plays{unreadable}")
 
 
 def _has_browser() -> bool:

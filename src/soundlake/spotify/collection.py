@@ -1,15 +1,20 @@
-"""What was collected last of each account: the known entries of recently-played, the gaps, and the times of the last answers."""
+"""What was collected of each account: the entries of recently-played that were stored, the gaps, and the last answer."""
 
 from __future__ import annotations
 
 import hashlib
+import logging
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
 
 import msgspec
 
-from soundlake.local_files import write_file
+from soundlake.local_files import try_lock, write_file
+from soundlake.spotify.plays.recent import RecentState
+
+log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -23,21 +28,23 @@ class Gap:
 
 @dataclass
 class History:
-    """The history of one account. `known` are the newest entries that were published, as keys, `newest_at` is the latest time."""
+    """The history of one account: what was stored of it, its gaps, and how the last request ended (`failure` is null: well).
+
+    `plays` and `unreadable` count entries of recently-played since the account was connected.
+    """
 
     account: str
     asked_at: datetime | None = None
     answered_at: datetime | None = None
     failure: str | None = None
-    newest_at: datetime | None = None
-    known: list[str] = field(default_factory=list)
+    recent: RecentState = field(default_factory=RecentState)
     gaps: list[Gap] = field(default_factory=list)
     plays: int = 0
     unreadable: int = 0
 
 
 class HistoryStore:
-    """Keeps one file an account in `folder`; one process writes an account's file at a time (the lease of its collector)."""
+    """Keeps one file an account in `folder`. A file that is lost costs repeats of the newest 50 entries, which are the same events."""
 
     def __init__(self, folder: Path) -> None:
         self._folder = folder
@@ -48,11 +55,18 @@ class HistoryStore:
             return msgspec.json.decode(self.find_path(account).read_bytes(), type=History)
         except FileNotFoundError:
             return History(account)
+        except msgspec.DecodeError as cause:
+            log.warning("%s is unreadable, the history of its account begins empty: %s", self.find_path(account), cause)
+            return History(account)
 
     def write(self, history: History) -> None:
-        """Keep it, on the disk."""
+        """Keep it."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        write_file(self.find_path(history.account), msgspec.json.encode(history).decode(), is_private=True, sync=True)
+        write_file(self.find_path(history.account), msgspec.json.encode(history).decode(), is_private=True)
+
+    def try_lease(self, account: str) -> AbstractContextManager[bool]:
+        """Become the one process that collects the history of an account, for the block; False if another one is."""
+        return try_lock(self.find_path(account).with_suffix(".lock"))
 
     def find_path(self, account: str) -> Path:
         """The file of an account."""

@@ -5,7 +5,7 @@ from soundlake.wiring.generator import open_demo, open_feed
 from soundlake.wiring.importing import open_importer
 from soundlake.wiring.reconciliation import check_everything
 from soundlake.wiring.sink import build_log_drain, build_sink
-from soundlake.wiring.spotify import open_clients, open_login, read_spotify_status
+from soundlake.wiring.spotify import open_backfill, open_clients, open_login, read_spotify_status
 from soundlake.wiring.stack import prepare_stack, read_status
 from soundlake.wiring.stream import open_stream
 from soundlake.wiring.systems import open_broker, open_kafka, open_lake, open_publisher, open_warehouse
@@ -15,6 +15,7 @@ __all__ = [
     "build_log_drain",
     "build_sink",
     "check_everything",
+    "open_backfill",
     "open_broker",
     "open_clients",
     "open_demo",

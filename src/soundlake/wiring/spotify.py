@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import asynccontextmanager, contextmanager
+from contextlib import asynccontextmanager, closing, contextmanager
 from datetime import datetime
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
+from soundlake.wiring.systems import open_broker, open_publisher
 
 if TYPE_CHECKING:
     import httpx
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
     from soundlake.broker.protocol import Clock
     from soundlake.settings import Settings
     from soundlake.spotify.auth import SpotifyAuth
+    from soundlake.spotify.backfill import Backfill
     from soundlake.spotify.budget import App, RequestBudget
     from soundlake.spotify.client import SpotifyAPIClient
     from soundlake.spotify.collection import HistoryStore
@@ -106,6 +108,18 @@ async def open_clients(settings: Settings) -> AsyncIterator[Callable[[Connection
                 return SpotifyAPIClient(connection.account, access)
 
             yield make_client
+
+
+@asynccontextmanager
+async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
+    """The collector of history, publishing to the event log of this deployment."""
+    from soundlake.broker.protocol import read_utc_now
+    from soundlake.spotify.backfill import Backfill
+
+    async with open_clients(settings) as make_client:
+        with closing(open_broker(settings)) as broker:
+            publisher = open_publisher(settings, broker)
+            yield Backfill(open_token_store(settings), open_history_store(settings), make_client, publisher, read_utc_now)
 
 
 def app_of(connection: Connection) -> App:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import logging
 from contextlib import AbstractContextManager
 from pathlib import Path
 
@@ -12,6 +13,8 @@ from soundlake.errors import Unavailable
 from soundlake.local_files import hold_lock, write_file
 from soundlake.spotify.errors import AccountMismatch
 from soundlake.spotify.tokens.models import Connection
+
+log = logging.getLogger(__name__)
 
 
 class FileTokenStore:
@@ -37,8 +40,8 @@ class FileTokenStore:
         self.find_path(account).unlink(missing_ok=True)
 
     def list_accounts(self) -> list[str]:
-        """The accounts that the files say they belong to, each once."""
-        found = [_read_file(path) for path in sorted(self._folder.glob("*.json"))]
+        """The accounts that the files say they belong to, each once; a broken file is logged and costs no other account."""
+        found = [_read_if_whole(path) for path in sorted(self._folder.glob("*.json"))]
         return sorted({connection.account for connection in found if connection is not None})
 
     def lock(self, account: str) -> AbstractContextManager[None]:
@@ -48,6 +51,14 @@ class FileTokenStore:
     def find_path(self, account: str) -> Path:
         """The file of an account: an id may be any text, and some file systems do not tell apart two that differ in case only."""
         return self._folder / f"{hashlib.sha256(account.encode()).hexdigest()[:24]}.json"
+
+
+def _read_if_whole(path: Path) -> Connection | None:
+    try:
+        return _read_file(path)
+    except Unavailable as error:
+        log.error("%s", error)  # noqa: TRY400  # the cause may hold tokens
+        return None
 
 
 def _read_file(path: Path) -> Connection | None:
