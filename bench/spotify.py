@@ -2,10 +2,10 @@
 
     python bench/spotify.py [--plays 10000] [--poll-s 5] [--seed 1] [--no-faults] [--worst 0]
 
-Random listeners (plays, pauses, seeks, skips, repeats, podcasts, adverts, private sessions) are shown by a player that is wrong as real ones
-are (tests/listening_timelines.py), polled at a fixed rhythm, with a restart every hundred answers or so. A true play counts for recall if an
-answer showed it in time: what lies between two polls, or in an outage, nobody can see. Aim: precision and recall 0.99, `ms_played` and start
-within 6 s at p95. Progress and the worst plays on stderr, one JSON line on stdout.
+Random listeners (plays, pauses, seeks, skips, repeats, podcasts, adverts, private sessions) are shown by a player that is wrong as
+real ones are (tests/listening_timelines.py), polled at a fixed rhythm, with a restart every hundred answers or so. A true play counts
+for recall if an answer showed it in time: what lies between two polls, or in an outage, nobody can see. Aim: precision and recall 0.99,
+`ms_played` and start within 6 s at p95. Progress and the worst plays on stderr, one JSON line on stdout.
 """
 
 from __future__ import annotations

@@ -154,7 +154,7 @@ class FaultyPlayer:
         self._starts = [segment.start_ms for segment in self._segments]
         self._unmeasured_sessions: dict[int, bool] = {}
 
-    def answer(self, at_ms: float) -> object:
+    def answer(self, at_ms: float) -> object:  # noqa: PLR0911  # a line a fault
         """The answer of a moment: a PlayerState, None (204), or NO_ANSWER."""
         faults, draw = self.faults, self.random.random
         if at_ms < self._lost_until or draw() < faults.lost:
@@ -180,7 +180,7 @@ class FaultyPlayer:
         jitter = self.random.randint(-faults.jitter_ms, faults.jitter_ms) if state.is_playing and state.progress_ms else 0
         return replace(state, progress_ms=max(0, (state.progress_ms or 0) + jitter))
 
-    def _show(self, place: int, at_ms: float) -> PlayerState | None:
+    def _show(self, place: int, at_ms: float) -> PlayerState | None:  # noqa: PLR0911  # a line a fault
         segment = self._segments[place]
         if self.random.random() < self.faults.frozen:  # an answer from a cache
             back = max(at_ms - self.random.uniform(2_000, 12_000), segment.start_ms)
@@ -232,7 +232,13 @@ def _leave_running(timeline: Timeline, faults: Faults, draw: random.Random) -> l
     for segment in timeline.segments:
         before = shown[-1] if shown else None
         is_end = segment.track is None and not segment.is_advert and before is not None and before.speed > 0
-        if is_end and before and before.track and before.position_at(before.end_ms) >= (before.track.duration_ms or 0) and draw.random() < faults.left_running:
+        if (
+            is_end
+            and before
+            and before.track
+            and before.position_at(before.end_ms) >= (before.track.duration_ms or 0)
+            and draw.random() < faults.left_running
+        ):
             shown[-1] = replace(before, end_ms=segment.end_ms)
         else:
             shown.append(segment)

@@ -55,18 +55,24 @@ def write_answer(case: Case, state: State, at_s: float) -> Any:
     return _write_body(case, values[2], round(values[3] + moved), more, is_playing=kind != "hold")
 
 
+def find_name(case: Case, letter: str) -> str:
+    """The title of a letter of `tracks`."""
+    names = {**case["given"].get("names", {}), **case.get("names", {})}
+    return str(names.get(letter, f"Song {letter}"))
+
+
 def write_track(case: Case, letter: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
     """The item of a letter of `tracks`, with the changes that a state names in `with`."""
     more = more or {}
     track_id = f"{letter:0>22}"
     kind = more.get("type", "track")
     item: dict[str, Any] = {
-        "id": track_id, "uri": f"spotify:{kind}:{track_id}", "type": kind, "name": case.get("names", {}).get(letter, f"Song {letter}"),
+        "id": track_id, "uri": f"spotify:{kind}:{track_id}", "type": kind, "name": find_name(case, letter),
         "duration_ms": case["tracks"].get(letter), "is_local": False,
         "artists": [{"id": f"{'artist':0>22}", "name": "Artist"}],
         "album": {"id": f"{'album':0>22}", "name": "Album", "images": [{"url": "https://i.scdn.co/image/0", "width": 640, "height": 640}]},
     }  # fmt: skip
-    isrc = case["given"].get("isrc", {}).get(letter)
+    isrc = {**case.get("isrc", {}), **case["given"].get("isrc", {})}.get(letter)
     if isrc:
         item["external_ids"] = {"isrc": isrc}
     if more.get("uri") == "local":

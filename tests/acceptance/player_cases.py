@@ -9,7 +9,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.player_answers import NO_ANSWER, T0_MS, Poll, list_polls, write_track
+from tests.acceptance.player_answers import NO_ANSWER, T0_MS, Poll, find_name, list_polls, write_track
 from tests.acceptance.player_variants import make_variant, move_plays
 
 from soundlake.spotify.answers import read_answer, read_recent_page
@@ -82,7 +82,7 @@ def compare(case: Case, outcomes: list[Outcome]) -> list[str]:
         found += _compare_recent_only(case, expect["plays"])
         right = expect.get("now_playing", len(live))
         found += [] if changes == right else [f"now_playing {changes}, right is {right}"]
-        found += _compare_skips(expect.get("skips", [play for play in live if play.get("skipped")]), _drop_unnamed(expect, live, skips))
+        found += _compare_skips(case, expect.get("skips", [play for play in live if play.get("skipped")]), _drop_unnamed(case, live, skips))
     if "plays_between" in expect and not expect["plays_between"][0] <= len(plays) <= expect["plays_between"][1]:
         found.append(f"{len(plays)} plays, right is {expect['plays_between']}")
     if "total_ms" in expect and abs(sum(play.ms_played for play in plays) - expect["total_ms"]) > 6000:
@@ -95,7 +95,7 @@ def compare(case: Case, outcomes: list[Outcome]) -> list[str]:
 def compare_plays(case: Case, expected: list[Mapping[str, Any]], plays: list[Play]) -> list[str]:
     """What differs between plays, both in the order of their starts."""
     plays = sorted(plays, key=lambda play: play.started_ms)
-    names = [case.get("names", {}).get(play["track"], f"Song {play['track']}") for play in expected]
+    names = [find_name(case, play["track"]) for play in expected]
     shown = [f"{play.song.name} at {(play.started_ms - T0_MS) / 1000}" for play in plays]
     if [play.song.name for play in plays] != names:
         return [f"plays of {', '.join(shown) or 'nothing'}, right is {', '.join(names) or 'nothing'}"]
@@ -120,15 +120,16 @@ def _compare_play(right: Mapping[str, Any], play: Play, row: Mapping[str, Any]) 
     ]
 
 
-def _drop_unnamed(expect: Mapping[str, Any], live: list[Mapping[str, Any]], skips: list[Skip]) -> list[Skip]:
+def _drop_unnamed(case: Case, live: list[Mapping[str, Any]], skips: list[Skip]) -> list[Skip]:
     """The skips without those of plays of which the case does not say whether they were skipped."""
-    unnamed = set() if "skips" in expect else {f"Song {play['track']}" for play in live if "skipped" not in play}
+    unnamed = set() if "skips" in case["expect"] else {find_name(case, play["track"]) for play in live if "skipped" not in play}
     return [skip for skip in skips if skip.play.song.name not in unnamed]
 
 
-def _compare_skips(expected: list[Mapping[str, Any]], skips: list[Skip]) -> list[str]:
-    if [skip.play.song.name for skip in skips] != [f"Song {skip['track']}" for skip in expected]:
-        return [f"skips of {[skip.play.song.name for skip in skips]}, right is {[skip['track'] for skip in expected]}"]
+def _compare_skips(case: Case, expected: list[Mapping[str, Any]], skips: list[Skip]) -> list[str]:
+    names = [find_name(case, skip["track"]) for skip in expected]
+    if [skip.play.song.name for skip in skips] != names:
+        return [f"skips of {[skip.play.song.name for skip in skips]}, right is {names}"]
     pairs = zip(expected, skips, strict=True)
     return [
         f"{right['track']} was skipped at {skip.position_ms}, right is {right['position_ms']}"
@@ -147,7 +148,7 @@ def _compare_recent_only(case: Case, expected: list[Mapping[str, Any]]) -> list[
     return [
         f"{play['track']} by recently-played: {row}"
         for play in only
-        if not any(row["track_name"] == f"Song {play['track']}" and row.get("ms_played") is None for row in rows)
+        if not any(row["track_name"] == find_name(case, play["track"]) and row.get("ms_played") is None for row in rows)
         for row in [rows]
     ]
 

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
+from soundlake.spotify.plays.endings import UNBELIEVED_EMPTY_ANSWERS
 from soundlake.spotify.plays.instants import write_ms
 from soundlake.spotify.plays.outcomes import Setting
 from soundlake.spotify.plays.settings import get_setting
 from soundlake.spotify.plays.songs import Song
 from soundlake.spotify.plays.state import ListeningState
 
-_UNBELIEVED_EMPTY_ANSWERS = 3
 _SHOWN_AFTER_END_MS = 20_000
 """For how long a song stays on the page after its end by the clock; then nothing plays, or the player is gone (W05)."""
 
@@ -37,7 +37,7 @@ def find_current(state: ListeningState, at: datetime) -> Current | None:
     play, at_ms = state.play, write_ms(at)
     if play is None or state.is_private:
         return None
-    if play.absence is not None and play.absence.answers >= _UNBELIEVED_EMPTY_ANSWERS:
+    if play.absence is not None and play.absence.answers >= UNBELIEVED_EMPTY_ANSWERS:
         return None
     moved = at_ms - play.last.at_ms if play.last.is_playing else 0
     position, duration = play.last.position_ms + max(0, moved), play.song.duration_ms

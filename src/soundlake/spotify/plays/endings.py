@@ -9,11 +9,13 @@ from soundlake.spotify.plays.state import OpenPlay
 
 LEFT_MS = 60_000
 """A song that is followed by another one this soon after its pause was left for it."""
+UNBELIEVED_EMPTY_ANSWERS = 3
+"""So many empty answers may come in the middle of a song (spotify/web-api#1536)."""
 _ROUNDING_MS = 2_000
 _CONTIGUOUS_MS = 5_000
 _NEAR_END_MS = 15_000
 _CROSSFADE_MS = 13_000  # Spotify's crossfade is 12 s at most
-_STALE_MS = 30_000
+_STALE_MS = 15_000  # answers were 10 to 15 s late (home-assistant/core#181315)
 TRACKDONE, SKIPPED, STOPPED = "trackdone", "fwdbtn", "endplay"
 
 
@@ -39,9 +41,9 @@ def end_before(play: OpenPlay, next_ms: int) -> Ending:
         return _finish(play, min(gap, rest))
     if play.absence is not None and next_ms > play.absence.since_ms:
         return end_in_absence(play, next_ms)
-    if gap > CONTINUOUS_MS or (play.seen_ms - play.last.at_ms > _STALE_MS):
+    if next_ms - play.seen_ms > CONTINUOUS_MS:
         return Ending(play.last.at_ms, play.heard_ms, play.last.position_ms)  # nothing is invented for a time without answers
-    return _leave(play, gap)
+    return _end_standing_still(play) if play.seen_ms - play.last.at_ms > _STALE_MS else _leave(play, gap)
 
 
 def end_in_absence(play: OpenPlay, next_ms: int | None = None) -> Ending:
@@ -52,11 +54,12 @@ def end_in_absence(play: OpenPlay, next_ms: int | None = None) -> Ending:
     gap, rest = absence.since_ms - play.last.at_ms, find_rest(play)
     if is_unmeasured(play):
         return _end_by_clock(play, absence.since_ms, is_left=_is_left(absence.since_ms, next_ms))
-    came_to_its_end = rest is not None and gap >= rest - _find_crossfade(play) and (gap <= CONTINUOUS_MS or rest <= _NEAR_END_MS)
+    came_to_its_end = rest is not None and gap >= rest - find_crossfade(play) and (gap <= CONTINUOUS_MS or rest <= _NEAR_END_MS)
     if rest is not None and came_to_its_end and not absence.is_private:
         return _finish(play, min(gap, rest))
-    heard = gap // 2 if gap <= CONTINUOUS_MS else 0
-    if absence.is_private or gap > CONTINUOUS_MS:
+    was_seen = absence.since_ms - play.seen_ms <= CONTINUOUS_MS
+    heard = gap // 2 if was_seen and play.seen_ms <= play.last.at_ms else 0  # in the middle; nothing more if it stood still
+    if absence.is_private or not was_seen:
         return Ending(play.last.at_ms + heard, play.heard_ms + heard, play.last.position_ms + heard)
     return _leave(play, heard) if _is_left(absence.since_ms, next_ms) else _stop(play, heard)
 
@@ -74,7 +77,7 @@ def is_played_out(play: OpenPlay, at_ms: int) -> bool:
         return False
     expected_end = play.last.at_ms + rest
     vanished_early = expected_end - absence.since_ms
-    return vanished_early <= _ROUNDING_MS or (vanished_early <= _find_crossfade(play) and at_ms >= expected_end + _NEAR_END_MS)
+    return vanished_early <= _ROUNDING_MS or (vanished_early <= _CONTIGUOUS_MS and at_ms >= expected_end + _NEAR_END_MS)
 
 
 def find_rest(play: OpenPlay) -> int | None:
@@ -84,17 +87,18 @@ def find_rest(play: OpenPlay) -> int | None:
 
 def _was_played_out(play: OpenPlay, gap: int, rest: int) -> bool:
     """Whether the song came to its end before the next one, which may fade in before."""
-    if gap < rest - _find_crossfade(play):
+    absence = play.absence
+    was_shown = absence is None or absence.since_ms >= play.last.at_ms + rest - _ROUNDING_MS
+    if gap < rest - find_crossfade(play) or not (was_shown or (absence and absence.answers <= UNBELIEVED_EMPTY_ANSWERS)):
         return False
     if gap <= rest + _CONTIGUOUS_MS:
         return True  # the next song began just when this one had to end, also after a time without answers
     if play.repeat_state == "track" and play.song.duration_ms and (gap - rest + JITTER_MS) % play.song.duration_ms <= 2 * JITTER_MS:
         return True
-    was_shown = play.absence is None or play.absence.since_ms >= play.last.at_ms + rest - _ROUNDING_MS
     return was_shown and (gap <= CONTINUOUS_MS or rest <= _NEAR_END_MS)
 
 
-def _find_crossfade(play: OpenPlay) -> int:
+def find_crossfade(play: OpenPlay) -> int:
     """How long before its end a song may be followed by the next without having been skipped."""
     return min(_CROSSFADE_MS, (play.song.duration_ms or 0) // 8)
 
@@ -125,13 +129,18 @@ def _end_in_pause(play: OpenPlay, next_ms: int | None) -> Ending:
     return _leave(play, 0) if _is_left(play.away_since_ms or play.last.at_ms, next_ms) else _stop(play, 0)
 
 
+def _end_standing_still(play: OpenPlay) -> Ending:
+    """It said that it plays, but stood still for longer than answers are late: it was paused, or the device was gone."""
+    return _leave(play, 0) if play.seen_ms - play.last.at_ms <= LEFT_MS else _stop(play, 0)
+
+
 def _end_by_clock(play: OpenPlay, moment_ms: int, *, is_left: bool) -> Ending:
     """The device reports no position: the time for which the song was shown, its length at most (W03)."""
     shown_until = moment_ms if moment_ms - play.seen_ms <= CONTINUOUS_MS else play.seen_ms
     shown = max(0, shown_until - play.last.at_ms) if play.last.is_playing else 0
     heard = play.heard_ms + shown if play.song.duration_ms is None else min(play.heard_ms + shown, play.song.duration_ms)
     more = heard - play.heard_ms
-    if play.song.duration_ms is not None and heard >= play.song.duration_ms - _find_crossfade(play):
+    if play.song.duration_ms is not None and heard >= play.song.duration_ms - find_crossfade(play):
         reason, is_skipped = TRACKDONE, False
     else:
         reason, is_skipped = (SKIPPED, True) if is_left else (STOPPED, False)

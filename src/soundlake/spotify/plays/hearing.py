@@ -42,6 +42,8 @@ def measure_heard(play: OpenPlay, now: Sighting) -> int:
     """Milliseconds heard from the last sighting to this one."""
     last = play.last
     elapsed, moved = now.at_ms - last.at_ms, _limit(play, now.position_ms) - _limit(play, last.position_ms)
+    if elapsed < 0:  # the machine's clock was set back
+        return max(0, min(moved, CONTINUOUS_MS))
     if last.is_playing and now.is_playing:
         if moved < 0:
             return _measure_seek_back(elapsed)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from soundlake.spotify.plays.endings import find_rest
+from soundlake.spotify.plays.endings import find_crossfade, find_rest
 from soundlake.spotify.plays.hearing import JITTER_MS, is_unmeasured
 from soundlake.spotify.plays.state import OpenPlay, Sighting
 
@@ -29,9 +29,12 @@ def _came_around(play: OpenPlay, now: Sighting) -> bool:
 
 
 def _fell_from_near_the_end(play: OpenPlay, now: Sighting) -> bool:
-    """From near the end to the beginning: begun again by hand."""
-    rest = find_rest(play)
-    return rest is not None and rest <= _NEAR_END_MS and now.clock_ms >= play.last.at_ms - JITTER_MS
+    """From near the end to the beginning: a repeat that fades in before the end, or begun again by hand."""
+    rest, duration = find_rest(play), play.song.duration_ms
+    if rest is None or duration is None or now.clock_ms < play.last.at_ms - JITTER_MS:
+        return False
+    rest_then = rest - (now.clock_ms - play.last.at_ms if play.last.is_playing else 0)
+    return rest <= min(_NEAR_END_MS, duration // 4) or rest_then <= find_crossfade(play)
 
 
 def _began_after_a_long_pause(play: OpenPlay, now: Sighting) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 from msgspec import Struct
 
 from soundlake.contract.record import CONTENT_TYPES
@@ -62,7 +64,7 @@ def is_same_recording(one: Song, other: Song) -> bool:
     """Whether two ids may name one recording: the service plays the release of the listener's market (spotify/web-api#1232)."""
     if is_same_song(one, other) or (one.isrc is not None and one.isrc == other.isrc):
         return True
-    if one.name is None or one.name != other.name or one.artist_name != other.artist_name:
+    if one.name is None or other.name is None or one.artist_name != other.artist_name or _fold(one.name) != _fold(other.name):
         return False
     return abs((one.duration_ms or 0) - (other.duration_ms or 0)) <= _SAME_LENGTH_MS
 
@@ -74,3 +76,8 @@ def _find_content_type(track: Track) -> str | None:
     if track.show is not None and track.type == "track":
         return "episode"
     return track.type if track.type in CONTENT_TYPES else None
+
+
+def _fold(name: str) -> str:
+    """A title without what releases write differently: 'Song - Acoustic' and 'Song (Acoustic)'."""
+    return re.sub(r"[\W_]+", "", name.casefold()) or name

@@ -43,7 +43,7 @@ class PlayTracker:
             outcomes += self._see_absence(now_ms, is_private=is_private)
         else:
             song = describe_song(answer.item)
-            outcomes += self._see_song(song, Sighting(now_ms, _find_position(self.state.play, song, answer), answer.is_playing), answer)
+            outcomes += self._see_song(song, Sighting(now_ms, _find_position(self.state, song, answer), answer.is_playing), answer)
         self._note_answer(now_ms, answer, is_private=is_private)
         return outcomes
 
@@ -191,11 +191,14 @@ class PlayTracker:
         return str(uuid5(_NAMESPACE, f"{self.account}|{key}"))
 
 
-def _find_position(play: OpenPlay | None, song: Song, answer: PlayerState) -> int:
-    """The position of an answer; one without a position says nothing new of the open play."""
-    if answer.progress_ms is None and play is not None and is_same_recording(play.song, song):
-        return play.last.position_ms
-    return answer.progress_ms or 0
+def _find_position(state: ListeningState, song: Song, answer: PlayerState) -> int:
+    """The position of an answer; one without a position says nothing new of the open play, nor of one that has ended."""
+    if answer.progress_ms is not None:
+        return answer.progress_ms
+    if state.play is not None and is_same_recording(state.play.song, song):
+        return state.play.last.position_ms
+    has_ended = state.play is None and state.ended is not None and is_same_song(state.ended.song, song)
+    return song.duration_ms or 0 if has_ended else 0
 
 
 def _goes_on(play: OpenPlay, song: Song, now: Sighting) -> bool:
