@@ -24,7 +24,7 @@ def make_app(fake: FakeSpotify) -> ASGIApp:
         return Response(reply.body, reply.status, reply.headers) if reply.failure is None else _BrokenResponse(reply)
 
     methods = ["GET", "POST", "PUT", "DELETE"]
-    return Starlette(routes=[Route("/{path:path}", answer, methods=methods)])  # type: ignore[arg-type]  # any ASGI callable is a response
+    return Starlette(routes=[Route("/{path:path}", answer, methods=methods)])
 
 
 class _BrokenResponse:

@@ -38,12 +38,12 @@ class FakeTrack:
     @property
     def isrc(self) -> str:
         """A made-up ISRC, the same for each id of the recording (the registrant code QZZ is made up too)."""
-        return f"QZZZZ26{_digest(f'{self.artist_name}/{self.name}') % 100_000:05d}"
+        return f"QZZZZ26{digest(f'{self.artist_name}/{self.name}') % 100_000:05d}"
 
     @property
     def number(self) -> int:
         """Its place on the album, made up."""
-        return 1 + _digest(self.id) % 12
+        return 1 + digest(self.id) % 12
 
 
 class FakeCatalogue:
@@ -132,7 +132,7 @@ class FakeCatalogue:
             "id": track.album_id,
             "images": self.list_images(track.album_id),
             "name": track.album_name,
-            "release_date": f"{1970 + _digest(track.album_id) % 55}",
+            "release_date": f"{1970 + digest(track.album_id) % 55}",
             "release_date_precision": "year",
             "total_tracks": len(self._of_album.get(track.album_id, (track,))),
             "type": "album",
@@ -197,9 +197,10 @@ def describe_simple_artist(track: FakeTrack) -> Json:
     }
 
 
+def digest(text: str) -> int:
+    """A number that depends on the text only."""
+    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "big")
+
+
 def _list_words(track: FakeTrack) -> set[str]:
     return set(f"{track.name} {track.artist_name} {track.album_name}".casefold().split())
-
-
-def _digest(text: str) -> int:
-    return int.from_bytes(blake2b(text.encode(), digest_size=6).digest(), "big")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from soundlake.contract.record import GENERATED_ID_PREFIX
@@ -61,14 +62,16 @@ def _read_state(state: Mapping[str, Any], t0_ms: int, tracks: Mapping[str, FakeT
     begin, end, *rest = state[motion]
     changes = dict(state.get("with", {}))
     if (is_private := changes.get("is_private_session")) is not None:
-        mode = PlayerMode(mode.device, bool(is_private), mode.is_shuffle, mode.repeat, mode.context_uri)
-    has_track = motion in ("run", "hold", "stuck")
+        mode = replace(mode, is_private=bool(is_private))
+    track = tracks[rest[0]] if motion in ("run", "hold", "stuck") else None
+    if track is not None and changes.get("type") == "episode":
+        track = replace(track, type=changes.pop("type"))
     return Segment(
         start_ms=t0_ms + round(begin * 1_000),
         end_ms=t0_ms + round(end * 1_000),
         motion=motion,
-        track=tracks[rest[0]] if has_track else None,
-        progress_ms=int(rest[1]) if has_track else 0,
+        track=track,
+        progress_ms=0 if track is None else int(rest[1]),
         mode=mode,
         null_type=rest[0] if motion == "null_item" else "ad",
         changes=changes,
@@ -84,15 +87,8 @@ def _number_plays(segments: Iterable[Segment]) -> Iterable[Segment]:
             continue
         if last is None or segment.track != last.track or (segment.progress_ms == 0 and _reaches_end(last)):
             play += 1
-        last = _with_play(segment, play)
+        last = replace(segment, play=play)
         yield last
-
-
-def _with_play(segment: Segment, play: int) -> Segment:
-    return Segment(
-        segment.start_ms, segment.end_ms, segment.motion, segment.track, segment.progress_ms, play, segment.mode,
-        segment.null_type, segment.is_offline, segment.changes,
-    )  # fmt: skip
 
 
 def _reaches_end(segment: Segment) -> bool:
@@ -107,7 +103,7 @@ def _end_plays(timeline: Timeline, *, is_listed: bool) -> None:
             continue
         is_done = _reaches_end(segment)
         timeline.endings[play] = "trackdone" if is_done else "endplay"
-        if is_done and is_listed and not segment.mode.is_private:
+        if is_done and is_listed and segment.track.type == "track" and not segment.mode.is_private:
             timeline.add_listing(Listing(segment.end_ms, segment.end_ms, segment.track, play))
 
 
