@@ -7,13 +7,15 @@ import pytest
 import yaml
 from openapi_core import OpenAPI
 from openapi_core.testing import MockRequest, MockResponse
+from openapi_core.validation.response.exceptions import InvalidData
 
 from soundlake.spotify.fake import AdjustableClock, FakeApp, FakeSpotify, PlayerMode, Request, write_timeline
 
 T0 = datetime(2026, 1, 1, 20, tzinfo=UTC)
 T0_MS = 1_767_297_600_000
 PATHS = [
-    "/me", "/me/player", "/me/player/currently-playing", "/me/player/recently-played", "/tracks/{id}", "/albums/{id}", "/artists/{id}", "/search",
+    "/me", "/me/player", "/me/player/currently-playing", "/me/player/recently-played",
+    "/tracks/{id}", "/albums/{id}", "/artists/{id}", "/search",
 ]  # fmt: skip
 STATES = [
     {"run": [0, 200, "A", 0]},
@@ -103,5 +105,5 @@ def test_errors_have_the_described_form(description, ask, path, status):
 
 def test_an_answer_of_another_form_is_found(description, ask):
     answer = ask("/me")
-    with pytest.raises(Exception, match="."):
+    with pytest.raises(InvalidData):
         validate(description, "/me", type(answer)(200, answer.body.replace(b'"images":[]', b'"images":7'), answer.headers))

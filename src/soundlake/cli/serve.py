@@ -25,7 +25,10 @@ def serve_dashboard(
 
 
 def serve_fake_spotify(
-    port: Annotated[int | None, typer.Option(min=0, max=65535, help="Port on 127.0.0.1, 0: any; default: SOUNDLAKE_FAKE_SPOTIFY_PORT.")] = None,
+    *,
+    port: Annotated[
+        int | None, typer.Option(min=0, max=65535, help="Port on 127.0.0.1, 0: any; default: SOUNDLAKE_FAKE_SPOTIFY_PORT.")
+    ] = None,
     listeners: Annotated[int, typer.Option(min=1, max=50, help="Accounts; the first one listens round the clock.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other listeners.")] = 42,
     speed: Annotated[float, typer.Option(min=0.001, max=100_000, help="How fast its time runs.")] = 1.0,

@@ -15,10 +15,11 @@ _STALE_MS, _OLD_CLOCK_MS = 10_000, 12_000
 
 @dataclass(frozen=True, slots=True)
 class Moment:
-    """What a fault of the player can look at: the segments of now and before, the time, and the fault's own details."""
+    """What a fault of the player can look at: the segments of now, before, and the last that ran, the time, and the fault's own details."""
 
     segment: Segment | None
     before: Segment | None
+    last_run: Segment | None
     now_ms: int
     catalogue: FakeCatalogue
     details: Mapping[str, Any]
@@ -43,10 +44,8 @@ def _run_past_end(body: Json | None, moment: Moment) -> Json | None:
     """A player that is gone: the last song is still reported as playing, and its progress rises with the clock."""
     if body is not None and body["is_playing"]:
         return body
-    last = moment.before
-    if last is None or last.motion != "run" or last.is_offline:
-        return body
-    return describe_player(last, moment.now_ms, moment.catalogue)
+    last = moment.last_run
+    return body if last is None or last.is_offline else describe_player(last, moment.now_ms, moment.catalogue)
 
 
 def _keep_old_clock(body: Json | None, moment: Moment) -> Json | None:

@@ -22,6 +22,7 @@ def bind(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind((host, port))
+        listening.listen()  # clients may connect from now on, and are answered once the server runs
     except OSError as error:
         listening.close()
         raise UsageError(f"{host}:{port}: {error.strerror}", next_step="choose another port: `--port`") from error

@@ -13,6 +13,7 @@ from soundlake.spotify.fake.catalogue import FakeTrack
 Motion = Literal["run", "hold", "stuck", "none", "null_item", "gap"]
 """Plays; paused; plays while the reported progress stands still; nothing (204); an item of null (an advert); no answer at all."""
 
+_LOOK_BACK = 20
 HEARD: frozenset[Motion] = frozenset({"run", "stuck"})
 
 
@@ -134,6 +135,11 @@ class Timeline:
         if begun and now_ms < begun[-1].end_ms:
             return begun[-1], begun[0] if len(begun) > 1 else None
         return None, begun[-1] if begun else None
+
+    def find_last_run(self, now_ms: int) -> Segment | None:
+        """The last segment that began by this time in which something played; None where there is none."""
+        at = bisect_right(self.segments, now_ms, key=attrgetter("start_ms"))
+        return next((segment for segment in reversed(self.segments[max(at - _LOOK_BACK, 0) : at]) if segment.motion == "run"), None)
 
     def list_history(self, now_ms: int, newest: int = 50, *, with_repeats: bool = False) -> list[Listing]:
         """The newest entries that the list has at this time, newest first; with the second entries of resumed songs where asked for."""

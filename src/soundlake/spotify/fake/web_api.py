@@ -98,7 +98,8 @@ def _describe_player(fake: FakeSpotify, request: Request, account: FakeAccount, 
     segment, before = account.timeline.find(now_ms)
     body = describe_player(segment, now_ms, fake.catalogue)
     for fault in faults:
-        body = PLAYER_FAULTS[fault.kind](body, Moment(segment, before, now_ms, fake.catalogue, fault.details))
+        moment = Moment(segment, before, account.timeline.find_last_run(now_ms), now_ms, fake.catalogue, fault.details)
+        body = PLAYER_FAULTS[fault.kind](body, moment)
     is_episode = body is not None and body.get("item") is not None and body["item"]["type"] != "track"
     if body is not None and is_episode and "episode" not in request.query.get("additional_types", ""):
         body["item"] = None  # an episode is shown to a client only that says it knows them
