@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from msgspec import Struct
 
 from soundlake.spotify.plays.songs import Song
 
 
-@dataclass(frozen=True)
-class Setting:
+class Setting(Struct, frozen=True, omit_defaults=True):
     """How a song was played: device, shuffle and context; null where the answers did not say."""
 
     device_type: str | None = None
@@ -17,8 +16,7 @@ class Setting:
     context_uri: str | None = None
 
 
-@dataclass(frozen=True)
-class Play:
+class Play(Struct, frozen=True, omit_defaults=True, tag=True):
     """A play that ended. `ms_played` is the time heard, also over the length of the song where parts were heard twice.
 
     `is_skipped` and `reason_end` are null where nobody saw the end. `is_measured` is false on devices that report no position.
@@ -36,8 +34,7 @@ class Play:
     is_measured: bool = True
 
 
-@dataclass(frozen=True)
-class Skip:
+class Skip(Struct, frozen=True, omit_defaults=True, tag=True):
     """The listener left a track before its end, at `position_ms`."""
 
     event_id: str
@@ -45,8 +42,7 @@ class Skip:
     position_ms: int
 
 
-@dataclass(frozen=True)
-class NowPlaying:
+class NowPlaying(Struct, frozen=True, omit_defaults=True, tag=True):
     """Another song plays, or the same one from its beginning."""
 
     event_id: str

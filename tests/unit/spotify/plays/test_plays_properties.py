@@ -9,6 +9,7 @@ from soundlake.spotify.plays.instants import read_ms
 
 APART_MS = 32_000  # two polls at least lie between two acts of the listener
 WITHIN_MS = 6_000
+SEEK_MS = 20_000
 ACTS = st.tuples(
     st.integers(APART_MS, 150_000),
     st.one_of(st.tuples(st.just("pause"), st.integers(1_000, 900_000)), st.tuples(st.just("seek"), st.integers(40_000, 300_000))),
@@ -31,8 +32,8 @@ def build(songs) -> Timeline:
             line.hear(after_ms)
             if act == "pause":
                 line.pause(amount)
-            else:
-                line.seek(min(amount, track.duration_ms - 2 * APART_MS))
+            elif abs(amount - line.position_ms) > SEEK_MS and amount < track.duration_ms - 2 * APART_MS:
+                line.seek(amount)  # a seek back by less than the time between two polls looks like a pause
         is_last = number == len(songs) - 1
         is_left = not is_last and left_after_ms is not None and line.position_ms + left_after_ms < track.duration_ms - 20_000
         line.hear(left_after_ms if is_left else track.duration_ms)
