@@ -13,7 +13,7 @@ from soundlake.spotify.fake.service import FakeSpotify
 
 
 def make_app(fake: FakeSpotify) -> ASGIApp:
-    """Both hosts and the admin calls, told apart by path."""
+    """Both hosts and the admin calls, routed by path."""
 
     async def answer(request: HttpRequest) -> Response | _BrokenResponse:
         reply = fake.answer(

@@ -49,7 +49,7 @@ class AdjustableClock:
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose time jumps to the next timer when nothing else is left to run.
 
-    Timeouts and sleeps of asyncio follow it, and months pass in seconds. While a thread of the executor works, its time stands still.
+    Timeouts and sleeps of asyncio follow it, and months pass in seconds. While a thread of the executor works, its time does not move.
     Sockets are read, but time does not wait for them: it is made for in-process transports.
     """
 

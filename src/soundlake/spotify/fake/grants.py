@@ -20,7 +20,7 @@ _KEY = b"the fake's tokens open nothing else"
 
 
 class Token(msgspec.Struct, array_like=True, frozen=True):
-    """What a token states. `authorized_ms` is the time of the listener's consent, `number` tells tokens apart."""
+    """What a token states. `authorized_ms` is the time of the listener's consent, and `number` is different for each."""
 
     kind: Literal["access", "refresh"]
     account: str

@@ -17,7 +17,7 @@ _ADVERT_MS = (15_000, 62_000)
 _SHOWN_PAUSED_MS = 600_000
 """How long the player still shows the last song after it was stopped; then there is nothing (204)."""
 _RELISTED_PAUSE_MS = 600_000
-"""A song that is resumed after so long stands twice in recently-played, where that fault is on."""
+"""A song that is resumed after so long is in recently-played twice, where that fault is on."""
 _SHORTEST_STOP_MS = 500
 _LIST_LAG_MS = 3_000
 _STAMP_SPREAD_MS = 400
@@ -32,7 +32,7 @@ _OTHER_DEVICES = (
 class PlannedPlay:
     """What a listener wants to hear: from `start_ms` (UTC, epoch ms), up to the position `stop_ms` or the end of the track.
 
-    A device that is offline tells the service at `delivered_ms`.
+    A device that is offline reports its plays at `delivered_ms`.
     """
 
     start_ms: int
@@ -171,7 +171,7 @@ class _Span:
             self.position_ms = position_ms
 
     def pause(self, length_ms: int) -> None:
-        """Stand still for a time; a long pause is no longer shown after some minutes."""
+        """Pause for a time; a long pause is no longer shown after some minutes."""
         shown_ms = min(length_ms, _SHOWN_PAUSED_MS)
         self._add("hold", shown_ms)
         self._add("none", length_ms - shown_ms)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from email.utils import format_datetime
@@ -30,6 +31,7 @@ _ACCOUNTS_HOST: dict[tuple[str, str], Callable[[FakeSpotify, Request], Answer]] 
 }
 ALL_SCOPES = "user-read-recently-played user-read-currently-playing user-read-playback-state"
 _OK = 200
+_CALLS_KEPT = 1_000_000
 _GAP_FAILURES = ("unresolved", "refused", "timeout", "bad_gateway")
 
 
@@ -59,7 +61,7 @@ class FakeSpotify:
         self.accounts: dict[str, FakeAccount] = {}
         self.apps: dict[str, FakeApp] = {}
         self.grants, self.limits, self.faults = Grants(), Limits(), FaultBoard()
-        self.calls: list[CallRecord] = []
+        self.calls: deque[CallRecord] = deque(maxlen=_CALLS_KEPT)
         self._simulated = simulated
         for timeline in () if simulated is None else simulated.timelines:
             self.add_account(timeline)

@@ -11,7 +11,7 @@ from typing import Any, Literal
 from soundlake.spotify.fake.catalogue import FakeTrack
 
 Motion = Literal["run", "hold", "stuck", "none", "null_item", "gap"]
-"""Plays; paused; plays while the reported progress stands still; nothing (204); an item of null (an advert); no answer at all."""
+"""Plays; paused; plays while the reported progress does not move; nothing (204); an item of null (an advert); no answer at all."""
 
 _LOOK_BACK = 20
 HEARD: frozenset[Motion] = frozenset({"run", "stuck"})

@@ -1,6 +1,7 @@
 """Each fault: what it does to an answer, and which requests it meets."""
 
 import json
+from pathlib import Path
 
 import pytest
 from tests.unit.spotify.fake.listening import T0_MS, Listening
@@ -165,3 +166,8 @@ def test_an_unknown_fault_is_refused_with_the_kinds():
     with pytest.raises(UsageError, match="no fault 'flood'") as refused:
         Fault("flood")
     assert all(kind in str(refused.value) for kind in KINDS)
+
+
+def test_the_document_names_each_kind():
+    text = (Path(__file__).parents[4] / "docs" / "fake-spotify.md").read_text()
+    assert [kind for kind in KINDS if f"`{kind}`" not in text] == []
