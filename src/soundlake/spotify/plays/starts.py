@@ -57,7 +57,7 @@ def find_earliest(state: ListeningState, now: Sighting) -> int | None:
             return before.last.at_ms
     elif before is None and state.ended is not None and abs(now.clock_ms - state.ended.ended_ms) <= _CONTIGUOUS_MS:
         return state.ended.ended_ms
-    return state.last_shown_ms if state.empty_answers else state.last_answer_ms
+    return (state.last_shown_ms if state.empty_answers else None) or state.last_answer_ms
 
 
 def settle_start(play: OpenPlay, now: Sighting) -> bool:
