@@ -93,7 +93,8 @@ CASES = {
                                     [play("A", 0, 200000, **DONE)]),
     "it is paused when first seen": ([hold(0, 30, "A", 60000), run(30, 170, "A", 60000), none(170, 200)], [play("A", 30, 140000)]),
     "resumed after nothing was shown": ([none(0, 100), run(100, 200, "A", 100000), none(200, 230)], [play("A", 100, 100000)]),
-    "resumed after two empty answers, the first of all": ([none(0, 10), run(10, 110, "A", 100000), none(110, 140)], [play("A", 10, 100000)]),
+    "resumed after two empty answers, the first of all": (
+        [none(0, 10), run(10, 110, "A", 100000), none(110, 140)], [play("A", 10, 100000)]),
     "it ends at its beginning, paused": ([run(0, 200, "A"), hold(200, 300, "A")], [play("A", 0, 200000, **DONE)]),
     "it ends at its beginning, and is played again": (
         [run(0, 200, "A"), hold(200, 300, "A"), run(300, 500, "A"), none(500, 540)],

@@ -55,10 +55,12 @@ def test_what_is_not_confirmed_is_asked_for_at_the_floor():
 
 def test_an_idle_account_is_asked_less_and_less_often():
     paused = follow(*PLAYING, (15, 12, False))
-    assert [wait(paused, second) for second in (20, 300, 1_000, 10_000)] == [15, 30, 120, 300]
+    assert [wait(paused, second) for second in (20, 300, 1_000, 10_000)] == [15, 30, 60, 120]
     ended = follow(*PLAYING, (198, 198.5, True), (200, None, False), (205, None, False), (210, None, False), (215, None, False))
-    assert [wait(ended, second) for second in (215, 10_000)] == [15, 300]
+    assert [wait(ended, second) for second in (215, 10_000)] == [15, 120]
     assert wait(follow((0, None, False)), 0) == 15
+    assert wait(ended, 10_000, Pace(0.25)) == 240
+    assert wait(ended, 10_000, Pace(0.0)) == 300
 
 
 def test_the_floor_is_kept_and_longer_where_listeners_share_the_calls():

@@ -1,0 +1,163 @@
+"""The loop over all connected accounts: ask, follow, keep, publish."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Protocol
+
+from soundlake.broker import Publisher
+from soundlake.broker.protocol import Clock
+from soundlake.errors import SoundlakeError, Unavailable
+from soundlake.spotify.client import PlayerAnswer, SpotifyAPIClient
+from soundlake.spotify.plays import NowPlaying, PlayTracker
+from soundlake.spotify.plays.current import Current, find_current
+from soundlake.spotify.plays.events import make_events
+from soundlake.spotify.plays.instants import read_ms, write_ms
+from soundlake.spotify.plays.planner import Pace, plan_poll
+from soundlake.spotify.poller.listening_store import Listening, ListeningStore
+from soundlake.spotify.tokens import Connection, TokenStore
+
+log = logging.getLogger(__name__)
+
+LEASE_TRY = timedelta(seconds=20)
+"""How often a poller tries for accounts that another process follows: it takes over within a minute of that one's end."""
+_FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=5)
+
+
+class SongObserver(Protocol):
+    """Is given each change of the song, such as for recommendations. A failure of it costs nothing but a line in the log."""
+
+    async def take_song(self, listener: str, song: NowPlaying) -> None:
+        """The song that `listener` plays now."""
+
+
+@dataclass(frozen=True)
+class PollReport:
+    """How a poll of an account ended: what plays, or the failure; `next_at` (UTC) is the time of the next one."""
+
+    account: str
+    current: Current | None
+    next_at: datetime
+    failure: SoundlakeError | None = None
+
+
+@dataclass
+class Poller:
+    """Follows all connected accounts in one process.
+
+    `find_pace` says what the budget allows an account; `show` keeps what a listener plays now, for the page; `sleep` waits by `clock`.
+    """
+
+    store: TokenStore
+    listenings: ListeningStore
+    make_client: Callable[[Connection], SpotifyAPIClient]
+    publisher: Publisher
+    clock: Clock
+    sleep: Callable[[float], Awaitable[None]]
+    find_pace: Callable[[Connection, int], Pace]
+    show: Callable[[str, Current | None], None] = lambda _listener, _current: None
+    observer: SongObserver | None = None
+    _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
+    _playing: set[str] = field(default_factory=set)
+
+    async def run(self, observe: Callable[[PollReport], None]) -> None:
+        """Follow every account, also those that are connected meanwhile, until cancelled; no failure ends it."""
+        try:
+            while True:
+                for account in self.store.list_accounts():
+                    if account not in self._tasks or self._tasks[account].done():
+                        self._tasks[account] = asyncio.create_task(self._follow(account, observe))
+                await self.sleep(LEASE_TRY.total_seconds())
+        finally:
+            for task in self._tasks.values():
+                task.cancel()
+            await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    async def _follow(self, account: str, observe: Callable[[PollReport], None]) -> None:
+        """Poll one account while it is connected; returns where another process follows it."""
+        with self.listenings.try_lease(account, self.clock()) as owner:
+            if owner is not None:
+                log.warning("%s is followed by process %d on %s since %s; waiting for its end", account, owner.pid, owner.host, owner.since)
+                return
+            failures = 0
+            while (connection := self.store.read(account)) is not None:
+                report = await self.poll(connection, failures)
+                failures = 0 if report.failure is None else failures + 1
+                observe(report)
+                await self.sleep(max(0.0, (report.next_at - self.clock()).total_seconds()))
+
+    async def poll(self, connection: Connection, failures: int = 0) -> PollReport:
+        """Ask once and take the answer; `failures` before this one without an answer between them make the wait after it longer."""
+        listening = self.listenings.read(connection.account)
+        try:
+            answer = await self.make_client(connection).get_player()
+            await self._take(connection, listening, answer)
+        except SoundlakeError as error:
+            return self._note_failure(listening, error, failures)
+        except OSError as cause:
+            return self._note_failure(listening, Unavailable(f"the state of {connection.account} could not be kept: {cause}"), failures)
+        except Exception as cause:
+            log.exception("a poll of %s failed", connection.account)  # the loop goes on: it never ends in silence (M01)
+            return self._note_failure(listening, Unavailable(f"a poll failed: {type(cause).__name__}"), failures)
+        now = self.clock()
+        next_ms = plan_poll(listening.state, write_ms(now), self.find_pace(connection, max(1, len(self._playing))))
+        return PollReport(connection.account, find_current(listening.state, now), read_ms(next_ms))
+
+    async def _take(self, connection: Connection, listening: Listening, answer: PlayerAnswer) -> None:
+        """Follow, keep, publish, in this order: a process that ends between them publishes the same events again."""
+        tracker = PlayTracker(connection.account, listening.state)
+        outcomes = tracker.see(answer.at, answer.state)
+        listening.outbox += outcomes
+        listening.answered_at, listening.failed_since, listening.failure = answer.at, None, None
+        self.listenings.write(listening)
+        (self._playing.add if listening.state.play is not None else self._playing.discard)(connection.account)
+        self.show(connection.listener, find_current(listening.state, self.clock()))
+        kept_at = self.clock()
+        if listening.outbox:
+            self._publish(connection, listening)
+        for outcome in outcomes:
+            if isinstance(outcome, NowPlaying):
+                await self._announce(connection, outcome, answer.at, kept_at)
+
+    def _publish(self, connection: Connection, listening: Listening) -> None:
+        """Publish what waits; what cannot be published now waits for the next answer."""
+        report = self.publisher.publish(make_events(connection.listener, listening.outbox))
+        if report.acknowledged != report.sent:
+            reasons = "; ".join(report.failed_by_reason) or "no answer"
+            log.warning(
+                "%s: %d events could not be published and are kept: %s", connection.account, report.sent - report.acknowledged, reasons
+            )
+            return
+        listening.outbox = []
+        self.listenings.write(listening)
+
+    async def _announce(self, connection: Connection, song: NowPlaying, seen_at: datetime, kept_at: datetime) -> None:
+        """Give the song to the observer, and log how long each leg took."""
+        published_at = self.clock()
+        if self.observer is not None:
+            try:
+                await self.observer.take_song(connection.listener, song)
+            except Exception:
+                log.exception("the observer failed on a song of %s", connection.account)
+        log.info(
+            "%s plays another song: seen %.1f s after its start, kept after %.3f s, published after %.3f s, observed after %.3f s",
+            connection.account, (seen_at - read_ms(song.started_ms)).total_seconds(), (kept_at - seen_at).total_seconds(),
+            (published_at - kept_at).total_seconds(), (self.clock() - published_at).total_seconds(),
+        )  # fmt: skip
+
+    def _note_failure(self, listening: Listening, error: SoundlakeError, failures: int) -> PollReport:
+        """Keep since when there is no answer. The wait grows to five minutes and never ends; a limit says itself when it ends."""
+        now = self.clock()
+        kept = self.listenings.read(listening.account)
+        kept.failed_since, kept.failure = kept.failed_since or now, error.message
+        try:
+            self.listenings.write(kept)
+        except OSError as cause:
+            log.warning("the failure of %s could not be kept: %s", listening.account, cause)
+        until: datetime | None = getattr(error, "until", None)
+        next_at = max(until, now) if until else now + min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(failures, 10))
+        return PollReport(listening.account, None, min(next_at, now + _LONGEST_RETRY), error)
