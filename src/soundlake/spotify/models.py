@@ -133,7 +133,7 @@ class Context:
 class PlayerState:
     """One answer of `/me/player` or of `/me/player/currently-playing`, which has no device, shuffle and repeat.
 
-    `item` is null in adverts and between songs; `progress_ms` may be null, stand still, or run past the end. `timestamp_ms` is the time of
+    `item` is null in adverts and between songs; `progress_ms` may be null, not move, or run past the end. `timestamp_ms` is the time of
     the last change of state, not of the answer (spotify/web-api#640): nothing is computed from it.
     """
 

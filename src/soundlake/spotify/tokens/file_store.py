@@ -49,7 +49,7 @@ class FileTokenStore:
         return hold_lock(self.find_path(account).with_suffix(".lock"))
 
     def find_path(self, account: str) -> Path:
-        """The file of an account: an id may be any text, and some file systems do not tell apart two that differ in case only."""
+        """The file of an account: an id may be any text, and some file systems take two that differ in case only for one."""
         return self._folder / f"{hashlib.sha256(account.encode()).hexdigest()[:24]}.json"
 
 
