@@ -20,6 +20,7 @@ from soundlake.cli import (
     serve,
     sink,
     spotify,
+    spotify_poll,
     status,
     stream,
     topics,
@@ -103,6 +104,7 @@ app.add_typer(recommend_app, name="recommend")
 spotify_app = typer.Typer(help="Accounts of Spotify: connect them, see how they are.", no_args_is_help=True)
 spotify_app.command("login")(spotify.run_spotify_login)
 spotify_app.command("backfill")(spotify.run_spotify_backfill)
+spotify_app.command("poll")(spotify_poll.run_spotify_poll)
 spotify_app.command("status")(spotify.run_spotify_status)
 app.add_typer(spotify_app, name="spotify")
 

@@ -3,6 +3,7 @@
 from soundlake.wiring.dead_letters import open_replayer
 from soundlake.wiring.generator import open_demo, open_feed
 from soundlake.wiring.importing import open_importer
+from soundlake.wiring.poller import open_listening_store, open_poller
 from soundlake.wiring.reconciliation import check_everything
 from soundlake.wiring.sink import build_log_drain, build_sink
 from soundlake.wiring.spotify import open_backfill, open_clients, open_login, read_spotify_status
@@ -23,7 +24,9 @@ __all__ = [
     "open_importer",
     "open_kafka",
     "open_lake",
+    "open_listening_store",
     "open_login",
+    "open_poller",
     "open_publisher",
     "open_replayer",
     "open_stream",

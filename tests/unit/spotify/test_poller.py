@@ -174,6 +174,34 @@ def test_a_failure_of_the_first_call_and_of_an_observer_ends_nothing(tmp_path):
     assert [report.failure is None for report in followed.reports[:2]] == [False, True]
 
 
+def test_a_task_that_ended_with_an_error_is_named_and_begins_again(tmp_path, caplog):
+    async def main(home):
+        followed = Followed(home, tmp_path)
+        followed.poller.store = _Stumbling(followed.poller.store)
+        await followed.run_for(600)
+        return followed
+
+    followed = run(tmp_path, main)
+    assert "ended with an error and begins again" in caplog.text
+    assert followed.list_plays() == BOTH
+
+
+class _Stumbling:
+    """A store that cannot be read once."""
+
+    def __init__(self, store):
+        self.store, self.failures = store, 1
+
+    def list_accounts(self):
+        return self.store.list_accounts()
+
+    def read(self, account):
+        if self.failures:
+            self.failures = 0
+            raise PermissionError(account)
+        return self.store.read(account)
+
+
 def test_a_second_poller_names_the_first_and_takes_over_within_a_minute(tmp_path, caplog):
     async def main(home):
         first, second = Followed(home, tmp_path), None

@@ -69,7 +69,9 @@ class Poller:
         try:
             while True:
                 for account in self.store.list_accounts():
-                    if account not in self._tasks or self._tasks[account].done():
+                    task = self._tasks.get(account)
+                    if task is None or task.done():
+                        _log_end(account, task)
                         self._tasks[account] = asyncio.create_task(self._follow(account, observe))
                 await self.sleep(LEASE_TRY.total_seconds())
         finally:
@@ -96,6 +98,7 @@ class Poller:
         try:
             answer = await self.make_client(connection).get_player()
             await self._take(connection, listening, answer)
+            pace = self.find_pace(connection, max(1, len(self._playing)))
         except SoundlakeError as error:
             return self._note_failure(listening, error, failures)
         except OSError as cause:
@@ -104,7 +107,7 @@ class Poller:
             log.exception("a poll of %s failed", connection.account)  # the loop goes on: it never ends in silence (M01)
             return self._note_failure(listening, Unavailable(f"a poll failed: {type(cause).__name__}"), failures)
         now = self.clock()
-        next_ms = plan_poll(listening.state, write_ms(now), self.find_pace(connection, max(1, len(self._playing))))
+        next_ms = plan_poll(listening.state, write_ms(now), pace)
         return PollReport(connection.account, find_current(listening.state, now), read_ms(next_ms))
 
     async def _take(self, connection: Connection, listening: Listening, answer: PlayerAnswer) -> None:
@@ -161,3 +164,10 @@ class Poller:
         until: datetime | None = getattr(error, "until", None)
         next_at = max(until, now) if until else now + min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(failures, 10))
         return PollReport(listening.account, None, min(next_at, now + _LONGEST_RETRY), error)
+
+
+def _log_end(account: str, task: asyncio.Task[None] | None) -> None:
+    """A task that ended with an error is begun again, never in silence (M01)."""
+    error = None if task is None or task.cancelled() else task.exception()
+    if error is not None:
+        log.error("following %s ended with an error and begins again", account, exc_info=error)

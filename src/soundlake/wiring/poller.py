@@ -1,0 +1,57 @@
+"""The poller of Spotify's player."""
+
+from __future__ import annotations
+
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager, closing
+from typing import TYPE_CHECKING
+
+from soundlake.wiring.spotify import app_of, locate_spotify, open_clients, open_request_budget, open_token_store
+from soundlake.wiring.systems import open_broker, open_publisher
+
+if TYPE_CHECKING:
+    from soundlake.settings import Settings
+    from soundlake.spotify.plays.current import Current
+    from soundlake.spotify.plays.planner import Pace
+    from soundlake.spotify.poller import ListeningStore, Poller, SongObserver
+    from soundlake.spotify.tokens import Connection
+
+
+def open_listening_store(settings: Settings) -> ListeningStore:
+    """What each followed account plays."""
+    from soundlake.spotify.poller import ListeningStore
+
+    return ListeningStore(locate_spotify(settings) / "listening")
+
+
+@asynccontextmanager
+async def open_poller(
+    settings: Settings, *, show: Callable[[str, Current | None], None] | None = None, observer: SongObserver | None = None
+) -> AsyncIterator[Poller]:
+    """The poller of all connected accounts, publishing to the event log of this deployment.
+
+    `show` is given what each listener plays after each poll, `observer` each change of the song.
+    """
+    import asyncio
+
+    from soundlake.broker.protocol import read_utc_now
+    from soundlake.spotify.poller import Poller, find_pace
+
+    budget = open_request_budget(settings)
+
+    def pace_of(connection: Connection, listeners: int) -> Pace:
+        return find_pace(budget.measure_use(app_of(connection)), listeners)
+
+    async with open_clients(settings) as make_client:
+        with closing(open_broker(settings)) as broker:
+            yield Poller(
+                store=open_token_store(settings),
+                listenings=open_listening_store(settings),
+                make_client=make_client,
+                publisher=open_publisher(settings, broker),
+                clock=read_utc_now,
+                sleep=asyncio.sleep,
+                find_pace=pace_of,
+                show=show or (lambda _listener, _current: None),
+                observer=observer,
+            )
