@@ -43,8 +43,6 @@ class FakeAccount:
 
     timeline: Timeline
     display_name: str | None = None
-    product: str = "premium"
-    country: str = "SE"
 
     @property
     def user_id(self) -> str:
@@ -59,7 +57,10 @@ class FakeAccount:
 
 def explain_insecure_redirect(uri: str) -> str | None:
     """Why Spotify would refuse this redirect address (its rules since April 2025), or None: https, or a loopback address as a number."""
-    parts = urlsplit(uri)
+    try:
+        parts = urlsplit(uri)
+    except ValueError:  # half an IPv6 address
+        return "INVALID_CLIENT: Invalid redirect URI"
     is_secure = parts.scheme == "https" and parts.hostname not in (None, "localhost")
     is_loopback = parts.scheme == "http" and parts.hostname in _LOOPBACK_HOSTS
     return None if is_secure or is_loopback else "INVALID_CLIENT: Insecure redirect URI"

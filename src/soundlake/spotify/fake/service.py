@@ -109,7 +109,8 @@ class FakeSpotify:
             return CANNED[kind]({})
         canned = next((CANNED[fault.kind](fault.details) for fault in faults if fault.kind in CANNED), None)
         if (handler := _ACCOUNTS_HOST.get((request.method, request.path))) is not None:
-            return canned or _change_token_answer(handler(self, request), faults)
+            answer = canned or handler(self, request)
+            return _change_token_answer(answer, faults) if request.form.get("grant_type") == "refresh_token" else answer
         if request.path.startswith("/image/"):
             return draw_picture(request.path)
         if not request.path.startswith("/v1/"):
@@ -145,7 +146,7 @@ class FakeSpotify:
 
 
 def _change_token_answer(answer: Answer, faults: Iterable[Fault]) -> Answer:
-    """The answer with the members of a `token_fields` fault: an empty refresh token, none, a null one."""
+    """The answer of a refresh with the members of a `token_fields` fault: an empty refresh token, none, a null one."""
     changes = [fault.details for fault in faults if fault.kind == "token_fields"]
     if not changes or answer.status != _OK:
         return answer

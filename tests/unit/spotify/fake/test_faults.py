@@ -2,12 +2,13 @@
 
 import json
 from pathlib import Path
+from urllib.parse import urlencode
 
 import pytest
 from tests.unit.spotify.fake.listening import T0_MS, Listening
 
 from soundlake.errors import UsageError
-from soundlake.spotify.fake import Fault, Request
+from soundlake.spotify.fake import DEFAULT_REDIRECT_URI, Fault, Request
 from soundlake.spotify.fake.canned_answers import CANNED
 from soundlake.spotify.fake.faults import KINDS
 from soundlake.spotify.fake.history_faults import HISTORY_FAULTS
@@ -131,6 +132,16 @@ def test_a_refresh_answer_has_the_members_of_the_fault(listening, value, answere
     form = f"grant_type=refresh_token&client_id={listening.app.client_id}&refresh_token={token}".encode()
     body = json.loads(listening.fake.answer(Request("POST", "/api/token", body=form)).body)
     assert (body["refresh_token"], "scope" in body) == (answered, False)
+
+
+def test_the_answer_of_an_exchange_keeps_its_refresh_token(listening):
+    switch_on(listening, "token_fields", details={"refresh_token": None})
+    query = {"client_id": listening.app.client_id, "response_type": "code", "redirect_uri": DEFAULT_REDIRECT_URI}
+    sent_back = listening.fake.answer(Request("POST", "/authorize", query, body=b"account=anna&decision=allow"))
+    code = sent_back.headers["location"].partition("code=")[2]
+    form = query | {"grant_type": "authorization_code", "code": code, "client_secret": listening.app.client_secret}
+    answer = json.loads(listening.fake.answer(Request("POST", "/api/token", body=urlencode(form).encode())).body)
+    assert answer["refresh_token"]
 
 
 @pytest.mark.parametrize(

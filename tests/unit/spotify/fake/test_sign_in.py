@@ -51,6 +51,7 @@ def refresh(listening, token, **form):
         ("https://localhost/callback", "Insecure redirect URI"),
         ("http://example.org/callback", "Insecure redirect URI"),
         ("http://127.0.0.1:8888/other", "Invalid redirect URI"),
+        ("http://[::1/callback", "Invalid redirect URI"),
         ("http://127.0.0.1:9999/callback", "Invalid redirect URI"),
     ],
 )
