@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import re
 import shutil
 from collections.abc import Callable, Iterator, Mapping
@@ -9,22 +10,32 @@ from contextlib import contextmanager
 from datetime import datetime, timedelta
 from email.utils import parsedate_to_datetime
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qsl, urlsplit
 
 import httpx
-from tests.spotify_home import START, SpotifyHome, allow, run
+from tests.spotify_home import START, T0_MS, SpotifyHome, allow, run
 from tests.spotify_processes import refresh_in_processes
 
+from soundlake.broker.memory import MemoryBroker
+from soundlake.broker.publisher import Publisher
+from soundlake.contract import TOPICS
 from soundlake.errors import SoundlakeError
 from soundlake.spotify.auth import SignIn
+from soundlake.spotify.backfill import EVERY, Backfill
+from soundlake.spotify.budget import App, Limits
 from soundlake.spotify.callback import CallbackServer, NoAnswer
+from soundlake.spotify.client import SpotifyAPIClient
 from soundlake.spotify.collection import HistoryStore
 from soundlake.spotify.errors import Forbidden
-from soundlake.spotify.fake import FakeApp
+from soundlake.spotify.fake import FakeApp, write_timeline
 from soundlake.spotify.fake.faults import Fault
+from soundlake.spotify.poller import ListeningStore, Poller, find_pace
+from soundlake.spotify.refusals import Reason
 from soundlake.spotify.status import read_spotify_status
+from soundlake.spotify.tokens import Connection
 
 Case = Mapping[str, Any]
 Differences = list[str]
@@ -362,6 +373,60 @@ def _check_parking(given: Case, expect: Case, folder: Path) -> Differences:
     return run(folder, main, apps=list(apps.values()))
 
 
+def _check_day(given: Case, expect: Case, folder: Path) -> Differences:
+    """A day of poller and backfill inside the limits of an app; some listen for hours, others not at all."""
+    hours = {user: _read_count(text) for user, text in given["listening"].items()}
+    app = FakeApp(calls_per_window=given["fake_limit"]["calls"])
+
+    async def main(home: SpotifyHome) -> Differences:
+        home.fake.limits.calls_per_day[app.developer] = given["fake_quota"]["calls"]
+        for user, count in hours.items():
+            songs = [{"run": [200 * song, 200 * (song + 1), f"T{song % 7}", 0]} for song in range(count * 18)]
+            tracks = {f"T{song}": 200_000 for song in range(7)}
+            home.fake.add_account(write_timeline(user, T0_MS, tracks, [*songs, {"none": [count * 3_600, 10**6]}]))
+            await home.clock.sleep(60)
+            home.connect(user)
+        begun = home.clock.now_ms
+        await _run_collectors(home, folder, given["hours"] * 3_600)
+        answers = [call for call in home.fake.calls if call.at_ms >= begun]
+        refused = sum(one.status == 429 for one in answers)
+        found = [] if refused <= max(_numbers(expect["429_rate_count"])) else [f"{refused} answers 429"]
+        quota = [park for park in home.budget.list_parks() if park.reason is Reason.QUOTA]
+        found += _compare("quota", len(quota), expect["quota_429"])
+        for user in hours:
+            times = [one.at_ms for one in answers if one.account == user and one.path.endswith("recently-played") and one.status == 200]
+            longest = max(after - before for before, after in pairwise([begun, *times, home.clock.now_ms])) / 60_000
+            found += [] if longest <= max(_numbers(expect["reserve"])) + 1 else [f"{user}: {longest:.0f} minutes without history"]
+        use = home.budget.measure_use(home.make_client("", app).app)
+        return found + ([] if use.live_calls_in_day <= use.live_limit else ["live calls took the reserve of history"])
+
+    return run(folder, main, apps=[app], limits=Limits())
+
+
+async def _run_collectors(home: SpotifyHome, folder: Path, seconds: float) -> None:
+    """Poller and backfill side by side, as two services of a home."""
+    broker = MemoryBroker(home.clock)
+    broker.create_topics(TOPICS, partitions=1)
+    publisher, app = Publisher(broker, home.clock), home.find_app()
+
+    def make_client(connection: Connection) -> SpotifyAPIClient:
+        return home.make_client(connection.account, app)
+
+    poller = Poller(
+        home.store, ListeningStore(folder / "listening"), make_client, publisher, home.clock, home.clock.sleep,
+        lambda one, listeners: find_pace(home.budget.measure_use(App(one.client_id, one.developer)), listeners),
+    )  # fmt: skip
+    backfill = Backfill(home.store, HistoryStore(folder / "history"), make_client, publisher, home.clock)
+    tasks = [
+        asyncio.ensure_future(poller.run(lambda _: None)),
+        asyncio.ensure_future(backfill.run(EVERY, home.clock.sleep, lambda _: None)),
+    ]
+    await home.clock.sleep(seconds)
+    for task in tasks:
+        task.cancel()
+    await asyncio.gather(*tasks, return_exceptions=True)
+
+
 def _check_no_wait(given: Case, expect: Case, folder: Path) -> Differences:
     """A refused call ends at once, and a sign-in with another app works meanwhile."""
     other = FakeApp(client_id="other-app", developer="other-developer")
@@ -384,7 +449,7 @@ def _write_details(exchange: Case) -> dict[str, Any]:
     return {name: exchange[name] for name in known if exchange.get(name) is not None}
 
 
-_HTTP_CASES = {"exchanges": _check_exchanges, "events": _check_parking, "answer": _check_no_wait}
+_HTTP_CASES = {"exchanges": _check_exchanges, "events": _check_parking, "fake_limit": _check_day, "answer": _check_no_wait}
 
 
 async def _name_error(call: Callable[[], Any]) -> str:
@@ -401,7 +466,12 @@ def _describe_error(error: SoundlakeError) -> str:
 
 
 def _read_count(value: Any) -> int:
-    return value if isinstance(value, int) else int(re.findall(r"\d+", str(value))[0])
+    return _numbers(value)[0]
+
+
+def _numbers(value: Any) -> list[int]:
+    """The whole numbers in a value or a sentence."""
+    return [int(digits) for digits in re.findall(r"\d+", str(value))]
 
 
 def _compare(what: str, found: Any, wanted: Any) -> Differences:

@@ -51,6 +51,14 @@ def test_no_case_of_players_and_of_recently_played_is_left_out(cases):
     assert {case for case, kind in kinds.items() if kind in ("player", "recent")} == {*PLAYER, *RECENT, "D07"}
 
 
+SPOTIFY = ["T01", "T03", "T04", "T05", "T07", "T08", "T09", "H01", "H02", "H03", "H04"]
+
+
+def test_the_cases_of_tokens_and_of_answers_over_http_are_right(cases):
+    done = run(cases, *SPOTIFY)
+    assert sorted(done.stdout.splitlines()) == sorted(f"{case}: right" for case in SPOTIFY), done.stderr
+
+
 def test_a_case_that_differs_and_one_of_an_unknown_kind_have_their_exit_codes(tmp_path):
     wrong = {"id": "W1", "kind": "file", "given": {"csv": ["x"], "json": []}, "expect": {"csv_report": {"rows_read": 7}}}
     unknown = {"id": "U1", "kind": "opera", "given": {}, "expect": {}}

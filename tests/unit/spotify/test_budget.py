@@ -62,14 +62,14 @@ def test_live_calls_of_a_day_leave_the_reserve_of_history_alone(make_budget, clo
     budget = make_budget(1_000, 300)
     budget.take(APP, "u1", Purpose.HISTORY)
     live, error = take_all(budget, clock)
-    assert (live, type(error)) == (300 - 96, BudgetSpent)
+    assert (live, type(error)) == (300 - 150, BudgetSpent)
     assert error.until > clock() + timedelta(hours=23)
     assert take_all(budget, clock, purpose=Purpose.HISTORY)[0] == 300 - live - 1
 
 
 def test_a_day_is_a_rolling_one_and_shared_by_all_apps_of_a_developer(make_budget, clock):
     budget = make_budget(1_000, 200)
-    assert take_all(budget, clock)[0] == 104
+    assert take_all(budget, clock)[0] == 50
     assert take_all(budget, clock, app=SIBLING)[0] == 0
     assert take_all(budget, clock, app=STRANGER, most=50)[0] == 50
     clock.advance(hours=24)

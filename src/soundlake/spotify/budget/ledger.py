@@ -14,7 +14,7 @@ from soundlake.spotify.refusals import Party, Reason, Refusal
 WINDOW_MS, DAY_MS = 31_000, 86_460_000
 """30 seconds and a day, with a margin for the way of a call to the server, which counts by its own clock."""
 
-_HISTORY_CALLS_A_DAY = 96  # of an account: every 15 minutes
+_HISTORY_CALLS_A_DAY = 150  # of an account: every 10 minutes, and some that are repeated
 _FIRST_BACKOFF_MS, _LONGEST_BACKOFF_MS = 5_000, 300_000  # where Spotify names no wait
 _CALM_MS = 900_000  # after so long without a refusal the own back-off begins again
 _RECOVERY_MS = 6 * 3_600_000  # a learned limit of 30 seconds grows by one call so often
@@ -147,7 +147,7 @@ class Ledger:
         calls = self._find(app, now_ms)
         of_developer = self._list_apps(app, now_ms)
         day_limit = self._find_day_limit(app, limits, now_ms)
-        reserve = min(day_limit // 2, _HISTORY_CALLS_A_DAY * sum(len(of_app.accounts) for of_app in of_developer))
+        reserve = min(day_limit * 3 // 4, _HISTORY_CALLS_A_DAY * sum(len(of_app.accounts) for of_app in of_developer))
         learned = calls.window_limit
         grown = None if learned is None else learned + (now_ms - calls.window_limit_ms) // _RECOVERY_MS
         return AppUse(

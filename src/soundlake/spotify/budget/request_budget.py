@@ -59,6 +59,10 @@ class RequestBudget:
         """What an account waits for, if it does."""
         return self._read().find_park(app, account, self._read_clock_ms())
 
+    def list_parks(self) -> list[Park]:
+        """Everybody who waits."""
+        return self._read().list_parks(self._read_clock_ms())
+
     def measure_use(self, app: App) -> AppUse:
         """How much of its budget an app has used."""
         return self._read().measure_use(app, self._limits, self._read_clock_ms())
