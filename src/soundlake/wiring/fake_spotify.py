@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, date, datetime, timedelta
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
@@ -16,7 +16,8 @@ _WEEK_MS = 7 * 86_400_000
 _CANDIDATES_PER_ACCOUNT = 20
 _ALWAYS_LISTENING_IDLE_S = 8.0
 _FREE_PLAN_EVERY = 4
-_HISTORY = timedelta(days=1)
+_SHORTEST_HISTORY = timedelta(days=1)
+_YEARS = 3
 
 
 @dataclass(frozen=True)
@@ -31,12 +32,16 @@ class FakeOptions:
 
 
 def build_fake_spotify(options: FakeOptions) -> FakeSpotify:
-    """A fake with one app and accounts `fake-01`, …; the first one listens round the clock, and all have listened for a day."""
+    """A fake with one app and accounts `fake-01`, …; the first one listens round the clock.
+
+    All have listened since the month began (a day at least), so that a server started again has the same past.
+    """
     from soundlake.spotify.fake import AdjustableClock, FakeApp, FakeSpotify
     from soundlake.spotify.fake.limits import DEVELOPMENT_CALLS_PER_DAY, DEVELOPMENT_CALLS_PER_WINDOW
 
     now = datetime.now(UTC)
-    simulated = simulate_listeners(options.listeners, now - _HISTORY, seed=options.seed)
+    month = (now - _SHORTEST_HISTORY).replace(day=1, hour=0, minute=0, second=0, microsecond=0)
+    simulated = simulate_listeners(options.listeners, month, seed=options.seed)
     fake = FakeSpotify(AdjustableClock(now, speed=options.speed), base_url=options.base_url, simulated=simulated)
     app = fake.add_app(FakeApp())
     if options.has_limits:
@@ -51,7 +56,7 @@ def simulate_listeners(count: int, start: datetime, *, seed: int = 42, tracks: i
     from soundlake.spotify.fake import Habits, SimulatedListeners
 
     config = GeneratorConfig(
-        listeners=_CANDIDATES_PER_ACCOUNT * count, days=730, seed=seed, start=start.date() - timedelta(days=180), tracks=tracks
+        listeners=_CANDIDATES_PER_ACCOUNT * count, days=365 * _YEARS, seed=seed, start=date(start.year - 1, 1, 1), tracks=tracks
     )
     world = make_world(config)
     start_ms = int(start.timestamp() * 1_000)
