@@ -12,9 +12,12 @@ from soundlake.spotify.auth import SignIn, SpotifyAuth
 from soundlake.spotify.budget import App, Limits, RequestBudget
 from soundlake.spotify.catalogue import Catalogue
 from soundlake.spotify.client import ApiAccess, SpotifyAPIClient
+from soundlake.spotify.collection import HistoryStore
 from soundlake.spotify.fake import FakeApp, FakeSpotify, FakeTrack, FakeTransport, run_in_virtual_time, write_timeline
 from soundlake.spotify.fake.messages import Request
+from soundlake.spotify.poller import ListeningStore
 from soundlake.spotify.sign_in import Login
+from soundlake.spotify.status import Records
 from soundlake.spotify.tokens import AccessTokens, FileTokenStore
 
 START = datetime(2026, 1, 1, 20, tzinfo=UTC)
@@ -84,6 +87,10 @@ class SpotifyHome:
         """An account at the fake that plays one song for a day."""
         if user not in self.fake.accounts:
             self.fake.add_account(write_timeline(user, T0_MS, {"A": TRACK}, [{"run": [0, 86_400, "A", 0]}]))
+
+    def make_records(self):
+        """What `soundlake spotify status` reads."""
+        return Records(self.store, self.budget, HistoryStore(self.folder / "history"), ListeningStore(self.folder / "listening"))
 
     def find_park(self, client):
         """What an account waits for."""

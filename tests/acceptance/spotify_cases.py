@@ -149,7 +149,7 @@ def _check_outage(given: Case, expect: Case, folder: Path) -> Differences:
         alarms: set[str] = set()
         while home.clock.now_ms < t0_ms + expect["at"]["t"] * 1_000:
             collecting = [await _name_error(client.get_player) for client in clients].count("")
-            alarms |= set(read_spotify_status(home.store, home.budget, HistoryStore(folder / "history"), home.clock()).alarms)
+            alarms |= set(read_spotify_status(home.make_records(), home.clock()).alarms)
             await home.clock.sleep(60)
         all_at_once = [alarm for alarm in alarms if f"all {len(clients)}" in alarm]
         return _compare("collecting", collecting, expect["at"]["collecting"]) + _compare(

@@ -198,6 +198,10 @@ def _describe_account(account: AccountStatus) -> dict[str, object]:
         "sign-in due": f"{account.sign_in_due_at:%Y-%m-%d}, in {account.days_until_sign_in} days",
         "waits": "no" if wait is None else f"the {wait.party}{until} ({wait.reason})",
         "history": "never" if last is None else f"{last:%Y-%m-%d %H:%M} UTC, {account.plays:,} plays",
+        "last poll": "never" if account.last_poll_at is None else f"{account.last_poll_at:%Y-%m-%d %H:%M:%S} UTC",
+        "live": "well"
+        if account.live_failed_since is None
+        else f"fails since {account.live_failed_since:%H:%M} UTC: {account.live_failure}",
         "gaps": "none"
         if not account.gaps
         else "; ".join(f"{gap.begins_at:%Y-%m-%d %H:%M} to {gap.ends_at:%H:%M}" for gap in account.gaps[-3:]),

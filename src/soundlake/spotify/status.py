@@ -10,11 +10,15 @@ from typing import Any
 from soundlake.spotify.budget import App, AppUse, Park, RequestBudget
 from soundlake.spotify.budget.request_budget import read_ms
 from soundlake.spotify.collection import Gap, HistoryStore
+from soundlake.spotify.poller import ListeningStore
 from soundlake.spotify.tokens import Connection, TokenStore
 from soundlake.spotify.tokens.refused_grants import PROBE_AFTER, is_outage
 
-SILENCE = timedelta(hours=1)
+HISTORY_SILENCE = timedelta(hours=1)
 """History is asked for every quarter of an hour at least; after so long without an answer nothing is collected."""
+
+LIVE_SILENCE = timedelta(minutes=20)
+"""The slowest poll of an idle account is minutes apart; after so long without an answer nothing is followed."""
 
 
 @dataclass(frozen=True)
@@ -46,6 +50,10 @@ class AccountStatus:
     history_failure: str | None
     plays: int
     gaps: tuple[Gap, ...]
+    last_poll_at: datetime | None
+    live_failed_since: datetime | None
+    live_failure: str | None
+    unpublished_events: int
 
 
 @dataclass(frozen=True)
@@ -66,18 +74,28 @@ class SpotifyStatus:
         return {**asdict(self), "is_well": self.is_well}
 
 
-def read_spotify_status(store: TokenStore, budget: RequestBudget, histories: HistoryStore, now: datetime) -> SpotifyStatus:
+@dataclass(frozen=True)
+class Records:
+    """Where the state of a home's accounts is."""
+
+    store: TokenStore
+    budget: RequestBudget
+    histories: HistoryStore
+    listenings: ListeningStore
+
+
+def read_spotify_status(records: Records, now: datetime) -> SpotifyStatus:
     """Read everything; no call is made."""
-    found = (store.read(account) for account in store.list_accounts())
+    found = (records.store.read(account) for account in records.store.list_accounts())
     connections = [connection for connection in found if connection is not None]
-    accounts = tuple(_describe(connection, budget, histories, now) for connection in connections)
+    accounts = tuple(_describe(connection, records, now) for connection in connections)
     apps = sorted({App(connection.client_id, connection.developer) for connection in connections}, key=lambda app: app.client_id)
-    return SpotifyStatus(accounts, tuple(budget.measure_use(app) for app in apps), tuple(_find_alarms(connections, accounts, now)))
+    return SpotifyStatus(accounts, tuple(records.budget.measure_use(app) for app in apps), tuple(_find_alarms(connections, accounts, now)))
 
 
-def _describe(connection: Connection, budget: RequestBudget, histories: HistoryStore, now: datetime) -> AccountStatus:
-    history = histories.read(connection.account)
-    park = budget.find_park(App(connection.client_id, connection.developer), connection.account)
+def _describe(connection: Connection, records: Records, now: datetime) -> AccountStatus:
+    history, live = records.histories.read(connection.account), records.listenings.read(connection.account)
+    park = records.budget.find_park(App(connection.client_id, connection.developer), connection.account)
     return AccountStatus(
         account=connection.account,
         listener=connection.listener,
@@ -93,6 +111,10 @@ def _describe(connection: Connection, budget: RequestBudget, histories: HistoryS
         history_failure=history.failure,
         plays=history.plays,
         gaps=tuple(history.gaps),
+        last_poll_at=live.answered_at,
+        live_failed_since=live.failed_since,
+        live_failure=live.failure,
+        unpublished_events=len(live.outbox),
     )
 
 
@@ -125,7 +147,10 @@ def _find_alarms(connections: Sequence[Connection], accounts: Sequence[AccountSt
             alarms.append(f"{name}: the {one.wait.party} waits until {until} ({one.wait.reason})")
         elif one.sign_in_warning is not None:
             alarms.append(f"{name} has to sign in within {one.days_until_sign_in} days: soundlake spotify login")
-        if one.is_connected and one.last_history_at is not None and now - one.last_history_at > SILENCE:
+        if one.is_connected and one.last_history_at is not None and now - one.last_history_at > HISTORY_SILENCE:
             failure = one.history_failure or "`soundlake spotify backfill` does not run"
             alarms.append(f"{name}: no history since {one.last_history_at:%Y-%m-%d %H:%M} UTC: {failure}")
+        if one.is_connected and one.last_poll_at is not None and now - one.last_poll_at > LIVE_SILENCE:
+            failure = one.live_failure or "`soundlake spotify poll` does not run"
+            alarms.append(f"{name}: nothing followed since {one.last_poll_at:%Y-%m-%d %H:%M} UTC: {failure}")
     return alarms

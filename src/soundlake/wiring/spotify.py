@@ -66,9 +66,13 @@ def open_history_store(settings: Settings) -> HistoryStore:
 
 def read_spotify_status(settings: Settings, now: datetime) -> SpotifyStatus:
     """The state of all accounts of this home."""
-    from soundlake.spotify.status import read_spotify_status
+    from soundlake.spotify.poller import ListeningStore
+    from soundlake.spotify.status import Records, read_spotify_status
 
-    return read_spotify_status(open_token_store(settings), open_request_budget(settings), open_history_store(settings), now)
+    listenings = ListeningStore(locate_spotify(settings) / "listening")
+    return read_spotify_status(
+        Records(open_token_store(settings), open_request_budget(settings), open_history_store(settings), listenings), now
+    )
 
 
 @contextmanager

@@ -1,0 +1,82 @@
+"""What `soundlake spotify status` says, and when it is an alarm."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+
+import pytest
+from tests.spotify_home import run
+
+from soundlake.spotify.collection import Gap, History
+from soundlake.spotify.fake.faults import Fault
+from soundlake.spotify.poller.listening_store import Listening
+from soundlake.spotify.status import read_spotify_status
+
+
+def read(home):
+    return read_spotify_status(home.make_records(), home.clock())
+
+
+@pytest.mark.parametrize(
+    ("days_left", "warning", "is_well"), [(31, None, True), (30, 30, False), (8, 30, False), (7, 7, False), (2, 7, False), (1, 1, False)]
+)
+def test_a_sign_in_is_announced_thirty_seven_and_one_days_before(tmp_path, days_left, warning, is_well):
+    async def main(home):
+        account = home.connect("anna").account
+        due = home.store.read(account).sign_in_due_at
+        home.clock.set(now=due - timedelta(days=days_left))
+        return read(home)
+
+    status = run(tmp_path, main)
+    (account,) = status.accounts
+    assert (account.days_until_sign_in, account.sign_in_warning, status.is_well) == (days_left, warning, is_well)
+    assert is_well or "sign in within" in status.alarms[0]
+
+
+def test_a_wait_of_the_app_is_shown_with_its_reason_and_its_end_for_each_account(tmp_path):
+    async def main(home):
+        clients = [home.connect(user) for user in ("anna", "ben")]
+        home.fake.faults.add(Fault("quota_exceeded", count=1))
+        with pytest.raises(Exception, match="QUOTA_EXCEEDED"):
+            await clients[0].get_player()
+        return read(home), home.clock()
+
+    status, now = run(tmp_path, main)
+    assert [(one.wait.party, one.wait.reason, one.wait.until - now) for one in status.accounts] == [
+        ("developer", "quota", timedelta(seconds=52_531))
+    ] * 2
+    assert len(status.alarms) == 2
+    assert status.as_json()["is_well"] is False
+
+
+def test_silence_is_an_alarm_that_names_the_failure_or_the_command(tmp_path):
+    async def main(home):
+        account, now = home.connect("anna").account, home.clock()
+        records = home.make_records()
+        gap = Gap(now - timedelta(hours=9), now - timedelta(hours=8), now)
+        records.histories.write(History(account, answered_at=now, gaps=[gap], plays=3))
+        records.listenings.write(Listening(account, answered_at=now))
+        well = read(home)
+        await home.clock.sleep(7_200)
+        silent = read(home)
+        records.histories.write(History(account, answered_at=now, failure="the disk is full"))
+        records.listenings.write(Listening(account, answered_at=now, failed_since=now, failure="no network"))
+        return well, silent, read(home)
+
+    well, silent, failing = run(tmp_path, main)
+    assert (well.alarms, len(well.accounts[0].gaps), well.accounts[0].plays) == ((), 1, 3)
+    assert ["spotify backfill" in silent.alarms[0], "spotify poll" in silent.alarms[1]] == [True, True]
+    assert ["the disk is full" in failing.alarms[0], "no network" in failing.alarms[1]] == [True, True]
+
+
+def test_no_representation_of_a_status_holds_a_token(tmp_path):
+    async def main(home):
+        connection = home.store.read(home.connect("anna").account)
+        home.store.write(replace(connection, refused_at=home.clock()))
+        status = read(home)
+        return connection, f"{status!r}{status.as_json()}"
+
+    connection, text = run(tmp_path, main)
+    assert connection.access_token not in text
+    assert connection.refresh_token not in text
