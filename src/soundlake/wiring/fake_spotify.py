@@ -65,9 +65,9 @@ def simulate_listeners(count: int, start: datetime, *, seed: int = 42, tracks: i
     def list_events(number: int, from_ms: int, until_ms: int) -> pa.Table:
         return world.make_listeners_span(number, 1, from_ms, until_ms)
 
+    round_the_clock = Habits(pause_share=0.02, private_share=0.0, is_seen=True, longest_idle_s=_ALWAYS_LISTENING_IDLE_S)
     habits = {
-        number: Habits(is_free=place % _FREE_PLAN_EVERY == 1, longest_idle_s=_ALWAYS_LISTENING_IDLE_S if place < busy else None)
-        for place, number in enumerate(numbers)
+        number: round_the_clock if place < busy else Habits(is_free=place % _FREE_PLAN_EVERY == 1) for place, number in enumerate(numbers)
     }
     names = {number: f"fake-{place:02d}" for place, number in enumerate(numbers, start=1)}
     return SimulatedListeners(list_events, names, start_ms, habits, seed)

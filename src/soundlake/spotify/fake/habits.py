@@ -8,12 +8,16 @@ from typing import Literal
 
 Action = Literal["pause", "forward", "back", "device", "private"]
 
+_SHORTEST_MS = 20_000
+"""Nothing happens within shorter plays."""
+
 
 @dataclass(frozen=True, slots=True)
 class Habits:
     """Shares of the plays with a pause, a seek, a change of device or a private rest; `is_free` hears adverts between songs.
 
-    `longest_idle_s` shortens the silence between plays (seconds), so that a listener plays round the clock; null leaves it as it is.
+    `is_seen` is never offline and starts no private session of its own. `longest_idle_s` (seconds) shortens the silence between plays, so
+    that a listener plays round the clock; null leaves it as it is.
     """
 
     pause_share: float = 0.08
@@ -22,6 +26,7 @@ class Habits:
     device_share: float = 0.03
     private_share: float = 0.01
     is_free: bool = False
+    is_seen: bool = False
     longest_idle_s: float | None = None
 
     def draw_actions(self, random: Random, length_ms: int) -> list[tuple[int, Action]]:
@@ -35,10 +40,6 @@ class Habits:
         }
         drawn = [(random.uniform(0.1, 0.9), action) for action, share in shares.items() if random.random() < share]
         return [] if length_ms < _SHORTEST_MS else sorted((round(place * length_ms), action) for place, action in drawn)
-
-
-_SHORTEST_MS = 20_000
-"""Nothing happens within shorter plays."""
 
 
 def draw_pause_ms(random: Random) -> int:

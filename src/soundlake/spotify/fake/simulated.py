@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -86,6 +86,8 @@ class SimulatedListeners:
         events = self.list_events(listener.number, listener.next_ms, until_ms)
         listener.next_ms = until_ms
         plays = [read_play(row) for row in _choose_plays(events)]
+        if self.habits.get(listener.number, Habits()).is_seen:
+            plays = [replace(play, is_offline=False, mode=replace(play.mode, is_private=False)) for play in plays]
         listener.empty_spans = 0 if plays else listener.empty_spans + 1
         is_away = listener.empty_spans > _MOST_EMPTY_SPANS  # a listener without plays ahead: time passes all the same
         listener.writer.write(plays, until_ms, is_away=is_away)

@@ -110,11 +110,12 @@ def test_the_list_has_public_tracks_played_to_the_end_and_offline_ones_late(eage
 
 
 def test_a_shortened_silence_makes_a_listener_play_round_the_clock(world):
-    (timeline,) = simulate(world, Habits(0, 0, 0, 0, 0, longest_idle_s=8), days=3, listeners=[0])
+    (timeline,) = simulate(world, Habits(0, 0, 0, 0, 0, longest_idle_s=8, is_seen=True), days=3, listeners=[0])
     until_ms = START_MS + 3 * DAY_MS
     segments = [segment for segment in timeline.segments if segment.end_ms <= until_ms]
     assert all(segment.end_ms - segment.start_ms <= 8_000 for segment in segments if segment.motion not in HEARD)
     assert timeline.end_ms >= until_ms
+    assert not any(segment.is_offline or segment.mode.is_private for segment in timeline.segments)
 
 
 def test_a_listener_who_is_away_for_good_lets_time_pass():
