@@ -96,7 +96,7 @@ _VARIANTS: Mapping[str, Callable[..., Variant]] = {
     r"recently-played has": _keep,
     r"the very first call of the process fails": _keep,
     r"from (\d+) on 204 in place of the held state": _empty_in_pause,
-    r"after the empty answers progress stands at (\d+) .*moves by (\d+) s": _pause_in_empty,
+    r"after the empty answers progress \w+ at (\d+) .*moves by (\d+) s": _pause_in_empty,
     r"type (\w+) in place of ad": _other_type,
     r"(\w) stays for (\d+) s with repeat off": _stay,
     r"device is null": _with(device=None),

@@ -31,7 +31,7 @@ class Ending:
 
 
 def end_before(play: OpenPlay, next_ms: int) -> Ending:
-    """The end of a play that was followed by a song, or by itself again, at `next_ms`."""
+    """The end of a play that was followed by another song or its own repeat at `next_ms`."""
     if is_unmeasured(play):
         return _end_by_clock(play, next_ms, is_left=True)
     if not play.last.is_playing:
@@ -43,7 +43,7 @@ def end_before(play: OpenPlay, next_ms: int) -> Ending:
         return end_in_absence(play, next_ms)
     if next_ms - play.seen_ms > CONTINUOUS_MS:
         return Ending(play.last.at_ms, play.heard_ms, play.last.position_ms)  # nothing is invented for a time without answers
-    return _end_standing_still(play) if play.seen_ms - play.last.at_ms > _STALE_MS else _leave(play, gap)
+    return _end_without_moving(play) if play.seen_ms - play.last.at_ms > _STALE_MS else _leave(play, gap)
 
 
 def end_in_absence(play: OpenPlay, next_ms: int | None = None) -> Ending:
@@ -58,7 +58,7 @@ def end_in_absence(play: OpenPlay, next_ms: int | None = None) -> Ending:
     if rest is not None and came_to_its_end and not absence.is_private:
         return _finish(play, min(gap, rest))
     was_seen = absence.since_ms - play.seen_ms <= CONTINUOUS_MS
-    heard = gap // 2 if was_seen and play.seen_ms <= play.last.at_ms else 0  # in the middle; nothing more if it stood still
+    heard = gap // 2 if was_seen and play.seen_ms <= play.last.at_ms else 0  # in the middle; nothing more if it did not move
     if absence.is_private or not was_seen:
         return Ending(play.last.at_ms + heard, play.heard_ms + heard, play.last.position_ms + heard)
     return _leave(play, heard) if _is_left(absence.since_ms, next_ms) else _stop(play, heard)
@@ -129,8 +129,8 @@ def _end_in_pause(play: OpenPlay, next_ms: int | None) -> Ending:
     return _leave(play, 0) if _is_left(play.away_since_ms or play.last.at_ms, next_ms) else _stop(play, 0)
 
 
-def _end_standing_still(play: OpenPlay) -> Ending:
-    """It said that it plays, but stood still for longer than answers are late: it was paused, or the device was gone."""
+def _end_without_moving(play: OpenPlay) -> Ending:
+    """It said that it plays, but did not move for longer than answers are late: it was paused, or the device was gone."""
     return _leave(play, 0) if play.seen_ms - play.last.at_ms <= LEFT_MS else _stop(play, 0)
 
 

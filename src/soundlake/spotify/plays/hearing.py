@@ -15,7 +15,7 @@ SLOWEST_SPEED, FASTEST_SPEED = 0.45, 3.6
 
 def advance(play: OpenPlay, now: Sighting) -> None:
     """Count what was heard since the last sighting that moved."""
-    if is_standing_still(play.last, now):
+    if has_not_moved(play.last, now):
         play.seen_ms = now.at_ms
         return
     play.heard_ms += _measure_unmoved(play, now) if is_unmeasured(play) and now.position_ms == 0 else measure_heard(play, now)
@@ -23,7 +23,7 @@ def advance(play: OpenPlay, now: Sighting) -> None:
     play.last, play.seen_ms = now, now.at_ms
 
 
-def is_standing_still(before: Sighting, now: Sighting) -> bool:
+def has_not_moved(before: Sighting, now: Sighting) -> bool:
     """A position that did not move although it plays: an old answer, or a device that went away. The next that moves decides (W03)."""
     return before.is_playing and now.is_playing and before.position_ms == now.position_ms
 

@@ -31,14 +31,14 @@ def play(track, start, ms, **more):
 DONE, LEFT = {"skipped": False, "reason_end": "trackdone"}, {"skipped": True, "reason_end": "fwdbtn"}
 CASES = {
     # old answers
-    "a position that stands still and then jumps was an old answer": (
+    "a position that does not move and then jumps was an old answer": (
         [run(0, 60, "A"), stuck(60, 75, "A", 60000), run(75, 200, "A", 75000), none(200, 230)], [play("A", 0, 200000, **DONE)]),
-    "a position that stands still for a quarter of an hour is not heard": (
+    "a position that does not move for a quarter of an hour is not heard": (
         [run(0, 60, "A"), stuck(60, 960, "A", 60000), none(960, 990)], [play("A", 0, 60000, skipped=False)]),
-    "a position that stands still before another song is not heard": (
+    "a position that does not move before another song is not heard": (
         [run(0, 60, "A"), stuck(60, 90, "A", 60000), run(90, 270, "B"), none(270, 300)],
         [play("A", 0, 60000, **LEFT), play("B", 90, 180000)]),
-    "a position that stood still until the song had to end was an old answer": (
+    "a position that did not move until the song had to end was an old answer": (
         [run(0, 150, "A"), stuck(150, 200, "A", 150000), run(200, 380, "B"), none(380, 400)],
         [play("A", 0, 200000, **DONE), play("B", 200, 180000, reason_start="trackdone")]),
     "the old song is shown for 12 s more": (
