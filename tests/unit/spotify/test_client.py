@@ -171,3 +171,17 @@ def test_a_token_of_another_account_collects_nothing(tmp_path):
         await second.verify_account()
 
     run(tmp_path, main)
+
+
+def test_an_app_that_waits_asks_for_no_token_either(tmp_path):
+    async def main(home):
+        client = home.connect("anna")
+        home.fake.faults.add(Fault("rate_limited_hours", count=1))
+        posts = home.count_calls("/api/token")
+        for _ in range(3):
+            with pytest.raises(RateLimited):
+                await client.get_player()
+            await home.clock.sleep(5_000)  # the access token ends meanwhile
+        assert home.count_calls("/api/token") == posts
+
+    run(tmp_path, main)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 import stat
 from dataclasses import replace
@@ -14,7 +15,7 @@ from tests.spotify_home import SpotifyHome, run
 from tests.spotify_processes import refresh_in_processes, serve, start_refresh_that_dies
 
 from soundlake.errors import Unavailable
-from soundlake.spotify.errors import NeedsReauthorization
+from soundlake.spotify.errors import AccountMismatch, NeedsReauthorization
 from soundlake.spotify.fake import AdjustableClock, FakeApp, FakeSpotify
 from soundlake.spotify.fake.faults import Fault
 from soundlake.spotify.tokens import Connection, FileTokenStore, KeyringTokenStore
@@ -97,6 +98,14 @@ def test_a_broken_file_is_named_and_not_shown(tmp_path):
         store.read("acc-u1")
     assert "canary" not in str(refused.value)
     assert refused.value.__suppress_context__
+
+
+def test_a_file_that_was_copied_over_anothers_is_not_used(tmp_path):
+    store = FileTokenStore(tmp_path)
+    store.write(CONNECTION)
+    shutil.copy(store.find_path("acc-u1"), store.find_path("acc-u2"))
+    with pytest.raises(AccountMismatch, match="acc-u2"):
+        store.read("acc-u2")
 
 
 class MemoryKeyring:
