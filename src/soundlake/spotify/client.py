@@ -54,7 +54,7 @@ class SpotifyAPIClient:
     """The calls that this project makes for one account.
 
     Every call raises RateLimited (QuotaExceeded, BudgetSpent), NeedsReauthorization, Forbidden, Unauthorized, AccountMismatch,
-    RequestRefused, or Unavailable, and waits for nothing: the error says until when nothing may be sent, and calls before that raise at once.
+    RequestRefused, or Unavailable, and waits for nothing: the error says until when nothing is sent; calls before that raise at once.
     """
 
     def __init__(self, account: str, access: ApiAccess) -> None:
