@@ -17,24 +17,19 @@ def is_restart(play: OpenPlay, now: Sighting) -> bool:
     """Whether the song plays again from its beginning; a seek back inside it is not that (W10)."""
     if not now.is_playing or is_unmeasured(play) or now.position_ms >= play.last.position_ms - JITTER_MS:
         return False
-    return _came_around(play, now) or _fell_from_near_the_end(play, now) or _began_after_a_long_pause(play, now)
+    return _came_to_its_end_before(play, now) or _began_after_a_long_pause(play, now)
 
 
-def _came_around(play: OpenPlay, now: Sighting) -> bool:
-    """There was time for the rest of the song and then for this position: a song on repeat, at any rhythm of the answers (R01)."""
-    rest = find_rest(play)
-    if rest is None or not play.last.is_playing:
-        return False
-    return now.clock_ms >= play.last.at_ms + rest - JITTER_MS
+def _came_to_its_end_before(play: OpenPlay, now: Sighting) -> bool:
+    """There was time for the rest of the song and then for this position: on repeat, at any rhythm of the answers (R01).
 
-
-def _fell_from_near_the_end(play: OpenPlay, now: Sighting) -> bool:
-    """From near the end to the beginning: a repeat that fades in before the end, or begun again by hand."""
+    A repeat may fade in before the end; from near the end the song may be begun again by hand (W11).
+    """
     rest, duration = find_rest(play), play.song.duration_ms
     if rest is None or duration is None or now.clock_ms < play.last.at_ms - JITTER_MS:
         return False
     rest_then = rest - (now.clock_ms - play.last.at_ms if play.last.is_playing else 0)
-    return rest <= min(_NEAR_END_MS, duration // 4) or rest_then <= find_crossfade(play)
+    return rest <= min(_NEAR_END_MS, duration // 4) or rest_then <= max(JITTER_MS, find_crossfade(play))
 
 
 def _began_after_a_long_pause(play: OpenPlay, now: Sighting) -> bool:
