@@ -47,8 +47,8 @@ CASES = {
     "the old song is shown once more after the new one": (
         [run(0, 60, "A"), run(60, 65, "B"), run(65, 70, "A", 65000), run(70, 240, "B", 10000), none(240, 260)],
         [play("A", 0, 60000, **LEFT), play("B", 60, 180000)]),
-    "the new song has the old one's clock for 12 s, past its own end": (
-        [run(0, 168, "A"), run(168, 180, "C", 168000), run(180, 318, "C", 12000), none(318, 348)],
+    "the new song has the old one's clock for 15 s, past its own end": (
+        [run(0, 168, "A"), run(168, 183, "C", 168000), run(183, 318, "C", 15000), none(318, 348)],
         [play("A", 0, 168000, **LEFT), play("C", 168, 150000, **DONE)],
     ),
     "another song in one answer only": (
