@@ -45,6 +45,10 @@ def make_password_server(folder: Path, jars: Path) -> PasswordKafkaServer:
         "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,PASSWORD:SASL_PLAINTEXT",
         "listener.name.password.sasl.enabled.mechanisms": "PLAIN",
         "listener.name.password.plain.sasl.jaas.config": f'{login} user_{KAFKA_USER}="{KAFKA_PASSWORD}";',
+        # Retention and compaction act within a second, for topics that ask for them, and not only after minutes.
+        "log.initial.task.delay.ms": "200",
+        "log.retention.check.interval.ms": "300",
+        "log.cleaner.backoff.ms": "300",
     }
     return PasswordKafkaServer(folder, port, jars, properties=properties)
 

@@ -1,0 +1,75 @@
+"""The Java client and franz-go as producers: every codec, idempotent or not, in transactions, with headers, without keys or values.
+
+Public reports: confluentinc/librdkafka issue 3020 (records of aborted transactions delivered), twmb/franz-go issue 729 (an aborted
+transaction that was not), apache/pinot PR 19161 (markers taken for a loss), grepplabs/kafka-proxy issue 221 (clients older than Kafka 4).
+"""
+
+from __future__ import annotations
+
+import json
+import random
+
+import pytest
+from tests.integration.foreign_clients import Group, Sent, build_go_client, open_java_client
+from tests.integration.kafka_cases import make_plays, open_lake, read_ids, stored_ids, wait_until
+
+from soundlake.contract.topics import PLAYS
+from soundlake.reconciliation.log_vs_bronze import check_log, count_waiting
+from soundlake.sink import Sink, SinkLimits
+
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+A_GROUP = 20
+NOISE_BYTES = 700_000
+
+
+@pytest.fixture(scope="module")
+def java_client(kafka_jars):
+    with open_java_client(kafka_jars) as client:
+        yield client
+
+
+@pytest.fixture(scope="module")
+def go_client(tmp_path_factory):
+    return build_go_client(tmp_path_factory.mktemp("go"))
+
+
+@pytest.fixture(params=["java", "franz-go"])
+def client(request):
+    return request.getfixturevalue({"java": "java_client", "franz-go": "go_client"}[request.param])
+
+
+def make_big_play(value: bytes) -> bytes:
+    """The same play with text that no codec makes smaller than a request's usual limits."""
+    return json.dumps({**json.loads(value), "note": random.Random(1).randbytes(NOISE_BYTES).hex()}).encode()
+
+
+def make_groups(name: str) -> list[Group]:
+    """A group for each codec and mode; each has plays with and without a key, with headers, and a null value."""
+    groups = []
+    for codec in CODECS:
+        for mode in ("plain", "idempotent", "commit", "abort"):
+            keys, values = make_plays(A_GROUP)
+            records = [Sent(key, value, {"trace": b"\x00\xff"}) for key, value in zip(keys, values, strict=True)]
+            records += [Sent(None, make_plays(1)[1][0]), Sent(keys[0], None), Sent(None, None)]
+            records.append(Sent(b"", make_big_play(make_plays(1)[1][0])))
+            groups.append(Group(f"{name} {codec} {mode}", codec, mode, records))
+    return groups
+
+
+def test_whatever_they_send_is_stored_rejected_or_known_to_hold_no_record(client, access, broker, tmp_path, request):
+    groups, lake = make_groups(request.node.name), open_lake(tmp_path)
+    client.publish(access.servers, PLAYS.name, groups)
+    wait_until(lambda: not broker.count_held_back(PLAYS.name))
+    report = Sink(broker, lake, SinkLimits(), topics=[PLAYS]).run(until_drained=True, retry_seconds=20)
+    visible = [sent for group in groups if group.mode != "abort" for sent in group.records]
+    valid = [sent.value for sent in visible if sent.value is not None]
+    assert sorted(stored_ids(lake)) == sorted(read_ids(valid))
+    assert (report.events, report.rejected) == (len(valid), len(visible) - len(valid))
+    assert set(lake.read("rejected", ["reason"])["reason"].to_pylist()) == {"null_value"}
+    checks = {check.name: check for check in check_log(broker, lake)}
+    assert all(check.ok for check in checks.values()), checks
+    parts = checks["user_plays: log = bronze + rejected"].parts
+    aborted = sum(len(group.records) for group in groups if group.mode == "abort")
+    assert parts["offsets without a record"] >= aborted + 2 * len(CODECS)  # and a marker in each partition of a transaction
+    assert sum(parts.values()) == sum(held.end for held in broker.offsets(PLAYS.name).values())
+    assert count_waiting(broker, lake) == 0
