@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import signal
+
 import pytest
 from hypothesis import settings
 from tests.browser import browser, start_dashboard
@@ -14,6 +16,10 @@ __all__ = ["browser", "kafka_jars", "kafka_server", "object_store", "redis_serve
 settings.register_profile("repeatable", deadline=None, derandomize=True)
 settings.register_profile("hunting", deadline=None, derandomize=False, print_blob=True)
 settings.load_profile("repeatable")
+
+# A shell starts a background job with SIGINT ignored, and processes inherit that; tests send SIGINT.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 SLOWEST_FILES = (
     "test_streaming_faults", "test_stack_up", "test_streaming_job", "test_demo", "test_sink_kills", "test_bucket_faults",

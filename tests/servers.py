@@ -6,16 +6,20 @@ Tests whose server program is missing are skipped with the reason; `make test` n
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
+from tempfile import TemporaryDirectory
 
+import psutil
 import pytest
+from tests.java_start import archive_classes, list_java_options
 from tests.server_process import ServerProcess
 
 from soundlake.errors import Unavailable
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, RedisServer, Server, find_free_block, install_jars
 from soundlake.settings import load_settings
 
-__all__ = ["KAFKA_PASSWORD", "KAFKA_USER", "kafka_jars", "kafka_server", "object_store", "redis_server"]
+__all__ = ["KAFKA_PASSWORD", "KAFKA_USER", "kafka_jars", "kafka_server", "make_kafka_server", "object_store", "redis_server"]
 
 KAFKA_USER = "soundlake"
 KAFKA_PASSWORD = "correct-horse"
@@ -50,16 +54,33 @@ def make_password_server(folder: Path, jars: Path) -> PasswordKafkaServer:
         "log.retention.check.interval.ms": "300",
         "log.cleaner.backoff.ms": "300",
     }
-    return PasswordKafkaServer(folder, port, jars, properties=properties)
+    return PasswordKafkaServer(folder, port, jars, properties=properties, java_options=list_java_options(jars))
+
+
+def make_kafka_server(folder: Path, jars: Path) -> KafkaServer:
+    """A broker on free ports for one test."""
+    return KafkaServer(folder, find_free_block(), jars, java_options=list_java_options(jars))
 
 
 @pytest.fixture(scope="session")
 def kafka_jars() -> Path:
     """The folder of Kafka's jars, fetched the first time."""
     try:
-        return install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
+        jars = install_jars(KAFKA_JARS, load_settings().servers.downloads.expanduser().absolute() / "kafka")
+        archive_classes(jars, partial(_run_kafka_once, jars))
     except Unavailable as error:
         pytest.skip(f"no Kafka: {error}")
+    return jars
+
+
+def _run_kafka_once(jars: Path, java_options: tuple[str, ...]) -> None:
+    """Start a broker and end it in good order."""
+    with TemporaryDirectory() as folder:
+        server = KafkaServer(Path(folder) / "kafka", find_free_block(), jars, java_options=java_options)
+        with ServerProcess(server, Path(folder)) as process:
+            broker = psutil.Process(process.pid)
+            broker.terminate()
+            broker.wait(180)
 
 
 @pytest.fixture(scope="session")

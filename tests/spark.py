@@ -6,15 +6,16 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING
 
 import psutil
 import pytest
+from tests.java_start import archive_classes, list_java_options
 
 from soundlake.errors import Unavailable
-from soundlake.local_files import hold_lock
 from soundlake.operations.servers.jars import SPARK_JARS, install_jars
 from soundlake.operations.servers.programs import find_spark_java
 from soundlake.settings import load_settings
@@ -24,14 +25,10 @@ if TYPE_CHECKING:
 
 __all__ = ["make_java_options", "spark", "spark_jars"]
 
-_ONE_COMPILER = "-XX:TieredStopAtLevel=1"
-"""A test's Java ends before the work of its second compiler would pay off."""
-_ARCHIVE = "classes.jsa"
-
 
 def make_java_options(jars: Path) -> str:
-    """Options for a short-lived Java: one compiler, Spark's classes from an archive (17 instead of 28 s of processor time a start)."""
-    return f"{_ONE_COMPILER} -XX:SharedArchiveFile={jars / _ARCHIVE} -Xlog:disable -Xlog:all=error:stderr"
+    """Options for a short-lived Java of Spark, as JAVA_TOOL_OPTIONS takes them."""
+    return " ".join(list_java_options(jars))
 
 
 @pytest.fixture(scope="session")
@@ -42,9 +39,7 @@ def spark_jars() -> Path:
         jars = install_jars(SPARK_JARS, load_settings().servers.downloads.expanduser().absolute() / "spark")
     except Unavailable as error:
         pytest.skip(f"no Spark: {error}")
-    with hold_lock(jars / f"{_ARCHIVE}.lock"):
-        if not (jars / _ARCHIVE).exists():
-            _archive_classes(jars)
+    archive_classes(jars, partial(_run_in_a_process, jars))
     return jars
 
 
@@ -66,24 +61,21 @@ def _open_session(folder: Path, jars: Path, java_options: str) -> Iterator[Spark
         session.stop()
 
 
-def _archive_classes(jars: Path) -> None:
-    """Run Spark once in a process of its own; its Java writes the archive when it ends. Without an archive tests are only slower."""
-    command = [sys.executable, "-m", "tests.spark", str(jars)]
-    done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=False, timeout=300)
-    if done.returncode == 0:
-        with suppress(psutil.NoSuchProcess):
-            psutil.Process(int(done.stdout)).wait(180)
-        (jars / f".{_ARCHIVE}.part").replace(jars / _ARCHIVE)
+def _run_in_a_process(jars: Path, java_options: tuple[str, ...]) -> None:
+    """Run Spark once in a process of its own, whose Java ends after it."""
+    command = [sys.executable, "-m", "tests.spark", str(jars), *java_options]
+    done = subprocess.run(command, cwd=Path(__file__).parents[1], stdout=subprocess.PIPE, text=True, check=True, timeout=300)
+    with suppress(psutil.NoSuchProcess):
+        psutil.Process(int(done.stdout)).wait(180)
 
 
-def _run_once(jars: Path) -> None:
-    """Use what most tests need classes for, a shuffle and a Delta table; print the process id of Java, which ends after this process."""
-    options = f"{_ONE_COMPILER} -XX:ArchiveClassesAtExit={jars / f'.{_ARCHIVE}.part'} -Xlog:disable"
-    with TemporaryDirectory() as folder, _open_session(Path(folder), jars, options) as session:
+def _run_once(jars: Path, java_options: str) -> None:
+    """Use what most tests need classes for, a shuffle and a Delta table; print the process id of Java."""
+    with TemporaryDirectory() as folder, _open_session(Path(folder), jars, java_options) as session:
         session.range(1_000).selectExpr("id % 7 as k").groupBy("k").count().write.format("delta").save(f"file://{folder}/table")
         session.read.format("delta").load(f"file://{folder}/table").count()
         print(next(process.pid for process in psutil.Process().children(recursive=True) if process.name() == "java"))
 
 
 if __name__ == "__main__":
-    _run_once(Path(sys.argv[1]))
+    _run_once(Path(sys.argv[1]), " ".join(sys.argv[2:]))

@@ -83,10 +83,11 @@ class OffsetGap(DataError):
     """The log no longer holds the next offset: records between the lake and the log are missing."""
 
     def __init__(self, topic: str, partition: int, expected: int, first_available: int) -> None:
+        self.gap = f"{topic}[{partition}]:{expected}-{first_available - 1}"
         super().__init__(
             f"{topic}[{partition}]: offset {expected} is next, but the log begins at {first_available}; "
             f"{first_available - expected} records are missing",
-            next_step="restore the log, or accept the loss and create the topic again",
+            next_step=f"restore the log, or accept the loss: `soundlake sink --accept-gap '{self.gap}'`",
         )
         self.topic, self.partition = topic, partition
         self.expected, self.first_available = expected, first_available

@@ -6,7 +6,7 @@ import json
 import threading
 import time
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from functools import partial
@@ -17,12 +17,13 @@ from confluent_kafka import ConsumerGroupTopicPartitions, KafkaException
 from confluent_kafka.admin import AdminClient
 
 from soundlake.broker.kafka import KafkaBroker
-from soundlake.contract import TOPICS
+from soundlake.contract import TOPICS, Topic
 from soundlake.contract.topics import DLQ, PLAYS
 from soundlake.errors import SoundlakeError
 from soundlake.lake import Lake
 from soundlake.settings import Address, KafkaAccess
 from soundlake.sink import Sink, SinkLimits
+from soundlake.sink.job import RECHECK_SECONDS
 from soundlake.sink.membership import CONSUMER_GROUP
 
 LIMITS = SinkLimits(max_events=5_000, max_bytes=8 * 1024 * 1024, max_seconds=0.2)
@@ -95,15 +96,26 @@ def read_committed(access: KafkaAccess, group: str) -> dict[int, int]:
 
 
 class RunningSink:
-    """A sink of the plays on a thread; leaving the `with` block stops it. `error` is what ended it, `done` the number of stored records.
+    """A sink on a thread, of the plays by default; leaving the `with` block stops it.
+
+    `error` is what ended it, `done` the number of stored records.
 
     With a `member` name it joins the consumer group `group`.
     """
 
     def __init__(
-        self, access: KafkaAccess, lake: Lake, *, member: str = "", group: str = CONSUMER_GROUP, retry_seconds: float = 60.0
+        self,
+        access: KafkaAccess,
+        lake: Lake,
+        *,
+        member: str = "",
+        group: str = CONSUMER_GROUP,
+        retry_seconds: float = 60.0,
+        topics: Sequence[Topic] = (PLAYS,),
+        recheck_seconds: float = RECHECK_SECONDS,
     ) -> None:
         self._access, self._lake, self._member, self._group, self._retry_seconds = access, lake, member, group, retry_seconds
+        self._topics, self._recheck_seconds = topics, recheck_seconds
         self.done = 0
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._run, name="sink under test")
@@ -132,8 +144,8 @@ class RunningSink:
 
     def _run(self) -> None:
         with open_kafka(self._access, answer_seconds=5.0) as broker:
-            join = partial(broker.join, self._group, self._member, [PLAYS]) if self._member else None
-            sink = Sink(broker, self._lake, LIMITS, topics=[PLAYS], join=join)
+            join = partial(broker.join, self._group, self._member, self._topics) if self._member else None
+            sink = Sink(broker, self._lake, LIMITS, topics=self._topics, join=join, recheck_seconds=self._recheck_seconds)
             try:
                 sink.run(stop=self._stop, on_progress=self._note, retry_seconds=self._retry_seconds)
             except SoundlakeError as error:

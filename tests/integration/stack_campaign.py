@@ -32,10 +32,11 @@ from deltalake.exceptions import DeltaError
 from tests.integration.campaign_truth import TABLES
 from tests.process_pause import pause_process, resume_process
 from tests.server_process import ServerProcess
+from tests.servers import make_kafka_server
 
 from soundlake.broker.kafka.consumer_group import SESSION_SECONDS
 from soundlake.errors import DataError
-from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, find_free_block, install_jars
+from soundlake.operations.servers import KAFKA_JARS, ObjectStore, find_free_block, install_jars
 from soundlake.settings import extend_environment, load_settings
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -194,7 +195,7 @@ def run_campaign(folder: Path, *, kills: int, seed: int, at_most_seconds: float 
     """Inject `kills` faults while events arrive, or until the time is over; drain the log and count. `ok`: no record lost or duplicated."""
     rng, started = random.Random(seed), time.monotonic()
     jars = install_jars(KAFKA_JARS, load_settings().servers.downloads / "kafka")
-    kafka, objects = KafkaServer(folder / "kafka", find_free_block(), jars), ObjectStore(folder / "store", find_free_block())
+    kafka, objects = make_kafka_server(folder / "kafka", jars), ObjectStore(folder / "store", find_free_block())
     with ServerProcess(kafka, folder) as broker, ServerProcess(objects, folder) as store:
         stack, faults = Stack(folder, broker, store, seed), Counter[str]()
         assert stack.soundlake("topics", "topics", "create", "--partitions", "3").wait(60) == 0, (folder / "topics.log").read_text()

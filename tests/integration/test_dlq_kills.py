@@ -18,11 +18,11 @@ import pytest
 from tests.integration.campaign_truth import make_event
 from tests.integration.dlq_driver import IN_FLIGHT_SECONDS
 from tests.server_process import ServerProcess
+from tests.servers import make_kafka_server
 from typer.testing import CliRunner
 
 from soundlake.cli.app import app
 from soundlake.contract import TOPICS
-from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import load_settings
 from soundlake.wiring import open_broker
 
@@ -84,7 +84,7 @@ def deployment(request, tmp_path) -> Iterator[Deployment]:
 
 @pytest.fixture
 def on_kafka(kafka_jars, tmp_path) -> Iterator[tuple[Deployment, ServerProcess]]:
-    server = KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars)
+    server = make_kafka_server(tmp_path / "kafka", kafka_jars)
     with ServerProcess(server, tmp_path) as process:
         yield Deployment(tmp_path, f"kafka://{server.address}"), process
 

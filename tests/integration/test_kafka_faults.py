@@ -24,6 +24,7 @@ from tests.integration.kafka_cases import (
     wait_until,
 )
 from tests.integration.kafka_producers import configure_topic
+from tests.java_start import list_java_options
 from tests.server_process import ServerProcess
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
@@ -82,7 +83,7 @@ def serve_tls(folder: Path, jars: Path, store: Path) -> KafkaServer:
         "listener.name.cloud.plain.sasl.jaas.config": "org.apache.kafka.common.security.plain.PlainLoginModule required "
         f'user_{KAFKA_USER}="{KAFKA_PASSWORD}";',
     }
-    return KafkaServer(folder / "kafka", port, jars, properties=properties)
+    return KafkaServer(folder / "kafka", port, jars, properties=properties, java_options=list_java_options(jars))
 
 
 def test_a_cluster_with_tls_and_a_password_is_reached_by_settings_and_an_unknown_authority_is_named(kafka_jars, tmp_path):

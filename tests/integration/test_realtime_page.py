@@ -76,7 +76,7 @@ def home_with_events(redis_server: ServerProcess, tmp_path_factory: pytest.TempP
     home = tmp_path_factory.mktemp("home")
     settings = Settings(_env_file=None, home=home, broker="", lake="")
     with closing(wiring.open_broker(settings)) as broker:
-        account = wiring.open_publisher(broker).publish(make_events_around_now())
+        account = wiring.open_publisher(settings, broker).publish(make_events_around_now())
         assert account.acknowledged == account.sent
         wiring.build_sink(settings, broker, wiring.open_lake(settings)).run(until_drained=True)
     columns = ", ".join(LIVE_SCHEMA.names)

@@ -20,6 +20,7 @@ import pytest
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
 from deltalake import DeltaTable
 from tests.command_lines import read_command_lines
+from tests.java_start import ONE_COMPILER
 from tests.process_pause import pause_process, resume_process
 
 from soundlake.operations.servers import find_free_block
@@ -44,7 +45,7 @@ class Deployment:
         self.stack = home / "stack"
         ports = {"KAFKA": find_free_block(), "OBJECT_STORE": find_free_block(), "REDIS": find_free_block(), "DASHBOARD": find_free_block()}
         self.environment = {
-            **os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "10",
+            **os.environ, "JDK_JAVA_OPTIONS": ONE_COMPILER, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "10",
             "SOUNDLAKE_DOWNLOADS": str(load_settings().servers.downloads),
             **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
         }  # fmt: skip

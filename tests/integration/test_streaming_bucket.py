@@ -15,10 +15,9 @@ from deltalake import DeltaTable
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS, StreamRunner, kill, make_topics, open_processed
 from tests.server_process import ServerProcess
-from tests.servers import run
+from tests.servers import make_kafka_server, run
 
 from soundlake.contract.topics import PLAYS, SKIPS
-from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import Settings
 
 EVENTS = 1_000
@@ -27,7 +26,7 @@ EVENTS = 1_000
 @pytest.fixture
 def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:
     """A broker of this test alone: a job reads all topics."""
-    yield from run(KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars), tmp_path)
+    yield from run(make_kafka_server(tmp_path / "kafka", kafka_jars), tmp_path)
 
 
 @pytest.fixture(params=["checkpoints in the bucket", "checkpoints in the home"])

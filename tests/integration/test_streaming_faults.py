@@ -111,23 +111,7 @@ def test_a_redis_that_cannot_be_used_is_reported_before_java_starts(open_runner,
     assert [word for word in ("Traceback", "Kafka", "hush", "open-sesame") if word in text] == []
 
 
-def test_a_redis_that_dies_ends_the_job_with_its_name(open_runner, kafka, redis):
-    runner = open_runner(broker=f"kafka://{kafka.server.address}", cache=redis.server.url)
-    make_topics(runner.settings)
-    process = runner.start("live")
-    publish_plays(kafka.server.address, datetime.now(UTC), 10)
-    store = RedisLiveStore(redis.server.url)
-    runner.wait_until(process, lambda: sum(one.plays for one in store.read(datetime.now(UTC)).minutes) == 10, "nothing was counted")
-    redis.kill()
-    publish_plays(kafka.server.address, datetime.now(UTC), 10)
-    assert process.wait(STEP_SECONDS) == 1
-    text = runner.log.read_text()
-    assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in text
-    assert text.rstrip().endswith("→ check that it is running, then try again")
-    assert urlsplit(redis.server.url).password not in text
-
-
-def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
+def test_a_redis_that_is_started_again_costs_nothing_and_one_that_stays_dead_ends_the_job(open_runner, kafka, redis):
     runner = open_runner(broker=f"kafka://{kafka.server.address}", cache=redis.server.url)
     make_topics(runner.settings)
     process = runner.start("live")
@@ -145,10 +129,15 @@ def test_a_redis_that_is_started_again_costs_nothing(open_runner, kafka, redis):
     publish_plays(kafka.server.address, ended_at, 10, sent)
     publish_plays(kafka.server.address, datetime.now(UTC), 5)
     runner.wait_until(process, lambda: count_plays() >= 25, "it does not go on")
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(STEP_SECONDS) == 0
-    assert not [line for line in runner.log.read_text().splitlines() if line.startswith("error:")]
     assert count_plays() == 25
+    assert not [line for line in runner.log.read_text().splitlines() if line.startswith("error:")]
+    redis.kill()
+    publish_plays(kafka.server.address, datetime.now(UTC), 10)
+    assert process.wait(STEP_SECONDS) == 1
+    text = runner.log.read_text()
+    assert "error: the query live stopped: SOUNDLAKE_CACHE: Redis does not answer" in text
+    assert text.rstrip().endswith("→ check that it is running, then try again")
+    assert urlsplit(redis.server.url).password not in text
 
 
 def test_spark_reads_with_user_name_and_password_and_shows_neither(open_runner, kafka, redis_server):

@@ -10,6 +10,8 @@ import sys
 import time
 import uuid
 from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
@@ -27,41 +29,79 @@ from tests.integration.streaming_cases import (
     publish_plays,
 )
 from tests.server_process import ServerProcess
-from tests.servers import run
+from tests.servers import make_kafka_server, run
 
 from soundlake.cache.live_metrics import LiveMetrics
 from soundlake.cache.redis_store import open_redis_store
 from soundlake.contract.topics import NOW_PLAYING, NOW_PLAYING_ENRICHED, PLAYS, SKIPS
-from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import Settings, extend_environment
 
 PROGRAM = Path(__file__).parents[2] / "src" / "soundlake" / "cli" / "app.py"
 
 
-@pytest.fixture
-def kafka(kafka_jars, tmp_path) -> Iterator[ServerProcess]:
-    """A broker of this test alone: a job reads all topics."""
-    yield from run(KafkaServer(tmp_path / "kafka", find_free_block(), kafka_jars), tmp_path)
+class Deployment:
+    """One broker, its topics, an empty Redis and the command's settings."""
+
+    def __init__(self, folder: Path, kafka: ServerProcess, redis_server: ServerProcess, spark_jars: Path) -> None:
+        self.kafka = kafka
+        self.settings = Settings(
+            _env_file=None, home=folder / "home", broker=f"kafka://{kafka.server.address}", cache=redis_server.server.url,
+            servers={"downloads": spark_jars.parent}, topics={"partitions": 2},
+        )  # fmt: skip
+        redis.Redis.from_url(redis_server.server.url).flushdb()
+        make_topics(self.settings)
+        self.runner = StreamRunner(self.settings)
+
+
+@contextmanager
+def deploy(folder: Path, kafka_jars: Path, redis_server: ServerProcess, spark_jars: Path) -> Iterator[Deployment]:
+    """A deployment whose job and broker end with the fixture; a job reads all topics, so it needs a broker of its own."""
+    with contextmanager(run)(make_kafka_server(folder / "kafka", kafka_jars), folder) as kafka:
+        deployment = Deployment(folder, kafka, redis_server, spark_jars)
+        try:
+            yield deployment
+        finally:
+            deployment.runner.end()
 
 
 @pytest.fixture
-def settings(kafka, redis_server, spark_jars, tmp_path) -> Settings:
-    """A deployment of these servers, with its topics made and its Redis empty."""
-    found = Settings(
-        _env_file=None, home=tmp_path / "home", broker=f"kafka://{kafka.server.address}", cache=redis_server.server.url,
-        servers={"downloads": spark_jars.parent}, topics={"partitions": 2},
-    )  # fmt: skip
-    redis.Redis.from_url(redis_server.server.url).flushdb()
-    make_topics(found)
-    return found
+def deployment(kafka_jars, redis_server, spark_jars, tmp_path) -> Iterator[Deployment]:
+    """A deployment of one test."""
+    with deploy(tmp_path, kafka_jars, redis_server, spark_jars) as deployed:
+        yield deployed
 
 
 @pytest.fixture
-def runner(settings) -> Iterator[StreamRunner]:
-    """The command on this deployment; nothing is left running."""
-    opened = StreamRunner(settings)
-    yield opened
-    opened.end()
+def settings(deployment) -> Settings:
+    return deployment.settings
+
+
+@pytest.fixture
+def runner(deployment) -> StreamRunner:
+    return deployment.runner
+
+
+@pytest.fixture
+def kafka(deployment) -> ServerProcess:
+    return deployment.kafka
+
+
+@dataclass(frozen=True)
+class RunningJob:
+    """A deployment in which the queries of seconds run."""
+
+    deployment: Deployment
+    process: subprocess.Popen[bytes]
+
+
+@pytest.fixture(scope="module")
+def job(kafka_jars, redis_server, spark_jars, tmp_path_factory) -> Iterator[RunningJob]:
+    """One job for the tests that do not kill it: Spark takes 17 s of processor time to start."""
+    with deploy(tmp_path_factory.mktemp("job"), kafka_jars, redis_server, spark_jars) as deployment:
+        process = deployment.runner.start("live", "now_playing")
+        yield RunningJob(deployment, process)
+        process.send_signal(signal.SIGTERM)
+        assert process.wait(STEP_SECONDS) == 0
 
 
 @pytest.fixture
@@ -75,6 +115,63 @@ def feed(kafka) -> Iterator[Feed]:
 
 def read_live(settings: Settings) -> LiveMetrics:
     return open_redis_store(settings.cache_address.url).read(datetime.now(UTC))
+
+
+def read_enriched(address: str, count: int) -> list[dict[str, object]]:
+    """The first records of the enriched topic, by their values."""
+    consumer = Consumer({"bootstrap.servers": address, "group.id": "test", "enable.auto.commit": False})
+    consumer.assign([TopicPartition(NOW_PLAYING_ENRICHED.name, partition, 0) for partition in range(2)])
+    values: list[dict[str, object]] = []
+    deadline = time.monotonic() + STEP_SECONDS
+    while len(values) < count and time.monotonic() < deadline:
+        message = consumer.poll(0.5)
+        if message is not None and message.error() is None:
+            values.append(json.loads(message.value()) | {"out_ms": message.timestamp()[1]})
+    consumer.close()
+    return values
+
+
+def test_now_playing_arrives_within_seconds(job):
+    address = job.deployment.kafka.server.address
+    producer = Producer({"bootstrap.servers": address})
+    event = {"event_type": "now_playing", "user_id": "ana", "track_name": " Ääni ", "position_ms": 1, "duration_ms": 4}
+    sent = [str(uuid.uuid4()) for _ in range(60)]
+    for event_id in sent:
+        current = event | {"event_id": event_id, "played_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"}
+        producer.produce(NOW_PLAYING.name, json.dumps(current).encode(), event_id.encode())
+        producer.produce(NOW_PLAYING.name, b"[]")
+        producer.flush()
+        time.sleep(0.02)
+    values = read_enriched(address, len(sent))
+    assert {str(value["event_id"]) for value in values} == set(sent)
+    assert {(value["track_name"], value["completion"]) for value in values} == {("Ääni", 0.25)}
+
+
+def test_a_second_job_of_one_home_is_refused(job):
+    runner = job.deployment.runner
+    runner.wait_until(job.process, (runner.settings.home / "stream-live.lock").exists, "the first job did not begin")
+    assert runner.start("live").wait(STEP_SECONDS) == 2
+    assert job.process.poll() is None
+
+
+def test_a_late_event_corrects_its_window_and_only_that_one(job):
+    settings, runner, address = job.deployment.settings, job.deployment.runner, job.deployment.kafka.server.address
+    now = datetime.now(UTC)
+    past = now.replace(second=20, microsecond=0) - timedelta(minutes=4)
+
+    def count_plays() -> dict[datetime, int]:
+        return {minute.begins_at: minute.plays for minute in read_live(settings).minutes if minute.plays}
+
+    on_time = publish_plays(address, past, 10)
+    runner.wait_until(job.process, lambda: sum(count_plays().values()) == 10, "nothing was counted")
+    publish_plays(address, past, 10, on_time)  # a repeat changes nothing
+    publish_plays(address, now - timedelta(hours=2), 10)  # beyond the horizon
+    late = publish_plays(address, past + timedelta(seconds=30), 3)
+    fresh = publish_plays(address, datetime.now(UTC), 2)
+    runner.wait_until(job.process, lambda: sum(count_plays().values()) == 15, f"{count_plays()}")
+    window = next(minute for minute in read_live(settings).minutes if minute.begins_at == past.replace(second=0))
+    assert (window.plays, window.listeners) == (len(on_time) + len(late), 13)
+    assert {begin: plays for begin, plays in count_plays().items() if begin != window.begins_at}.popitem()[1] == len(fresh)
 
 
 @pytest.mark.timeout(7_200)
@@ -102,72 +199,12 @@ def test_nothing_is_lost_or_doubled_however_the_job_is_killed(settings, runner, 
     assert list((settings.home / "stream" / "scratch").iterdir()) == []
 
 
-def read_enriched(address: str, count: int) -> list[dict[str, object]]:
-    """The first records of the enriched topic, by their values."""
-    consumer = Consumer({"bootstrap.servers": address, "group.id": "test", "enable.auto.commit": False})
-    consumer.assign([TopicPartition(NOW_PLAYING_ENRICHED.name, partition, 0) for partition in range(2)])
-    values: list[dict[str, object]] = []
-    deadline = time.monotonic() + STEP_SECONDS
-    while len(values) < count and time.monotonic() < deadline:
-        message = consumer.poll(0.5)
-        if message is not None and message.error() is None:
-            values.append(json.loads(message.value()) | {"out_ms": message.timestamp()[1]})
-    consumer.close()
-    return values
-
-
-def test_now_playing_arrives_within_seconds(runner, kafka):
-    process = runner.start("now_playing")
-    producer = Producer({"bootstrap.servers": kafka.server.address})
-    event = {"event_type": "now_playing", "user_id": "ana", "track_name": " Ääni ", "position_ms": 1, "duration_ms": 4}
-    sent = [str(uuid.uuid4()) for _ in range(60)]
-    for event_id in sent:
-        current = event | {"event_id": event_id, "played_at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%S}Z"}
-        producer.produce(NOW_PLAYING.name, json.dumps(current).encode(), event_id.encode())
-        producer.produce(NOW_PLAYING.name, b"[]")
-        producer.flush()
-        time.sleep(0.02)
-    values = read_enriched(kafka.server.address, len(sent))
-    process.send_signal(signal.SIGTERM)
-    assert process.wait(STEP_SECONDS) == 0
-    assert {str(value["event_id"]) for value in values} == set(sent)
-    assert {(value["track_name"], value["completion"]) for value in values} == {("Ääni", 0.25)}
-
-
-def test_a_second_job_of_one_home_is_refused(settings, runner):
-    runner.start("processed")
-    lock: Path = settings.home / "stream-processed.lock"
-    deadline = time.monotonic() + STEP_SECONDS
-    while not lock.exists() and time.monotonic() < deadline:
-        time.sleep(0.2)
-    assert runner.start("processed").wait(STEP_SECONDS) == 2
-
-
-def test_a_late_event_corrects_its_window_and_only_that_one(settings, runner, kafka):
-    process = runner.start("live")
-    now = datetime.now(UTC)
-    past = now.replace(second=20, microsecond=0) - timedelta(minutes=4)
-
-    def count_plays() -> dict[datetime, int]:
-        return {minute.begins_at: minute.plays for minute in read_live(settings).minutes if minute.plays}
-
-    on_time = publish_plays(kafka.server.address, past, 10)
-    runner.wait_until(process, lambda: sum(count_plays().values()) == 10, "nothing was counted")
-    publish_plays(kafka.server.address, past, 10, on_time)  # a repeat changes nothing
-    publish_plays(kafka.server.address, now - timedelta(hours=2), 10)  # beyond the horizon
-    late = publish_plays(kafka.server.address, past + timedelta(seconds=30), 3)
-    fresh = publish_plays(kafka.server.address, datetime.now(UTC), 2)
-    runner.wait_until(process, lambda: sum(count_plays().values()) == 15, f"{count_plays()}")
-    window = next(minute for minute in read_live(settings).minutes if minute.begins_at == past.replace(second=0))
-    assert (window.plays, window.listeners) == (len(on_time) + len(late), 13)
-    assert {begin: plays for begin, plays in count_plays().items() if begin != window.begins_at}.popitem()[1] == len(fresh)
-
-
 def test_spark_submit_starts_the_job_as_documented(settings, runner, kafka):
     sent = publish_plays(kafka.server.address, datetime.now(UTC), 20)
     submit = [
         str(Path(sys.executable).with_name("spark-submit")), "--master", "local[2]", "--driver-memory", "1g",
-        "--driver-class-path", f"{settings.servers.downloads}/spark/*", str(PROGRAM), "stream", "processed", "--until-drained",
+        "--conf", "spark.sql.shuffle.partitions=2", "--driver-class-path", f"{settings.servers.downloads}/spark/*",
+        str(PROGRAM), "stream", "processed", "--until-drained",
     ]  # fmt: skip
     environment = extend_environment({**runner.environment, "PYSPARK_PYTHON": sys.executable, "SOUNDLAKE_STREAM_MASTER": "submitted"})
     with runner.log.open("ab") as log:

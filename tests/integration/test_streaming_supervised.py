@@ -19,6 +19,7 @@ from deltalake import DeltaTable
 from deltalake.exceptions import TableNotFoundError
 from tests.command_lines import read_command_lines
 from tests.integration.streaming_cases import STEP_SECONDS
+from tests.java_start import ONE_COMPILER
 from tests.process_pause import pause_process, resume_process
 from tests.spark import make_java_options
 
@@ -39,6 +40,7 @@ class Stack:
         variables = {
             "SOUNDLAKE_HOME": str(home),
             "SOUNDLAKE_DOWNLOADS": str(downloads),
+            "JDK_JAVA_OPTIONS": ONE_COMPILER,
             "JAVA_TOOL_OPTIONS": make_java_options(downloads / "spark"),
             **ports,
         }

@@ -21,20 +21,36 @@ Observe = Callable[[PublishReport, float], None]
 """Called with the report of each published table and the seconds it took."""
 
 
+Encode = Callable[[Topic, pa.Table], list[bytes]]
+"""The values of the events of one topic, row by row. A Retryable is retried like an append."""
+
+
 def ignore_report(_report: PublishReport, _seconds: float) -> None:
     """The default observer: does nothing."""
+
+
+def encode_plainly(_topic: Topic, events: pa.Table) -> list[bytes]:
+    """Plain JSON."""
+    return encode_events(events)
 
 
 class Publisher:
     """Publishes tables of events and raw records to a broker. Not thread-safe."""
 
     def __init__(
-        self, broker: Broker, clock: Clock = read_utc_now, *, retry: Retrying | None = None, observe: Observe = ignore_report
+        self,
+        broker: Broker,
+        clock: Clock = read_utc_now,
+        *,
+        retry: Retrying | None = None,
+        observe: Observe = ignore_report,
+        encode: Encode = encode_plainly,
     ) -> None:
         self._broker = broker
         self._clock = clock
         self._retry = retry or retry_policy(first_wait_seconds=0.1, longest_wait_seconds=5, stop=7)  # about 3 s, 6 at most
         self._observe = observe
+        self._encode = encode
 
     def publish(self, events: pa.Table, *, topic: Topic | None = None) -> PublishReport:
         """Publish each row to `topic`, or to the live topic of its event_type, keyed by user_id; sets `produced_at`.
@@ -70,7 +86,8 @@ class Publisher:
                 report.record_failure(rows + start, target)
                 continue
             part = _stamp(chunk if len(rows) == len(chunk) else chunk.take(pa.array(rows)), self._clock())
-            report.record_delivery(rows + start, self._append(target, _read_keys(part), encode_events(part)))
+            values = self._retry(self._encode, target, part)
+            report.record_delivery(rows + start, self._append(target, _read_keys(part), values))
 
     def _append(self, topic: Topic, keys: Sequence[bytes | None], values: Sequence[bytes | None]) -> Delivery:
         return self._retry(self._broker.append, topic.name, keys, values)

@@ -179,7 +179,7 @@ def _publish(
     world = make_world(config)
     broker = wiring.open_broker(settings)
     try:
-        destination = BrokerDestination(wiring.open_publisher(broker), truth)
+        destination = BrokerDestination(wiring.open_publisher(settings, broker), truth)
         if live_speed is None:
             tally = publish_days(world, destination, clock, _show_on(reporter), options)
         else:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import threading
 from collections.abc import Callable
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Annotated
 
@@ -29,12 +29,25 @@ def run_sink(
     compact_every: Annotated[
         str, typer.Option(metavar="TIME", help="How often compaction and retention run (see compact); 0: never.")
     ] = "10m",
+    accept_gap: Annotated[
+        str | None,
+        typer.Option(metavar="TOPIC[PARTITION]:FROM-TO", help="Accept the loss of these records, so that their topic continues; then end."),
+    ] = None,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object at the end.")] = False,
 ) -> None:
-    """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch."""
+    """Move events from the log into bronze, each exactly once. Ctrl-C ends it after the current batch.
+
+    A topic whose next record the log has deleted is stopped and the others continue; at the end the exit code is 3.
+    """
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json, print_table, show_progress
+    from soundlake.errors import UsageError
 
+    if accept_gap is not None:
+        if run_for is not None or until_drained:
+            raise UsageError("--accept-gap moves no events", next_step="accept the gap first, then run the sink")
+        _accept_gap(accept_gap, as_json=as_json)
+        return
     for_seconds = None if run_for is None else parse_duration(run_for)
     compact_seconds = parse_duration(compact_every)
     with show_progress() as progress, set_event_on_signal() as stop:
@@ -50,6 +63,22 @@ def run_sink(
         print_json({**totals, "topics": {name: asdict(topic) for name, topic in report.topics.items()}})
     else:
         print_table("Stored in bronze", totals)
+
+
+def _accept_gap(text: str, *, as_json: bool) -> None:
+    from soundlake.cli.terminal import print_json, print_table
+    from soundlake.settings import load_settings
+    from soundlake.sink.accepted_gaps import Gap, accept_gap
+    from soundlake.wiring import open_broker, open_lake
+
+    gap, settings = Gap.parse(text), load_settings()
+    with closing(open_broker(settings)) as broker:
+        accepted = accept_gap(broker, open_lake(settings), gap)
+    remaining = None if accepted.remaining is None else str(accepted.remaining)
+    if as_json:
+        print_json({"gap": str(gap), "lost": accepted.lost, "remaining": remaining})
+    else:
+        print_table("Accepted as lost", {str(gap): f"{accepted.lost:,} records", **({"still missing": remaining} if remaining else {})})
 
 
 def _run(

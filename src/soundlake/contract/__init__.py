@@ -2,6 +2,7 @@
 
 from soundlake.contract.decode import Decoded, decode_records
 from soundlake.contract.encode import encode_events
+from soundlake.contract.framed_records import FRAMED_REJECTION_REASONS, FramedDecoder
 from soundlake.contract.ids import make_event_ids
 from soundlake.contract.record import BRONZE_FIELDS, FIELD_BY_NAME, FIELD_NAMES, FIELDS, SCHEMA_VERSION, Field
 from soundlake.contract.reference_decoder import REJECTION_REASONS, Rejection, decode_record
@@ -18,6 +19,7 @@ __all__ = [
     "FIELDS",
     "FIELD_BY_NAME",
     "FIELD_NAMES",
+    "FRAMED_REJECTION_REASONS",
     "HISTORY",
     "LIVE_TOPIC_OF_TYPE",
     "REJECTED_SCHEMA",
@@ -29,6 +31,7 @@ __all__ = [
     "TOPIC_BY_NAME",
     "Decoded",
     "Field",
+    "FramedDecoder",
     "Rejection",
     "Rule",
     "Topic",

@@ -9,10 +9,11 @@ from pathlib import Path
 
 from soundlake.contract.dbt_files import NOTE, build_dbt_files
 from soundlake.contract.expressions import DEVICE_OF_WORD, TITLE_FIELDS
+from soundlake.contract.framed_records import FRAMED_REJECTION_REASONS
 from soundlake.contract.record import BRONZE_FIELDS, FIELDS, Field
 from soundlake.contract.reference_decoder import REJECTION_REASONS
 from soundlake.contract.rules import DEVICE_TYPES, RULES
-from soundlake.contract.schemas import build_json_schema, describe_default
+from soundlake.contract.schemas import build_avro_schema, build_json_schema, describe_default
 from soundlake.contract.topics import TOPICS
 
 _DICTIONARY = """# Data dictionary
@@ -21,7 +22,8 @@ _DICTIONARY = """# Data dictionary
 
 All event types share one flat list of fields; fields that a type does not use are null. A missing value is null, timestamps are in UTC,
 and units are in the names. On the wire an event is one JSON object without nulls, with timestamps in RFC 3339
-([JSON Schema](event.schema.json)).
+([JSON Schema](event.schema.json)). With a schema registry it may be Avro too ([Avro schema](event.avsc)), where a timestamp is
+`timestamp-micros` and `extra` is a field.
 
 ## Fields of an event
 
@@ -42,7 +44,7 @@ that `silver_plays` does not have the field.
 ## Why a record is rejected
 
 A record that cannot be decoded is stored in `bronze/rejected` with one of these reasons, or with the reason of the import that refused the
-row: {reasons}.
+row: {reasons}. With a schema registry also: {framed_reasons}.
 
 ## Rules
 
@@ -67,6 +69,7 @@ def build_documents(root: Path) -> dict[str, str]:
     return {
         "docs/data-dictionary.md": _write_dictionary(),
         "docs/event.schema.json": json.dumps(build_json_schema(), indent=2, ensure_ascii=False) + "\n",
+        "docs/event.avsc": json.dumps(build_avro_schema(), indent=2, ensure_ascii=False) + "\n",
         **build_dbt_files(root),
     }
 
@@ -90,6 +93,7 @@ def _write_dictionary() -> str:
         bronze=bronze,
         topics=_table(["topic", "table", "event types", "partitioned by"], topics),
         reasons=", ".join(f"`{reason}`" for reason in REJECTION_REASONS),
+        framed_reasons=", ".join(f"`{reason}`" for reason in FRAMED_REJECTION_REASONS),
         rules=_table(["rule", "severity", "event types", "true for a valid row", "meaning"], rules),
         forms=_table(["field", "normal form"], _form_rows()),
     )

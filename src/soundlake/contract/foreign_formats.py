@@ -12,7 +12,7 @@ import re
 from soundlake.contract.timestamps import format_timestamp
 from soundlake.contract.unknown_fields import Members, read_members
 
-_FRAME_BYTES = 5
+FRAME_BYTES = 5
 """Confluent's wire format: a zero byte and the id of the schema as four bytes, big endian; then the payload."""
 
 _UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE, b'{\0"\0', b'\0{\0"')
@@ -32,12 +32,12 @@ def recognise_bytes(value: bytes) -> str | None:
         return "UTF-16: write UTF-8"
     if value.startswith(codecs.BOM_UTF8):
         return "a byte order mark comes first: write UTF-8 without one"
-    if value[:1] == b"\0" and len(value) > _FRAME_BYTES:
-        schema_id = int.from_bytes(value[1:_FRAME_BYTES], "big")
-        payload = "JSON" if value[_FRAME_BYTES:].lstrip().startswith(b"{") else "Avro or Protobuf"
+    if value[:1] == b"\0" and len(value) > FRAME_BYTES:
+        schema_id = int.from_bytes(value[1:FRAME_BYTES], "big")
+        payload = "JSON" if value[FRAME_BYTES:].lstrip().startswith(b"{") else "Avro or Protobuf"
         return (
-            f"Confluent's wire format (magic byte 0, schema id {schema_id}, then {payload}): write plain JSON, "
-            "in Connect with org.apache.kafka.connect.json.JsonConverter and value.converter.schemas.enable=false"
+            f"Confluent's wire format (magic byte 0, schema id {schema_id}, then {payload}): set SOUNDLAKE_SCHEMA_REGISTRY, or write plain "
+            "JSON, in Connect with org.apache.kafka.connect.json.JsonConverter and value.converter.schemas.enable=false"
         )
     return None
 

@@ -1,4 +1,4 @@
-"""Schemas derived from the contract: Arrow, Spark's DDL, JSON Schema, dbt's columns."""
+"""Schemas derived from the contract: Arrow, Spark's DDL, JSON Schema, Avro, dbt's columns."""
 
 from __future__ import annotations
 
@@ -18,6 +18,10 @@ _SPARK: dict[Kind, str] = {
 }  # fmt: skip
 _DBT: dict[Kind, str] = {
     "text": "varchar", "json": "varchar", "integer": "bigint", "boolean": "boolean", "timestamp": "timestamp with time zone",
+}  # fmt: skip
+_AVRO: dict[Kind, Any] = {
+    "text": "string", "json": "string", "integer": "long", "boolean": "boolean",
+    "timestamp": {"type": "long", "logicalType": "timestamp-micros"},
 }  # fmt: skip
 _JSON: dict[Kind, dict[str, Any]] = {
     "text": {"type": "string"},
@@ -73,6 +77,27 @@ def build_json_schema() -> dict[str, Any]:
         "properties": {field.name: _describe(field) for field in FIELDS if field.name != "extra"},
         "additionalProperties": True,
     }
+
+
+def build_avro_schema() -> dict[str, Any]:
+    """Build the Avro schema of an event on the wire. Unknown fields are in `extra`, as one JSON object.
+
+    Every field but `event_id` and `played_at` is null by default, so that a producer may leave it out and a new field is compatible.
+    """
+    return {
+        "type": "record",
+        "name": "ListeningEvent",
+        "namespace": "soundlake",
+        "doc": "Soundlake listening event",
+        "fields": [_describe_in_avro(field) for field in FIELDS],
+    }
+
+
+def _describe_in_avro(field: Field) -> dict[str, Any]:
+    described = {"name": field.name, "type": _AVRO[field.kind], "doc": field.description + describe_default(field)}
+    if field.required and not field.set_by_topic:
+        return described
+    return {**described, "type": ["null", described["type"]], "default": None}
 
 
 def _describe(field: Field) -> dict[str, Any]:

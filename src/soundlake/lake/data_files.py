@@ -37,14 +37,14 @@ class PartitionedRows:
 
 
 def partition_rows(rows: pa.Table, layout: TableLayout) -> PartitionedRows:
-    """Sort the rows by the table's time (equal times keep their order) and find the run of each partition."""
+    """Sort the rows, at least one, by the table's time (equal times keep their order) and find the run of each partition."""
     times_us = rows[layout.time_column].cast(pa.int64()).to_numpy()
     if np.any(times_us[1:] < times_us[:-1]):
         order = np.argsort(times_us, kind="stable")
         rows, times_us = _take(rows, order), times_us[order]
     cells = times_us.astype("datetime64[us]").astype(f"datetime64[{_NUMPY_UNITS[layout.partition_by[-1]]}]")
-    starts = np.concatenate([[0], np.flatnonzero(cells[1:] != cells[:-1]) + 1]) if len(cells) else np.empty(0, np.int64)
-    ends = np.append(starts[1:], len(cells)) if len(starts) else starts
+    starts = np.concatenate([[0], np.flatnonzero(cells[1:] != cells[:-1]) + 1])
+    ends = np.append(starts[1:], len(cells))
     values = [dict(zip(layout.partition_by, str(cells[start]).replace("T", "-").split("-"), strict=True)) for start in starts]
     return PartitionedRows(rows.combine_chunks(), times_us, starts, ends, values)
 

@@ -15,6 +15,7 @@ from soundlake.reconciliation.bronze_vs_silver import check_silver, count_rules,
 from soundlake.reconciliation.log_vs_bronze import check_log, count_waiting
 from soundlake.reconciliation.models import CheckReport, Freshness
 from soundlake.reconciliation.silver_vs_gold import check_gold
+from soundlake.reconciliation.stopped_topics import check_stopped
 from soundlake.warehouse import open_snapshot
 
 
@@ -24,7 +25,7 @@ def run_checks(broker: Broker, lake: Lake, warehouse: Path, now: datetime, repor
     Sink and builds may run meanwhile: bronze is compared up to its positions, silver up to the snapshot's watermarks.
     """
     reporter.begin("compare log and bronze")
-    checks = check_log(broker, lake)
+    checks = [*check_log(broker, lake), check_stopped(broker, lake)]
     reporter.end()
     with open_snapshot(warehouse) as snapshot:
         reporter.begin("compare bronze and silver")

@@ -22,6 +22,7 @@ from soundlake.settings.loading import (
     set_variable,
 )
 from soundlake.settings.object_store import GoogleSettings, S3Settings
+from soundlake.settings.schema_registry import PublishFormat, SchemaRegistryAccess, SchemaRegistrySettings
 
 __all__ = [
     "HOME_SETTINGS",
@@ -31,7 +32,10 @@ __all__ = [
     "KafkaAccess",
     "KafkaSettings",
     "MetricsSettings",
+    "PublishFormat",
     "S3Settings",
+    "SchemaRegistryAccess",
+    "SchemaRegistrySettings",
     "ServerSettings",
     "Settings",
     "SinkSettings",

@@ -26,6 +26,7 @@ from soundlake.settings.groups import (
 )
 from soundlake.settings.kafka import KafkaAccess, KafkaSettings
 from soundlake.settings.object_store import GoogleSettings, S3Settings, find_storage_options
+from soundlake.settings.schema_registry import SchemaRegistrySettings
 
 
 class Settings(SettingsGroup):
@@ -50,6 +51,7 @@ class Settings(SettingsGroup):
     servers: ServerSettings
     metrics: MetricsSettings
     kafka: KafkaSettings
+    registry: SchemaRegistrySettings
     s3: S3Settings
     google: GoogleSettings
 

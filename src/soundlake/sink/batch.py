@@ -10,7 +10,8 @@ import pyarrow as pa
 
 from soundlake.broker.protocol import Records
 from soundlake.contract import Topic
-from soundlake.contract.decode import Decoded, decode_records
+from soundlake.contract.decode import Decoded
+from soundlake.contract.framed_records import Decode
 from soundlake.lake import MissingKind, MissingOffsets
 
 
@@ -64,10 +65,10 @@ class ClosedBatch:
     batch: Batch
     is_log_gone: bool
 
-    def decode(self) -> DecodedBatch:
-        """Decode and validate its records."""
+    def decode(self, decode: Decode) -> DecodedBatch:
+        """Decode and validate its records. Raises what `decode` raises."""
         begun = time.monotonic()
-        decoded = decode_records(self.topic, self.batch.values, self.batch.timestamps_ms)
+        decoded = decode(self.topic, self.batch.values, self.batch.timestamps_ms)
         return DecodedBatch(self.topic.name, self.batch, decoded, time.monotonic() - begun, self.is_log_gone)
 
 

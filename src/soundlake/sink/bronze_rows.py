@@ -11,7 +11,9 @@ from soundlake.contract import BRONZE_SCHEMA, REJECTED_SCHEMA
 from soundlake.contract.decode import Decoded
 from soundlake.sink.batch import Batch
 
-_EVENTS = BRONZE_SCHEMA.remove(BRONZE_SCHEMA.get_field_index("_batch"))
+EVENT_ROWS = BRONZE_SCHEMA.remove(BRONZE_SCHEMA.get_field_index("_batch"))
+"""The columns of an event table as a batch has them: `_batch` is added by the commit."""
+
 _REJECTED = REJECTED_SCHEMA.remove(REJECTED_SCHEMA.get_field_index("_batch"))
 
 
@@ -39,7 +41,7 @@ def build_event_rows(decoded: Decoded, origin: Origin, already_rejected: np.ndar
         kept = ~already_rejected[rows]
         events, rows = events.filter(pa.array(kept)), rows[kept]
     columns = dict(zip(events.column_names, events.columns, strict=True))
-    return pa.table({**columns, **origin.build_columns(rows)}, schema=_EVENTS)
+    return pa.table({**columns, **origin.build_columns(rows)}, schema=EVENT_ROWS)
 
 
 def build_rejected_rows(decoded: Decoded, batch: Batch, origin: Origin, already_rejected: np.ndarray) -> pa.Table:

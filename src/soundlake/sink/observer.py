@@ -38,6 +38,9 @@ class SinkObserver(Protocol):
     def record_error(self, error: Exception) -> None:
         """An error that the sink may retry."""
 
+    def record_stopped(self, topic: str, *, is_stopped: bool) -> None:
+        """Whether the topic is stopped: its data does not allow to continue."""
+
 
 class NoOpObserver:
     """Ignores every call."""
@@ -49,6 +52,9 @@ class NoOpObserver:
         """Nothing."""
 
     def record_error(self, error: Exception) -> None:
+        """Nothing."""
+
+    def record_stopped(self, topic: str, *, is_stopped: bool) -> None:
         """Nothing."""
 
 

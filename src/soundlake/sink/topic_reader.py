@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import logging
+import math
 import time
 from collections.abc import Callable
 
 from soundlake.broker.protocol import Assignment, Broker, OffsetRange
 from soundlake.contract import Topic
-from soundlake.errors import TopicMissing, TopicRecreated
+from soundlake.errors import DataError, TopicMissing, TopicRecreated
 from soundlake.lake import NO_POSITION, BronzeTable, make_position_app_id
 from soundlake.sink.batch import ClosedBatch, OpenBatch
 from soundlake.sink.models import LARGEST_BATCH_BYTES, SinkLimits
 from soundlake.sink.observer import SinkObserver
+
+log = logging.getLogger(__name__)
 
 _CHECK_SECONDS = 1.0
 
@@ -19,7 +23,7 @@ _CHECK_SECONDS = 1.0
 class TopicReader:
     """Reads the assigned partitions of a topic from the positions in its table on, ahead of what is stored.
 
-    `positions` is read from the table once for each partition and then updated by the topic's writer.
+    `positions` is read from the table once for each partition and then updated by the topic's writer. `stopped_by` is why it reads no more.
     Every second the reader checks the offsets and partitions of the log, that it still is the same log, and that it is not compacted.
     """
 
@@ -36,11 +40,12 @@ class TopicReader:
         self.topic, self._assignment = topic, assignment
         self.log_id = broker.log_id(topic.name)
         self.positions: dict[int, int] = {}
+        self.stopped_by: DataError | None = None
         self._broker, self._open_table, self._limits, self._observer = broker, open_table, limits, observer
         self._max_bytes = min(limits.max_bytes, LARGEST_BATCH_BYTES)
         self._next_offsets: dict[int, int] = {}
         self._open = OpenBatch()
-        self._check_log(time.monotonic())
+        self._checked_at = -math.inf
 
     def make_app_id(self, partition: int) -> str:
         """The application transaction under which the table keeps the position of a partition."""
@@ -55,6 +60,11 @@ class TopicReader:
         return all(self._next_offsets.get(partition, 0) >= end for partition, end in end_offsets.items())
 
     @property
+    def has_checked_log(self) -> bool:
+        """Whether the log has allowed to read at least once."""
+        return self._checked_at > -math.inf
+
+    @property
     def has_records(self) -> bool:
         """Whether the open batch has records, or offsets that hold none."""
         return bool(self._open.runs)
@@ -66,14 +76,32 @@ class TopicReader:
     def read(self, now: float) -> bool:
         """Add what has arrived to the open batch, until it is full or nothing is left; returns whether there was anything.
 
-        Raises TopicRecreated if the topic has another log now, OffsetGap or LogReplaced if the log does not hold the next offset.
+        Raises TopicRecreated if the topic has another log now, a DataError if the log does not allow to continue (see `check_log`).
         """
         if now - self._checked_at >= _CHECK_SECONDS:
-            self._check_log(now)
+            self.check_log(now)
         before = len(self._open.runs)
         while self._next_offsets and not self.is_full(time.monotonic()) and self._poll(now):
             pass
         return len(self._open.runs) > before
+
+    def check_log(self, now: float) -> None:
+        """Add new partitions, and report the lag. Raises TopicRecreated, OffsetGap, LogReplaced or TopicCompacted."""
+        offsets = self._fetch_offsets()
+        self._check_log_id(self._broker.log_id(self.topic.name))
+        self._add_partitions({partition: held for partition, held in offsets.items() if partition not in self._next_offsets})
+        self._observer.record_lag(self.topic.name, {partition: self._count_lag(partition, held) for partition, held in offsets.items()})
+        self._broker.check_deletes_by_age(self.topic.name)
+        for partition, held in offsets.items():
+            held.check(self.topic.name, partition, self._next_offsets[partition])
+        self._observer.record_stopped(self.topic.name, is_stopped=False)
+        self._checked_at = now
+
+    def stop(self, error: DataError) -> None:
+        """Read no more, because of this error."""
+        self.stopped_by = error
+        log.error("%s is stopped, the other topics continue: %s", self.topic.name, error)
+        self._observer.record_stopped(self.topic.name, is_stopped=True)
 
     def close_batch(self, *, is_log_gone: bool = False) -> ClosedBatch:
         """Close the open batch and begin another one."""
@@ -96,16 +124,6 @@ class TopicReader:
             self._open.add(records, self._next_offsets[records.partition], now)
             self._next_offsets[records.partition] = records.next_offset
         return bool(runs)
-
-    def _check_log(self, now: float) -> None:
-        offsets = self._fetch_offsets()
-        self._check_log_id(self._broker.log_id(self.topic.name))
-        self._broker.check_deletes_by_age(self.topic.name)
-        self._add_partitions({partition: held for partition, held in offsets.items() if partition not in self._next_offsets})
-        for partition, offset in self._next_offsets.items():
-            offsets[partition].check(self.topic.name, partition, offset)
-        self._observer.record_lag(self.topic.name, {partition: self._count_lag(partition, held) for partition, held in offsets.items()})
-        self._checked_at = now
 
     def _fetch_offsets(self) -> dict[int, OffsetRange]:
         offsets = self._broker.offsets(self.topic.name)
@@ -131,4 +149,4 @@ class TopicReader:
 
     def _count_lag(self, partition: int, held: OffsetRange) -> int:
         position = self.positions[partition]
-        return len(held) if position == NO_POSITION else held.end - 1 - position
+        return len(held) if position == NO_POSITION else max(held.end - 1 - position, 0)

@@ -3,17 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
+from functools import partial
 
 import pyarrow as pa
 import pyarrow.compute as pc
 from pyspark.sql import DataFrame, SparkSession
 
 from soundlake.contract.decode import Decoded, decode_records
+from soundlake.contract.framed_records import Decode, FramedDecoder
 from soundlake.contract.schemas import EVENT_SCHEMA, build_spark_ddl
 from soundlake.contract.topics import TOPIC_BY_NAME
+from soundlake.retries import retry_policy
+from soundlake.settings import SchemaRegistryAccess
 
 RECORD_DDL = "topic STRING, partition INT, offset BIGINT, timestamp TIMESTAMP, key BINARY, value BINARY"
 """The columns of every source of records; `timestamp` is the record's time in the log."""
+
+_REGISTRY_ATTEMPTS = 30
+"""About a minute for a schema registry that refuses connections, several for one that accepts them and does not answer."""
 
 _RECORD_COLUMNS = [column.split()[0] for column in RECORD_DDL.split(", ")]
 
@@ -64,23 +71,36 @@ DECODED_DDL = (
 """An event and the record it came in. A row with a `reason` is rejected, and of its event fields only `event_id` may be known."""
 
 
-def decode(records: DataFrame) -> DataFrame:
-    """One row a record: an event, or the reason for its rejection (DECODED_DDL)."""
-    return records.mapInArrow(decode_batches, DECODED_DDL)
+def decode(records: DataFrame, registry: SchemaRegistryAccess | None = None) -> DataFrame:
+    """One row a record: an event, or the reason for its rejection (DECODED_DDL). Framed records need a registry."""
+
+    def decode_in_worker(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
+        return decode_batches(batches, registry)
+
+    return records.mapInArrow(decode_in_worker, DECODED_DDL)
 
 
-def decode_batches(batches: Iterator[pa.RecordBatch]) -> Iterator[pa.RecordBatch]:
-    """`decode` on Arrow batches, as it runs in the workers."""
+def decode_batches(batches: Iterator[pa.RecordBatch], registry: SchemaRegistryAccess | None = None) -> Iterator[pa.RecordBatch]:
+    """`decode` on Arrow batches, as it runs in the workers. Raises Unavailable for a registry that stays away: the query stops."""
+    decode_topic = decode_records if registry is None else _open_framed_decoder(registry)
     for batch in batches:
         records = pa.table(batch)
         for name in pc.unique(records["topic"]).to_pylist():
-            yield from _decode_topic(name, records.filter(pc.equal(records["topic"], name))).to_batches()
+            yield from _decode_topic(name, records.filter(pc.equal(records["topic"], name)), decode_topic).to_batches()
 
 
-def _decode_topic(name: str, records: pa.Table) -> pa.Table:
+def _open_framed_decoder(registry: SchemaRegistryAccess) -> Decode:
+    """The decoder of framed records, which waits for a registry that is briefly away: a query that ends stops the others."""
+    from soundlake.broker.kafka.schema_registry import open_registry  # noqa: PLC0415  # only with a registry: Kafka's client is an extra
+
+    retry = retry_policy(first_wait_seconds=0.25, longest_wait_seconds=5, stop=_REGISTRY_ATTEMPTS)
+    return partial(retry, FramedDecoder(open_registry(registry)).decode)
+
+
+def _decode_topic(name: str, records: pa.Table, decode_topic: Decode) -> pa.Table:
     values = records["value"].combine_chunks().cast(pa.binary())
     logged_at = records["timestamp"].combine_chunks().cast(pa.timestamp("us", tz="UTC"))
-    decoded = decode_records(TOPIC_BY_NAME[name], values, pc.divide(logged_at.cast(pa.int64()), 1_000))
+    decoded = decode_topic(TOPIC_BY_NAME[name], values, pc.divide(logged_at.cast(pa.int64()), 1_000))
     origins = pa.table(
         [records["topic"], records["partition"], records["offset"], logged_at, records["key"], values], names=_COORDINATES.names
     ).cast(_COORDINATES)

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from soundlake.lake.object_store import find_endpoint
-from soundlake.settings import Address, KafkaAccess, Settings
+from soundlake.settings import Address, KafkaAccess, SchemaRegistryAccess, Settings
 from soundlake.streaming import now_playing
 
 
@@ -32,7 +32,7 @@ class Cluster:
 class StreamLocations:
     """What the job reads and writes: Kafka's client properties (`kafka.…`), the folders of tables and checkpoints as Spark URIs.
 
-    `log_ids` has the id of the log behind each topic; it changes when a topic is recreated.
+    `log_ids` has the id of the log behind each topic; it changes when a topic is recreated. Framed records are read with `registry`.
     """
 
     kafka: Mapping[str, str] = field(repr=False)
@@ -40,6 +40,7 @@ class StreamLocations:
     silver: str
     checkpoints: str
     log_ids: Mapping[str, str] = field(default_factory=dict)
+    registry: SchemaRegistryAccess | None = None
 
     def table(self, name: str) -> str:
         """URI of a processed table."""
@@ -134,7 +135,14 @@ def find_locations(settings: Settings, log_ids: Mapping[str, str]) -> StreamLoca
     home = settings.home_folder
     checkpoints = settings.stream.checkpoints or (home / "stream" / "checkpoints").as_uri()
     checkpoints = checkpoints.replace("s3://", "s3a://", 1)
-    return StreamLocations(make_kafka_options(settings.kafka_access), f"{lake}/processed", f"{lake}/silver", checkpoints, log_ids)
+    return StreamLocations(
+        make_kafka_options(settings.kafka_access),
+        f"{lake}/processed",
+        f"{lake}/silver",
+        checkpoints,
+        log_ids,
+        settings.registry.access,
+    )
 
 
 def find_limits(settings: Settings) -> StreamLimits:

@@ -134,9 +134,14 @@ class StreamJob:
         stream = rows.writeStream.format("noop").outputMode("append")  # the workers have written the events; only counts are left
         return self._start(stream, live.NAME, self._limits.live_trigger_seconds, until_drained)
 
-    def _start_now_playing(self, **_: object) -> StreamingQuery:
-        """Runs in real-time mode, which has no end to wait for."""
-        records = stream_records(self._session, self._locations.kafka, READS[now_playing.NAME])
+    def _start_now_playing(self, *, until_drained: bool) -> StreamingQuery:
+        """Runs in real-time mode, which has no end to wait for; with a schema registry in micro-batches."""
+        registry, limits = self._locations.registry, self._limits
+        records = stream_records(self._session, self._locations.kafka, READS[now_playing.NAME], tasks=limits.tasks if registry else 0)
+        if registry is not None:
+            enriched = now_playing.enrich_now_playing(records, registry)
+            stream = now_playing.write_batches(enriched, self._locations.kafka)
+            return self._start(stream, now_playing.NAME, limits.live_trigger_seconds, until_drained)
         stream = now_playing.write_records(now_playing.enrich_now_playing(records), self._locations.kafka)
         return stream.queryName(now_playing.NAME).option("checkpointLocation", self._locations.checkpoint(now_playing.NAME)).start()
 

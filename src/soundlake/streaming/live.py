@@ -17,6 +17,7 @@ from soundlake.cache.protocol import LiveStore
 from soundlake.contract.expressions import ELAPSED_MS, IS_LISTEN
 from soundlake.contract.topics import LIVE_TOPIC_OF_TYPE
 from soundlake.retries import retry_policy
+from soundlake.settings import SchemaRegistryAccess
 from soundlake.streaming.decoding import decode, stream_records
 from soundlake.streaming.deployment import StreamLimits, StreamLocations
 from soundlake.streaming.transforms import apply_rules, normalize
@@ -38,7 +39,7 @@ def stream_live(session: SparkSession, locations: StreamLocations, limits: Strea
     """The events that live metrics count; without a checkpoint from the horizon on."""
     since_ms = int(datetime.now(UTC).timestamp() - HORIZON_SECONDS) * 1_000
     records = stream_records(session, locations.kafka, TOPICS, max_records=limits.max_records, tasks=limits.tasks, since_ms=since_ms)
-    return select_countable(drop_expired(records))
+    return select_countable(drop_expired(records), locations.registry)
 
 
 def drop_expired(records: DataFrame) -> DataFrame:
@@ -49,9 +50,9 @@ def drop_expired(records: DataFrame) -> DataFrame:
     return records.where(f.col("timestamp") >= f.expr(f"current_timestamp() - interval {2 * HORIZON_SECONDS + _SPARE_SECONDS} seconds"))
 
 
-def select_countable(records: DataFrame) -> DataFrame:
+def select_countable(records: DataFrame, registry: SchemaRegistryAccess | None = None) -> DataFrame:
     """From records to what the store counts (LIVE_SCHEMA): valid events, normalized; the store recognises repeats."""
-    good = normalize(apply_rules(decode(records)).where(f.col("reason").isNull()))
+    good = normalize(apply_rules(decode(records, registry)).where(f.col("reason").isNull()))
     measured = good.withColumns(
         {
             "ended_ms": f.expr(f"unix_millis(played_at) + {ELAPSED_MS}"),

@@ -1,7 +1,8 @@
 """The query `now_playing`: what each listener plays now, validated and enriched, Kafka → Kafka in real-time mode.
 
 Real-time mode supports neither Python nor shuffles, so Spark's own functions decode the records here. Every record they accept, the
-contract's decoder accepts too (a test compares both); what is rejected is in quarantine, where `processed` gives the reason.
+contract's decoder accepts too (a test compares both); what is rejected is in quarantine, where `processed` gives the reason. With a schema
+registry the contract's decoder is needed, so the query runs in micro-batches then.
 Delivery is at least once: a reader recognises a repeat by its `event_id`.
 """
 
@@ -18,6 +19,8 @@ from soundlake.contract.record import FIELDS, Kind
 from soundlake.contract.reference_decoder import EARLIEST_PLAYED_AT, PLAYED_AT_LEAD
 from soundlake.contract.topics import NOW_PLAYING, NOW_PLAYING_ENRICHED
 from soundlake.contract.unknown_fields import MAX_DEPTH
+from soundlake.settings import SchemaRegistryAccess
+from soundlake.streaming.decoding import decode
 from soundlake.streaming.enrichment import derive_local_hour, divide_bounded
 
 NAME = "now_playing"
@@ -31,13 +34,13 @@ _UUID = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F
 _TIMESTAMP = "^[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}([.][0-9]{1,9})?(Z|[+-][0-9]{2}:[0-9]{2})$"
 
 
-def enrich_now_playing(records: DataFrame) -> DataFrame:
+def enrich_now_playing(records: DataFrame, registry: SchemaRegistryAccess | None = None) -> DataFrame:
     """From records of user_now_playing to records (key, value) of the events that decode, normalized.
 
     The value is one JSON object: the event with `completion`, `local_hour`, `is_local_hour_certain` and `logged_at`, the time of its own
     record in the log. Nulls and fields unknown to the contract are left out.
     """
-    events = normalize_events(decode_natively(records))
+    events = normalize_events(decode_natively(records) if registry is None else decode_framed(records, registry))
     added = {"completion": divide_bounded(f.col("position_ms"), f.col("duration_ms")), **derive_local_hour()}
     enriched = events.withColumns(added)
     timestamps = {name: _format_timestamp(name) for name in ("played_at", "produced_at", "logged_at")}
@@ -58,6 +61,12 @@ def decode_natively(records: DataFrame) -> DataFrame:
     return typed.withColumn("event_type", event_type).where(_is_now_playing())
 
 
+def decode_framed(records: DataFrame, registry: SchemaRegistryAccess) -> DataFrame:
+    """The events that decode by the contract's decoder, framed or not, in the columns of `decode_natively`."""
+    good = decode(records, registry).where(f.col("reason").isNull())
+    return good.select(*_FIELD_KINDS, f.col("_logged_at").alias("logged_at"))
+
+
 def normalize_events(events: DataFrame) -> DataFrame:
     """Names without white space at their ends, devices in the contract's terms, ids in lower case."""
     forms = {name: f.expr(form) for name, form in NORMAL_FORMS.items()}
@@ -66,8 +75,12 @@ def normalize_events(events: DataFrame) -> DataFrame:
 
 def write_records(enriched: DataFrame, kafka: Mapping[str, str]) -> DataStreamWriter:
     """The stream into its topic, in real-time mode; the checkpoint is still to be named."""
-    writer = enriched.writeStream.format("kafka").options(**kafka).option("topic", NOW_PLAYING_ENRICHED.name)
-    return writer.outputMode("update").trigger(realTime=TRIGGER)  # type: ignore[call-overload,no-any-return]  # 4.2.0 takes it, its type stubs do not know
+    return write_batches(enriched, kafka).outputMode("update").trigger(realTime=TRIGGER)  # type: ignore[call-overload,no-any-return]  # 4.2.0 takes it, its type stubs do not know
+
+
+def write_batches(enriched: DataFrame, kafka: Mapping[str, str]) -> DataStreamWriter:
+    """The stream into its topic; trigger and checkpoint are still to be named."""
+    return enriched.writeStream.format("kafka").options(**kafka).option("topic", NOW_PLAYING_ENRICHED.name)
 
 
 def _is_shallow() -> Column:

@@ -11,6 +11,7 @@ from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from soundlake.contract.topics import TOPICS
+from soundlake.settings import SchemaRegistryAccess
 from soundlake.streaming.decoding import decode, stream_records
 from soundlake.streaming.deployment import StreamLimits, StreamLocations
 from soundlake.streaming.enrichment import TrackDimension, enrich
@@ -24,12 +25,12 @@ _TABLES_AT_ONCE = 2
 def stream_processed(session: SparkSession, locations: StreamLocations, limits: StreamLimits) -> DataFrame:
     """One row a record: checked, normalized, without repeats, with its table."""
     records = stream_records(session, locations.kafka, [topic.name for topic in TOPICS], max_records=limits.max_records, tasks=limits.tasks)
-    return process(records, limits.repeat_minutes)
+    return process(records, limits.repeat_minutes, locations.registry)
 
 
-def process(records: DataFrame, repeat_minutes: int) -> DataFrame:
+def process(records: DataFrame, repeat_minutes: int, registry: SchemaRegistryAccess | None = None) -> DataFrame:
     """From records to rows with `_table`, `reason` and `processed_at`."""
-    return assign_table(drop_repeats(normalize(apply_rules(decode(records))), repeat_minutes))
+    return assign_table(drop_repeats(normalize(apply_rules(decode(records, registry))), repeat_minutes))
 
 
 class ProcessedWriter:

@@ -15,8 +15,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, disable_created_metrics
 
-from soundlake.contract import TOPICS
-from soundlake.contract.reference_decoder import REJECTION_REASONS
+from soundlake.contract import FRAMED_REJECTION_REASONS, REJECTION_REASONS, TOPICS
 from soundlake.errors import Retryable, TopicMissing
 from soundlake.telemetry.bulk_histogram import BulkHistogram
 
@@ -31,6 +30,7 @@ ROUND_SECONDS = (0.1, 0.5, 1.0, 5.0, 10.0, 30.0, 60.0, 300.0, 600.0, 1_800.0, 3_
 BATCH_RECORDS = (1, 10, 100, 1_000, 5_000, 10_000, 50_000, 100_000, 200_000, 500_000)
 REFUSED_BY_IMPORT = "refused_by_import"
 """The label for all reasons of importers."""
+_DECODER_REASONS = (*REJECTION_REASONS, *FRAMED_REJECTION_REASONS)
 
 disable_created_metrics()  # type: ignore[no-untyped-call]  # a creation time for each series doubles their number and is not used
 
@@ -130,6 +130,9 @@ class SinkMetrics:
             ["topic"],
             registry=registry,
         )
+        self._stopped = Gauge(
+            "soundlake_sink_topic_stopped", "1 if the topic's data does not allow the sink to continue it", ["topic"], registry=registry
+        )
         self._partitions_by_topic: dict[str, frozenset[int]] = {}
         for topic in TOPICS:
             self._create_series(topic.name)
@@ -138,7 +141,8 @@ class SinkMetrics:
         self._lag_checked.labels(topic).set(time())  # a sink that starts while the log is unavailable has read no end offset yet
         for metric in (self._consumed, self._bytes, self._committed, self._batch, self._decode, self._commit):
             metric.labels(topic)
-        for reason in (*REJECTION_REASONS, REFUSED_BY_IMPORT):
+        self._stopped.labels(topic).set(0)
+        for reason in (*_DECODER_REASONS, REFUSED_BY_IMPORT):
             self._rejected.labels(topic, reason)
         self._delay.observe(topic, np.empty(0))
 
@@ -148,7 +152,7 @@ class SinkMetrics:
         self._bytes.labels(batch.topic).inc(batch.bytes)
         self._committed.labels(batch.topic).inc(batch.events)
         for reason, records in batch.rejected.items():
-            self._rejected.labels(batch.topic, reason if reason in REJECTION_REASONS else REFUSED_BY_IMPORT).inc(records)
+            self._rejected.labels(batch.topic, reason if reason in _DECODER_REASONS else REFUSED_BY_IMPORT).inc(records)
         self._batch.labels(batch.topic).observe(batch.records)
         self._decode.labels(batch.topic).observe(batch.decode_seconds)
         self._commit.labels(batch.topic).observe(batch.commit_seconds)
@@ -162,6 +166,10 @@ class SinkMetrics:
         for partition, records in behind.items():
             self._lag.labels(topic, partition).set(records)
         self._lag_checked.labels(topic).set(time())
+
+    def record_stopped(self, topic: str, *, is_stopped: bool) -> None:
+        """Record whether the topic is stopped."""
+        self._stopped.labels(topic).set(is_stopped)
 
     def record_error(self, error: Exception) -> None:
         """Count an error that the sink retries."""

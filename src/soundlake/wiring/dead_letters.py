@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import closing, contextmanager
 from typing import TYPE_CHECKING
 
+from soundlake.wiring.schema_registry import find_decoder
 from soundlake.wiring.systems import open_broker, open_lake
 
 if TYPE_CHECKING:
@@ -21,4 +22,11 @@ def open_replayer(settings: Settings, reporter: Reporter) -> Iterator[Replayer]:
 
     in_flight_seconds = IN_FLIGHT_SECONDS if settings.broker_address.scheme == "kafka" else 0.0
     with closing(open_broker(settings)) as broker:
-        yield Replayer(broker, open_lake(settings), settings.home_folder, reporter, in_flight_seconds=in_flight_seconds)
+        yield Replayer(
+            broker,
+            open_lake(settings),
+            settings.home_folder,
+            reporter,
+            in_flight_seconds=in_flight_seconds,
+            decode=find_decoder(settings),
+        )

@@ -38,7 +38,7 @@ def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
         yield Demo(
             settings.home,
             state,
-            publisher=open_publisher(broker),
+            publisher=open_publisher(settings, broker),
             drain=build_log_drain(settings, broker, lake),
             warehouse=warehouse,
             import_person=None if options.export is None else partial(_import_person, settings, options),
@@ -57,7 +57,7 @@ def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetr
         state = replace(options, days=FIRST_DAYS if options.days is None else options.days).make_state(datetime.now(UTC).date())
     options.check_state(state, settings.home)
     with closing(open_broker(settings)) as broker:
-        yield GeneratorFeed(settings.home, state, open_publisher(broker, telemetry))
+        yield GeneratorFeed(settings.home, state, open_publisher(settings, broker, telemetry))
 
 
 def _import_person(settings: Settings, options: GeneratorOptions, reporter: Reporter) -> dict[str, Any]:

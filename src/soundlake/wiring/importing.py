@@ -23,6 +23,6 @@ def open_importer(settings: Settings, reporter: Reporter) -> Iterator[Importer]:
     broker, lake = open_broker(settings), open_lake(settings)
     try:
         lock = settings.home_folder / IMPORT_LOCK
-        yield Importer(lake, open_publisher(broker), build_log_drain(settings, broker, lake), reporter=reporter, lock=lock)
+        yield Importer(lake, open_publisher(settings, broker), build_log_drain(settings, broker, lake), reporter=reporter, lock=lock)
     finally:
         broker.close()

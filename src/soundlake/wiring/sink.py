@@ -9,6 +9,8 @@ from contextlib import suppress
 from functools import partial
 from typing import TYPE_CHECKING
 
+from soundlake.wiring.schema_registry import find_decoder
+
 if TYPE_CHECKING:
     from soundlake.broker import Broker
     from soundlake.broker.protocol import Membership
@@ -29,7 +31,8 @@ def build_sink(settings: Settings, broker: Broker, lake: Lake, telemetry: Teleme
     limits = SinkLimits(max_events=settings.sink.max_events, max_bytes=settings.sink.max_bytes, max_seconds=settings.sink.max_seconds)
     observer = None if telemetry is None else telemetry.watch_sink()
     inspect_log = partial(_inspect_topics, settings, broker)
-    return Sink(broker, lake, limits, observer=observer, join=_find_group(settings, broker), inspect_log=inspect_log)
+    join, decode = _find_group(settings, broker), find_decoder(settings)
+    return Sink(broker, lake, limits, observer=observer, join=join, inspect_log=inspect_log, decode=decode)
 
 
 def allocate_with_jemalloc() -> None:

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
+from soundlake.wiring.schema_registry import find_decoder
 from soundlake.wiring.systems import open_kafka
 
 if TYPE_CHECKING:
@@ -39,6 +40,7 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     from soundlake.streaming.startup_checks import check_storage
 
     check_storage(settings, queries)
+    find_decoder(settings)  # raises what the workers would raise
     if "live" in queries:
         open_redis_store(settings.cache_address.url).read(datetime.now(UTC))
     with closing(open_kafka(settings)) as broker:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
+from soundlake.wiring.schema_registry import find_encoder
 
 if TYPE_CHECKING:
     from soundlake.broker import Broker, Publisher
@@ -43,11 +44,12 @@ def open_kafka(settings: Settings) -> KafkaBroker:
     return KafkaBroker(settings.kafka_access, retention_ms=settings.topics.retention_ms)
 
 
-def open_publisher(broker: Broker, telemetry: Telemetry | None = None) -> Publisher:
-    """The publisher to the event log, with the clock of this machine."""
-    from soundlake.broker.publisher import Publisher
+def open_publisher(settings: Settings, broker: Broker, telemetry: Telemetry | None = None) -> Publisher:
+    """The publisher to the event log, with the clock of this machine and the format of the settings."""
+    from soundlake.broker.publisher import Publisher, ignore_report
 
-    return Publisher(broker) if telemetry is None else Publisher(broker, observe=telemetry.watch_publisher().record_publish)
+    observe = ignore_report if telemetry is None else telemetry.watch_publisher().record_publish
+    return Publisher(broker, observe=observe, encode=find_encoder(settings))
 
 
 def open_lake(settings: Settings) -> Lake:

@@ -28,9 +28,21 @@ ACCESS = KafkaAccess("broker:9092", "SASL_SSL", "PLAIN", "ann", SecretStr("secre
         (KafkaError.NOT_LEADER_FOR_PARTITION, Unavailable, "broker runs"),
         (KafkaError.REQUEST_TIMED_OUT, Unavailable, "broker runs"),
         (KafkaError._MSG_TIMED_OUT, Unavailable, "broker runs"),
+        (KafkaError._UNSUPPORTED_FEATURE, UsageError, "Kafka 2.8 or newer"),
         (KafkaError.INVALID_CONFIG, Permanent, "log"),
     ],
-    ids=["password", "authority", "not allowed", "no topic", "connection", "no leader", "no answer", "client", "anything else"],
+    ids=[
+        "password",
+        "authority",
+        "not allowed",
+        "no topic",
+        "connection",
+        "no leader",
+        "no answer",
+        "client",
+        "old broker",
+        "anything else",
+    ],
 )
 def test_each_error_has_its_class_and_its_next_step(code, kind, advice):
     error = translate_error(KafkaError(code), ACCESS, "reading user_plays", "")

@@ -36,10 +36,11 @@ class FailingBroker(MemoryBroker):
         return outcome or super().append(topic, keys, values)
 
 
-def open_publisher(broker, clock=None):
+def open_publisher(broker, clock=None, **options):
     return Publisher(
         broker,
         clock or SteppingClock(),
+        **options,
         retry=retry_policy(first_wait_seconds=0.1, longest_wait_seconds=1, stop=3, sleep=lambda seconds: None),
     )
 
@@ -113,6 +114,29 @@ def test_an_unavailable_log_is_tried_again_and_nothing_is_doubled():
     assert report.acknowledged == 2
     assert broker.calls == 3
     assert len(stored(broker, PLAYS)) == 2
+
+
+def test_an_encoder_whose_registry_is_away_for_a_moment_is_tried_again():
+    broker, answers = FailingBroker(), [Unavailable("the registry is away"), None]
+
+    def encode(topic, events):
+        if (error := answers.pop(0)) is not None:
+            raise error
+        return [f"{topic.name} {row}".encode() for row in range(len(events))]
+
+    report = open_publisher(broker, encode=encode).publish(make_events("play", "play", user_id=["ann"] * 2))
+    assert (report.acknowledged, answers) == (2, [])
+    assert [value for rows in read_all(broker, PLAYS.name).values() for _, _, value in rows] == [b"user_plays 0", b"user_plays 1"]
+
+
+def test_when_a_registry_stays_away_the_rows_fail_with_the_reason_and_nothing_is_in_the_log():
+    def encode(topic, events):
+        raise Unavailable("the registry is away", next_step="start it")
+
+    broker = FailingBroker()
+    report = open_publisher(broker, encode=encode).publish(make_events("play", "skip"))
+    assert report.failed_by_reason == {"the registry is away (start it)": 2}
+    assert broker.calls == 0
 
 
 def test_when_the_log_stays_unavailable_the_remaining_rows_fail_with_the_next_step():

@@ -78,6 +78,9 @@ def test_a_vacuum_keeps_young_unused_files_and_deletes_old_ones(lake):
     assert young.exists()
     assert not old.exists()
     assert len(read_ids(lake)) == 1
+    two_hours_ago = datetime.now(UTC).timestamp() - 2 * 3600
+    os.utime(young, (two_hours_ago, two_hours_ago))
+    assert lake.compact(datetime(2024, 3, 1, tzinfo=UTC), vacuum_retention_hours=1)[0].files_deleted == 1  # less than the table's own
 
 
 def test_compaction_deletes_expired_log_files(lake):

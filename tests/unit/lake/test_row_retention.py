@@ -95,6 +95,12 @@ def test_an_old_event_that_has_just_arrived_keeps_its_hour(lake):
     assert read_places(lake, "plays") == [(0, 1), (0, 3)]
 
 
+def test_old_events_that_have_just_arrived_are_no_deleted_rows(lake):
+    append(lake, "plays", ("2026-02-10T10:30:00", BEFORE, 0, 3))
+    assert lake.delete_rows_before(BEFORE) == {}
+    assert read_places(lake, "plays") == [(0, 3)]
+
+
 def test_hours_of_two_days_are_deleted_without_touching_other_hours_of_the_same_number(lake):
     append(
         lake,

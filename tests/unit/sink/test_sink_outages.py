@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 import pytest
 
 from soundlake.broker.memory import MemoryBroker
-from soundlake.contract import TOPICS
+from soundlake.contract import TOPICS, decode_records
 from soundlake.contract.topics import PLAYS
 from soundlake.errors import TopicMissing, TopicRecreated, Unavailable
 from soundlake.lake import MemoryBronzeTables
@@ -85,6 +85,21 @@ def test_a_log_that_does_not_answer_for_a_moment_is_retried_and_reported(lake):
     error, observer = Unavailable("away"), CountingObserver()
     sink = Sink(ChangingBroker(make_log("a", "b"), errors=(error,)), lake, SinkLimits(), topics=[PLAYS], observer=observer)
     assert sink.run(until_drained=True, retry_seconds=30).events == 2
+    assert read_tracks(lake) == ["a", "b"]
+    assert observer.errors == [error]
+
+
+def test_a_decoder_whose_registry_does_not_answer_for_a_moment_is_retried_and_nothing_is_rejected(lake):
+    error, observer, answers = Unavailable("the registry is away"), CountingObserver(), [True, False]
+
+    def decode(*records):
+        if answers and answers.pop(0):
+            raise error
+        return decode_records(*records)
+
+    sink = Sink(make_log("a", "b"), lake, SinkLimits(), topics=[PLAYS], observer=observer, decode=decode)
+    report = sink.run(until_drained=True, retry_seconds=30)
+    assert (report.events, report.rejected, answers) == (2, 0, [])
     assert read_tracks(lake) == ["a", "b"]
     assert observer.errors == [error]
 

@@ -53,7 +53,7 @@ def publish(broker: MemoryBroker, count: int, key: bytes = b"ann") -> int:
 
 
 def make_reader(broker, tables, assignment=None, observer=None, **limits) -> TopicReader:
-    return TopicReader(
+    reader = TopicReader(
         PLAYS,
         assignment or Assignment(),
         broker=broker,
@@ -61,6 +61,8 @@ def make_reader(broker, tables, assignment=None, observer=None, **limits) -> Top
         limits=SinkLimits(**limits),
         observer=observer or NoOpObserver(),
     )
+    reader.check_log(time.monotonic())
+    return reader
 
 
 def store_position(broker, tables, partition: int, last: int) -> None:

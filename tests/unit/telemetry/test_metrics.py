@@ -11,6 +11,7 @@ import time
 import urllib.request
 import uuid
 from datetime import UTC, datetime, timedelta
+from functools import partial
 
 import numpy as np
 import pyarrow as pa
@@ -21,15 +22,15 @@ from prometheus_client import CollectorRegistry, Histogram, generate_latest
 
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.publisher import Publisher
-from soundlake.contract import TOPICS
-from soundlake.contract.reference_decoder import REJECTION_REASONS
+from soundlake.contract import FRAMED_REJECTION_REASONS, REJECTION_REASONS, TOPICS
 from soundlake.contract.refused_rows import wrap_refused_row
-from soundlake.errors import Unavailable
+from soundlake.errors import OffsetGap, Unavailable
 from soundlake.lake import Compaction, Lake
 from soundlake.operations.stack.monitoring import TARGETS_FILE, assign_metrics_ports, list_metrics_ports, sample_services, write_targets
 from soundlake.operations.upkeep import Upkeep, UpkeepReport
 from soundlake.settings import Address, Settings
 from soundlake.sink import Sink, SinkLimits
+from soundlake.sink.accepted_gaps import Gap, accept_gap
 from soundlake.streaming.progress import ProgressReporter
 from soundlake.supervisor import Service
 from soundlake.supervisor.run_file import ProcessId, RunRecord, ServiceRecord, State, write_run
@@ -118,6 +119,27 @@ def test_a_partition_that_was_revoked_has_no_lag(telemetry):
     assert [read(telemetry, "soundlake_sink_lag_records", topic="user_plays", partition=number) for number in ("0", "1")] == [None, 8]
 
 
+def test_a_topic_is_stopped_until_the_log_allows_to_continue(telemetry, tmp_path):
+    broker, lake, watched = make_log(), make_lake(tmp_path), telemetry.watch_sink()
+    drain = partial(Sink(broker, lake, SinkLimits(), observer=watched).run, until_drained=True)
+
+    def read_stopped() -> list[float | None]:
+        return [read(telemetry, "soundlake_sink_topic_stopped", topic=topic) for topic in ("user_plays", "user_likes")]
+
+    broker.append("user_plays", [b"ann"], [event()])
+    drain()
+    assert read_stopped() == [0, 0]
+    (number,) = [number for number, held in broker.offsets("user_plays").items() if held.end]
+    broker.append("user_plays", [b"ann"] * 2, [event(), event()])
+    broker.trim("user_plays", {number: 2})
+    with pytest.raises(OffsetGap) as caught:
+        drain()
+    assert read_stopped() == [1, 0]
+    accept_gap(broker, lake, Gap.parse(caught.value.gap))
+    drain()
+    assert read_stopped() == [0, 0]
+
+
 def test_errors_that_the_sink_retries_are_counted_by_class(telemetry, tmp_path):
     class Away(MemoryBroker):
         def offsets(self, topic):
@@ -143,7 +165,7 @@ def test_series_of_failures_exist_at_zero_before_the_first_failure(telemetry):
     rejected = [
         read(telemetry, "soundlake_sink_rejected_records_total", topic=topic.name, reason=reason)
         for topic in TOPICS
-        for reason in (*REJECTION_REASONS, "refused_by_import")
+        for reason in (*REJECTION_REASONS, *FRAMED_REJECTION_REASONS, "refused_by_import")
     ]
     assert set(rejected) == {0}
     assert read(telemetry, "soundlake_transform_runs_total", result="failed") == 0

@@ -23,6 +23,9 @@ _AUTHORIZATION = {
     KafkaError.CLUSTER_AUTHORIZATION_FAILED,
 }
 _TOPIC_MISSING = {KafkaError.UNKNOWN_TOPIC_OR_PART, KafkaError._UNKNOWN_TOPIC}
+_REQUEST_REFUSED = dict.fromkeys(_TOPIC_MISSING, CREATE_TOPICS) | {
+    KafkaError._UNSUPPORTED_FEATURE: "use Kafka 2.8 or newer: its topics have ids (KIP-516)",
+}
 _LEADER_UNAVAILABLE = {
     KafkaError._UNKNOWN_PARTITION,  # reported by a client whose broker has just restarted
     KafkaError._DESTROY_BROKER,  # the client closed the connection on which the request waited, to bootstrap again
@@ -84,8 +87,8 @@ def translate_error(error: KafkaError, access: KafkaAccess, doing: str, last_err
     if code in _AUTHORIZATION:
         user = access.username or "this client"
         return UsageError(f"{server} does not allow {user} {doing}: {error.str()}", next_step="grant it in Kafka's ACLs")
-    if code in _TOPIC_MISSING:
-        return UsageError(f"{server}: {doing}: {error.str()}", next_step=CREATE_TOPICS)
+    if code in _REQUEST_REFUSED:
+        return UsageError(f"{server}: {doing}: {error.str()}", next_step=_REQUEST_REFUSED[code])
     if code < 0 or code in _TRANSIENT | _LEADER_UNAVAILABLE or error.retriable():  # below zero: the client's own codes
         reason = f"{error.str()}; {last_error}" if last_error else error.str()
         kind = LeaderUnavailable if code in _LEADER_UNAVAILABLE else Unavailable

@@ -16,6 +16,7 @@ import pyarrow.compute as pc
 
 from soundlake.broker import Broker, Clock, Delivery, read_utc_now
 from soundlake.contract import REJECTED_TABLE, TOPIC_BY_NAME, decode_records
+from soundlake.contract.framed_records import Decode
 from soundlake.contract.refused_rows import REFUSED_ROW_PREFIX
 from soundlake.errors import Retryable, Unavailable
 from soundlake.lake import Lake
@@ -69,10 +70,11 @@ class Replayer:
         in_flight_seconds: float = 0.0,
         clock: Clock = read_utc_now,
         on_checkpoint: Callable[[str], None] = lambda _: None,
+        decode: Decode = decode_records,
     ) -> None:
         self._broker, self._lake, self._reporter = broker, lake, reporter
         self._lock, self._owner, self._in_flight_seconds = home / DLQ_LOCK, f"{socket.gethostname()}:{home}", in_flight_seconds
-        self._clock, self._on_checkpoint = clock, on_checkpoint
+        self._clock, self._on_checkpoint, self._decode = clock, on_checkpoint, decode
 
     def replay(
         self,
@@ -172,7 +174,7 @@ class Replayer:
         report.left_out += len(rows) - sum(is_kept)
         rows, repaired = rows.filter(pa.array(is_kept, pa.bool_())), [new for new, kept in zip(repaired, is_kept, strict=True) if kept]
         times = pa.repeat(pa.scalar(int(self._clock().timestamp() * 1000), pa.int64()), len(rows))
-        decoded = decode_records(TOPIC_BY_NAME[topic], pa.array(repaired, pa.binary()), times)
+        decoded = self._decode(TOPIC_BY_NAME[topic], pa.array(repaired, pa.binary()), times)
         report.still_rejected.update(decoded.rejected["reason"].to_pylist())
         found, keys = read_coordinates(rows), rows["key"].to_pylist()
         return [_Record(found[row], keys[row], repaired[row] or b"") for row in decoded.event_rows.tolist()]

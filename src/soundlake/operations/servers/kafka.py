@@ -24,13 +24,14 @@ _ANSWER_HEAD = struct.Struct(">iih")  # length, correlation id, error code
 
 @dataclass(frozen=True)
 class KafkaServer:
-    """One broker in a folder; `properties` are added to its configuration and win over what is there."""
+    """One broker in a folder; `properties` are added to its configuration and win over what is there, `java_options` to its Java's."""
 
     folder: Path
     port: int
     jars: Path
     properties: Mapping[str, str] = field(default_factory=dict, repr=False)
     heap: str = "512m"
+    java_options: tuple[str, ...] = ()
     name: str = "kafka"
     setting: str = "SOUNDLAKE_KAFKA_PORT"
 
@@ -48,7 +49,7 @@ class KafkaServer:
     def command(self) -> tuple[str, ...]:
         """The broker; it exits when memory runs out, so that its supervisor restarts it."""
         return (
-            *self._java(), "-Xms256m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
+            *self._java(), *self.java_options, "-Xms256m", f"-Xmx{self.heap}", "-XX:+UseSerialGC", "-XX:+ExitOnOutOfMemoryError",
             "kafka.Kafka", str(self._configuration),
         )  # fmt: skip
 
@@ -67,16 +68,8 @@ class KafkaServer:
         if (self._data / "meta.properties").exists():
             return
         shutil.rmtree(self._data, ignore_errors=True)
-        command = (
-            *self._java(),
-            "kafka.tools.StorageTool",
-            "format",
-            "--standalone",
-            "-t",
-            _make_cluster_id(),
-            "-c",
-            str(self._configuration),
-        )
+        tool = ("kafka.tools.StorageTool", "format", "--standalone", "-t", _make_cluster_id(), "-c", str(self._configuration))
+        command = (*self._java(), "-XX:TieredStopAtLevel=1", *self.java_options, *tool)  # it ends before more compilation pays off
         done = subprocess.run(command, capture_output=True, text=True, check=False)
         if done.returncode:
             output = (done.stdout + done.stderr).strip().splitlines()[-3:]

@@ -15,6 +15,7 @@ from soundlake.lake import Lake
 from soundlake.operations.generator.state import load_state
 from soundlake.operations.stack.status import Probe, WorkStatus
 from soundlake.reconciliation.log_vs_bronze import count_waiting
+from soundlake.reconciliation.stopped_topics import find_stopped
 from soundlake.warehouse import read_published_at
 
 _PROCESSED = tuple(topic.table for topic in LIVE_TOPIC_OF_TYPE.values())
@@ -36,7 +37,11 @@ def make_probes(home: Path, open_broker: Callable[[], Broker], open_lake: Callab
 def _probe_sink(broker: Broker, lake: Lake) -> WorkStatus:
     with closing(broker):
         newest = _find_newest(lake, [topic.table for topic in TOPICS], "bronze")
-        return WorkStatus(count_waiting(broker, lake), _measure_age(newest), tuple(_list_held_back(broker)))
+        return WorkStatus(count_waiting(broker, lake), _measure_age(newest), (*_list_stopped(broker, lake), *_list_held_back(broker)))
+
+
+def _list_stopped(broker: Broker, lake: Lake) -> Iterator[str]:
+    return (f"a topic is stopped: {error.message} ({error.next_step})" for error in find_stopped(broker, lake))
 
 
 def _list_held_back(broker: Broker) -> Iterator[str]:
