@@ -3,7 +3,6 @@
 set -uo pipefail
 
 browser() { command -v chromium || command -v chromium-browser || command -v google-chrome; }
-faketime() { compgen -G "/usr/lib/*/faketime/libfaketimeMT.so.1" >/dev/null; }
 fonts() { command -v fc-list >/dev/null && [ -n "$(fc-list | grep -i 'NotoSansCJK\|NotoColorEmoji')" ]; }
 
 wanted=()
@@ -11,7 +10,6 @@ browser >/dev/null || wanted+=(chromium)
 fonts || wanted+=(fontconfig fonts-noto-core fonts-noto-cjk fonts-noto-color-emoji)
 command -v dot >/dev/null || wanted+=(graphviz)
 command -v java >/dev/null || wanted+=(openjdk-17-jre-headless)
-faketime || wanted+=(libfaketime)
 command -v promtool >/dev/null && command -v go >/dev/null && [ ${#wanted[@]} -eq 0 ] && exit 0
 
 # Only promtool is taken out of its package: installing it would start a Prometheus and add a dozen packages for its pages.
@@ -39,6 +37,5 @@ fonts || echo "NOT INSTALLED: Noto fonts. Cost: titles in some scripts show as b
 command -v dot >/dev/null || echo "NOT INSTALLED: graphviz. Cost: the architecture diagram cannot be regenerated; its test is skipped. (apt-get install graphviz)" >&2
 command -v java >/dev/null || echo "NOT INSTALLED: Java 17. Cost: the tests of the Spark job are skipped. (apt-get install openjdk-17-jre-headless)" >&2
 command -v promtool >/dev/null || echo "NOT INSTALLED: promtool. Cost: the test that tries each alarm is skipped. (apt-get install prometheus, which starts one)" >&2
-faketime || echo "NOT INSTALLED: libfaketime. Cost: the test that moves a broker's clock is skipped. (apt-get install libfaketime)" >&2
 command -v go >/dev/null || echo "NOT INSTALLED: Go 1.21 or later. Cost: the test of franz-go as a producer is skipped. (https://go.dev/dl)" >&2
 exit 0

@@ -6,6 +6,7 @@ import itertools
 
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
+from tests.integration.kafka_cases import wait_until
 
 from soundlake.contract.topics import PLAYS
 from soundlake.settings import KafkaAccess
@@ -39,14 +40,20 @@ class Transactions:
 
 
 def configure_topic(access: KafkaAccess, topic: str, **settings: object) -> None:
-    """Change settings of a topic, underscores for dots, and leave its others as they are."""
-    entries = [
-        ConfigEntry(name.replace("_", "."), str(value), incremental_operation=AlterConfigOpType.SET) for name, value in settings.items()
-    ]
+    """Change settings of a topic, underscores for dots, and leave its others as they are; returns when the broker has applied them."""
+    wanted = {name.replace("_", "."): str(value) for name, value in settings.items()}
+    entries = [ConfigEntry(name, value, incremental_operation=AlterConfigOpType.SET) for name, value in wanted.items()]
     resource = ConfigResource(ResourceType.TOPIC, topic, incremental_configs=entries)
     admin = AdminClient({"bootstrap.servers": access.servers})  # kept until the answer: without its client a request ends
     (changed,) = admin.incremental_alter_configs([resource]).values()
     changed.result(30)
+
+    def is_applied() -> bool:
+        (described,) = admin.describe_configs([ConfigResource(ResourceType.TOPIC, topic)]).values()
+        found = described.result(30)
+        return all(found[name].value == value for name, value in wanted.items())
+
+    wait_until(is_applied)  # the controller answers before that
 
 
 def add_partitions(access: KafkaAccess, topic: str, count: int) -> None:

@@ -19,7 +19,7 @@ from soundlake.sink import Sink, SinkLimits
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
 A_GROUP = 20
-NOISE_BYTES = 700_000
+NOISE_BYTES = 400_000
 
 
 @pytest.fixture(scope="module")
