@@ -18,7 +18,8 @@ from soundlake.reconciliation.log_vs_bronze import check_log, count_waiting
 from soundlake.sink import Sink, SinkLimits
 
 CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-A_GROUP = 20
+MODES = ("plain", "idempotent", "commit", "abort")
+A_GROUP = 5
 NOISE_BYTES = 400_000
 
 
@@ -44,15 +45,14 @@ def make_big_play(value: bytes) -> bytes:
 
 
 def make_groups(name: str) -> list[Group]:
-    """A group for each codec and mode; each has plays with and without a key, with headers, and a null value."""
+    """Groups with each codec and each mode; each has plays with and without a key, with headers, and a null value."""
     groups = []
-    for codec in CODECS:
-        for mode in ("plain", "idempotent", "commit", "abort"):
-            keys, values = make_plays(A_GROUP)
-            records = [Sent(key, value, {"trace": b"\x00\xff"}) for key, value in zip(keys, values, strict=True)]
-            records += [Sent(None, make_plays(1)[1][0]), Sent(keys[0], None), Sent(None, None)]
-            records.append(Sent(b"", make_big_play(make_plays(1)[1][0])))
-            groups.append(Group(f"{name} {codec} {mode}", codec, mode, records))
+    for codec, mode in [*zip(CODECS * 4, MODES * 5, strict=True)][:8]:
+        keys, values = make_plays(A_GROUP)
+        records = [Sent(key, value, {"trace": b"\x00\xff"}) for key, value in zip(keys, values, strict=True)]
+        records += [Sent(None, make_plays(1)[1][0]), Sent(keys[0], None), Sent(None, None)]
+        records.append(Sent(b"", make_big_play(make_plays(1)[1][0])))
+        groups.append(Group(f"{name} {codec} {mode}", codec, mode, records))
     return groups
 
 
@@ -70,6 +70,7 @@ def test_whatever_they_send_is_stored_rejected_or_known_to_hold_no_record(client
     assert all(check.ok for check in checks.values()), checks
     parts = checks["user_plays: log = bronze + rejected"].parts
     aborted = sum(len(group.records) for group in groups if group.mode == "abort")
-    assert parts["offsets without a record"] >= aborted + 2 * len(CODECS)  # and a marker in each partition of a transaction
+    transactions = sum(group.mode in ("commit", "abort") for group in groups)
+    assert parts["offsets without a record"] >= aborted + transactions  # and a marker in each partition of a transaction
     assert sum(parts.values()) == sum(held.end for held in broker.offsets(PLAYS.name).values())
     assert count_waiting(broker, lake) == 0

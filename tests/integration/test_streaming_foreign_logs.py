@@ -8,14 +8,15 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from functools import partial
 
 import pytest
 import redis
 from deltalake import DeltaTable
-from tests.integration.kafka_cases import make_plays, read_ids, wait_until
+from tests.integration.kafka_cases import read_ids, wait_until
 from tests.integration.kafka_producers import Transactions, add_partitions, configure_topic
+from tests.integration.streaming_frames import make_value
 
 from soundlake.cache.redis_store import open_redis_store
 from soundlake.contract.topics import PLAYS
@@ -44,10 +45,16 @@ def run_job(spark, locations, open_live) -> Callable:
     """Runs queries until all is processed that the log held at the start."""
     from soundlake.streaming.job import StreamJob
 
-    def run(*names: str, **options):
-        return StreamJob(spark, locations, StreamLimits(), open_live).run(names, stop=threading.Event(), until_drained=True, **options)
+    def run(*names: str):
+        return StreamJob(spark, locations, StreamLimits(), open_live).run(names, stop=threading.Event(), until_drained=True)
 
     return run
+
+
+def make_recent_plays(count: int) -> list[bytes]:
+    """Good plays that ended a minute ago, so that the live metrics count them."""
+    played_at = (datetime.now(UTC) - timedelta(minutes=3)).isoformat()
+    return [make_value(played_at=played_at) for _ in range(count)]
 
 
 def count_live(open_live) -> int:
@@ -55,7 +62,7 @@ def count_live(open_live) -> int:
 
 
 def test_aborted_records_appear_nowhere_and_an_open_transaction_is_read_when_it_commits(access, broker, run_job, open_live, tmp_path):
-    (_, values), first, second = make_plays(40), Transactions(access), Transactions(access)
+    values, first, second = make_recent_plays(40), Transactions(access), Transactions(access)
     first.send(values[:10])  # 0 to 9, marker 10
     first.send(values[10:20], commit=False)  # 11 to 20, marker 21
     wait_until(lambda: broker.offsets(PLAYS.name)[0].end == 22)
@@ -77,7 +84,7 @@ def test_aborted_records_appear_nowhere_and_an_open_transaction_is_read_when_it_
 
 
 def test_retention_may_delete_what_spark_has_read_and_stops_it_if_it_deletes_more(access, broker, run_job, open_live):
-    keys, values = make_plays(60, listeners=1)
+    keys, values = [b"ana"] * 60, make_recent_plays(60)
     broker.append(PLAYS.name, keys[:20], values[:20])
     run_job("live")
     (partition,) = [number for number, held in broker.offsets(PLAYS.name).items() if len(held)]
@@ -93,7 +100,7 @@ def test_retention_may_delete_what_spark_has_read_and_stops_it_if_it_deletes_mor
 
 
 def test_added_partitions_are_read_from_their_start_and_stop_spark_if_that_is_gone(access, broker, run_job, open_live):
-    keys, values = make_plays(60)
+    keys, values = [b"ana"] * 60, make_recent_plays(60)
     broker.append(PLAYS.name, keys[:20], values[:20])
     run_job("live")
     add_partitions(access, PLAYS.name, 5)

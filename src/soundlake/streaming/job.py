@@ -84,6 +84,9 @@ class StreamJob:
                     raise_query_error(name, query)
                 if on_progress is not None:
                     on_progress(sum(counts.values()))
+            if not stop.is_set():
+                for name, query in zip(names, queries, strict=True):
+                    raise_query_error(name, query)  # one that failed since it was last looked at
         finally:
             for clock in clocks:
                 clock.cancel()
