@@ -37,6 +37,7 @@ def access(kafka_server) -> Iterator[KafkaAccess]:
 @pytest.fixture
 def broker(access) -> Iterator[KafkaBroker]:
     """The shared broker with every topic, of three partitions each."""
+    with open_kafka(access) as creator:  # on a busy machine new topics are usable only after more than five seconds
+        creator.create_topics([*TOPICS, DLQ], partitions=3)
     with open_kafka(access, answer_seconds=5.0) as broker:
-        broker.create_topics([*TOPICS, DLQ], partitions=3)
         yield broker

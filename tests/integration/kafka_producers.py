@@ -18,7 +18,9 @@ class Transactions:
     """A producer with transactions, to one partition."""
 
     def __init__(self, access: KafkaAccess, partition: int = 0, topic: str = PLAYS.name) -> None:
-        self._producer = Producer({"bootstrap.servers": access.servers, "transactional.id": f"producer {next(NUMBERS)}"})
+        # after a minute, the default, a busy machine's broker would abort a transaction that a test keeps open
+        limits = {"transaction.timeout.ms": 600_000}
+        self._producer = Producer({"bootstrap.servers": access.servers, "transactional.id": f"producer {next(NUMBERS)}", **limits})
         self._producer.init_transactions(30)
         self._topic, self._partition = topic, partition
 

@@ -20,7 +20,9 @@ from tests.integration.old_messages import make_messages, produce
 from soundlake.contract.topics import PLAYS
 from soundlake.errors import OffsetGap, TopicCompacted
 from soundlake.reconciliation.log_vs_bronze import check_log
+from soundlake.settings import Settings
 from soundlake.sink import Sink, SinkLimits
+from soundlake.wiring.stream import open_stream
 
 DAY_MS = 86_400_000
 
@@ -120,6 +122,13 @@ def test_what_compaction_deleted_is_a_loss_that_no_reader_notices_so_the_topic_i
     parts = check_all(broker, lake)
     assert parts["bronze"] == len(stored_ids(lake)) < 60
     assert parts["bronze"] + parts["offsets without a record"] == 60
+
+
+def test_a_compacted_topic_is_refused_before_spark_starts(access, broker, redis_server, tmp_path):
+    configure_topic(access, PLAYS.name, cleanup_policy="compact")
+    settings = Settings(_env_file=None, home=tmp_path, broker=f"kafka://{access.servers}", cache=redis_server.server.url)
+    with pytest.raises(TopicCompacted, match="user_plays"), open_stream(settings, ["live"]):
+        pass
 
 
 def test_producers_times_do_not_matter_where_the_broker_stamps(access, broker, tmp_path):

@@ -24,7 +24,7 @@ def test_the_sink_warns_of_a_topic_with_the_producers_time_and_the_repair_silenc
     with open_kafka(access) as broker:
         broker.create_topics(TOPICS, partitions=1)
     now = datetime.now(UTC).replace(microsecond=0)
-    stamped = now - timedelta(days=30)
+    stamped = now - timedelta(days=3)  # within the topic's retention
     event = {"event_id": str(uuid.uuid4()), "user_id": "ann", "played_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
     producer = Producer({"bootstrap.servers": access.servers})
     producer.produce(PLAYS.name, json.dumps(event).encode(), b"ann", timestamp=int(stamped.timestamp() * 1_000))
