@@ -20,11 +20,13 @@ from soundlake.settings import load_settings
 
 def test_the_sink_warns_of_a_topic_with_the_producers_time_and_the_repair_silences_it(access, tmp_path, monkeypatch):
     admin = AdminClient({"bootstrap.servers": access.servers})
-    admin.create_topics([NewTopic(PLAYS.name, 1, 1, config={"message.timestamp.type": "CreateTime"})])[PLAYS.name].result(30)
+    admin.create_topics([NewTopic(PLAYS.name, 1, 1, config={"message.timestamp.type": "CreateTime", "retention.ms": "-1"})])[
+        PLAYS.name
+    ].result(30)
     with open_kafka(access) as broker:
         broker.create_topics(TOPICS, partitions=1)
     now = datetime.now(UTC).replace(microsecond=0)
-    stamped = now - timedelta(days=3)  # within the topic's retention
+    stamped = now - timedelta(days=30)
     event = {"event_id": str(uuid.uuid4()), "user_id": "ann", "played_at": f"{now:%Y-%m-%dT%H:%M:%SZ}"}
     producer = Producer({"bootstrap.servers": access.servers})
     producer.produce(PLAYS.name, json.dumps(event).encode(), b"ann", timestamp=int(stamped.timestamp() * 1_000))
