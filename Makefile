@@ -74,7 +74,7 @@ check-style:
 RUN_BY_CHECK = $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/unit --ignore=tests/architecture)
 
 test: server-packages setup system-packages  ## every test, with real servers and a real browser
-	@$(RUN)/pytest -n 4 --dist loadfile --no-loadscope-reorder --durations=20 -m "not soak" $(RUN_BY_CHECK) $(ARGS)
+	@$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m "not soak" $(RUN_BY_CHECK) $(ARGS)
 
 soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)

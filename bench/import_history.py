@@ -5,6 +5,7 @@ the duplicates: median of the pairs, with minimum and maximum. After each timed 
 
     import_history.py listeners   50 listeners with 10,000 plays of one year each      (aim: under 60 s)
     import_history.py years       one listener with 200,000 plays of ten years         (aim: under 120 s)
+    import_history.py listenbrainz  the zip of one listener with a million listens   (aim: under 60 s)
     import_history.py events      a Parquet file of a million events                   (aim: 100,000 a second)
 """
 
@@ -16,6 +17,7 @@ import random
 import resource
 import tempfile
 import time
+import zipfile
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -31,7 +33,10 @@ from soundlake.progress import StepList
 from soundlake.settings import Settings
 
 ROWS_PER_FILE = 15_000  # as in real exports
-SHAPES = {"listeners": (50, 10_000, 365), "years": (1, 200_000, 3650), "events": (16_000, 62, 90)}
+SHAPES = {
+    "listeners": (50, 10_000, 365), "years": (1, 200_000, 3650), "listenbrainz": (1, 1_000_000, 3650), "events": (16_000, 62, 90),
+}  # fmt: skip
+LISTENS = "listens.zip"
 
 
 def write_exports(folder: Path, listeners: int, plays: int, days: int) -> None:
@@ -64,6 +69,30 @@ def make_rows(seed: int, plays: int, days: int) -> Iterator[dict[str, object]]:
         }  # fmt: skip
 
 
+def write_listens(folder: Path, listeners: int, plays: int, days: int) -> None:  # noqa: ARG001  # one listener
+    """The zip that ListenBrainz exports: a file of lines a month, with one repeated listen."""
+    chance = random.Random(1)
+    start = int(datetime(2015, 1, 1, tzinfo=UTC).timestamp())
+    lines: dict[str, list[str]] = {}
+    for number in range(plays):
+        track = int(chance.paretovariate(0.8)) % 40_000
+        at = start + number * days * 86_400 // plays
+        info = {
+            "duration_ms": 180_000 + track, "media_player": "Spotify", "submission_client": "listenbrainz", "music_service": "spotify.com",
+            "spotify_id": f"https://open.spotify.com/track/{track:022d}", "artist_names": [f"Artist {track % 4_000}"],
+        }  # fmt: skip
+        names = {"artist_name": f"Artist {track % 4_000}", "track_name": f"Track {track}", "release_name": f"Album {track % 9_000}"}
+        mapping = {"recording_mbid": str(UUID(int=track)), "artist_mbids": [str(UUID(int=track % 4_000))]}
+        metadata = {**names, "additional_info": info, "mbid_mapping": mapping}
+        listen = {"listened_at": at, "inserted_at": at + 200.5, "track_metadata": metadata}
+        month = datetime.fromtimestamp(at, UTC).strftime("listens/%Y/%-m.jsonl")
+        lines.setdefault(month, []).append(json.dumps(listen))
+    with zipfile.ZipFile(folder / LISTENS, "w", zipfile.ZIP_DEFLATED) as archive:
+        for month, texts in lines.items():
+            archive.writestr(month, "\n".join([*texts, texts[0]] if month == next(iter(lines)) else texts))
+        archive.writestr("feedback.jsonl", '{"recording_msid": "x", "score": 1}')
+
+
 def write_events(folder: Path, listeners: int, plays: int, days: int) -> None:
     """A Parquet file with ten fields of the contract, times as text."""
     count = listeners * plays + 8_000
@@ -90,15 +119,31 @@ def read_exports(folder: Path) -> int:
     return len(found)
 
 
+def read_listens(folder: Path) -> int:
+    """The number of different listens in the zip."""
+    found = set()
+    with zipfile.ZipFile(folder / LISTENS) as archive:
+        for name in archive.namelist():
+            for line in archive.read(name).splitlines() if name.startswith("listens/") else ():
+                row = json.loads(line)
+                found.add((row["listened_at"], row["track_metadata"]["artist_name"], row["track_metadata"]["track_name"]))
+    return len(found)
+
+
 def read_events(folder: Path) -> int:
     """The same for the file of events."""
     return len(set(pq.read_table(folder / "events.parquet", columns=None)["event_id"].to_pylist()))
 
 
+WAYS = {"events": (write_events, read_events), "listenbrainz": (write_listens, read_listens)}
+
+
 def run_import(folder: Path, shape: str, settings: Settings) -> ImportReport:
     """Import all files of the folder into a home."""
     with wiring.open_importer(settings, StepList()) as importer:
-        return importer.import_events([folder / "events.parquet"]) if shape == "events" else importer.import_spotify_exports([folder], None)
+        if shape == "events":
+            return importer.import_events([folder / "events.parquet"])
+        return importer.import_history([folder], "anna" if shape == "listenbrainz" else None)
 
 
 def check_bronze(settings: Settings, report: ImportReport, expected: int) -> None:
@@ -131,8 +176,8 @@ def main() -> None:
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as place:
         folder = Path(place)
-        (write_events if options.shape == "events" else write_exports)(folder, *SHAPES[options.shape])
-        read = read_events if options.shape == "events" else read_exports
+        write, read = WAYS.get(options.shape, (write_exports, read_exports))
+        write(folder, *SHAPES[options.shape])
         runs = [measure(folder, options.shape, read) for _ in range(options.pairs)]
     ratios = [imported / alone for imported, _, alone, _ in runs]
     seconds = median(imported for imported, *_ in runs)

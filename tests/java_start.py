@@ -9,6 +9,7 @@ from pathlib import Path
 
 import psutil
 
+from soundlake.errors import Unavailable
 from soundlake.local_files import hold_lock
 
 __all__ = ["ONE_COMPILER", "archive_classes", "list_java_options"]
@@ -35,6 +36,6 @@ def archive_classes(jars: Path, run: Callable[[tuple[str, ...]], None]) -> None:
         if (jars / _ARCHIVE).exists():
             return
         part = jars / f".{_ARCHIVE}.part"
-        with suppress(subprocess.SubprocessError, psutil.TimeoutExpired):
+        with suppress(subprocess.SubprocessError, psutil.TimeoutExpired, Unavailable):
             run((ONE_COMPILER, f"-XX:ArchiveClassesAtExit={part}", "-Xlog:disable"))
             part.replace(jars / _ARCHIVE)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import random
+import unicodedata
 import uuid
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -11,7 +13,19 @@ from soundlake.contract import LIVE_TOPIC_OF_TYPE, REJECTED_TABLE
 
 Event = dict[str, Any]
 START = datetime(2026, 2, 27, 20, tzinfo=UTC)
-SOURCES = ("extended", "short", "live", "recent", "lastfm", "listenbrainz", "generator", "api")
+SOURCES = (
+    "extended", "old extended", "short", "live", "second live", "recent", "lastfm", "lastfm by the minute", "listenbrainz", "generator",
+    "api",
+)  # fmt: skip
+
+NAMES = {
+    "extended": "spotify_export", "old extended": "spotify_export", "short": "spotify_export", "live": "spotify_live",
+    "second live": "spotify_live", "recent": "spotify_recent", "lastfm by the minute": "lastfm",
+}  # fmt: skip
+BASES = {
+    "extended": "derived_from_end", "old extended": "derived_from_end", "short": "derived_from_end", "live": "measured",
+    "second live": "measured",
+}  # fmt: skip
 
 
 class Listening:
@@ -43,7 +57,7 @@ class Listening:
 
     def listen(self, user: str, plays: int) -> list[Event]:
         moment, events = START + timedelta(hours=self.random.randrange(200)), []
-        mine = self.random.sample(SOURCES, 4)
+        mine = self.random.sample(SOURCES, 5)
         for _ in range(plays):
             song = self.random.choice(self.songs[:5] if self.random.random() < 0.7 else self.songs)
             heard = self.random.choice([0, 12_000, 31_000, song["duration_ms"]])
@@ -66,6 +80,19 @@ class Listening:
             end = end.replace(second=0, microsecond=0)
             ref = {"source_ref": f"short:{end:%Y-%m-%dT%H:%M:%SZ}", "played_at": end - timedelta(milliseconds=heard)}
             observed = {"content_type": self.random.choice([None, None, "episode"]) if song["episode"] else None} | ref
+        elif source == "old extended":
+            end = end.replace(microsecond=0)
+            named = {} if self.random.random() < 0.7 else {"track_name": None, "artist_name": None, "track_id": song["track_id"]}
+            ref = {"source_ref": f"extended:{end:%Y-%m-%dT%H:%M:%SZ}{self.random.choice(['', '', '#2'])}"}
+            spelled = {"track_name": unicodedata.normalize("NFD", song["track_name"]), "artist_name": song["artist_name"] + " & Sons"}
+            observed = {"played_at": end - timedelta(milliseconds=heard)} | ref | spelled | named
+        elif source == "second live":
+            later = start + timedelta(seconds=2.5)
+            ended = f"{end + timedelta(minutes=self.random.choice([0, 9])):%Y-%m-%dT%H:%M:%SZ}"
+            observed = {"played_at": later, "extra": json.dumps({"ended_at": ended, "isrc": f"DE{song['track_id']}"})}
+        elif source == "lastfm by the minute":
+            minute = start.replace(second=0, microsecond=0)
+            observed = {"played_at": minute, "ms_played": None, "source_ref": f"lastfm_minute:{minute:%Y-%m-%dT%H:%M:%SZ}"}
         elif source == "recent":
             known = {"track_id": song["track_id"], "duration_ms": song["duration_ms"], "content_type": "track"}
             observed = {"played_at": end, "ms_played": None} | known
@@ -76,9 +103,8 @@ class Listening:
             content_type = kind if self.random.random() < 0.8 else None
             device = self.random.choice(["mobile", "car", "Smartphone", " Unknown ", None])
             observed = {"track_id": track_id, "content_type": content_type, "device_type": device, "duration_ms": song["duration_ms"]}
-        basis = {"extended": "derived_from_end", "short": "derived_from_end", "live": "measured"}.get(source, "reported")
-        names = {"extended": "spotify_export", "short": "spotify_export", "live": "spotify_live", "recent": "spotify_recent"}
-        return event | {"played_at_basis": basis, "source": names.get(source, source)} | observed
+        basis = BASES.get(source, "reported")
+        return event | {"played_at_basis": basis, "source": NAMES.get(source, source)} | observed
 
     def corrupt(self, event: Event) -> Event:
         """The same event again: repeated, changed, invalid, or with another type."""

@@ -8,7 +8,7 @@ import duckdb
 
 OF_ONE_BUILD = {
     "arrived_events", "duplicated_event_ids", "touched_events", "deduplicated_events", "plays_to_match", "matched_plays",
-    "touched_plays", "replaced_plays", "replaced_observations",
+    "touched_plays", "replaced_plays", "replaced_observations", "touched_records", "replaced_records",
     "play_changes",
     "touched_days", "touched_listeners",
 }  # fmt: skip

@@ -33,6 +33,8 @@
          'expression': "coalesce(action = 'create', true) or coalesce(track_id, '') <> '' or coalesce(track_name, '') <> ''"},
         {'name': 'artist_named', 'severity': 'flag', 'event_types': ['play', 'skip', 'like'],
          'expression': "coalesce(artist_id, '') <> '' or coalesce(artist_name, '') <> ''"},
+        {'name': 'export_start_known', 'severity': 'flag', 'event_types': ['play'],
+         'expression': "coalesce(source <> 'spotify_export' or played_at_basis <> 'reported', true)"},
         {'name': 'produced_after_played', 'severity': 'flag', 'event_types': ['play', 'skip', 'like', 'playlist'],
          'expression': "coalesce(produced_at >= played_at, true)"},
         {'name': 'device_known', 'severity': 'flag', 'event_types': ['play', 'skip', 'like', 'playlist'],

@@ -1,6 +1,21 @@
-{# A name for comparison: lower case, single spaces, none at the ends; null if nothing is left. #}
+{# A name for comparison: NFC, lower case, single spaces, none at the ends; null if nothing is left. #}
 {% macro normalize_name(name) -%}
-    nullif(trim(regexp_replace(lower({{ name }}), '[[:space:]]+', ' '{{ regexp_all() }})), '')
+    nullif(trim(regexp_replace(lower({{ nfc(name) }}), '[[:space:]]+', ' '{{ regexp_all() }})), '')
+{%- endmacro %}
+
+{#
+  A name for the match of observations. Sources differ in punctuation, in HTML entities, and in notes on the release (remastered, featured
+  artists); such differences are removed. A name of nothing else keeps its normal form.
+#}
+{% macro match_name(name) -%}
+    {%- set text = normalize_name(name) -%}
+    {%- set text = "regexp_replace(" ~ text ~ ", '&(amp;)*(amp|quot|lt|gt|#0*39|#x27);', ''" ~ regexp_all() ~ ")" -%}
+    {%- set text = "regexp_replace(" ~ text ~ ", ' [-([]+ *(feat|ft|with)[. ].*$', '')" -%}
+    {%- set text = "regexp_replace(" ~ text ~ ", ' [-([]+ *([0-9]{4} )?(digital )?remaster(ed)?( version)?( [0-9]{4})?[])]?$', '')" -%}
+    coalesce(
+        nullif(regexp_replace({{ text }}, '[-[:space:][:punct:]‘’“”„…–—·´]+', ''{{ regexp_all() }}), ''),
+        {{ normalize_name(name) }}
+    )
 {%- endmacro %}
 
 {# Artist and title as one text for comparison, with a unit separator between them; null unless both are known. #}

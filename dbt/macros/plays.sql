@@ -28,10 +28,18 @@
     ]) }}
 {% endmacro %}
 
-{# The value of a field from the best observation that knows it. A text whose normal form is null is taken only if there is no other. #}
+{#
+  The value of a field from the best observation that knows it. A text whose normal form is null is taken only if there is no other, and the
+  milliseconds of a part of a play only if no observation has those of the whole.
+#}
 {% macro best_value(column) -%}
-    {%- set best_first = 'over (partition by play_id order by priority ' ~ whole_partition() ~ ')' -%}
-    {%- if column in contract_normal_forms() -%}
+    {%- set best_first = 'over (partition by play_id order by rank_in_play ' ~ whole_partition() ~ ')' -%}
+    {%- if column == 'ms_played' -%}
+    coalesce(
+        first_value(case when is_part = 0 then ms_played end ignore nulls) {{ best_first }},
+        first_value(ms_played ignore nulls) {{ best_first }}
+    )
+    {%- elif column in contract_normal_forms() -%}
     coalesce(
         first_value(case when {{ normal_form(column) }} is not null then {{ column }} end ignore nulls) {{ best_first }},
         first_value({{ column }} ignore nulls) {{ best_first }}

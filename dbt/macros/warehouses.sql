@@ -5,6 +5,14 @@
 {% macro duckdb__regexp_all() %}, 'g'{% endmacro %}
 {% macro default__regexp_all() %}{% endmacro %}
 
+{#
+  A text in Unicode's normal form C. Snowflake and Spark have no such function: a name in another form differs there from the same name in
+  form C.
+#}
+{% macro nfc(text) %}{{ adapter.dispatch('nfc')(text) }}{% endmacro %}
+{% macro duckdb__nfc(text) -%}nfc_normalize({{ text }}){%- endmacro %}
+{% macro default__nfc(text) -%}{{ text }}{%- endmacro %}
+
 {# UUIDv5 of a text in the namespace of names (RFC 9562, section 5.5). #}
 {% macro uuid_of_name(text) %}{{ adapter.dispatch('uuid_of_name')(text) }}{% endmacro %}
 {% macro name_namespace() %}{{ return('2d6c1f0a-8f55-5a59-9d3e-7c0b4a1e6f21') }}{% endmacro %}

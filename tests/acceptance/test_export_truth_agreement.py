@@ -43,7 +43,7 @@ def assert_agrees(shared, tmp_path):
 
 def run_import(settings, *paths, user=None):
     with wiring.open_importer(settings, StepList()) as importer:
-        return importer.import_spotify_exports(paths, user)
+        return importer.import_history(paths, user)
 
 
 def read_bronze(settings):
@@ -69,7 +69,7 @@ def test_every_listener_agrees_and_a_second_import_stores_nothing(exports, home,
 def test_all_listeners_of_a_folder_in_one_import(exports, home, assert_agrees):
     report = run_import(home, exports)
     assert list(report.by_listener) == LISTENERS
-    assert report.files_left_out == ["spotify-exports/README.md"]
+    assert [left.name for left in report.files_left_out] == ["spotify-exports/README.md"]
     reports = {one["listener"]: one for one in report.as_json()["listeners"]}
     for listener in LISTENERS:
         assert_agrees(exports / listener, [reports[listener]])
@@ -90,5 +90,5 @@ def test_the_zip_of_a_folder_is_the_folder(exports, home, assert_agrees, tmp_pat
         archive.writestr("Spotify Extended Streaming History/ReadMeFirst.pdf", "")
     report = run_import(home, tmp_path / "my_spotify_data.zip", user="listener-a")
     assert_agrees(folder, [report.as_json()])
-    assert report.files_left_out == ["my_spotify_data.zip/Spotify Extended Streaming History/ReadMeFirst.pdf"]
+    assert [left.name for left in report.files_left_out] == ["my_spotify_data.zip/Spotify Extended Streaming History/ReadMeFirst.pdf"]
     assert run_import(home, folder).total.rows_stored == 0

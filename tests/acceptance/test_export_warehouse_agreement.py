@@ -17,7 +17,7 @@ def home(tmp_path):
 
 def import_and_build(settings, *paths, user=None):
     with wiring.open_importer(settings, StepList()) as importer:
-        importer.import_spotify_exports(paths, user)
+        importer.import_history(paths, user)
     with wiring.open_warehouse(settings, wiring.open_lake(settings)) as warehouse:
         return warehouse.transform()
 

@@ -57,13 +57,26 @@ def test_standard_output_and_a_file_have_the_same_bytes(soundlake, tmp_path):
         (("--listeners", "0"), "--listeners 0"),
         (("--malformed", "0.7"), "--malformed 0.7"),
         (("--as", "spotify-export"), "--as spotify-export"),
+        (("--as", "lastfm", "--out", "-"), "--as lastfm"),
+        (("--out", "x.parquet", "--generation", "2020"), "--generation 2020"),
         (("--out", "x.parquet", "--live"), "--live"),
         (("--speed", "3"), "--speed"),
         (("--out", "nowhere/x.parquet"), "--out nowhere/x.parquet"),
         (("--processes", "0"), "--processes 0"),
         (("--out", "x.parquet", "--faults", "harsh"), "--malformed 0.003"),
     ],
-    ids=["range", "share", "no folder", "contradiction", "not live", "unwritable", "processes", "malformed in Parquet"],
+    ids=[
+        "range",
+        "share",
+        "no folder",
+        "view to standard output",
+        "generation of events",
+        "contradiction",
+        "not live",
+        "unwritable",
+        "processes",
+        "malformed in Parquet",
+    ],
 )
 def test_invalid_options_are_errors_with_their_names(soundlake, words, message):
     assert message in soundlake("generate", *words, code=2).stderr.decode()
@@ -85,6 +98,28 @@ def test_an_export_of_one_listener_is_imported_completely(soundlake, tmp_path):
     report = json.loads(soundlake("import", "spotify-export", str(export), "--json").stdout)
     assert (report["rows_read"], report["rows_stored"]) == (plays, plays)
     assert plays > 0
+
+
+@pytest.mark.parametrize(
+    ("form", "source"),
+    [
+        (("spotify-export", "--generation", "short"), "spotify-export"),
+        (("spotify-live",), "events"),
+        (("listenbrainz",), "listenbrainz"),
+        (("lastfm",), "lastfm"),
+    ],
+    ids=["short", "live", "listenbrainz", "lastfm"],
+)
+def test_every_row_of_a_view_is_in_the_report_of_its_import_and_in_the_truth(soundlake, tmp_path, form, source):
+    view, truth = tmp_path / "view", tmp_path / "truth"
+    one = ("--listeners", "1", "--days", "20", "--tracks", "600", "--start", "2026-03-01", "--as", *form)
+    soundlake("generate", *one, "--out", str(view), "--truth", str(truth))
+    report = json.loads(soundlake("import", source, str(view), "--json").stdout)
+    rows = pq.read_table(next(truth.glob("observations-*.parquet")))
+    playing_now = report["refused_by_reason"].get("no_date", 0)
+    assert report["rows_read"] - playing_now == len(rows) > 0
+    assert set(rows["play_id"].to_pylist()) <= set(pq.read_table(sorted(truth.glob("events-*.parquet")))["event_id"].to_pylist())
+    assert report["rows_stored"] + report["rows_duplicate"] + report["rows_refused"] == report["rows_read"]
 
 
 def test_a_live_run_resumes_where_the_last_one_stopped(tmp_path):

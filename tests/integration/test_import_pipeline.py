@@ -113,7 +113,7 @@ def test_events_of_a_second_import_are_duplicates(run, settings, tmp_path):
 
 
 def test_rows_that_a_killed_import_published_are_stored_first_and_not_again(settings, tmp_path):
-    """The process exits after its first file: published, not yet in bronze."""
+    """The process exits in its second file: the first one is published, not yet in bronze."""
     for number in range(3):
         write_export(tmp_path / "anna" / f"endsong_{number}.json", 500, start=500 * number)
     script = """
@@ -125,10 +125,11 @@ from soundlake.settings import load_settings
 
 class KilledReporter(StepList):
     def advance(self, done, detail=""):
-        os._exit(9)
+        if done > (Path(sys.argv[1]) / "endsong_0.json").stat().st_size:
+            os._exit(9)
 
 with wiring.open_importer(load_settings(), KilledReporter()) as importer:
-    importer.import_spotify_exports([Path(sys.argv[1])], None)
+    importer.import_history([Path(sys.argv[1])], None)
 """
     killed = subprocess.run(
         [sys.executable, "-c", script, tmp_path / "anna"],
@@ -136,7 +137,7 @@ with wiring.open_importer(load_settings(), KilledReporter()) as importer:
     )  # fmt: skip
     assert killed.returncode == 9
     with wiring.open_importer(settings, StepList()) as importer:
-        report = importer.import_spotify_exports([tmp_path / "anna"], None)
+        report = importer.import_history([tmp_path / "anna"], None)
     assert (report.total.rows_stored, report.total.rows_duplicate) == (1000, 500)
     assert count_history(settings) == 1500
 
@@ -160,7 +161,7 @@ def test_an_import_waits_for_the_sink_that_runs(settings, tmp_path):
     try:
         assert running.wait(30)
         with wiring.open_importer(settings, StepList()) as importer:
-            report = importer.import_spotify_exports([tmp_path / "anna"], None)
+            report = importer.import_history([tmp_path / "anna"], None)
         assert report.total.rows_stored == count_history(settings) == 500
     finally:
         stop.set()
@@ -186,7 +187,7 @@ def test_an_import_waits_for_a_sink_of_another_home(settings, tmp_path):
     service.start()
     try:
         with wiring.open_importer(settings, StepList()) as importer:
-            report = importer.import_spotify_exports([tmp_path / "anna"], None)
+            report = importer.import_history([tmp_path / "anna"], None)
         assert report.total.rows_stored == count_history(settings) == 2000
     finally:
         stop.set()
@@ -201,4 +202,4 @@ def test_a_second_import_at_the_same_time_is_refused(settings, tmp_path):
         wiring.open_importer(settings, StepList()) as importer,
         pytest.raises(Unavailable, match="another import is running"),
     ):
-        importer.import_spotify_exports([tmp_path / "anna"], None)
+        importer.import_history([tmp_path / "anna"], None)

@@ -93,7 +93,7 @@ def test_old_files_go_once_after_each_start_and_not_with_every_compaction(spark,
             maintenance.note_commit("plays")
         begun = time.monotonic()
         maintenance.run()
-        assert time.monotonic() - begun < 20, "a batch waits meanwhile"
+        assert time.monotonic() - begun < 45, "a batch waits meanwhile"  # 2 s alone; a minute with the default number of tasks
         return not old.exists()
 
     write_batch(spark, locations, "a", 0, [make_value()])

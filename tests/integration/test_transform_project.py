@@ -100,7 +100,7 @@ def test_the_data_tests_pass_on_a_lake_with_faults(report):
     empty = {name for name, rows in report.rows.items() if rows == 0}
     assert empty <= {
         "arrived_events", "touched_events", "touched_plays", "touched_days", "touched_listeners", "play_changes", "replaced_plays",
-        "replaced_observations",
+        "replaced_observations", "touched_records", "replaced_records",
     }  # fmt: skip
 
 

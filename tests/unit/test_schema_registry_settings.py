@@ -9,20 +9,8 @@ import pytest
 from soundlake.broker.publisher import encode_plainly
 from soundlake.contract import decode_records
 from soundlake.errors import SettingsError
-from soundlake.settings import PublishFormat, load_settings
+from soundlake.settings import PublishFormat
 from soundlake.wiring.schema_registry import find_decoder, find_encoder
-
-
-@pytest.fixture
-def make_settings(monkeypatch, tmp_path):
-    """Settings of an environment that holds just what the test names."""
-
-    def make(**environment: str):
-        for name, value in {"SOUNDLAKE_HOME": str(tmp_path), **environment}.items():
-            monkeypatch.setenv(name, value)
-        return load_settings(_env_file=None)
-
-    return make
 
 
 def test_without_a_registry_nothing_changes(make_settings):

@@ -11,18 +11,6 @@ from soundlake.errors import SettingsError
 from soundlake.settings import apply_variables, load_settings, parse_address
 
 
-@pytest.fixture
-def make_settings(monkeypatch, tmp_path):
-    """Settings of an environment that holds just what the test names."""
-
-    def make(**environment: str):
-        for name, value in {"SOUNDLAKE_HOME": str(tmp_path), **environment}.items():
-            monkeypatch.setenv(name, value)
-        return load_settings(_env_file=None)
-
-    return make
-
-
 def test_everything_lives_under_home_by_default(make_settings, tmp_path):
     settings = make_settings()
     assert settings.broker_address.path == tmp_path / "broker.db"

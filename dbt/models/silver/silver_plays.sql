@@ -18,7 +18,7 @@ self_contained as (
 ),
 
 observed as (
-    select observations.*, matched_plays.play_id
+    select observations.*, matched_plays.play_id, matched_plays.rank_in_play, matched_plays.is_part
     from {{ ref('play_observations') }} as observations
     inner join {{ ref('matched_plays') }} as matched_plays on observations.event_id = matched_plays.event_id
 ),
@@ -54,7 +54,7 @@ merged as (
         {%- endfor %}
         {%- for column in best_time_columns() %}
         first_value({{ column }}) over (
-            partition by play_id order by {{ basis_rank() }}, priority {{ whole_partition() }}
+            partition by play_id order by {{ basis_rank() }}, rank_in_play {{ whole_partition() }}
         ) as best_{{ column }}{% if not loop.last %},{% endif %}
         {%- endfor %}
     from observed_often

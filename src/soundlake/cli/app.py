@@ -85,8 +85,13 @@ dlq_app.command("show")(dlq.run_dlq_show)
 dlq_app.command("replay")(dlq.run_dlq_replay)
 app.add_typer(dlq_app, name="dlq")
 
-imports_app = typer.Typer(help="Import listening history from files.", no_args_is_help=True)
+imports_app = typer.Typer(
+    cls=imports.ImportGroup, help="Import listening history from files: `soundlake import PATH…` recognises them.", no_args_is_help=True
+)
+imports_app.command(imports.ANY)(imports.run_import_any)
 imports_app.command("spotify-export")(imports.run_import_spotify_export)
+imports_app.command("listenbrainz")(imports.run_import_listenbrainz)
+imports_app.command("lastfm")(imports.run_import_lastfm)
 imports_app.command("events")(imports.run_import_events)
 app.add_typer(imports_app, name="import")
 

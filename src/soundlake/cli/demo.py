@@ -18,7 +18,9 @@ if TYPE_CHECKING:
 def run_demo(
     *,
     once: Annotated[bool, typer.Option("--once", help="Exit after the build, with a summary.")] = False,
-    from_export: Annotated[Path | None, typer.Option("--from-export", help="A Spotify export: a folder, or the zip as downloaded.")] = None,
+    from_export: Annotated[
+        Path | None, typer.Option("--from-export", help="A person's history (Spotify, ListenBrainz, Last.fm): a folder, a zip or a file.")
+    ] = None,
     user: Annotated[str | None, typer.Option("--user", help="The listener's name in that export; default: me.")] = None,
     alone: Annotated[bool, typer.Option("--alone", help="With --from-export: no synthetic listeners beside the person.")] = False,
     listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners.")] = None,

@@ -5,37 +5,23 @@ from __future__ import annotations
 import time
 from dataclasses import replace
 from datetime import UTC, datetime
-from enum import StrEnum
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from soundlake.cli.generate_options import ExportGeneration, Form, Profile, name_view
+
 if TYPE_CHECKING:
     from soundlake.cli.terminal import ProgressReporter
     from soundlake.generator import GeneratorConfig
     from soundlake.generator.output.event_files import EventFile, EventFolder
-    from soundlake.generator.output.export_files import ExportFolders
     from soundlake.generator.output.runs import Clock, RunOptions, ShowProgress
     from soundlake.generator.output.truth import TruthFolder
+    from soundlake.generator.output.views import ViewFolder
 
 
 SLOWEST, FASTEST = 0.01, 100_000
-
-
-class Profile(StrEnum):
-    """Fault rates by name."""
-
-    NONE = "none"
-    MILD = "mild"
-    HARSH = "harsh"
-
-
-class Form(StrEnum):
-    """The format of `--out`."""
-
-    EVENTS = "events"
-    SPOTIFY_EXPORT = "spotify-export"
 
 
 def run_generate(
@@ -53,9 +39,22 @@ def run_generate(
             "default: the event log."
         ),
     ] = None,
-    form: Annotated[Form, typer.Option("--as", help="Content of --out.")] = Form.EVENTS,
+    form: Annotated[
+        Form,
+        typer.Option(
+            "--as",
+            help="Content of --out: events, or the plays as a source shows them, with its known faults, in the form its importer reads.",
+        ),
+    ] = Form.EVENTS,
+    generation: Annotated[
+        ExportGeneration, typer.Option(help="With --as spotify-export: the generation of the export (short: account data).")
+    ] = ExportGeneration.Y2024,
     truth: Annotated[
-        Path | None, typer.Option(help="Folder for the ground truth: events sent, injected faults, true preferences of the listeners.")
+        Path | None,
+        typer.Option(
+            help="Folder for the ground truth: events sent, injected faults, true preferences of the listeners; "
+            "with --as, the true play of each row."
+        ),
     ] = None,
     processes: Annotated[int, typer.Option(help="Number of worker processes; the events do not depend on it.")] = 1,
     events: Annotated[int | None, typer.Option(help="Stop after this number of events.")] = None,
@@ -88,14 +87,15 @@ def run_generate(
     shares |= {"clock_skew": clock_skew}
     chosen = replace(PROFILES[faults.value], **{name: share for name, share in shares.items() if share is not None})
     options = RunOptions(processes=processes, events=events, rate=rate, faults=chosen)
-    _check_options(options, out=out, form=form, live=live, speed=speed)
+    _check_options(options, out=out, form=form, generation=generation, live=live, speed=speed)
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed, tracks=tracks, catalog=catalog)
     config = config.end_before(datetime.now(UTC).date()) if start is None else replace(config, start=start.date())
     with show_progress() as reporter:
         if plan:
             summary = estimate_run(make_world(config), time.monotonic)
         elif out is not None:
-            summary = _write_files(config, truth, options, reporter, out=out, form=form)
+            view = name_view(form, generation)
+            summary = _write_files(config, truth, options, reporter, out=out, view=view)
         else:
             summary = _publish(config, truth, options, reporter, live_speed=(speed or 1.0) if live else None)
     if out == "-" and not plan:
@@ -108,12 +108,16 @@ def run_generate(
         raise typer.Exit(1)
 
 
-def _check_options(options: RunOptions, *, out: str | None, form: Form, live: bool, speed: float | None) -> None:
+def _check_options(
+    options: RunOptions, *, out: str | None, form: Form, generation: ExportGeneration, live: bool, speed: float | None
+) -> None:  # fmt: skip
     """Check that the options can be combined. Raises UsageError."""
     from soundlake.errors import UsageError
 
-    if form is Form.SPOTIFY_EXPORT and out in (None, "-"):
-        raise UsageError("--as spotify-export needs a folder", next_step="add --out with a new or empty folder")
+    if form is not Form.EVENTS and out in (None, "-"):
+        raise UsageError(f"--as {form} needs a folder", next_step="add --out with a new or empty folder")
+    if generation is not ExportGeneration.Y2024 and form is not Form.SPOTIFY_EXPORT:
+        raise UsageError(f"--generation {generation} is for Spotify's exports", next_step="add --as spotify-export")
     if out is not None and live:
         raise UsageError("--live publishes to the event log, --out writes files", next_step="choose one of the two")
     if out is not None and options.rate is not None:
@@ -134,26 +138,28 @@ def _check_options(options: RunOptions, *, out: str | None, form: Form, live: bo
 
 
 def _write_files(
-    config: GeneratorConfig, truth_folder: Path | None, options: RunOptions, reporter: ProgressReporter, *, out: str, form: Form
+    config: GeneratorConfig, truth_folder: Path | None, options: RunOptions, reporter: ProgressReporter, *, out: str, view: str | None
 ) -> dict[str, Any]:
     """Write files; the summary."""
     from soundlake.generator import make_world
     from soundlake.generator.output.destinations import FileDestination
     from soundlake.generator.output.runs import write_files
 
-    with _open_writer(out, form) as writer:
-        destination = FileDestination(writer, _open_truth(truth_folder))
+    truth = _open_truth(truth_folder)
+    with _open_writer(out, view, config.seed, truth) as writer:
+        destination = FileDestination(writer, truth)
         tally = write_files(make_world(config), destination, _make_clock(), _show_on(reporter), options)
     reporter.end(tally.format_progress(0))
     return {**tally.describe(), "broken": tally.broken, "out": out, "truth": truth_folder and str(truth_folder)}
 
 
-def _open_writer(out: str, form: Form) -> ExportFolders | EventFolder | EventFile:
+def _open_writer(out: str, view: str | None, seed: int, truth: TruthFolder | None) -> ViewFolder | EventFolder | EventFile:
     from soundlake.generator.output.event_files import EventFile, EventFolder
-    from soundlake.generator.output.export_files import ExportFolders
+    from soundlake.generator.output.views import ViewFolder, list_views
 
-    if form is Form.SPOTIFY_EXPORT:
-        return ExportFolders(Path(out))
+    if view is not None:
+        record = None if truth is None else truth.record_observations
+        return ViewFolder(Path(out), list_views()[view], seed=seed, record_rows=record)
     return EventFolder(out) if out.endswith("/") or Path(out).is_dir() else EventFile(out)
 
 

@@ -132,6 +132,13 @@ RULES: tuple[Rule, ...] = (
         "the artist has a name or an id",
     ),
     Rule(
+        "export_start_known",
+        "flag",
+        ("play",),
+        "coalesce(source <> 'spotify_export' or played_at_basis <> 'reported', true)",
+        "the export says when it was heard: it was not offline or cut off without the device's own time",
+    ),
+    Rule(
         "produced_after_played",
         "flag",
         _ALL,

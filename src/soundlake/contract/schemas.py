@@ -19,6 +19,14 @@ _SPARK: dict[Kind, str] = {
 _DBT: dict[Kind, str] = {
     "text": "varchar", "json": "varchar", "integer": "bigint", "boolean": "boolean", "timestamp": "timestamp with time zone",
 }  # fmt: skip
+_LEAP_YEAR = "(?:[0-9]{2}(?:0[48]|[2468][048]|[13579][26])|(?:[02468][048]|[13579][26])00)"
+_MONTHS_AND_DAYS = (
+    "(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)|02-(?:0[1-9]|1[0-9]|2[0-8])"
+)  # fmt: skip
+_DATE = f"(?!0000)(?:[0-9]{{4}}-(?:{_MONTHS_AND_DAYS})|{_LEAP_YEAR}-02-29)"
+_CLOCK = "(?:[01][0-9]|2[0-3]):[0-5][0-9]"
+_TIME_PATTERN = f"^{_DATE}[Tt ]{_CLOCK}:[0-5][0-9](?:\\.[0-9]{{1,9}})?(?:[Zz]|[+-]{_CLOCK})$"
+_UUID_PATTERN = "^[0-9a-fA-F]{8}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{4}-[0-9a-fA-F]{12}$"
 _AVRO: dict[Kind, Any] = {
     "text": "string", "json": "string", "integer": "long", "boolean": "boolean",
     "timestamp": {"type": "long", "logicalType": "timestamp-micros"},
@@ -28,8 +36,14 @@ _JSON: dict[Kind, dict[str, Any]] = {
     "json": {"type": "string", "contentMediaType": "application/json"},
     "integer": {"type": "integer", "minimum": -(2**63), "maximum": 2**63 - 1},
     "boolean": {"type": "boolean"},
-    "timestamp": {"type": "string", "format": "date-time"},
+    "timestamp": {"type": "string", "pattern": _TIME_PATTERN, "maxLength": len("2026-11-22T16:05:09.123456789+00:00")},
 }
+_BEYOND_JSON_SCHEMA = (
+    "What a JSON Schema cannot say: the record is one object in UTF-8 with at most 100 levels and no duplicate field; an integer is "
+    "written in digits alone, neither 1.0 nor 1e3; a text has no half of a surrogate pair; played_at is from 2000-01-01T00:00:00Z to one "
+    "day after the record's own time in the log, produced_at in the years 1 to 9999 of UTC; event_type is one that the topic carries and "
+    "is neither null nor missing on user_history."
+)
 
 
 def build_arrow_schema(fields: tuple[Field, ...] = FIELDS) -> pa.Schema:
@@ -71,6 +85,7 @@ def build_json_schema() -> dict[str, Any]:
     return {
         "$schema": "https://json-schema.org/draft/2020-12/schema",
         "title": "Soundlake listening event",
+        "$comment": _BEYOND_JSON_SCHEMA,
         "x-schema-version": SCHEMA_VERSION,
         "type": "object",
         "required": [field.name for field in FIELDS if field.required and not field.set_by_topic],
@@ -103,7 +118,7 @@ def _describe_in_avro(field: Field) -> dict[str, Any]:
 def _describe(field: Field) -> dict[str, Any]:
     shape = dict(_JSON[field.kind])
     if field.name == "event_id":
-        shape["format"] = "uuid"
+        shape |= {"pattern": _UUID_PATTERN, "maxLength": 36}
     if field.name == "event_type":
         shape["enum"] = [*field.values, None]
     elif field.values:

@@ -1,4 +1,4 @@
-"""Parse a file as a JSON list of rows; an error has the position at which the file is not valid."""
+"""Parse a JSON document that is held whole; an error has the position at which it is not valid."""
 
 from __future__ import annotations
 
@@ -11,15 +11,31 @@ from soundlake.history.models import BrokenFile
 _BOM = b"\xef\xbb\xbf"
 
 
-def parse_rows(name: str, data: bytes) -> list[object]:
-    """The elements of a JSON list (UTF-8, with or without a byte order mark). Raises BrokenFile."""
+def parse_document(name: str, data: bytes) -> list[object] | None:
+    """The elements of a JSON array (of arrays in an array: their elements), or a single object; None if there are several values.
+
+    The text is UTF-8, with or without a byte order mark. Raises BrokenFile if it is not one valid document.
+    """
     try:
-        rows = orjson.loads(data.removeprefix(_BOM))
+        document = orjson.loads(data.removeprefix(_BOM))
     except orjson.JSONDecodeError:
-        rows = _parse_leniently(name, data)
-    if not isinstance(rows, list):
-        raise BrokenFile(name, f"holds a JSON {type(rows).__name__}, not a list of rows", line=1, column=1, byte=0)
-    return rows
+        try:
+            document = _parse_leniently(name, data)
+        except BrokenFile:
+            if data.removeprefix(_BOM).lstrip().startswith(b"{"):
+                return None  # a line that is not valid costs only its row
+            raise
+        except _SeveralValues:
+            return None
+    if isinstance(document, dict):
+        return [document]
+    if not isinstance(document, list):
+        raise BrokenFile(name, f"holds a JSON {type(document).__name__}, not a list of rows", line=1, column=1, byte=0)
+    return [row for element in document for row in (element if isinstance(element, list) else [element])]
+
+
+class _SeveralValues(Exception):  # no error: another way to read the text
+    """The text has more than one JSON value."""
 
 
 def _parse_leniently(name: str, data: bytes) -> object:
@@ -33,6 +49,8 @@ def _parse_leniently(name: str, data: bytes) -> object:
     try:
         return _replace_half_surrogates(json.loads(text))
     except json.JSONDecodeError as cause:
+        if cause.msg == "Extra data":
+            raise _SeveralValues from cause
         problem = "ends in the middle" if not text.rstrip().endswith("]") else f"is not valid JSON: {cause.msg}"
         byte = len(text[: cause.pos].encode()) + len(data) - len(text.encode())
         raise BrokenFile(name, problem, line=cause.lineno, column=cause.colno, byte=byte) from cause

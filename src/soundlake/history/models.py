@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 
 import pyarrow as pa
 
 from soundlake.errors import DataError
 
 SOURCE = "spotify_export"
-"""The name of this source in the contract."""
+"""The source of the rows of a Spotify export."""
 
 
 class BrokenFile(DataError):
@@ -24,6 +25,15 @@ class BrokenFile(DataError):
 
 
 @dataclass(frozen=True)
+class LeftOut:
+    """A file that is not read, with the reason; `event_file` is its path if it has events in the contract's own fields."""
+
+    name: str
+    reason: str
+    event_file: Path | None = None
+
+
+@dataclass(frozen=True)
 class RefusedRow:
     """A row that is not an event, with the reason; `row` as in the file, without personal fields."""
 
@@ -33,14 +43,15 @@ class RefusedRow:
 
 @dataclass(frozen=True)
 class HistoryRows:
-    """All rows of one file: each is either an event (EVENT_SCHEMA) or refused."""
+    """Rows of one file: each is either an event (EVENT_SCHEMA) or refused. `notes` are sentences for the report."""
 
     events: pa.Table
-    refused: tuple[RefusedRow, ...]
+    refused: tuple[RefusedRow, ...] = ()
+    notes: tuple[str, ...] = ()
 
     @property
     def rows_read(self) -> int:
-        """The number of rows in the file."""
+        """The number of rows."""
         return int(self.events.num_rows) + len(self.refused)
 
 

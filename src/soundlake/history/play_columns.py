@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import unicodedata
 from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -18,6 +20,12 @@ from soundlake.contract import EVENT_SCHEMA
 Row = Mapping[str, Any]
 Times = npt.NDArray[np.datetime64]
 _EARLIEST = np.datetime64("2000-01-01T00:00:00", "us")
+_NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
+_SPOTIFY_ID = re.compile(r"(?:spotify:|open\.spotify\.com/(?:intl-\w+/)?)(?:track|episode|chapter)[:/]([0-9A-Za-z]{22})", re.ASCII)
+_DIGITS_OF_SECONDS = 9  # from 1973 on; fewer digits can be a date ("20240301")
+_LARGEST_EPOCH = 10**20
+_EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (_LARGEST_EPOCH, 10**9))
+"""Below, units a second: what a number is by its size."""
 _LONGEST_MS = 10**13  # three centuries: longer than any play, and far below the limit of int64 microseconds
 
 
@@ -31,36 +39,69 @@ def read_booleans(rows: Sequence[Row], name: str) -> list[bool | None]:
     return [value if type(value := row.get(name)) is bool else None for row in rows]
 
 
+def normalize_text(text: str | None) -> str | None:
+    """The text as it is in natural keys: NFC, without white space at its ends; null if nothing is left."""
+    if text is None:
+        return None
+    return (text if text.isascii() else unicodedata.normalize("NFC", text)).strip() or None
+
+
 def read_milliseconds(rows: Sequence[Row], name: str) -> npt.NDArray[np.int64]:
-    """The field as a whole number from 0 up; -1 if it is anything else."""
+    """The field as a whole number from 0 up (also written as a float or as text); -1 if it is anything else."""
     return np.array([_clean_milliseconds(row.get(name)) for row in rows], dtype=np.int64)
 
 
 def _clean_milliseconds(value: object) -> int:
+    if isinstance(value, str):
+        value = read_number(value)
     if type(value) is float and value.is_integer():
         value = int(value)
     return value if type(value) is int and 0 <= value < 2**63 else -1
 
 
-def parse_times(texts: Sequence[object], *, layout: str | None = None) -> Times:
-    """Times (UTC, microseconds) from ISO 8601 (without a zone: UTC) or else from `layout`; NaT if a text is not a time."""
-    known = [text if isinstance(text, str) else None for text in texts]
+def read_number(text: str) -> float | None:
+    """A text that is a number, whole ones as int; null for any other text."""
+    if not _NUMBER.fullmatch(text):
+        return None
+    return float(text) if "." in text else int(text)
+
+
+def parse_times(values: Sequence[object], *, layout: str | None = None) -> Times:
+    """Times (UTC, microseconds) from ISO 8601 (without a zone: UTC), numbers since 1970 or `layout`; NaT for what is no time."""
+    if set(map(type, values)) == {int} and min(values) >= 0 and max(values) < _EPOCHS[0][0]:  # type: ignore[type-var, operator]
+        return np.array(values, dtype="datetime64[s]").astype("datetime64[us]")
     try:
-        column = pc.cast(pa.array(known, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))
-    except pa.ArrowInvalid:
-        return np.array([_parse_time(text, layout) for text in known], dtype="datetime64[us]")
+        column = pc.cast(pa.array(values, pa.string()), pa.timestamp("us", tz="UTC" if layout is None else None))
+    except (pa.ArrowInvalid, pa.ArrowTypeError):
+        return np.array([_parse_time(value, layout) for value in values], dtype="datetime64[us]")
     return np.asarray(column.cast(pa.timestamp("us")).to_numpy(zero_copy_only=False), dtype="datetime64[us]")
 
 
-def _parse_time(text: str | None, layout: str | None) -> np.datetime64:
-    """One text; only for columns that Arrow cannot cast."""
+def _parse_time(value: object, layout: str | None) -> np.datetime64:
+    """One value; only for columns that Arrow cannot cast."""
+    if isinstance(value, str):
+        number = read_number(value) if len(value) >= _DIGITS_OF_SECONDS else None
+        return _parse_text(value.removesuffix(" UTC"), layout) if number is None else parse_epoch(number)
+    return parse_epoch(value)
+
+
+def _parse_text(text: str, layout: str | None) -> np.datetime64:
     for parse in (datetime.fromisoformat, lambda text: datetime.strptime(f"{text} +0000", f"{layout or ''} %z")):
         try:
-            time = parse(text or "")
+            time = parse(text)
             return np.datetime64(time.astimezone(UTC).replace(tzinfo=None) if time.tzinfo else time, "us")
         except (ValueError, OverflowError):
             continue
     return np.datetime64("NaT", "us")
+
+
+def parse_epoch(value: object) -> np.datetime64:
+    """A number of seconds, milliseconds, microseconds or nanoseconds since 1970 (its size says which); NaT for anything else."""
+    if type(value) not in (int, float) or not -_LARGEST_EPOCH < value < _LARGEST_EPOCH:  # type: ignore[operator]
+        return np.datetime64("NaT", "us")
+    units = next(units for limit, units in _EPOCHS if abs(value) < limit)  # type: ignore[arg-type]
+    whole, rest = divmod(value, units)  # type: ignore[operator]
+    return np.datetime64(int(whole) * 1_000_000 + int(rest * 1_000_000) // units, "us")
 
 
 def compute_starts(ends: Times, ms_played: npt.NDArray[np.int64]) -> Times:
@@ -87,6 +128,21 @@ def find_refusal_reasons(
     reasons[ms_played < 0] = "bad_ms_played"
     reasons[~named] = "names_nothing"
     return list(reasons)
+
+
+def format_instants(times: Times) -> list[str]:
+    """Each time as it is in natural keys: to the second with Z; a fraction without zeros at its end only where there is one."""
+    seconds = times.astype("datetime64[s]")
+    texts = [f"{text}Z" for text in np.datetime_as_string(seconds).tolist()]
+    for row in np.flatnonzero(seconds != times):
+        texts[row] = f"{str(np.datetime_as_string(times[row], unit='us')).rstrip('0')}Z"
+    return texts
+
+
+def find_spotify_id(value: object) -> str | None:
+    """The id in a uri or a link of Spotify; null for anything else."""
+    match = _SPOTIFY_ID.search(value) if isinstance(value, str) else None
+    return match[1] if match else None
 
 
 def format_source_refs(form: str, ends: Times) -> list[str]:

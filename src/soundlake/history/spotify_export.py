@@ -1,47 +1,96 @@
-"""Read one file of a Spotify export, of any form and generation, as plays.
+"""Read Spotify's exports, of any form and generation, as plays.
 
-A row of the extended form (2013 to today: endsong*.json, Streaming_History_*.json) has `ts`, one of the short form
-(StreamingHistory*.json, music and podcasts) has `endTime`. The form is decided for each row, not by the file's name.
+A row of the extended form (2013 to today: endsong, endvideo, Streaming_History) has `ts`, one of the short form (account data: music,
+podcasts, audiobooks) `endTime`, one of the short form of 2018 `time`. The form is decided for each row, not by the file's name.
 """
 
 from __future__ import annotations
 
+import re
+from collections.abc import Iterator, Sequence
 from datetime import datetime
 
 import pyarrow as pa
 
 from soundlake.contract import EVENT_SCHEMA
-from soundlake.history.json_rows import parse_rows
-from soundlake.history.models import FormRows, HistoryRows, RefusedRow
+from soundlake.history.file_head import FileHead
+from soundlake.history.models import SOURCE, FormRows, HistoryRows, RefusedRow
 from soundlake.history.personal_fields import strip_personal
 from soundlake.history.play_columns import Row
-from soundlake.history.spotify_extended import read_extended
-from soundlake.history.spotify_short import read_short
+from soundlake.history.row_files import RowFile
+from soundlake.history.spotify_extended import is_extended, read_extended
+from soundlake.history.spotify_short import ShortRows, is_short
+
+_NAME = re.compile(r"(?<![a-z_])(?:endsong|endvideo|streaming_?history)[^/]*\.json(?:\.txt)?")
+_OTHERS = {
+    "identity": "the account's name and picture", "userdata": "the account's data", "playlist": "playlists",
+    "yourlibrary": "the saved library", "searchqueries": "search queries", "follow": "followed people", "payments": "payments",
+    "inferences": "what Spotify infers for advertising", "marquee": "artists for advertising", "duonewfamily": "the family plan",
+    "familyplan": "the family plan", "wrapped": "a summary of a year", "yoursoundcapsule": "a summary of listening",
+    "podcastinteractivity": "comments and ratings of podcasts", "messagedata": "messages", "userprompts": "prompts",
+    "read_me_first": "Spotify's explanation", "readmefirst": "Spotify's explanation",
+}  # fmt: skip
 
 
-def read_spotify_export(name: str, data: bytes, *, user_id: str, now: datetime) -> HistoryRows:
-    """The rows of one file as plays of that listener; `name` is used in messages only. Raises BrokenFile.
+class SpotifyExport:
+    """Reads the account data and the extended streaming history that Spotify sends."""
 
-    Rows of the extended form with an equal natural key have one event_id. Equal rows of the short form have one each, by their ordinal in
-    the file: two real short plays can be equal, since the times have minutes only.
-    """
-    extended: list[Row] = []
-    short: list[Row] = []
-    refused: list[RefusedRow] = []
-    for row in parse_rows(name, data):
-        if not isinstance(row, dict):
-            refused.append(RefusedRow("unknown_shape", {"value": row}))
-        elif "ts" in row:
-            extended.append(row)
-        elif "endTime" in row:
-            short.append(row)
-        else:
-            refused.append(RefusedRow("unknown_shape", strip_personal(row)))
-    forms = [read_extended(extended, user_id=user_id, now=now), read_short(short, user_id=user_id, now=now)]
-    return HistoryRows(
-        events=pa.concat_tables([EVENT_SCHEMA.empty_table(), *(form.events for form in forms)]),
-        refused=(*refused, *(row for form, rows in zip(forms, (extended, short), strict=True) for row in _list_refused(form, rows))),
-    )
+    source = SOURCE
+    title = "Spotify export"
+
+    def recognises(self, head: FileHead) -> bool:
+        """A row of one of the forms; by its name a file that has no whole row, or rows of no known form."""
+        if any(_is_history(row) for value in head.values for row in _list_rows(value)):
+            return True
+        if not head.values and (is_extended(head.members) or is_short(head.members)):
+            return True
+        return bool(_NAME.search(head.base_name))
+
+    def describe(self, head: FileHead) -> str | None:
+        """The lists of a download that are no history."""
+        name = head.base_name.replace(" ", "")
+        return next((f"{what} (Spotify), no history" for start, what in _OTHERS.items() if name.startswith(start)), None)
+
+    def read(self, file: RowFile, *, user_id: str, now: datetime) -> Iterator[HistoryRows]:
+        """The plays of one file.
+
+        Rows of the extended form with an equal natural key have one event_id. Equal rows of the short form have one each, by their
+        ordinal in the file: two real short plays can be equal, since the times have minutes only.
+        """
+        short_rows = ShortRows(user_id, now)
+        for values in file.read_json():
+            extended: list[Row] = []
+            short: list[Row] = []
+            refused: list[RefusedRow] = []
+            for row in (row for value in values for row in _list_rows(value)):
+                if isinstance(row, RefusedRow):
+                    refused.append(row)
+                elif not isinstance(row, dict):
+                    refused.append(RefusedRow("unknown_shape", {"value": row}))
+                elif "ts" in row:
+                    extended.append(row)
+                elif "endTime" in row or is_short(row.keys()):
+                    short.append(row)
+                else:
+                    refused.append(RefusedRow("unknown_shape", strip_personal(row)))
+            forms = [(read_extended(extended, user_id=user_id, now=now), extended), (short_rows.read(short), short)]
+            yield HistoryRows(
+                events=pa.concat_tables([EVENT_SCHEMA.empty_table(), *(form.events for form, _ in forms)]),
+                refused=(*refused, *(row for form, rows in forms for row in _list_refused(form, rows))),
+            )
+
+
+def _list_rows(value: object) -> Sequence[object]:
+    """The value itself, or the rows of the only list in an object that is no row."""
+    if isinstance(value, dict) and not _is_history(value):
+        lists = [member for member in value.values() if isinstance(member, list)]
+        if len(lists) == 1 and any(map(_is_history, lists[0])):
+            return lists[0]
+    return [value]
+
+
+def _is_history(row: object) -> bool:
+    return isinstance(row, dict) and (is_extended(row.keys()) or is_short(row.keys()))
 
 
 def _list_refused(form: FormRows, rows: list[Row]) -> list[RefusedRow]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from datetime import datetime
 from typing import NamedTuple
 
@@ -16,21 +16,23 @@ from soundlake.contract.ids import make_event_ids
 from soundlake.contract.record import SCHEMA_VERSION
 from soundlake.history.device_types import find_device_type
 from soundlake.history.models import SOURCE, FormRows
+from soundlake.history.offline_time import find_starts
 from soundlake.history.personal_fields import is_personal
 from soundlake.history.play_columns import (
     Row,
     Times,
     build_events,
-    compute_starts,
     find_refusal_reasons,
-    find_time_bases,
+    format_instants,
     format_source_refs,
+    normalize_text,
     parse_times,
     read_booleans,
     read_milliseconds,
     read_texts,
     write_extra,
 )
+from soundlake.history.twin_rows import number_twins
 
 
 class ItemKind(NamedTuple):
@@ -59,7 +61,6 @@ _KINDS = (  # in this order: the first that a row names was played
 )
 _ALBUM = "master_metadata_album_album_name"
 _UNKNOWN_COUNTRY = "ZZ"
-_OLD_TS = re.compile(r"(\d{4}-\d\d-\d\d) (\d\d:\d\d:\d\d) UTC", re.ASCII)
 _ID = re.compile(r"spotify:(?:track|episode|chapter):([0-9A-Za-z]+)")
 _MAPPED: dict[str, tuple[type, ...]] = {
     "ts": (str,), "ms_played": (int, float), "platform": (str,), "conn_country": (str,), "reason_start": (str,), "reason_end": (str,),
@@ -67,23 +68,23 @@ _MAPPED: dict[str, tuple[type, ...]] = {
 }  # fmt: skip
 _MAPPED_OF_KIND = {kind: _MAPPED | dict.fromkeys((kind.name, kind.by, kind.uri), (str,)) for kind in _KINDS}
 _MAPPED_OF_KIND[_KINDS[0]][_ALBUM] = (str,)
+_OTHER_FIELDS = frozenset({"ms_played", *(name for kind in _KINDS for name in kind[1:])})
+
+
+def is_extended(names: Collection[str]) -> bool:
+    """Whether a row with fields of these names is of the extended form."""
+    return "ts" in names and not _OTHER_FIELDS.isdisjoint(names)
 
 
 def read_extended(rows: Sequence[Row], *, user_id: str, now: datetime) -> FormRows:
     """Find the rows to refuse, and make plays of the others."""
     items = [find_played_item(row) for row in rows]
     ms_played = read_milliseconds(rows, "ms_played")
-    ends = parse_times([_normalize_ts(row["ts"]) for row in rows])
+    ends = parse_times([row["ts"] for row in rows])
     reasons = find_refusal_reasons(np.array([item is not None for item in items], bool), ms_played, ends, now, time_reason="bad_ts")
     kept = [number for number, reason in enumerate(reasons) if reason is None]
     played = [item for number in kept if (item := items[number]) is not None]
     return FormRows(reasons, _build([rows[number] for number in kept], played, ms_played[kept], ends[kept], user_id))
-
-
-def _normalize_ts(ts: object) -> object:
-    """The time as newer exports write it; exports of 2018 and 2019 have '2019-05-30 13:42:29 UTC', and both must give one event_id."""
-    match = _OLD_TS.fullmatch(ts) if isinstance(ts, str) else None
-    return f"{match[1]}T{match[2]}Z" if match else ts
 
 
 def find_played_item(row: Row) -> PlayedItem | None:
@@ -91,7 +92,7 @@ def find_played_item(row: Row) -> PlayedItem | None:
     for kind in _KINDS:
         name, by, uri = (value if type(value := row.get(field)) is str and value else None for field in kind[1:])
         if uri or (name and by):
-            return PlayedItem(kind, uri or f"{by}\t{name}", name, by, uri)
+            return PlayedItem(kind, normalize_text(uri) or f"{normalize_text(by)}\t{normalize_text(name)}", name, by, uri)
     return None
 
 
@@ -99,19 +100,30 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
     refs = format_source_refs("extended", ends)
     reason_start, reason_end = read_texts(rows, "reason_start"), read_texts(rows, "reason_end")
     keys = zip(
-        [_normalize_ts(row["ts"]) for row in rows], [item.key for item in played], ms_played.tolist(), reason_start, reason_end, strict=True
+        format_instants(ends),
+        [item.key for item in played],
+        ms_played.tolist(),
+        map(normalize_text, reason_start),
+        map(normalize_text, reason_end),
+        strict=True,
     )
+    looks = [(ms, (item.name or item.key).casefold()) for ms, item in zip(ms_played.tolist(), played, strict=True)]
+    twin_keys = [f"{start or ''}\t{end or ''}\t{item.key}" for start, end, item in zip(reason_start, reason_end, played, strict=True)]
     platforms = read_texts(rows, "platform")
     track_ids = [_read_id(item) for item in played]
     albums = read_texts(rows, _ALBUM)
-    started = compute_starts(ends, ms_played)
+    is_offline = read_booleans(rows, "offline")
+    is_late = np.array(
+        [bool(off) or (end or "").startswith("unexpected-exit") for off, end in zip(is_offline, reason_end, strict=True)], bool
+    )
+    started, bases = find_starts(ends, ms_played, [row.get("offline_timestamp") for row in rows], is_late)
     columns = {
         "event_id": make_event_ids(SOURCE, (orjson.dumps((user_id, *key)).decode() for key in keys)),
         "event_type": "play",
         "schema_version": SCHEMA_VERSION,
         "user_id": user_id,
         "played_at": started,
-        "played_at_basis": find_time_bases(ends, started, ms_played),
+        "played_at_basis": bases,
         "content_type": [item.kind.content_type for item in played],
         "track_id": track_ids,
         "track_name": [item.name for item in played],
@@ -122,13 +134,13 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
         "reason_end": reason_end,
         "is_skipped": read_booleans(rows, "skipped"),
         "is_shuffle": read_booleans(rows, "shuffle"),
-        "is_offline": read_booleans(rows, "offline"),
+        "is_offline": is_offline,
         "is_private": read_booleans(rows, "incognito_mode"),
         "device_type": [find_device_type(platform) for platform in platforms],
         "platform": platforms,
         "country": [None if country == _UNKNOWN_COUNTRY else country for country in read_texts(rows, "conn_country")],
         "source": SOURCE,
-        "source_ref": refs,
+        "source_ref": number_twins(refs, looks, twin_keys),
         "extra": [_collect_extra(*row) for row in zip(rows, played, track_ids, refs, strict=True)],
     }
     return build_events(columns, len(rows))
@@ -149,6 +161,6 @@ def _collect_extra(row: Row, item: PlayedItem, track_id: str | None, ref: str) -
         rest.pop("offline_timestamp", None)  # 0 means missing
     if item.uri and track_id is None:
         rest[item.kind.uri] = item.uri
-    if not ref.endswith(row["ts"]):
+    if not ref.endswith(f":{row['ts']}"):
         rest["ts"] = row["ts"]
     return write_extra(rest)

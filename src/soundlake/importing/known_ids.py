@@ -17,9 +17,13 @@ Ids = npt.NDArray[np.bytes_]
 
 
 class KnownIds:
-    """A set of UUIDs, kept as a few sorted arrays; all methods take whole columns (UUID text, lower case)."""
+    """A set of UUIDs, kept as a few sorted arrays; all methods take whole columns (UUID text, lower case).
 
-    def __init__(self) -> None:
+    An array of `large_run` ids or more is not merged again: a merge takes the memory of its arrays once more.
+    """
+
+    def __init__(self, *, large_run: int = 4_000_000) -> None:
+        self._large_run = large_run
         self._runs: list[Ids] = []
 
     def __len__(self) -> int:
@@ -53,8 +57,11 @@ class KnownIds:
     def _append(self, ids: Ids) -> None:
         if len(ids):
             self._runs.append(ids)
-        if len(self._runs) > _MOST_RUNS:
-            self._runs = [np.sort(np.concatenate(self._runs), kind="stable")]
+        small = [run for run in self._runs if len(run) < self._large_run]
+        if len(small) > _MOST_RUNS:
+            merged = np.concatenate(small)
+            merged.sort(kind="stable")
+            self._runs = [*(run for run in self._runs if len(run) >= self._large_run), merged]
 
 
 def parse_uuids(texts: pa.Array | pa.ChunkedArray) -> Ids:

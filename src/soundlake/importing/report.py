@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -11,7 +11,7 @@ from typing import Any
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from soundlake.history import BrokenFile
+from soundlake.history import BrokenFile, LeftOut
 
 OnBytesRead = Callable[[int], None]
 """Called with the number of bytes that were read since the last call, for a progress bar."""
@@ -75,19 +75,39 @@ class RowCounts:
 
 @dataclass
 class ImportReport:
-    """One import: the counts of each listener (under the name "" where a file mixes them), and the files."""
+    """One import: the counts of each source and listener (the listener "" where a file mixes them), and the files.
 
-    source: str
-    by_listener: dict[str, RowCounts] = field(default_factory=dict)
+    `notes` are sentences on what a reader had to decide: times without a zone, pages that were read twice.
+    """
+
+    by_source: dict[tuple[str, str], RowCounts] = field(default_factory=dict)
     files_read: list[str] = field(default_factory=list)
-    files_left_out: list[str] = field(default_factory=list)
+    files_left_out: list[LeftOut] = field(default_factory=list)
     files_broken: list[BrokenFile] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
+
+    def get_counts(self, source: str, listener: str) -> RowCounts:
+        """The counts of a source and listener, to be added to."""
+        return self.by_source.setdefault((source, listener), RowCounts())
+
+    @property
+    def sources(self) -> list[str]:
+        """The sources of the files read."""
+        return list(dict.fromkeys(source for source, _ in self.by_source))
+
+    @property
+    def by_listener(self) -> dict[str, RowCounts]:
+        """The counts of each listener over all sources."""
+        sums: dict[str, RowCounts] = {}
+        for (_, listener), counts in self.by_source.items():
+            sums.setdefault(listener, RowCounts()).add(counts)
+        return sums
 
     @property
     def total(self) -> RowCounts:
-        """All listeners together."""
+        """All listeners and sources together."""
         total = RowCounts()
-        for counts in self.by_listener.values():
+        for counts in self.by_source.values():
             total.add(counts)
         return total
 
@@ -96,21 +116,49 @@ class ImportReport:
         """0, or 3 if a file is broken."""
         return BrokenFile.exit_code if self.files_broken else 0
 
+    def add(self, other: ImportReport) -> None:
+        """Add the files and counts of another import."""
+        for (source, listener), counts in other.by_source.items():
+            self.get_counts(source, listener).add(counts)
+        self.files_read += other.files_read
+        self.files_left_out += other.files_left_out
+        self.files_broken += other.files_broken
+        self.notes += other.notes
+
     def as_json(self) -> dict[str, Any]:
-        """The report as one JSON object; `listeners` has the counts of each where there are several."""
-        names = [name for name in self.by_listener if name]
+        """The report as one JSON object; `sources` and `listeners` have the counts of each where there are several."""
+        by_listener = {name: counts for name, counts in self.by_listener.items() if name}
+        by_source = {name: self._sum_source(name) for name in self.sources}
         return {
-            "source": self.source,
-            "listener": names[0] if len(names) == 1 else None,
+            "source": _get_single(by_source),
+            "listener": _get_single(by_listener),
             **self.total.as_json(),
             "files_read": self.files_read,
-            "files_left_out": self.files_left_out,
+            "files_left_out": [file.name for file in self.files_left_out],
+            "left_out_because": {file.name: file.reason for file in self.files_left_out},
             "files_broken": [
                 {"file": file.name, "problem": file.problem, "line": file.line, "column": file.column, "byte": file.byte}
                 for file in self.files_broken
             ],
-            "listeners": [{"listener": name, **self.by_listener[name].as_json()} for name in names] if len(names) > 1 else [],
+            "notes": self.notes,
+            "sources": _list_counts("source", by_source),
+            "listeners": _list_counts("listener", by_listener),
         }
+
+    def _sum_source(self, source: str) -> RowCounts:
+        total = RowCounts()
+        for (name, _), counts in self.by_source.items():
+            if name == source:
+                total.add(counts)
+        return total
+
+
+def _get_single(counts: Mapping[str, RowCounts]) -> str | None:
+    return next(iter(counts)) if len(counts) == 1 else None
+
+
+def _list_counts(what: str, counts: Mapping[str, RowCounts]) -> list[dict[str, Any]]:
+    return [{what: name, **one.as_json()} for name, one in counts.items()] if len(counts) > 1 else []
 
 
 def _format(time: datetime | None) -> str | None:

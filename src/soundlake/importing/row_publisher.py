@@ -23,9 +23,9 @@ class RowPublisher:
         self._stored = stored
 
     def publish_plays(self, events: pa.Table) -> Mask:
-        """Publish the new events of the table (EVENT_SCHEMA), and repeats that add a content type; true for the new ones."""
+        """Publish the new events of the table (EVENT_SCHEMA), and repeats that add a content type or a name; true for the new ones."""
         is_new = self._stored.add_events(events)
-        wanted = events.filter(pa.array(is_new | self._stored.add_content_types(events, is_new)))
+        wanted = events.filter(pa.array(is_new | self._stored.add_fields(events, is_new)))
         report = self._publisher.publish(wanted, topic=HISTORY)
         if report.acknowledged != report.sent:
             reasons = "; ".join(report.failed_by_reason) or "no answer"

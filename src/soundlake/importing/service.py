@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from pathlib import Path
 
 from soundlake.broker import Clock, Publisher, read_utc_now
 from soundlake.errors import Unavailable
-from soundlake.history import check_event_files, find_exports
+from soundlake.history import READERS, HistoryFiles, find_event_files, find_history
 from soundlake.importing.events_import import import_events
+from soundlake.importing.history_import import import_history
 from soundlake.importing.log_drain import LogDrain
 from soundlake.importing.report import ImportReport, OnBytesRead
 from soundlake.importing.row_publisher import RowPublisher
-from soundlake.importing.spotify_import import import_spotify_exports
 from soundlake.importing.stored_rows import StoredRows
 from soundlake.lake import BronzeTables
 from soundlake.local_files import try_lock
@@ -38,23 +38,36 @@ class Importer:
         self._lock = lock
         self._clock = clock
 
-    def import_spotify_exports(self, paths: Sequence[Path], user: str | None) -> ImportReport:
-        """Import folders and zips of Spotify. `history.find_exports` says whose they are, and raises its errors."""
-        exports = find_exports(paths, user)
+    def import_history(self, paths: Sequence[Path], user: str | None, *, source: str | None = None) -> ImportReport:
+        """Import the history in folders, zips and files; of one source only, or of any that has a reader, and then files of events too.
 
+        Raises the errors of `history.find_history`, and DataError if there is no such file.
+        """
+        readers = [reader for reader in READERS if source in (None, reader.source)]
+        with closing(find_history(paths, user, readers)) as found:
+            events = found.event_files if source is None else ()
+            if not events:
+                found.check_found(readers)
+            report = self._import_found(found) if found.files or found.broken else ImportReport(files_left_out=[*found.left_out])
+        if events:
+            report.files_left_out = [one for one in report.files_left_out if one.event_file is None]
+            report.add(self.import_events(events))
+        return report
+
+    def _import_found(self, found: HistoryFiles) -> ImportReport:
         def read(publisher: RowPublisher, on_bytes_read: OnBytesRead) -> ImportReport:
-            return import_spotify_exports(exports, publisher, now=self._clock(), on_bytes_read=on_bytes_read)
+            return import_history(found, publisher, now=self._clock(), on_bytes_read=on_bytes_read)
 
-        return self._import(exports.listeners, sum(file.size_bytes for file in exports.files), read)
+        return self._import(found.listeners, found.size_bytes, read)
 
     def import_events(self, paths: Sequence[Path]) -> ImportReport:
-        """Import files of events in the contract's fields. Raises UsageError for a file of another kind."""
-        files = check_event_files(paths)
+        """Import files, and folders of files, of events in the contract's fields. `history.find_event_files` raises its errors."""
+        files = find_event_files(paths)
 
         def read(publisher: RowPublisher, on_bytes_read: OnBytesRead) -> ImportReport:
             return import_events(files, publisher, now=self._clock(), on_bytes_read=on_bytes_read)
 
-        return self._import(None, sum(path.stat().st_size for path in files), read)
+        return self._import(None, sum(file.size_bytes for file in files.files), read)
 
     def _import(self, listeners: Sequence[str] | None, size: int, read: ReadFiles) -> ImportReport:
         with self._hold_lock():

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -16,6 +16,13 @@ from soundlake.importing.known_ids import KnownIds
 from soundlake.lake import BronzeTables
 
 Mask = npt.NDArray[np.bool_]
+_ADDED_FIELDS: dict[str, Callable[[pa.ChunkedArray], pa.ChunkedArray]] = {
+    **dict.fromkeys(("content_type", "track_name", "artist_name", "album_name"), pc.is_valid),
+    "played_at_basis": lambda column: pc.fill_null(pc.equal(column, "measured"), False),  # noqa: FBT003
+    "source_ref": lambda column: pc.fill_null(pc.match_substring(column, "#"), False),  # noqa: FBT003
+}
+"""What one export of a play knows and another one, or an import by an earlier version, does not, though the event_id is the same: type and
+names, the start by the device's clock, that the play has a twin."""
 
 
 class StoredRows:
@@ -29,7 +36,7 @@ class StoredRows:
         """Reads the history of these listeners; None: every event table, of all listeners."""
         self._tables = tables
         self._known = KnownIds()
-        self._without_content_type = KnownIds()
+        self._without = {field: KnownIds() for field in _ADDED_FIELDS}
         self._refused_left: Counter[bytes] | None = None
         if listeners is None:
             self._read_ids()
@@ -40,13 +47,16 @@ class StoredRows:
         """Which of the events are new; of several with one event_id the first."""
         return self._known.add(events["event_id"])
 
-    def add_content_types(self, events: pa.Table, is_new: Mask) -> Mask:
-        """Which of the repeats have a content type that the stored event lacks: they are stored as well, and silver takes it over."""
-        has_type: Mask = pc.is_valid(events["content_type"]).to_numpy()
-        self._without_content_type.add(events["event_id"].filter(pa.array(is_new & ~has_type)))
-        adds_type: Mask = has_type & ~is_new & self._without_content_type.contains(events["event_id"])
-        self._without_content_type.discard(events["event_id"].filter(pa.array(adds_type)))
-        return adds_type
+    def add_fields(self, events: pa.Table, is_new: Mask) -> Mask:
+        """Which of the repeats know something (`_ADDED_FIELDS`) that the stored event lacks: they are stored too; silver takes it over."""
+        adds: Mask = np.zeros(len(events), bool)
+        for field, without in self._without.items():
+            knows: Mask = _ADDED_FIELDS[field](events[field]).to_numpy()
+            without.add(events["event_id"].filter(pa.array(is_new & ~knows)))
+            adds_field: Mask = knows & ~is_new & without.contains(events["event_id"])
+            without.discard(events["event_id"].filter(pa.array(adds_field)))
+            adds |= adds_field
+        return adds
 
     def add_refused(self, values: Sequence[bytes]) -> list[int]:
         """The numbers of the refused rows (as they are published) that are new."""
@@ -67,11 +77,12 @@ class StoredRows:
 
     def _read_history(self, listeners: Sequence[str]) -> None:
         is_theirs = pc.field("user_id").isin(pa.array(listeners, pa.string()))
-        rows = self._tables.open_table(HISTORY.table).read(["event_id", "content_type"], is_theirs)
-        has_type = pc.is_valid(rows["content_type"])
+        rows = self._tables.open_table(HISTORY.table).read(["event_id", *_ADDED_FIELDS], is_theirs)
         self._known.add(rows["event_id"])
-        self._without_content_type.add(rows["event_id"].filter(pc.invert(has_type)))
-        self._without_content_type.discard(rows["event_id"].filter(has_type))
+        for field, without in self._without.items():
+            knows = _ADDED_FIELDS[field](rows[field])
+            without.add(rows["event_id"].filter(pc.invert(knows)))
+            without.discard(rows["event_id"].filter(knows))
 
     def _read_refused(self) -> Counter[bytes]:
         rows = self._tables.open_table(REJECTED_TABLE).read(["value"], pc.field("_topic") == HISTORY.name)

@@ -15,6 +15,8 @@ from soundlake.contract import REJECTED_TABLE, TOPICS
 from soundlake.errors import DataError, Unavailable
 
 BUILD = "build.duckdb"
+REPLACED_TABLES = ("replaced_observations", "replaced_records", "replaced_plays")
+"""Tables of schema silver with rows as they were before the build."""
 BRONZE_TABLES: tuple[str, ...] = (*(topic.table for topic in TOPICS), REJECTED_TABLE)
 
 _SCHEMA = """
@@ -135,8 +137,8 @@ def finish_build(connection: duckdb.DuckDBPyConnection, plan: Plan, now: datetim
     """Move the watermarks and empty the tables of replaced rows, in the one transaction that ends a successful build."""
     connection.execute("begin")
     connection.execute("update raw.bronze_windows set low_batch = high_batch")
-    connection.execute("truncate silver.replaced_plays")
-    connection.execute("truncate silver.replaced_observations")
+    for table in REPLACED_TABLES:
+        connection.execute(f"truncate silver.{table}")
     connection.execute("update raw.builds set finished_at = ? where build = ?", [now, plan.build])
     connection.execute("commit")
 

@@ -63,4 +63,4 @@ def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetr
 def _import_person(settings: Settings, options: GeneratorOptions, reporter: Reporter) -> dict[str, Any]:
     assert options.export is not None
     with open_importer(settings, reporter) as importer:
-        return importer.import_spotify_exports([options.export], options.user).as_json()
+        return importer.import_history([options.export], options.user).as_json()

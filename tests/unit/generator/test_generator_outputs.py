@@ -21,8 +21,7 @@ from soundlake.generator import World, make_world
 from soundlake.generator.output.destinations import BrokerDestination, FileDestination
 from soundlake.generator.output.estimate import estimate_run
 from soundlake.generator.output.event_files import EventFile, EventFolder
-from soundlake.generator.output.export_files import ExportFolders
-from soundlake.generator.output.fault_injection import PROFILES, FaultRates, inject_faults
+from soundlake.generator.output.fault_injection import PROFILES
 from soundlake.generator.output.runs import Clock, RunOptions, publish_days, write_files
 from soundlake.generator.output.truth import TruthFolder
 from soundlake.generator.output.worker_pool import write_chunks
@@ -187,59 +186,6 @@ def test_the_chunks_of_ten_million_listeners_are_computed_on_access(vary):
     assert len(chunks) == 1_221 * 3_650
     last = chunks[-1]
     assert (last.first_listener + last.listeners, last.days) == (10_000_000, 1)
-
-
-def test_an_export_has_one_folder_per_listener_and_every_play(small_events, tmp_path):
-    with ExportFolders(tmp_path / "exports") as folders:
-        folders.write(small_events)
-    plays = pl.from_arrow(small_events).filter(event_type="play")
-    rows = {
-        folder.name: [row for file in folder.iterdir() for row in json.loads(file.read_text())]
-        for folder in (tmp_path / "exports").iterdir()
-    }
-    assert {name: len(part) for name, part in rows.items()} == dict(plays["user_id"].value_counts().iter_rows())
-    assert sum(row["ms_played"] for part in rows.values() for row in part) == plays["ms_played"].sum()
-    assert all(row["spotify_track_uri"].startswith("spotify:track:sl_") for part in rows.values() for row in part)
-
-
-def test_an_export_is_sorted_by_the_end_of_the_plays_with_all_fields_of_spotify(small_events, tmp_path):
-    user = small_events["user_id"][0].as_py()
-    with ExportFolders(tmp_path / "exports") as folders:
-        folders.write(small_events.slice(0, 900))
-        folders.write(small_events.slice(900))
-    file = next((tmp_path / "exports" / user).iterdir())
-    rows = json.loads(file.read_text())
-    plays = pl.from_arrow(small_events).filter(event_type="play", user_id=user)
-    ends = (plays["played_at"] + pl.Series(plays["ms_played"] * 1_000).cast(pl.Duration("us"))).dt.strftime("%Y-%m-%dT%H:%M:%SZ")
-    assert [row["ts"] for row in rows] == sorted(ends)
-    assert file.name == "Streaming_History_Audio_2026_0.json"
-    assert (len(rows[0]), rows[0]["episode_name"], type(rows[0]["shuffle"])) == (23, None, bool)
-    assert file.read_text().count("\n") == len(rows) + 2
-
-
-def test_an_export_is_split_into_files_and_names_their_years(small_events, tmp_path):
-    plays = pl.from_arrow(small_events).filter(event_type="play")
-    year = pl.duration(days=366) * pl.Series("copy", np.arange(17_000) // 10_000)
-    many = plays.head(1).join(pl.DataFrame({"copy": np.arange(17_000)}), how="cross").with_columns(played_at=pl.col("played_at") + year)
-    with ExportFolders(tmp_path / "exports") as folders:
-        folders.write(many.drop("copy").to_arrow().cast(EVENT_SCHEMA))
-    sizes = {path.name: len(json.loads(path.read_text())) for path in (tmp_path / "exports").rglob("*.json")}
-    assert sizes == {"Streaming_History_Audio_2026-2027_0.json": 16_000, "Streaming_History_Audio_2027_1.json": 1_000}
-
-
-def test_an_export_of_odd_events_leaves_out_plays_without_a_listener(small_events, tmp_path):
-    odd = pa.concat_tables(batch.events for batch in inject_faults([small_events], FaultRates(odd=0.3), 1))
-    with ExportFolders(tmp_path / "exports") as folders:
-        folders.write(odd)
-    rows = [row for file in (tmp_path / "exports").rglob("*.json") for row in json.loads(file.read_text())]
-    assert len(rows) == pl.from_arrow(odd).filter(pl.col("user_id").is_not_null(), event_type="play").height
-    assert not (tmp_path / "exports" / "None").exists()
-
-
-def test_an_export_does_not_overwrite_other_files(tmp_path):
-    (tmp_path / "mine.txt").write_text("keep me")
-    with pytest.raises(UsageError, match=r"mine\.txt"):
-        ExportFolders(tmp_path)
 
 
 def test_the_truth_is_what_was_acknowledged(small_world, tmp_path, clock):

@@ -2,12 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
 from typing import Any
 
-from soundlake.history import HistoryRows, read_spotify_export
+import pyarrow as pa
+
+from soundlake.history import READERS, HistoryReader, HistoryRows, RowFile, SpotifyExport
+from soundlake.history.file_head import FileHead
+from soundlake.history.source_files import SourceFile
 
 NOW = datetime(2025, 6, 1, 12, tzinfo=UTC)
 
@@ -33,8 +38,22 @@ def make_short(**changes: Any) -> dict[str, Any]:
     return {"endTime": "2024-03-01 00:01", "artistName": "The Lanterns", "trackName": "Ode", "msPlayed": 61_000, **changes}
 
 
+def make_file(data: bytes, name: str = "endsong_0.json") -> RowFile:
+    return RowFile(SourceFile(name, (), len(data), None, (name,), lambda: io.BytesIO(data)))
+
+
+def read_bytes(data: bytes, reader: HistoryReader | None = None, *, user_id: str = "anna", name: str = "endsong_0.json") -> HistoryRows:
+    """All parts of a file as one."""
+    parts = list((reader or SpotifyExport()).read(make_file(data, name), user_id=user_id, now=NOW))
+    return HistoryRows(
+        pa.concat_tables(part.events for part in parts),
+        tuple(row for part in parts for row in part.refused),
+        tuple(note for part in parts for note in part.notes),
+    )
+
+
 def read(rows: Sequence[Any], *, user_id: str = "anna") -> HistoryRows:
-    return read_spotify_export("endsong_0.json", json.dumps(rows).encode(), user_id=user_id, now=NOW)
+    return read_bytes(json.dumps(rows).encode(), user_id=user_id)
 
 
 def read_one(row: Any) -> dict[str, Any]:
@@ -42,3 +61,12 @@ def read_one(row: Any) -> dict[str, Any]:
     assert not result.refused
     (event,) = result.events.to_pylist()
     return event
+
+
+def make_head(data: bytes | str, name: str = "file") -> FileHead:
+    return FileHead(name, data.encode() if isinstance(data, str) else data)
+
+
+def recognise(data: bytes | str, name: str = "file") -> str | None:
+    """The source of the reader that recognises the file."""
+    return next((reader.source for reader in READERS if reader.recognises(make_head(data, name))), None)

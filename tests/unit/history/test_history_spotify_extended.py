@@ -1,10 +1,12 @@
 import json
 from datetime import UTC, datetime
+from uuid import uuid5
 
 import pytest
 from history_rows import make_episode, make_extended, read, read_one
 
 from soundlake.contract import EVENT_SCHEMA
+from soundlake.contract.ids import make_namespace
 
 
 def test_a_track_row_becomes_a_play_in_the_contracts_fields():
@@ -116,13 +118,14 @@ def test_address_browser_and_account_are_not_stored():
         ({"spotify_track_uri": None, "master_metadata_track_name": None, "ms_played": None}, "names_nothing"),
         ({"ms_played": None}, "bad_ms_played"),
         ({"ms_played": -1}, "bad_ms_played"),
-        ({"ms_played": "60000"}, "bad_ms_played"),
+        ({"ms_played": "sixty"}, "bad_ms_played"),
         ({"ms_played": True}, "bad_ms_played"),
         ({"ms_played": 0.5}, "bad_ms_played"),
         ({"ms_played": 2**70}, "bad_ms_played"),
         ({"ts": "yesterday"}, "bad_ts"),
         ({"ts": None}, "bad_ts"),
-        ({"ts": 1709251170}, "bad_ts"),
+        ({"ts": True}, "bad_ts"),
+        ({"ts": float("nan")}, "bad_ts"),
         ({"ts": "2023-02-29T10:00:00Z"}, "bad_ts"),
         ({"ts": "1970-01-01T00:00:00Z"}, "played_at_out_of_range"),
         ({"ts": "1999-12-31T23:59:59Z"}, "played_at_out_of_range"),
@@ -142,7 +145,7 @@ def test_a_length_that_reaches_before_2000_makes_the_end_the_time_of_the_play(ms
     event = read_one(make_extended(ts="2024-03-01T10:00:00Z", ms_played=ms_played))
     assert event["played_at"] == datetime(2024, 3, 1, 10, tzinfo=UTC)
     assert (event["played_at_basis"], event["ms_played"]) == ("reported", ms_played)
-    assert read_one(make_extended(ms_played=0))["played_at_basis"] == "derived_from_end"
+    assert read_one(make_extended(ms_played=0, offline_timestamp=0))["played_at_basis"] == "derived_from_end"
 
 
 def test_the_older_format_of_ts_gives_the_same_play():
@@ -203,3 +206,36 @@ def test_the_same_play_of_two_listeners_is_two_plays():
 def test_without_a_uri_the_names_are_the_key():
     row = make_extended(spotify_track_uri=None)
     assert len(set(ids_of(row, row, row | {"master_metadata_track_name": "Other"}))) == 2
+
+
+def test_the_id_of_a_row_is_that_of_its_values_as_it_was_from_the_beginning():
+    key = '["anna","2024-02-29T23:59:30Z","spotify:track:4asjU3sDnn3002bTJIg2vZ",60000,"clickrow","trackdone"]'
+    named = '["anna","2024-02-29T23:59:30Z","The Lanterns\\tOde",60000,"clickrow","trackdone"]'
+    expected = [str(uuid5(make_namespace("spotify_export"), text)) for text in (key, named)]
+    assert ids_of(make_extended(), make_extended(spotify_track_uri=None)) == expected
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"ts": "2024-02-29T23:59:30.000Z"}, {"ts": "2024-03-01T00:59:30+01:00"},
+        {"ts": "2024-02-29 23:59:30"}, {"ts": "2024-02-29T23:59:30"},
+        {"ts": "2024-02-29 23:59:30 UTC"}, {"ts": 1709251170}, {"ts": 1709251170000}, {"ts": "1709251170"}, {"ts": 1709251170.0},
+        {"ms_played": 60_000.0}, {"ms_played": "60000"}, {"ms_played": "60000.0"}, {"reason_end": "trackdone "},
+    ],
+    ids=str,
+)  # fmt: skip
+def test_a_row_that_a_program_saved_again_has_the_same_id_beside_rows_in_the_first_form(changes):
+    row, other = make_extended(), make_extended(ts="2024-03-02T10:00:00Z")
+    assert ids_of(row | changes, other) == ids_of(row, other)
+    assert ids_of(*[row | changes] * 2) == ids_of(row) * 2
+
+
+def test_composed_and_decomposed_names_have_one_id():
+    rows = [make_extended(spotify_track_uri=None, master_metadata_track_name=name) for name in ("Beyl\u00e1 ", "Beyla\u0301")]
+    assert len(set(ids_of(*rows))) == 1
+
+
+def test_a_fraction_of_a_second_is_part_of_the_id():
+    times = ("2024-02-29T23:59:30.5Z", "2024-02-29T23:59:30.500Z", "2024-02-29T23:59:30Z")
+    assert len(set(ids_of(*(make_extended(ts=time) for time in times)))) == 2

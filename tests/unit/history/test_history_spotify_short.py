@@ -1,8 +1,12 @@
 import json
 from datetime import UTC, datetime
+from uuid import uuid5
 
 import pytest
-from history_rows import make_extended, make_short, read, read_one
+from history_rows import NOW, make_extended, make_short, read, read_one
+
+from soundlake.contract.ids import make_namespace
+from soundlake.history.spotify_short import ShortRows
 
 
 def test_a_song_becomes_a_play_with_an_end_to_the_minute():
@@ -68,3 +72,35 @@ def test_a_second_name_is_kept_in_extra():
 
 def test_unknown_fields_are_kept_in_extra():
     assert json.loads(read_one(make_short(mood="calm", nothing=None))["extra"]) == {"mood": "calm"}
+
+
+CHAPTER = {"endTime": "2024-03-01 00:01", "authorName": "F. Grey", "audiobookName": "The Mill", "chapterName": "One", "msPlayed": 5}
+
+
+def test_a_row_of_the_audiobook_file_is_a_chapter_and_its_author_is_kept():
+    event = read_one(CHAPTER)
+    assert (event["content_type"], event["track_name"], event["artist_name"]) == ("chapter", "One", "The Mill")
+    assert json.loads(event["extra"]) == {"authorName": "F. Grey"}
+
+
+def test_a_row_of_2018_has_a_time_to_the_second_and_no_length():
+    event = read_one({"time": "2018-05-11 15:40:38", "artistName": "The Lanterns", "trackName": "Ode"})
+    assert (event["played_at"], event["played_at_basis"]) == (datetime(2018, 5, 11, 15, 40, 38, tzinfo=UTC), "reported")
+    assert (event["ms_played"], event["source_ref"], event["extra"]) == (None, "short:2018-05-11T15:40:38Z", None)
+
+
+def test_the_id_of_a_row_is_that_of_its_values_as_it_was_from_the_beginning():
+    values = '[["anna","2024-03-01 00:01","The Lanterns","Ode",61000],%d]'
+    expected = [str(uuid5(make_namespace("spotify_export"), values % ordinal)) for ordinal in (0, 1)]
+    assert read([make_short()] * 2).events["event_id"].to_pylist() == expected
+
+
+@pytest.mark.parametrize("changes", [{"endTime": "2024-03-01T00:01:00.000Z"}, {"endTime": 1709251260}, {"msPlayed": 61_000.0}], ids=str)
+def test_a_row_that_a_program_saved_again_has_the_same_id(changes):
+    assert read_one(make_short(**changes))["event_id"] == read_one(make_short())["event_id"]
+
+
+def test_ordinals_are_those_of_the_file_not_of_a_part():
+    rows = ShortRows("anna", NOW)
+    parts = [rows.read([make_short()]).events["event_id"].to_pylist() for _ in range(2)]
+    assert parts[0] + parts[1] == read([make_short()] * 2).events["event_id"].to_pylist()

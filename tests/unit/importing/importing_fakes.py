@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Sequence
 from datetime import UTC, datetime
@@ -9,6 +10,8 @@ from typing import Any
 
 from soundlake.broker import MemoryBroker, Publisher
 from soundlake.contract import TOPICS
+from soundlake.history import HistoryFile, HistoryFiles, SpotifyExport
+from soundlake.history.source_files import SourceFile
 from soundlake.importing import RowPublisher, StoredRows
 from soundlake.lake.memory import MemoryBronzeTables
 from soundlake.retries import retry_policy
@@ -50,12 +53,12 @@ class Deployment:
         return rows.select([name for name in rows.column_names if not name.startswith("_")]).to_pylist()
 
 
-class MemoryFile:
-    """An export file in memory."""
+def make_history(*files: tuple[str, Sequence[Any]]) -> HistoryFiles:
+    """Export files in memory, from pairs of listener and rows."""
+    return HistoryFiles(tuple(_make_file(number, user_id, rows) for number, (user_id, rows) in enumerate(files)))
 
-    def __init__(self, number: int, user_id: str, rows: Sequence[Any]) -> None:
-        self.name, self.user_id, self.size_bytes = f"file_{number}", user_id, 10 * (number + 1)
-        self._rows = rows
 
-    def read(self) -> bytes:
-        return json.dumps(self._rows).encode()
+def _make_file(number: int, user_id: str, rows: Sequence[Any]) -> HistoryFile:
+    data = json.dumps(rows).encode()
+    file = SourceFile(f"file_{number}", (), len(data), None, (number,), lambda: io.BytesIO(data))
+    return HistoryFile(file, SpotifyExport(), user_id)

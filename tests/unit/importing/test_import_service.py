@@ -71,14 +71,14 @@ EVENT = {"event_id": "00000000-0000-4000-8000-000000000001", "event_type": "play
 def test_when_an_import_returns_bronze_holds_its_rows(deployment, importer, tmp_path):
     write_export(tmp_path / "data/anna/endsong_0.json")
     write_export(tmp_path / "data/ben/endsong_0.json", 2)
-    report = importer.import_spotify_exports([tmp_path / "data"], None)
+    report = importer.import_history([tmp_path / "data"], None)
     assert (report.total.rows_read, report.total.rows_stored) == (5, 5)
     assert sorted(row["user_id"] for row in deployment.history) == ["anna"] * 3 + ["ben"] * 2
 
 
 def test_the_progress_counts_the_bytes_of_the_files(importer, reporter, tmp_path):
     sizes = [write_export(tmp_path / f"anna/endsong_{number}.json", number + 1).stat().st_size for number in range(2)]
-    importer.import_spotify_exports([tmp_path / "anna"], None)
+    importer.import_history([tmp_path / "anna"], None)
     assert reporter.calls == [
         ("begin", "store what the log holds", None), ("end", ""),
         ("begin", "read and publish", sum(sizes)), ("advance", sizes[0]), ("advance", sum(sizes)), ("end", "3 rows"),
@@ -110,22 +110,47 @@ def test_times_are_checked_against_the_clock(importer, tmp_path):
 def test_a_second_import_at_the_same_time_is_refused_before_it_reads(deployment, importer, reporter, tmp_path):
     write_export(tmp_path / "anna/endsong_0.json")
     with try_lock(tmp_path / "import.lock"), pytest.raises(Unavailable, match=r"another import is running \(it holds .*import\.lock\)"):
-        importer.import_spotify_exports([tmp_path / "anna"], None)
+        importer.import_history([tmp_path / "anna"], None)
     assert (deployment.history, reporter.calls) == ([], [])
-    assert importer.import_spotify_exports([tmp_path / "anna"], None).total.rows_stored == 3
+    assert importer.import_history([tmp_path / "anna"], None).total.rows_stored == 3
 
 
 def test_wrong_paths_are_found_before_anything_is_done(importer, reporter, tmp_path):
     (tmp_path / "empty").mkdir()
-    with pytest.raises(DataError, match="no listening history"):
-        importer.import_spotify_exports([tmp_path / "empty"], "anna")
+    with pytest.raises(DataError, match="no listening history found"):
+        importer.import_history([tmp_path / "empty"], "anna")
     with pytest.raises(UsageError, match="no such file"):
         importer.import_events([tmp_path / "nowhere.ndjson"])
     assert reporter.calls == []
 
 
 def test_the_user_option_names_the_listener(deployment, importer, tmp_path):
-    report = importer.import_spotify_exports([write_export(tmp_path / "x.json")], "carla")
+    report = importer.import_history([write_export(tmp_path / "x.json")], "carla")
     assert report.as_json()["listener"] == "carla"
     assert {row["user_id"] for row in deployment.history} == {"carla"}
     assert deployment.history[0]["played_at"] == datetime(2023, 12, 31, 23, 59, 59, 995_000, UTC)
+
+
+def test_files_of_several_kinds_are_recognised_and_of_one_source_only_its_own_are_read(deployment, importer, tmp_path):
+    write_export(tmp_path / "all/a.json")
+    (tmp_path / "all/b.csv").write_text("uts,artist,track\n1270468740,A,B\n")
+    (tmp_path / "all/c.txt").write_text("hello")
+    events = write_events(tmp_path / "all/d.ndjson", EVENT)
+    report = importer.import_history([tmp_path / "all"], "anna").as_json()
+    assert {one["source"]: one["rows_stored"] for one in report["sources"]} == {"spotify_export": 3, "lastfm": 1, "events": 1}
+    assert report["left_out_because"] == {"all/c.txt": "text"}
+    assert len(deployment.history) == 5
+    assert importer.import_history([events], None).total.rows_duplicate == 1
+    report = importer.import_history([tmp_path / "all"], "anna", source="lastfm")
+    assert (report.total.rows_read, len(report.files_left_out)) == (1, 3)
+    with pytest.raises(DataError, match=r"found instead: d\.ndjson"):
+        importer.import_history([events], None, source="lastfm")
+
+
+def test_a_row_that_is_too_large_for_the_log_is_refused_and_the_others_are_stored(deployment, importer, tmp_path):
+    path = write_export(tmp_path / "x.json", 2)
+    rows = json.loads(path.read_text())
+    path.write_text(json.dumps([rows[0], rows[1] | {"note": "x" * 2_000_000}]))
+    report = importer.import_history([path], "anna")
+    assert (report.total.rows_stored, report.total.refused_by_reason) == (1, {"too_large": 1})
+    assert [row["reason"] for row in deployment.rejected] == ["too_large"]

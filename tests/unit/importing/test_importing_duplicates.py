@@ -6,10 +6,9 @@ from collections import Counter
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from importing_fakes import NOW, Deployment, MemoryFile
+from importing_fakes import NOW, Deployment, make_history
 
-from soundlake.history import Exports
-from soundlake.importing import import_spotify_exports
+from soundlake.importing import import_history
 
 TIMES = ("2024-02-29T23:59:30Z", "2024-03-01T00:00:30Z")
 EXTENDED = st.fixed_dictionaries({
@@ -26,9 +25,9 @@ FILES = st.lists(st.tuples(st.sampled_from(["anna", "ben"]), ROWS), max_size=5)
 
 
 def run_import(deployment, files):
-    exports = Exports(tuple(MemoryFile(number, user, rows) for number, (user, rows) in enumerate(files)), (), ())
-    publisher = deployment.open_publisher(exports.listeners)
-    report = import_spotify_exports(exports, publisher, now=NOW, on_bytes_read=lambda _: None).total
+    found = make_history(*files)
+    publisher = deployment.open_publisher(found.listeners)
+    report = import_history(found, publisher, now=NOW, on_bytes_read=lambda _: None).total
     deployment.drain()
     return report
 
@@ -68,14 +67,25 @@ def figures(reports):
     )  # fmt: skip
 
 
+def read_known(history):
+    """What bronze knows of each play; a repeat is stored only where it adds something."""
+    known = {}
+    for row in history:
+        facts = {name for name in ("content_type", "track_name", "artist_name", "album_name") if row[name]}
+        facts |= {"start by the device"} if row["played_at_basis"] == "measured" else set()
+        facts |= {"twin"} if "#" in row["source_ref"] else set()
+        assert not known.keys() & {row["event_id"]} or facts - known[row["event_id"]], row
+        known[row["event_id"]] = known.get(row["event_id"], set()) | facts
+    return known
+
+
 @given(FILES)
 @settings(max_examples=25, deadline=None)
 def test_one_import_agrees_with_the_rules_and_bronze_with_the_report(files):
     deployment = Deployment()
     report = run_import(deployment, files)
     assert figures([report]) == count_by_rules(files)
-    ids = [row["event_id"] for row in deployment.history]
-    assert len(ids) == len(set(ids)) == report.rows_stored
+    assert len(read_known(deployment.history)) == report.rows_stored
     assert Counter(row["reason"] for row in deployment.rejected) == report.refused_by_reason
 
 
@@ -87,7 +97,7 @@ def test_several_imports_in_any_order_add_up_to_one(files, random, at_a_time):
     reports = [run_import(deployment, shuffled[start : start + at_a_time]) for start in range(0, len(shuffled), at_a_time)]
     run_import(at_once, files)
     assert figures(reports) == count_by_rules(files)
-    assert sorted(row["event_id"] for row in deployment.history) == sorted(row["event_id"] for row in at_once.history)
+    assert read_known(deployment.history) == read_known(at_once.history)
 
 
 @given(FILES)
@@ -133,12 +143,27 @@ def test_a_content_type_is_stored_in_any_order_of_the_files(imports):
     assert kinds == (["episode"] if imports[0] == [EPISODE] else [None, "episode"])
 
 
+NAMELESS = {"ts": TIMES[0], "spotify_track_uri": "spotify:track:a1", "ms_played": 5}
+NAMED = NAMELESS | {"master_metadata_track_name": "Ode", "master_metadata_album_artist_name": "The Lanterns"}
+
+
+@pytest.mark.parametrize(
+    "imports", [[[NAMELESS], [NAMED], [NAMELESS], [NAMED]], [[NAMED], [NAMELESS]], [[NAMELESS, NAMED, NAMELESS]]], ids=len
+)
+def test_names_that_only_a_later_download_knows_are_stored_once(imports):
+    deployment = Deployment()
+    reports = [run_import(deployment, [("anna", rows)]) for rows in imports]
+    assert sum(report.rows_stored for report in reports) == 1
+    names = [row["track_name"] for row in deployment.history]
+    assert names == (["Ode"] if imports[0] == [NAMED] else [None, "Ode"])
+
+
 def test_rows_that_are_only_in_the_log_are_not_new():
     deployment = Deployment()
     run_import(deployment, [("anna", [SONG])])
     publisher = deployment.open_publisher(["anna"])
-    exports = Exports((MemoryFile(0, "anna", [SONG, EPISODE | {"msPlayed": 6}]),), (), ())
-    assert import_spotify_exports(exports, publisher, now=NOW, on_bytes_read=lambda _: None).total.rows_stored == 1
+    found = make_history(("anna", [SONG, EPISODE | {"msPlayed": 6}]))
+    assert import_history(found, publisher, now=NOW, on_bytes_read=lambda _: None).total.rows_stored == 1
     assert run_import(deployment, [("anna", [SONG, EPISODE | {"msPlayed": 6}])]).rows_stored == 0
 
 
@@ -180,3 +205,23 @@ def test_a_deeply_nested_refused_row_is_kept(odd):
     deployment = Deployment()
     assert run_import(deployment, [("anna", [PLAY | odd | {"ms_played": -1}])]).rows_refused == 1
     assert [row["reason"] for row in deployment.rejected] == ["bad_ms_played"]
+
+
+LATE = NAMED | {"ts": "2024-03-01T10:00:00Z", "ms_played": 5}
+
+
+def test_a_repeat_whose_device_noted_the_start_is_stored_in_either_order():
+    noted = LATE | {"offline_timestamp": 1_709_251_110}
+    for rows, bases in [([LATE, noted], ["derived_from_end", "measured"]), ([noted, LATE], ["measured"])]:
+        deployment = Deployment()
+        assert [figures([run_import(deployment, [("anna", [row])])])[1:3] for row in rows] == [(1, 0), (0, 1)]
+        assert [row["played_at_basis"] for row in deployment.history] == bases
+
+
+def test_a_repeat_that_shows_a_twin_is_stored():
+    deployment = Deployment()
+    first, second = LATE | {"reason_end": "endplay"}, LATE | {"reason_end": "logout"}
+    run_import(deployment, [("anna", [second])])
+    run_import(deployment, [("anna", [first, second])])
+    refs = ["extended:2024-03-01T10:00:00Z", "extended:2024-03-01T10:00:00Z", "extended:2024-03-01T10:00:00Z#2"]
+    assert sorted(row["source_ref"] for row in deployment.history) == refs

@@ -8,8 +8,7 @@ import pytest
 from importing_fakes import NOW, Deployment
 
 from soundlake.broker.validation import MAX_RECORD_BYTES
-from soundlake.errors import UsageError
-from soundlake.history import check_event_files
+from soundlake.history import find_event_files
 from soundlake.importing import import_events
 
 
@@ -42,7 +41,7 @@ def write(tmp_path):
 
 
 def run_import(deployment, *paths):
-    report = import_events(check_event_files(paths), deployment.open_publisher(None), now=NOW, on_bytes_read=lambda _: None)
+    report = import_events(find_event_files(paths), deployment.open_publisher(None), now=NOW, on_bytes_read=lambda _: None)
     deployment.drain()
     return report
 
@@ -148,15 +147,3 @@ def test_a_damaged_file_is_in_the_report(write, name):
     report = run_import(Deployment(), path)
     assert [broken.name for broken in report.files_broken] == [name]
     assert report.exit_code == 3
-
-
-@pytest.mark.parametrize("name", ["e.csv", "e", "e.parquet.gz", "e.txt"])
-def test_a_file_of_another_kind_is_wrong_use(tmp_path, name):
-    (tmp_path / name).write_text("")
-    with pytest.raises(UsageError, match="neither Parquet nor NDJSON"):
-        check_event_files([tmp_path / name])
-
-
-def test_a_file_that_does_not_exist_is_wrong_use(tmp_path):
-    with pytest.raises(UsageError, match="no such file"):
-        check_event_files([tmp_path / "e.parquet"])

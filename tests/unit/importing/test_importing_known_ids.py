@@ -12,10 +12,10 @@ UUIDS = st.lists(st.sampled_from([0, 0, 1, 255]), min_size=16, max_size=16).map(
 COLUMNS = st.lists(UUIDS, max_size=12)
 
 
-@given(st.lists(COLUMNS, max_size=14))
+@given(st.lists(COLUMNS, max_size=14), st.sampled_from([2, 20, 1000]))
 @settings(max_examples=50, deadline=None)
-def test_an_id_is_new_only_once(columns):
-    known, expected = KnownIds(), set()
+def test_an_id_is_new_only_once(columns, large_run):
+    known, expected = KnownIds(large_run=large_run), set()
     for column in columns:
         new = []
         for event_id in column:
@@ -41,6 +41,14 @@ def test_more_than_eight_sorted_arrays_are_merged():
         known.add(pa.array([str(UUID(int=number))]))
     assert len(known._runs) == 1
     assert known.contains(pa.array([str(UUID(int=number)) for number in range(10)])).tolist() == [True] * 9 + [False]
+
+
+def test_a_large_array_is_not_merged_again():
+    known = KnownIds(large_run=9)
+    for number in range(18):
+        known.add(pa.array([str(UUID(int=number))]))
+    assert [len(run) for run in known._runs] == [9, 9]
+    assert known.contains(pa.array([str(UUID(int=number)) for number in range(19)])).tolist() == [True] * 18 + [False]
 
 
 def test_a_column_without_new_ids_adds_no_array():

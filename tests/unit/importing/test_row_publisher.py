@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import pyarrow as pa
 import pytest
-from importing_fakes import NOW, Deployment, MemoryFile
+from importing_fakes import NOW, Deployment, make_history
 
 from soundlake.broker import Delivery, MemoryBroker
 from soundlake.contract.decode import decode_records
 from soundlake.contract.topics import HISTORY
 from soundlake.errors import Unavailable
-from soundlake.history import Exports
-from soundlake.importing import import_spotify_exports
+from soundlake.importing import import_history
 
 PLAY = {"ts": "2024-02-29T23:59:30Z", "spotify_track_uri": "spotify:track:a1", "ms_played": 5}
 
@@ -30,8 +29,7 @@ def deployment() -> Deployment:
 
 
 def import_rows(deployment, *rows):
-    exports = Exports((MemoryFile(0, "anna", rows),), (), ())
-    return import_spotify_exports(exports, deployment.open_publisher(["anna"]), now=NOW, on_bytes_read=lambda _: None)
+    return import_history(make_history(("anna", rows)), deployment.open_publisher(["anna"]), now=NOW, on_bytes_read=lambda _: None)
 
 
 def test_plays_that_are_not_acknowledged_are_an_error(deployment):

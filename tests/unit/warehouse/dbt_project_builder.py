@@ -31,7 +31,11 @@ tiny:
     "macros/schemas.sql": "{% macro generate_schema_name(name, node) %}{{ name or target.schema }}{% endmacro %}",
     "models/replaced_plays.sql": "select 'a' as event_id",
     "models/replaced_observations.sql": "select 'a' as event_id",
-    "models/silver_first.sql": "select 1 as number from {{ ref('replaced_plays') }} cross join {{ ref('replaced_observations') }}",
+    "models/replaced_records.sql": "select 'a' as event_id",
+    "models/silver_first.sql": """
+        select 1 as number
+        from {{ ref('replaced_plays') }} cross join {{ ref('replaced_observations') }} cross join {{ ref('replaced_records') }}
+    """,
     "models/gold/totals.sql": """
         select case high_batch when 66 then error('no total') when 77 then null else high_batch end as total
         from raw.bronze_windows cross join {{ ref('silver_first') }} where table_name = 'plays'

@@ -7,6 +7,7 @@ from tests.unit.warehouse.dbt_project_builder import FakeLake
 
 from soundlake.errors import DataError, Unavailable
 from soundlake.warehouse.build_state import (
+    REPLACED_TABLES,
     FinishedBuild,
     begin_build,
     finish_build,
@@ -16,7 +17,6 @@ from soundlake.warehouse.build_state import (
 )
 
 NOW = datetime(2026, 3, 1, tzinfo=UTC)
-REPLACED_TABLES = ("replaced_plays", "replaced_observations")
 
 
 @pytest.fixture
@@ -94,7 +94,7 @@ def test_finishing_empties_the_tables_of_replaced_rows(connection, lake):
     for table in REPLACED_TABLES:
         connection.execute(f"insert into silver.{table} values ('a')")
     finish_build(connection, plan, NOW)
-    assert [connection.execute(f"from silver.{table}").fetchall() for table in REPLACED_TABLES] == [[], []]
+    assert [connection.execute(f"from silver.{table}").fetchall() for table in REPLACED_TABLES] == [[]] * len(REPLACED_TABLES)
 
 
 def test_a_full_refresh_drops_the_old_tables_and_an_incremental_build_keeps_them(connection, lake):

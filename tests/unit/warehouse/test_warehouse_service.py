@@ -53,7 +53,7 @@ def test_the_first_build_is_reported_published_and_copied(built):
     assert (report.built, report.full_refresh_reasons, report.new_batches) == (True, ("nothing is built yet",), {"plays": 3})
     assert report.is_full_refresh
     assert report.snapshot == "20260301T123059Z-000001" == read_current_id(built.folder)
-    assert report.rows == {"replaced_observations": 0, "replaced_plays": 0, "silver_first": 1, "totals": 1}
+    assert report.rows == {"replaced_observations": 0, "replaced_plays": 0, "replaced_records": 0, "silver_first": 1, "totals": 1}
     assert set(report.seconds_by_model) == set(report.rows)
     assert 0 < sum(report.seconds_by_model.values()) < report.seconds < 300
     assert built.observer.reports[0] is report

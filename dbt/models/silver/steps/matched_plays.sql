@@ -1,25 +1,24 @@
 {#
-  Which observations are the same play, for all observations to match. The observations of a listener form islands with gaps of hours
-  between them. No match crosses such a gap, so each island is matched as a whole and independently of the others.
+  Which observations are the same play, for all observations to match. The records of a listener form islands with gaps of hours between them.
+  No match crosses such a gap, so each island is matched as a whole and independently of the others. See docs/decisions/0019.
 #}
+{% set classes = present_classes(ref('play_records')) %}
 with recursive plays_to_match as (
     select * from {{ ref('plays_to_match') }}
 ),
 
 unmatched as (
-    select play_observations.event_id
-    from {{ ref('play_observations') }} as play_observations
-    inner join (select distinct event_id from plays_to_match where source_class is null) as named on play_observations.event_id = named.event_id
-    where play_observations.source_class is null
+    select records.event_id
+    from {{ ref('play_records') }} as records
+    inner join (select distinct event_id from plays_to_match where source_class is null) as named on records.event_id = named.event_id
+    where records.source_class is null
 ),
 
 marks as (
-    select
-        play_observations.event_id, play_observations.user_id, play_observations.ended_at, 0 as is_changed
-    from {{ ref('play_observations') }} as play_observations
-    inner join (select distinct user_id from plays_to_match where source_class is not null) as listeners
-        on play_observations.user_id = listeners.user_id
-    where play_observations.source_class is not null
+    select records.event_id, records.user_id, records.ended_at, 0 as is_changed
+    from {{ ref('play_records') }} as records
+    inner join (select distinct user_id from plays_to_match where source_class is not null) as listeners on records.user_id = listeners.user_id
+    where records.source_class is not null and records.event_id = records.record_id
     union all
     select cast(null as varchar) as event_id, user_id, ended_at, 1 as is_changed
     from plays_to_match
@@ -49,24 +48,52 @@ changed_islands as (
     from numbered
 ),
 
-observations as (
-    select
-        play_observations.event_id, play_observations.user_id, islands.island, play_observations.source_class, play_observations.priority,
-        play_observations.artist_name, play_observations.track_name, play_observations.ms_played, play_observations.name_hash, play_observations.track_id,
-        play_observations.started_at, play_observations.ended_at
+records as (
+    select records.*, islands.island
     from changed_islands as islands
-    inner join {{ ref('play_observations') }} as play_observations on islands.event_id = play_observations.event_id
+    inner join {{ ref('play_records') }} as records on islands.event_id = records.event_id
     where islands.is_island_changed = 1
 ),
 
-{{ match_observations() }},
+{{ label_songs('records', 'labelled') }},
+
+{{ join_live_plays('labelled', 'sounded') }},
+
+{{ match_records('sounded', classes) }},
+
+hubs as (
+    select sounded.event_id as record_id, coalesce(matches.hub_id, sounded.live_id, sounded.event_id) as hub_id
+    from sounded
+    left join matches on coalesce(sounded.live_id, sounded.event_id) = matches.sought_id
+),
+
+observed as (
+    select records.event_id, hubs.hub_id, records.source_class, records.priority, records.record_id
+    from hubs
+    inner join {{ ref('play_records') }} as records on hubs.record_id = records.record_id
+),
+
+ranked as (
+    select
+        *,
+        row_number() over (
+            partition by hub_id order by priority, case when event_id = record_id then 0 else 1 end, event_id
+        ) as rank_in_play,
+        -- Several records of one class in a play: each has a part of it.
+        case
+            when min(record_id) over (partition by hub_id, source_class) <> max(record_id) over (partition by hub_id, source_class) then 1
+            else 0
+        end as is_part
+    from observed
+),
 
 matched as (
-    select observations.event_id, coalesce(matches.anchor_id, observations.event_id) as play_id
-    from observations
-    left join matches on observations.event_id = matches.sought_id
+    select
+        event_id, first_value(event_id) over (partition by hub_id order by rank_in_play {{ whole_partition() }}) as play_id, rank_in_play,
+        is_part
+    from ranked
     union all
-    select event_id, event_id as play_id from unmatched
+    select event_id, event_id as play_id, 1 as rank_in_play, 0 as is_part from unmatched
 )
 
 select * from matched

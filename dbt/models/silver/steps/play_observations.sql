@@ -11,13 +11,7 @@ with plays as (
 classified as (
     select
         *,
-        case
-            when source = 'spotify_export' and source_ref like 'extended:%' then 'extended'
-            when source = 'spotify_live' then 'live'
-            when source = 'spotify_recent' then 'recent'
-            when source = 'spotify_export' and source_ref like 'short:%' then 'short'
-            when source in ('listenbrainz', 'lastfm') then source
-        end as source_class,
+        {{ source_class() }} as source_class,
         md5({{ name_key('artist_name', 'track_name') }}) as name_hash,
         -- The time heard, used only to compare times: ten days at most.
         least(greatest(coalesce(ms_played, duration_ms, 0), 0), 864000000) as length_ms
@@ -28,8 +22,8 @@ classified as (
 timed as (
     select
         *,
-        case when source_class = 'recent' then {{ dbt.dateadd('millisecond', '-length_ms', 'played_at') }} else played_at end as started_at,
-        case when source_class = 'recent' then played_at else {{ dbt.dateadd('millisecond', 'length_ms', 'played_at') }} end as ended_at
+        {{ dbt.dateadd('millisecond', 'length_ms', 'played_at') }} as start_and_length,
+        {{ dbt.safe_cast("split_part(substr(source_ref, position(':' in source_ref) + 1), '#', 1)", 'timestamptz') }} as stamp
     from classified
 )
 
@@ -46,10 +40,22 @@ select
     _ingested_at,
     content_type as stated_content_type,
     source_class,
-    case source_class
-        when 'extended' then 1 when 'live' then 2 when 'recent' then 3 when 'short' then 4 when 'listenbrainz' then 5 when 'lastfm' then 6
-    end as priority,
-    name_hash, started_at, ended_at,
+    {{ class_priority() }} as priority,
+    name_hash,
+    {{ match_name('track_name') }} as title_key,
+    {{ match_name('artist_name') }} as artist_key,
+    case
+        when source_class = 'recent' then {{ dbt.dateadd('millisecond', '-length_ms', 'played_at') }}
+        else played_at
+    end as started_at,
+    case
+        when source_class in ('recent', 'short_second') then played_at
+        when source_class = 'live' and extra like '%"ended_at"%'
+            then greatest(start_and_length, coalesce({{ dbt.safe_cast(json_text('extra', ['ended_at']), 'timestamptz') }}, start_and_length))
+        else start_and_length
+    end as ended_at,
+    -- What the source states, by which rows of its downloads are compared: the end in an export, else the time of the play.
+    case when source_class in ('extended', 'short', 'short_second') then coalesce(stamp, start_and_length) else played_at end as stated_at,
     -- A play of other content can name a show too. Fields that the contract does not know are in extra.
     case
         when content_type = 'episode' then artist_name

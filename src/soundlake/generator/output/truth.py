@@ -22,7 +22,8 @@ class TruthFolder:
     """A folder with the ground truth, in files named by the run; a run only adds files.
 
     `events-*`: acknowledged, as sent. `unsure-*`: in the log or not. `broken-*`: sha256 of acknowledged records that cannot be decoded.
-    Also `faults-*`, and the planted truth: `listeners-*`, `tracks-*`, `preferences-*`.
+    `observations-*`: the true play of each row of a view. Also `faults-*`, and the planted truth: `listeners-*`, `tracks-*`,
+    `preferences-*`.
 
     A table is written as unsure before it is published, so the truth is complete even if the producer is killed.
     Raises UsageError if the folder cannot be written to.
@@ -63,6 +64,10 @@ class TruthFolder:
         self._fault_files += 1
         if len(faults):
             _write_table(faults, self._make_path("faults", f"-{self._fault_files:05d}.parquet"))
+
+    def record_observations(self, rows: pa.Table) -> None:
+        """Record the true play of each row of a view (views.view_folder.RecordRows)."""
+        _write_table(rows, self._make_path("observations", ".parquet"))
 
     def record_world(self, world: World) -> None:
         """Record the planted truth: the listeners, the tracks, and each listener's true preferences."""
