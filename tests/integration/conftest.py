@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+from tests.integration.foreign_clients import GoClient, JavaClient, build_go_client, open_java_client
 from tests.integration.kafka_cases import delete_topics, open_kafka
 
 from soundlake.broker.kafka import KafkaBroker
@@ -41,3 +42,16 @@ def broker(access) -> Iterator[KafkaBroker]:
         creator.create_topics([*TOPICS, DLQ], partitions=3)
     with open_kafka(access, answer_seconds=5.0) as broker:
         yield broker
+
+
+@pytest.fixture(scope="session")
+def java_client(kafka_jars) -> Iterator[JavaClient]:
+    """Kafka's own client as a producer."""
+    with open_java_client(kafka_jars) as client:
+        yield client
+
+
+@pytest.fixture(scope="session")
+def go_client(tmp_path_factory) -> GoClient:
+    """franz-go as a producer; skips the test where it cannot be built."""
+    return build_go_client(tmp_path_factory.mktemp("go"))

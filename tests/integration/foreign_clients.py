@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import random
 import shutil
 import subprocess
 from collections.abc import Iterator, Mapping, Sequence
@@ -16,11 +17,16 @@ from typing import Any
 import pyspark
 import pytest
 from py4j.java_gateway import GatewayParameters, JavaGateway, launch_gateway
+from tests.integration.kafka_cases import make_plays
 
 from soundlake.operations.servers.programs import find_java
 
 GO_SOURCE = Path(__file__).parent / "franz_go"
 BATCH_BYTES = 8 * 1024 * 1024
+CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
+MODES = ("plain", "idempotent", "commit", "abort")
+A_GROUP = 5
+NOISE_BYTES = 400_000
 
 
 @dataclass(frozen=True)
@@ -40,6 +46,23 @@ class Group:
     codec: str
     mode: str
     records: Sequence[Sent]
+
+
+def make_big_play(value: bytes) -> bytes:
+    """The same play with text that no codec makes smaller than a request's usual limits."""
+    return json.dumps({**json.loads(value), "note": random.Random(1).randbytes(NOISE_BYTES).hex()}).encode()
+
+
+def make_groups(name: str) -> list[Group]:
+    """Groups with each codec and each mode; each has plays with and without a key, with headers, and a null value."""
+    groups = []
+    for codec, mode in [*zip(CODECS * 4, MODES * 5, strict=True)][:8]:
+        keys, values = make_plays(A_GROUP)
+        records = [Sent(key, value, {"trace": b"\x00\xff"}) for key, value in zip(keys, values, strict=True)]
+        records += [Sent(None, make_plays(1)[1][0]), Sent(keys[0], None), Sent(None, None)]
+        records.append(Sent(b"", make_big_play(make_plays(1)[1][0])))
+        groups.append(Group(f"{name} {codec} {mode}", codec, mode, records))
+    return groups
 
 
 class JavaClient:

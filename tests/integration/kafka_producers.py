@@ -1,11 +1,11 @@
-"""What producers and operators of other teams do to a topic: transactions, settings."""
+"""What producers and operators of other teams do to a topic: transactions, settings, more partitions."""
 
 from __future__ import annotations
 
 import itertools
 
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
+from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, NewPartitions, ResourceType
 from tests.integration.kafka_cases import wait_until
 
 from soundlake.contract.topics import PLAYS
@@ -56,3 +56,10 @@ def configure_topic(access: KafkaAccess, topic: str, **settings: object) -> None
         return all(found[name].value == value for name, value in wanted.items())
 
     wait_until(is_applied)  # the controller answers before that
+
+
+def add_partitions(access: KafkaAccess, topic: str, count: int) -> None:
+    """Extend a topic to `count` partitions."""
+    admin = AdminClient({"bootstrap.servers": access.servers})
+    (added,) = admin.create_partitions([NewPartitions(topic, count)]).values()
+    added.result(30)

@@ -6,54 +6,18 @@ transaction that was not), apache/pinot PR 19161 (markers taken for a loss), gre
 
 from __future__ import annotations
 
-import json
-import random
-
 import pytest
-from tests.integration.foreign_clients import Group, Sent, build_go_client, open_java_client
-from tests.integration.kafka_cases import make_plays, open_lake, read_ids, stored_ids, wait_until
+from tests.integration.foreign_clients import make_groups
+from tests.integration.kafka_cases import open_lake, read_ids, stored_ids, wait_until
 
 from soundlake.contract.topics import PLAYS
 from soundlake.reconciliation.log_vs_bronze import check_log, count_waiting
 from soundlake.sink import Sink, SinkLimits
 
-CODECS = ("none", "gzip", "snappy", "lz4", "zstd")
-MODES = ("plain", "idempotent", "commit", "abort")
-A_GROUP = 5
-NOISE_BYTES = 400_000
-
-
-@pytest.fixture(scope="module")
-def java_client(kafka_jars):
-    with open_java_client(kafka_jars) as client:
-        yield client
-
-
-@pytest.fixture(scope="module")
-def go_client(tmp_path_factory):
-    return build_go_client(tmp_path_factory.mktemp("go"))
-
 
 @pytest.fixture(params=["java", "franz-go"])
 def client(request):
     return request.getfixturevalue({"java": "java_client", "franz-go": "go_client"}[request.param])
-
-
-def make_big_play(value: bytes) -> bytes:
-    """The same play with text that no codec makes smaller than a request's usual limits."""
-    return json.dumps({**json.loads(value), "note": random.Random(1).randbytes(NOISE_BYTES).hex()}).encode()
-
-
-def make_groups(name: str) -> list[Group]:
-    """Groups with each codec and each mode; each has plays with and without a key, with headers, and a null value."""
-    groups = []
-    for codec, mode in [*zip(CODECS * 4, MODES * 5, strict=True)][:8]:
-        keys, values = make_plays(A_GROUP)
-        records = [Sent(key, value, {"trace": b"\x00\xff"}) for key, value in zip(keys, values, strict=True)]
-        records += [Sent(None, make_plays(1)[1][0]), Sent(keys[0], None), Sent(None, None)]
-        records.append(Sent(b"", make_big_play(make_plays(1)[1][0])))
-        groups.append(Group(f"{name} {codec} {mode}", codec, mode, records))
-    return groups
 
 
 def test_whatever_they_send_is_stored_rejected_or_known_to_hold_no_record(client, access, broker, tmp_path, request):
