@@ -5,15 +5,18 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import pytest
-from tests.integration.foreign_clients import GoClient, JavaClient, build_go_client, open_java_client
 from tests.integration.kafka_cases import delete_topics, open_kafka
 
 from soundlake.broker.kafka import KafkaBroker
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import DLQ
 from soundlake.settings import KafkaAccess
+
+if TYPE_CHECKING:
+    from tests.integration.foreign_clients import GoClient, JavaClient
 
 
 @pytest.fixture(params=["folder", "bucket"])
@@ -47,6 +50,8 @@ def broker(access) -> Iterator[KafkaBroker]:
 @pytest.fixture(scope="session")
 def java_client(kafka_jars) -> Iterator[JavaClient]:
     """Kafka's own client as a producer."""
+    from tests.integration.foreign_clients import open_java_client
+
     with open_java_client(kafka_jars) as client:
         yield client
 
@@ -54,4 +59,6 @@ def java_client(kafka_jars) -> Iterator[JavaClient]:
 @pytest.fixture(scope="session")
 def go_client(tmp_path_factory) -> GoClient:
     """franz-go as a producer; skips the test where it cannot be built."""
+    from tests.integration.foreign_clients import build_go_client
+
     return build_go_client(tmp_path_factory.mktemp("go"))
