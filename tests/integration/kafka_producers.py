@@ -59,7 +59,8 @@ def configure_topic(access: KafkaAccess, topic: str, **settings: object) -> None
 
 
 def add_partitions(access: KafkaAccess, topic: str, count: int) -> None:
-    """Extend a topic to `count` partitions."""
+    """Extend a topic to `count` partitions, and wait until the broker lists them."""
     admin = AdminClient({"bootstrap.servers": access.servers})
     (added,) = admin.create_partitions([NewPartitions(topic, count)]).values()
     added.result(30)
+    wait_until(lambda: len(admin.list_topics(topic, timeout=30).topics[topic].partitions) == count)

@@ -128,6 +128,7 @@ def test_a_new_partition_whose_start_is_gone_stops_spark(access, broker, run_job
     run_job("live")
     add_partitions(access, PLAYS.name, 4)
     Transactions(access, 3).send(make_plays(10)[1])
+    wait_until(lambda: 3 in broker.offsets(PLAYS.name))
     broker.trim(PLAYS.name, {3: 3})
     with pytest.raises(DataError, match=f"Added partition {PLAYS.name}-3 starts from 3 instead of 0"):
         run_job("live")
