@@ -8,11 +8,13 @@ from __future__ import annotations
 import shutil
 import struct
 import subprocess
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
+from deltalake import DeltaTable
 from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids, wait_until
 from tests.integration.kafka_producers import configure_topic
 from tests.java_start import list_java_options
@@ -25,6 +27,7 @@ from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.reconciliation.log_vs_bronze import check_log
 from soundlake.settings import KafkaAccess
 from soundlake.sink import Sink, SinkLimits
+from soundlake.streaming.deployment import StreamLimits, StreamLocations, make_kafka_options
 
 SOURCE = Path(__file__).parent / "clock_shift.c"
 DAY_SECONDS = 86_400
@@ -83,11 +86,15 @@ def broker(access):
         yield broker
 
 
+JUMPS = ((0, 0), (10, 2), (20, -2), (30, 0))
+"""Where in the log the clock is set, and to how many days ahead."""
+
+
 def test_a_clock_that_jumps_under_a_live_sink_loses_and_doubles_nothing(access, broker, set_clock, tmp_path):
     lake, (keys, values) = open_lake(tmp_path), make_plays(40)
     stored: list[bytes] = []
     with RunningSink(access, lake) as sink:
-        for place, days in ((0, 0), (10, 2), (20, -2), (30, 0)):
+        for place, days in JUMPS:
             set_clock(days)
             broker.append(PLAYS.name, keys[place : place + 10], values[place : place + 10])
             stored += values[place : place + 10] if days >= 0 else []
@@ -101,6 +108,23 @@ def test_a_clock_that_jumps_under_a_live_sink_loses_and_doubles_nothing(access, 
     checks = {check.name: check for check in check_log(broker, lake)}
     assert all(check.ok for check in checks.values()), checks
     assert checks["user_plays: log = bronze + rejected"].parts == {"bronze": 30, "rejected": 10}
+
+
+def test_spark_processes_what_was_logged_while_the_clock_jumped(access, broker, set_clock, tmp_path, spark):
+    from soundlake.streaming.job import StreamJob
+
+    keys, values = make_plays(40)
+    for place, days in JUMPS:
+        set_clock(days)
+        broker.append(PLAYS.name, keys[place : place + 10], values[place : place + 10])
+    folders = (f"file://{tmp_path}/{name}" for name in ("processed", "silver", "checkpoints"))
+    job = StreamJob(spark, StreamLocations(make_kafka_options(access), *folders), StreamLimits())
+    job.run(["processed"], stop=threading.Event(), until_drained=True)
+    plays, refused = (DeltaTable(str(tmp_path / "processed" / name)).to_pyarrow_table() for name in ("plays", "quarantine"))
+    assert sorted(plays["event_id"].to_pylist()) == sorted(read_ids(values[:20] + values[30:]))
+    assert sorted(zip(refused["_offset"].to_pylist(), refused["reason"].to_pylist(), strict=True)) == [
+        (offset, "played_at_out_of_range") for offset in range(20, 30)
+    ]
 
 
 def test_a_jump_beyond_the_retention_deletes_unread_records_and_the_gap_is_named(access, broker, set_clock, tmp_path):
