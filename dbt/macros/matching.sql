@@ -123,15 +123,16 @@
 {%- endmacro %}
 
 {#
-  Live plays of one song that overlap by more than half of the shorter one (at least 3 s, at most 15), or that start within 2 s, less than the
-  time between two polls, are one: `live_id` is its first, and its interval spans all.
+  Live plays of one song that overlap by more than half of the shorter one (at least 3 s, at most 15), or that start within 2 s and are as
+  long to 2 s, less than the time between two polls, are one: `live_id` is its first, and its interval spans all.
 #}
 {% macro join_live_plays(records, name) -%}
 live_plays as (
     select
         *, max(ended_at) over (partition by user_id, island, song order by started_at, event_id rows between unbounded preceding and 1 preceding)
             as ended_before,
-        lag(started_at) over (partition by user_id, island, song order by started_at, event_id) as started_before
+        lag(started_at) over (partition by user_id, island, song order by started_at, event_id) as started_before,
+        lag(ms_played) over (partition by user_id, island, song order by started_at, event_id) as ms_before
     from {{ records }}
     where source_class = 'live'
 ),
@@ -143,7 +144,7 @@ live_joints as (
             when
                 {{ dbt.datediff('started_at', 'ended_before', 'second') }}
                 > least(15, greatest(3, {{ dbt.datediff('started_at', 'ended_at', 'second') }} / 2.0))
-                or started_at <= {{ dbt.dateadd('second', 2, 'started_before') }}
+                or (started_at <= {{ dbt.dateadd('second', 2, 'started_before') }} and abs(ms_played - ms_before) <= 2000)
                 then 0
             else 1
         end as begins
@@ -166,17 +167,16 @@ live_intervals as (
     from live_numbers
 ),
 
-{{ find_stamp_meanings(records, 'stamp_meanings') }},
+{{ find_end_stamps(records, 'end_stamps') }},
 
 timed as (
     select
         records.event_id, records.user_id, records.island, records.song, records.source_class, records.track_id, records.isrc,
         records.artist_key, records.ms_played, records.duration_ms, records.stated_at,
-        {{ times_by_meaning('records', 'stamp_meanings.meaning') }}
+        {{ times_by_stamp('records', 'end_stamps.user_id is not null') }}
     from {{ records }} as records
-    left join stamp_meanings
-        on
-            records.source_class = 'listenbrainz' and records.user_id = stamp_meanings.user_id and records.island = stamp_meanings.island
+    left join end_stamps
+        on records.source_class = 'listenbrainz' and records.user_id = end_stamps.user_id and records.island = end_stamps.island
 ),
 
 {{ name }} as (

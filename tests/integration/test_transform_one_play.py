@@ -95,9 +95,9 @@ CASES = {
     "a listen stamped at its end": (1, [live(0, 200_000), listenbrainz(200)]),
     "repeat one, listens of the end": (4, [*repeat_one(), live(441, 200_000, title="B"), *(listenbrainz(147 * n) for n in (1, 2, 3)),
                                            listenbrainz(641, title="B")]),
-    "repeat one, listens of the middle": (
-        4, [*repeat_one(), live(441, 200_000, title="B"), *(listenbrainz(147 * n + 73, duration_ms=147_000) for n in range(3)),
-            listenbrainz(541, title="B", duration_ms=200_000)],
+    "a moment before the song": (2, [extended(1, 1_000), extended(8, 6_000), live(2, 6_000)]),
+    "a resumed song with two rows in two sources": (
+        1, [live(0, 680_000, 1695), extended(615, 615_000), extended(1695, 65_000), recent(615), recent(1694)],
     ),
     "a short row of a row that came late": (1, [short(600, 90_000), extended(30_000, 90_000, start=0)]),
     "short rows of a song heard twice offline": (2, [short(60, 90_000), short(240, 90_000), extended(30_000, 90_000, start=0),
@@ -169,7 +169,7 @@ def test_an_observation_belongs_to_the_play_that_fits_best(plays):
     assert plays["left and begun again, a minute"] == [(0.5, 8_500, "spotify_export"), (9.0, 200_000, "lastfm,spotify_export")]
     assert plays["begun again within seconds"] == [(1.0, 3_000, "spotify_export,spotify_live"), (5.0, 6_500, "spotify_export,spotify_live")]
     assert {sources for *_, sources in plays["repeat one, listens of the end"]} == {"listenbrainz,spotify_live"}
-    assert {sources for *_, sources in plays["repeat one, listens of the middle"]} == {"listenbrainz,spotify_live"}
+    assert plays["a moment before the song"] == [(0.0, 1_000, "spotify_export"), (2.0, 6_000, "spotify_export,spotify_live")]
 
 
 @pytest.mark.parametrize("name", ["repeat one, stamps of the end", "repeat one, stamps of the start"])
