@@ -100,13 +100,15 @@ def merge_unknown_fields(line: bytes, extra: str) -> bytes:
 
 def _is_in_normal_form(extra: bytes) -> bool:
     """Whether this is an object of unknown fields that `_normalize` would leave as it is; found in a third of the time that it takes."""
+    if is_too_deep(extra):
+        return False
     try:
         members = orjson.loads(extra)
     except orjson.JSONDecodeError:
         return False
     if not members or not isinstance(members, dict) or not KNOWN_FIELDS.isdisjoint(members):
         return False
-    return orjson.dumps(members) == extra and not is_too_deep(extra)
+    return orjson.dumps(members) == extra
 
 
 def _normalize(extra: str) -> str:

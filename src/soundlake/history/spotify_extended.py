@@ -98,24 +98,10 @@ def find_played_item(row: Row) -> PlayedItem | None:
 
 def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.int64], ends: Times, user_id: str) -> pa.Table:
     refs = format_source_refs("extended", ends)
-    reason_start, reason_end = read_texts(rows, "reason_start"), read_texts(rows, "reason_end")
-    facts = list(
-        zip(
-            format_instants(ends),
-            [item.key for item in played],
-            ms_played.tolist(),
-            map(normalize_text, reason_start),
-            map(normalize_text, reason_end),
-            strict=True,
-        )
-    )
     noted = read_device_times([row.get("offline_timestamp") for row in rows])
-    repeats = number_repeats(facts, noted.astype("datetime64[s]").astype(np.int64).tolist())
+    natural_keys, twin_keys = _make_keys(rows, played, ms_played, ends, noted)
+    reason_end = read_texts(rows, "reason_end")
     looks = [(ms, (item.name or item.key).casefold()) for ms, item in zip(ms_played.tolist(), played, strict=True)]
-    twin_keys = [
-        "\t".join((start or "", end or "", item.key, *map(str, repeat)))
-        for start, end, item, repeat in zip(reason_start, reason_end, played, repeats, strict=True)
-    ]
     platforms = read_texts(rows, "platform")
     track_ids = [_read_id(item) for item in played]
     albums = read_texts(rows, _ALBUM)
@@ -125,9 +111,7 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
     )
     started, bases = find_starts(ends, ms_played, noted, is_late)
     columns = {
-        "event_id": make_event_ids(
-            SOURCE, (orjson.dumps((user_id, *fact, *repeat)).decode() for fact, repeat in zip(facts, repeats, strict=True))
-        ),
+        "event_id": make_event_ids(SOURCE, (orjson.dumps((user_id, *key)).decode() for key in natural_keys)),
         "event_type": "play",
         "schema_version": SCHEMA_VERSION,
         "user_id": user_id,
@@ -139,7 +123,7 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
         "artist_name": [item.by for item in played],
         "album_name": [album if item.kind is _KINDS[0] else None for album, item in zip(albums, played, strict=True)],
         "ms_played": ms_played,
-        "reason_start": reason_start,
+        "reason_start": read_texts(rows, "reason_start"),
         "reason_end": reason_end,
         "is_skipped": read_booleans(rows, "skipped"),
         "is_shuffle": read_booleans(rows, "shuffle"),
@@ -153,6 +137,29 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
         "extra": [_collect_extra(*row) for row in zip(rows, played, track_ids, refs, strict=True)],
     }
     return build_events(columns, len(rows))
+
+
+def _make_keys(
+    rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.int64], ends: Times, noted: Times
+) -> tuple[list[tuple[object, ...]], list[str]]:
+    """The natural key of each row without the listener, and what orders rows of one moment, length and song in every download."""
+    reason_start, reason_end = read_texts(rows, "reason_start"), read_texts(rows, "reason_end")
+    facts = list(
+        zip(
+            format_instants(ends),
+            [item.key for item in played],
+            ms_played.tolist(),
+            map(normalize_text, reason_start),
+            map(normalize_text, reason_end),
+            strict=True,
+        )
+    )
+    repeats = number_repeats(facts, noted.astype("datetime64[s]").astype(np.int64).tolist())
+    twin_keys = [
+        "\t".join((start or "", end or "", item.key, *map(str, repeat)))
+        for start, end, item, repeat in zip(reason_start, reason_end, played, repeats, strict=True)
+    ]
+    return [(*fact, *repeat) for fact, repeat in zip(facts, repeats, strict=True)], twin_keys
 
 
 def _read_id(item: PlayedItem) -> str | None:

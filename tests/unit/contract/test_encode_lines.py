@@ -107,8 +107,9 @@ def test_rows_without_any_value_are_empty_objects():
         ('{"user_id":"z"}', {"extra": '{"user_id":"z"}'}),
         ('{"new":1,"new":2}', {"extra": '{"new":1,"new":2}'}),
         ('{"new":' + "[" * 100 + "]" * 100 + "}", {"extra": '{"new":' + "[" * 100 + "]" * 100 + "}"}),
+        ('{"new":' + "[" * 300 + "]" * 300 + "}", {"extra": '{"new":' + "[" * 300 + "]" * 300 + "}"}),
     ],
-    ids=["unknown fields", "a field named extra", "empty", "a list", "text", "a known field", "a duplicate", "too deep"],
+    ids=["unknown fields", "a field named extra", "empty", "a list", "text", "a known field", "a duplicate", "too deep", "far too deep"],
 )
 @pytest.mark.parametrize("user_id", ["u", None], ids=["with fields", "alone"])
 def test_unknown_fields_become_members_again_and_any_other_extra_a_text(extra, members, user_id):
