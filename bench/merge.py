@@ -1,6 +1,6 @@
 """One truth, shown by nine sources with their known faults, imported in random order: does silver find which rows are one play?
 
-    python bench/merge.py [--listeners 200] [--days 28] [--seed 1] [--folder DIR]
+    python bench/merge.py [--listeners 200] [--days 30] [--seed 1] [--folder DIR]
 
 The generator writes the views and, beside them, the true play of each row. Every view is cut into parts; the parts of all views are
 imported in random order into an embedded lake, silver is built after half of the imports and at the end. Two rows of one true play are a
@@ -157,7 +157,7 @@ def main() -> None:
     """One line of JSON."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--listeners", type=int, default=200)
-    parser.add_argument("--days", type=int, default=28)
+    parser.add_argument("--days", type=int, default=30)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--views", nargs="+", choices=PERIODS, default=list(PERIODS))
     parser.add_argument("--folder", type=Path, help="a new working folder, kept with its contents")

@@ -19,10 +19,15 @@ from soundlake.errors import Unavailable
 from soundlake.operations.servers import KAFKA_JARS, KafkaServer, ObjectStore, RedisServer, Server, find_free_block, install_jars
 from soundlake.settings import load_settings
 
-__all__ = ["KAFKA_PASSWORD", "KAFKA_USER", "kafka_jars", "kafka_server", "make_kafka_server", "object_store", "redis_server"]
+__all__ = [
+    "KAFKA_PASSWORD", "KAFKA_USER", "QUICK_RETENTION", "kafka_jars", "kafka_server", "make_kafka_server", "object_store",
+    "redis_server",
+]  # fmt: skip
 
 KAFKA_USER = "soundlake"
 KAFKA_PASSWORD = "correct-horse"
+QUICK_RETENTION = {"log.initial.task.delay.ms": "200", "log.retention.check.interval.ms": "300", "log.cleaner.backoff.ms": "300"}
+"""Properties of a broker: retention and compaction act within a second, for topics that ask for them, and not only after minutes."""
 
 
 class PasswordKafkaServer(KafkaServer):
@@ -49,6 +54,7 @@ def make_password_server(folder: Path, jars: Path) -> PasswordKafkaServer:
         "listener.security.protocol.map": "BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT,PASSWORD:SASL_PLAINTEXT",
         "listener.name.password.sasl.enabled.mechanisms": "PLAIN",
         "listener.name.password.plain.sasl.jaas.config": f'{login} user_{KAFKA_USER}="{KAFKA_PASSWORD}";',
+        **QUICK_RETENTION,
     }
     return PasswordKafkaServer(folder, port, jars, properties=properties, java_options=list_java_options(jars))
 

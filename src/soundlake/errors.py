@@ -98,8 +98,8 @@ class TopicCompacted(DataError):
 
     def __init__(self, topic: str, policy: str) -> None:
         super().__init__(
-            f"{topic} has cleanup.policy={policy}: compaction deletes records, and the sink could not notice it",
-            next_step="set cleanup.policy=delete: `soundlake topics create --repair`",
+            f"{topic} has cleanup.policy={policy}: compaction deletes records, and a reader cannot notice it",
+            next_step="set cleanup.policy=delete at once: `soundlake topics create --repair`; what is deleted before goes unnoticed",
         )
         self.topic, self.policy = topic, policy
 

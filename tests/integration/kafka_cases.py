@@ -63,10 +63,11 @@ def delete_topics(access: KafkaAccess) -> None:
 
 
 def make_plays(count: int, listeners: int = 20) -> tuple[list[bytes], list[bytes]]:
-    """Keys and values of good plays."""
+    """Keys and values of plays that keep every rule."""
     played_at = datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
     names = [f"listener-{number % listeners}" for number in range(count)]
-    events = [{"event_id": str(uuid.uuid4()), "event_type": "play", "user_id": name, "played_at": played_at} for name in names]
+    same = {"event_type": "play", "played_at": played_at, "track_id": "t1"}
+    events = [{"event_id": str(uuid.uuid4()), "user_id": name, **same} for name in names]
     return [name.encode() for name in names], [json.dumps(event).encode() for event in events]
 
 

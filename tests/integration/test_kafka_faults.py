@@ -23,32 +23,19 @@ from tests.integration.kafka_cases import (
     stored_ids,
     wait_until,
 )
+from tests.integration.kafka_producers import configure_topic
 from tests.java_start import list_java_options
 from tests.server_process import ServerProcess
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.broker.kafka import TopicPlan
-from soundlake.contract.topics import DLQ, PLAYS, SKIPS
+from soundlake.contract.topics import PLAYS, SKIPS
 from soundlake.errors import OffsetGap, SettingsError, TopicMissing, Unavailable
 from soundlake.operations.servers import KafkaServer, find_free_block
 from soundlake.settings import KafkaAccess, Settings
 from soundlake.sink import Sink, SinkLimits
 
 FOREVER = {"max_records": 1_000_000, "max_bytes": 1 << 30}
-
-
-@pytest.fixture
-def access(kafka_server):
-    access = KafkaAccess(kafka_server.server.address)
-    delete_topics(access)
-    return access
-
-
-@pytest.fixture
-def broker(access):
-    with open_kafka(access, answer_seconds=5.0) as broker:
-        broker.create_topics([PLAYS, DLQ], partitions=3)
-        yield broker
 
 
 def count_records(broker) -> int:
@@ -287,10 +274,8 @@ def test_records_deleted_before_they_were_read_stop_the_sink_with_the_gap(access
 
 
 def test_records_over_the_topic_s_own_limit_fail_with_the_reason_and_others_are_stored(access, broker):
-    plan = TopicPlan(1)
-    admin = AdminClient({"bootstrap.servers": access.servers})
-    narrow = NewTopic(SKIPS.name, 1, config=plan.configs | {"max.message.bytes": "2000"})
-    admin.create_topics([narrow])[SKIPS.name].result(30)
+    plan = TopicPlan(3)
+    configure_topic(access, SKIPS.name, max_message_bytes=2_000)
     noise = b"".join(value for value in make_plays(40)[1])
     delivery = broker.append(SKIPS.name, [b"ann"], [noise])
     assert (delivery.acknowledged, list(delivery.failed)) == (0, [0])

@@ -19,7 +19,6 @@ from confluent_kafka import KafkaException
 from confluent_kafka.admin import AdminClient
 from tests.integration.kafka_cases import (
     RunningSink,
-    delete_topics,
     make_plays,
     open_kafka,
     open_lake,
@@ -41,13 +40,6 @@ PARTITIONS = 4
 
 
 NUMBERS = itertools.count()
-
-
-@pytest.fixture
-def access(kafka_server):
-    access = KafkaAccess(kafka_server.server.address)
-    delete_topics(access)
-    return access
 
 
 @pytest.fixture

@@ -6,8 +6,9 @@ import itertools
 
 import pytest
 from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, NewPartitions, NewTopic
+from confluent_kafka.admin import AdminClient, NewTopic
 from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, wait_until
+from tests.integration.kafka_producers import add_partitions
 
 from soundlake.broker.kafka import TopicPlan
 from soundlake.contract import TOPICS
@@ -40,12 +41,6 @@ def publish(access: KafkaAccess, values: list[bytes], partitions: int) -> None:
     assert producer.flush(30) == 0
 
 
-def add_partitions(access: KafkaAccess, count: int) -> None:
-    admin = AdminClient({"bootstrap.servers": access.servers})
-    admin.create_partitions([NewPartitions(PLAYS.name, count)])[PLAYS.name].result(30)
-    wait_until(lambda: len(admin.list_topics(PLAYS.name, timeout=30).topics[PLAYS.name].partitions) == count)
-
-
 @pytest.mark.parametrize("members", [("",), ("a", "b")], ids=["alone", "a group of two"])
 def test_added_partitions_are_read_from_their_start_without_a_restart(access, broker, tmp_path, members):
     lake, (_, values), group = open_lake(tmp_path), make_plays(900), f"partitions-{next(NUMBERS)}"
@@ -55,7 +50,7 @@ def test_added_partitions_are_read_from_their_start_without_a_restart(access, br
     try:
         publish(access, values[:300], 2)
         sinks[0].await_ids(read_ids(values[:300]))
-        add_partitions(access, 6)
+        add_partitions(access, PLAYS.name, 6)
         publish(access, values[300:600], 6)
         sinks[0].await_ids(read_ids(values[:600]))
         publish(access, values[600:], 6)

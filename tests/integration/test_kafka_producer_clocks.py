@@ -6,30 +6,23 @@ import json
 import uuid
 from datetime import UTC, datetime, timedelta
 
-import pytest
 from confluent_kafka import Producer
 from confluent_kafka.admin import AdminClient, NewTopic
-from tests.integration.kafka_cases import delete_topics, open_kafka
+from tests.integration.kafka_cases import open_kafka
 from typer.testing import CliRunner
 
 from soundlake import wiring
 from soundlake.cli.app import app
 from soundlake.contract import TOPICS
 from soundlake.contract.topics import PLAYS
-from soundlake.settings import KafkaAccess, load_settings
-
-
-@pytest.fixture
-def access(kafka_server):
-    access = KafkaAccess(kafka_server.server.address)
-    delete_topics(access)
-    yield access
-    delete_topics(access)
+from soundlake.settings import load_settings
 
 
 def test_the_sink_warns_of_a_topic_with_the_producers_time_and_the_repair_silences_it(access, tmp_path, monkeypatch):
     admin = AdminClient({"bootstrap.servers": access.servers})
-    admin.create_topics([NewTopic(PLAYS.name, 1, 1, config={"message.timestamp.type": "CreateTime"})])[PLAYS.name].result(30)
+    admin.create_topics([NewTopic(PLAYS.name, 1, 1, config={"message.timestamp.type": "CreateTime", "retention.ms": "-1"})])[
+        PLAYS.name
+    ].result(30)
     with open_kafka(access) as broker:
         broker.create_topics(TOPICS, partitions=1)
     now = datetime.now(UTC).replace(microsecond=0)

@@ -2,64 +2,20 @@
 
 from __future__ import annotations
 
-import itertools
 import random
 
 import pytest
-from confluent_kafka import Producer
-from confluent_kafka.admin import AdminClient, AlterConfigOpType, ConfigEntry, ConfigResource, ResourceType
-from tests.integration.kafka_cases import RunningSink, delete_topics, make_plays, open_kafka, open_lake, read_ids, stored_ids, wait_until
+from tests.integration.kafka_cases import RunningSink, make_plays, open_lake, read_ids, stored_ids, wait_until
+from tests.integration.kafka_producers import Transactions, configure_topic
 
-from soundlake.contract import TOPICS
-from soundlake.contract.topics import DLQ, PLAYS
+from soundlake.contract.topics import PLAYS
 from soundlake.errors import OffsetGap, TopicCompacted
 from soundlake.lake import MissingKind, make_missing_app_ids, make_position_app_id
 from soundlake.operations.stack.probes import make_probes
 from soundlake.reconciliation.log_vs_bronze import check_log, count_waiting
-from soundlake.settings import KafkaAccess
 from soundlake.sink import Sink, SinkLimits
 
-NUMBERS = itertools.count()
 CHECK = "user_plays: log = bronze + rejected"
-
-
-@pytest.fixture
-def access(kafka_server):
-    access = KafkaAccess(kafka_server.server.address)
-    delete_topics(access)
-    return access
-
-
-@pytest.fixture
-def broker(access):
-    with open_kafka(access, answer_seconds=5.0) as broker:
-        broker.create_topics([*TOPICS, DLQ], partitions=2)
-        yield broker
-
-
-class Transactions:
-    """A producer with transactions, to one partition."""
-
-    def __init__(self, access: KafkaAccess, partition: int = 0) -> None:
-        self._producer = Producer({"bootstrap.servers": access.servers, "transactional.id": f"producer {next(NUMBERS)}"})
-        self._producer.init_transactions(30)
-        self._partition = partition
-
-    def begin(self, values: list[bytes]) -> None:
-        """Send records in a transaction that stays open."""
-        self._producer.begin_transaction()
-        for value in values:
-            self._producer.produce(PLAYS.name, value, partition=self._partition)
-        self._producer.flush(30)
-
-    def end(self, *, commit: bool = True) -> None:
-        """Commit the transaction, or abort it."""
-        self._producer.commit_transaction(30) if commit else self._producer.abort_transaction(30)
-
-    def send(self, values: list[bytes], *, commit: bool = True) -> None:
-        """A whole transaction."""
-        self.begin(values)
-        self.end(commit=commit)
 
 
 def drain(broker, lake):
@@ -176,10 +132,6 @@ def test_a_record_that_was_deleted_behind_a_marker_is_a_gap_and_is_named(access,
 def test_a_compacted_topic_is_refused(access, broker, tmp_path):
     lake, (keys, values) = open_lake(tmp_path), make_plays(5)
     broker.append(PLAYS.name, keys, values)
-    entry = ConfigEntry("cleanup.policy", "compact", incremental_operation=AlterConfigOpType.SET)
-    resource = ConfigResource(ResourceType.TOPIC, PLAYS.name, incremental_configs=[entry])
-    admin = AdminClient({"bootstrap.servers": access.servers})
-    (changed,) = admin.incremental_alter_configs([resource]).values()
-    changed.result(30)
+    configure_topic(access, PLAYS.name, cleanup_policy="compact")
     with pytest.raises(TopicCompacted, match=r"cleanup\.policy=compact"):
         drain(broker, lake)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import itertools
+import random
+import re
 import tempfile
 from contextlib import closing
 from datetime import UTC, datetime
@@ -15,7 +17,7 @@ import pytest
 from bench.merge import GOLD, PERIODS, write_views
 from bench.merge_judge import judge
 from bench.transform import copy_project
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, assume, given, settings
 from hypothesis import strategies as st
 from tests.warehouse_builder import BronzeBuilder, complete_columns
 
@@ -30,6 +32,7 @@ NOW = datetime(2026, 6, 1, tzinfo=UTC)
 CONFIG = GeneratorConfig(listeners=4, days=4, tracks=800, seed=11).end_before(NOW.date())
 ARRIVAL_COLUMNS = {"processed_at"}
 TABLES = ("silver_plays", "silver_observations")
+EVENT_ID = re.compile(r"[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}")
 
 
 @pytest.fixture(scope="module")
@@ -39,7 +42,7 @@ def views(tmp_path_factory):
     events = pa.concat_tables(list(generate_events(CONFIG)))
     plays = events.filter(pc.equal(events["event_type"], "play"))
     rows = write_views(CONFIG, plays, folder, list(PERIODS))
-    read = pa.concat_tables(table for view in PERIODS for table in read_view(folder / view))
+    read = pa.concat_tables(table for view in reversed(PERIODS) for table in read_view(folder / view))
     return plays, rows, read.filter(pa.array(KnownIds().add(read["event_id"])))
 
 
@@ -94,16 +97,65 @@ def test_the_rows_of_every_view_find_their_play(views, at_once):
     plays, rows, stored = views
     figures = judge(stored, rows, plays, at_once)
     assert figures["rows_stored"] > 5 * figures["plays"]
-    assert min(figures["precision"], figures["recall"]) >= 0.95  # a few plays weigh much here; bench/merge.py has the aim of 0.995
-    assert abs(figures["minutes_off_percent"]) <= 5
+    assert min(figures["precision"], figures["recall"]) >= 0.99  # few plays: two artists that a scrobbler corrected are half a percent
+    assert abs(figures["minutes_off_percent"]) <= 0.5
 
 
-@settings(max_examples=2, phases=[Phase.generate], suppress_health_check=list(HealthCheck))
-@given(random=st.randoms(use_true_random=False), cuts=st.lists(st.floats(0, 1), min_size=1, max_size=1))
-def test_the_order_and_the_splitting_of_imports_change_nothing(views, project, at_once, random, cuts):
-    rows = views[2]
-    order = random.sample(range(len(rows)), len(rows))
-    bounds = [0, *sorted(int(share * len(rows)) for share in cuts), len(rows)]
-    batches = [rows.take(order[first:last]) for first, last in itertools.pairwise(bounds) if first < last]
+class Split:
+    """One order and splitting of the imports, as rows of listeners of its own, so that several share the builds of one lake."""
+
+    def __init__(self, number, seed, cuts):
+        self.number, self.seed, self.cuts = f"{number:02x}", seed, cuts
+
+    def cut(self, rows):
+        """The batches: the rows in random order. The ids keep their order, since ties are decided by it."""
+        for name, keep, joint in (("event_id", -2, ""), ("user_id", None, "~")):
+            values = [f"{value[:keep]}{joint}{self.number}" for value in rows[name].to_pylist()]
+            rows = rows.set_column(rows.schema.get_field_index(name), name, pa.array(values))
+        order = pa.array(random.Random(self.seed).sample(range(len(rows)), len(rows)), pa.int64())
+        bounds = [0, *sorted(int(share * len(rows)) for share in self.cuts), len(rows)]
+        return [rows.take(order[first:last]) for first, last in itertools.pairwise(bounds)]
+
+    def select(self, tables):
+        """Of the tables (lists of rows) those of this split, with numbers cut off."""
+        return {
+            name: sorted(repr([self.cut_off(value) for value in row]) for row in rows if self.is_mine(row)) for name, rows in tables.items()
+        }
+
+    def is_mine(self, row):
+        return any(isinstance(value, str) and EVENT_ID.fullmatch(value) and value.endswith(self.number) for value in row)
+
+    def cut_off(self, value):
+        if isinstance(value, str):
+            return value[:-2] if EVENT_ID.fullmatch(value) else value.removesuffix(f"~{self.number}")
+        return value
+
+
+SPLITS = st.lists(st.tuples(st.integers(0, 2**32), st.lists(st.floats(0, 1), min_size=2, max_size=2)), min_size=8, max_size=8)
+
+
+def check_splits(views, project, drawn):
+    """Build the batches of all splits in one lake, a build for each batch, and compare with one batch of everything."""
+    assume(all(0 < cut < 1 for _, cuts in drawn for cut in cuts))
+    splits = [Split(number, *one) for number, one in enumerate(drawn, start=1)]
+    whole = Split(0, drawn[0][0], [0, 0])
+    batches = map(pa.concat_tables, zip(*(split.cut(views[2]) for split in [whole, *splits]), strict=True))
     with tempfile.TemporaryDirectory() as folder:
-        assert read_tables(build(Path(folder), project, batches)) == read_tables(at_once)
+        tables = read_tables(build(Path(folder), project, list(batches)))
+    expected = whole.select(tables)
+    assert len(expected["silver_plays"]) > 100
+    for split in splits:
+        assert split.select(tables) == expected
+
+
+@settings(max_examples=1, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
+@given(drawn=SPLITS)
+def test_the_order_and_the_splitting_of_imports_change_nothing(views, project, drawn):
+    check_splits(views, project, drawn)
+
+
+@pytest.mark.soak
+@settings(max_examples=30, phases=[Phase.generate], suppress_health_check=list(HealthCheck), deadline=None)
+@given(drawn=SPLITS)
+def test_the_order_and_the_splitting_of_imports_change_nothing_at_length(views, project, drawn):
+    check_splits(views, project, drawn)

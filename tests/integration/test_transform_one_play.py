@@ -93,6 +93,25 @@ CASES = {
                                 lastfm(214, title="B"), lastfm(259, title="B"), extended(214, 200_000)]),
     "a listen stamped in the middle": (1, [live(0, 200_000), listenbrainz(100)]),
     "a listen stamped at its end": (1, [live(0, 200_000), listenbrainz(200)]),
+    "repeat one, listens of the end": (4, [*repeat_one(), live(441, 200_000, title="B"), *(listenbrainz(147 * n) for n in (1, 2, 3)),
+                                           listenbrainz(641, title="B")]),
+    "a moment before the song": (2, [extended(1, 1_000), extended(8, 6_000), live(2, 6_000)]),
+    "a resumed song with two rows in two sources": (
+        1, [live(0, 680_000, 1695), extended(615, 615_000), extended(1695, 65_000), recent(615), recent(1694)],
+    ),
+    "a short row of a row that came late": (1, [short(600, 90_000), extended(30_000, 90_000, start=0)]),
+    "short rows of a song heard twice offline": (2, [short(60, 90_000), short(240, 90_000), extended(30_000, 90_000, start=0),
+                                                     extended(30_000, 90_000, "#2", start=180)]),
+    "a resumed song that is scrobbled twice": (1, [extended(300, 200_000, start=0), lastfm(0), lastfm(170), recent(300), recent(100)]),
+    "a player that was left paused": (1, [live(0, 100_000), extended(700, 100_000, start=0), short_2018(700)]),
+    "equal rows of 2018": (2, [short_2018(100), short_2018(100), extended(100, 500), extended(101, 400)]),
+    "two pollers and a moment": (1, [live(0, 100), live(1.4, 800)]),
+    "a moment after the song": (2, [live(0, 200_000), live(199, 1_300)]),
+    "left and begun again, a stamp of the start": (
+        2, [live(0, 8_500, duration_ms=200_000), live(9, 200_000), recent(9, duration_ms=200_000)],
+    ),
+    "left and begun again, a minute": (2, [extended(9, 8_500), extended(209, 200_000), lastfm_minute(0)]),
+    "begun again within seconds": (2, [live(1, 3_000), live(5, 6_500), extended(4, 3_000), extended(12, 6_500)]),
     "two pollers of one account": (1, [live(0, 200_000), live(2.5, 197_000)]),
     "two pollers and repeat one": (2, [live(0, 147_000), live(147, 147_000), live(0.5, 148_500), live(149, 147_000)]),
     "twins of one file": (2, [extended(100, 0, reason_end="endplay"), extended(100, 0, "#2", reason_end="logout")]),
@@ -140,6 +159,17 @@ def test_a_play_has_the_best_of_each_observation(plays):
     assert plays["a resumed song with two extended rows"] == [(0.0, 680_000, "spotify_export,spotify_live")]
     assert plays["an end that came late, and a scrobble"] == [(0.0, 90_000, "lastfm,spotify_export")]
     assert plays["minutes and seconds"][0] == (14.0, 200_000, "lastfm,spotify_export")
+
+
+def test_an_observation_belongs_to_the_play_that_fits_best(plays):
+    assert plays["left and begun again, a stamp of the start"] == [
+        (0.0, 8_500, "spotify_live"),
+        (9.0, 200_000, "spotify_live,spotify_recent"),
+    ]
+    assert plays["left and begun again, a minute"] == [(0.5, 8_500, "spotify_export"), (9.0, 200_000, "lastfm,spotify_export")]
+    assert plays["begun again within seconds"] == [(1.0, 3_000, "spotify_export,spotify_live"), (5.0, 6_500, "spotify_export,spotify_live")]
+    assert {sources for *_, sources in plays["repeat one, listens of the end"]} == {"listenbrainz,spotify_live"}
+    assert plays["a moment before the song"] == [(0.0, 1_000, "spotify_export"), (2.0, 6_000, "spotify_export,spotify_live")]
 
 
 @pytest.mark.parametrize("name", ["repeat one, stamps of the end", "repeat one, stamps of the start"])

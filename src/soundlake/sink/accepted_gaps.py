@@ -11,7 +11,7 @@ import pyarrow.compute as pc
 from soundlake.broker.protocol import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.errors import DataError, UsageError
-from soundlake.lake import NO_POSITION, BronzeTables, MissingKind, MissingOffsets, PositionMove, make_position_app_id
+from soundlake.lake import BronzeTables, MissingKind, MissingOffsets, PositionMove, make_position_app_id, read_next_offset
 from soundlake.sink.bronze_rows import EVENT_ROWS
 
 _FORM = re.compile(r"(?P<topic>[a-z_]+)\[(?P<partition>[0-9]{1,9})\]:(?P<first>[0-9]{1,19})-(?P<last>[0-9]{1,19})")
@@ -59,12 +59,12 @@ def accept_gap(broker: Broker, tables: BronzeTables, gap: Gap) -> AcceptedGap:
     if gap.partition not in ranges:
         raise UsageError(f"{topic.name} has no partition {gap.partition}", next_step=f"it has the partitions 0 to {len(ranges) - 1}")
     app_id, table = make_position_app_id(log_id, topic.name, gap.partition), tables.open_table(topic.table)
-    position = table.read_position(app_id)
-    missing = _find_gap(topic, gap.partition, position, ranges[gap.partition].begin)
+    position, begin = table.read_position(app_id), ranges[gap.partition].begin
+    missing = _find_gap(topic, gap.partition, read_next_offset(table, app_id, begin), begin)
     _check_missing(gap, missing)
     lost = gap.last - gap.first + 1 - _count_rejected(tables, log_id, gap)
     table.append(EVENT_ROWS.empty_table(), [PositionMove(app_id, position, gap.last, MissingOffsets(MissingKind.LOST, lost, gap.first))])
-    return AcceptedGap(lost, _find_gap(topic, gap.partition, gap.last, ranges[gap.partition].begin))
+    return AcceptedGap(lost, _find_gap(topic, gap.partition, gap.last + 1, begin))
 
 
 def _find_topic(name: str) -> Topic:
@@ -74,9 +74,9 @@ def _find_topic(name: str) -> Topic:
     raise UsageError(f"{name} is not a topic of the sink", next_step="name one of " + ", ".join(topic.name for topic in TOPICS))
 
 
-def _find_gap(topic: Topic, partition: int, position: int, begin: int) -> Gap | None:
-    """What is missing between a position and the first offset of the log. A partition that was never read begins where the log does."""
-    return None if position == NO_POSITION or begin <= position + 1 else Gap(topic.name, partition, position + 1, begin - 1)
+def _find_gap(topic: Topic, partition: int, expected: int, begin: int) -> Gap | None:
+    """What is missing between the next offset and the first one of the log."""
+    return None if begin <= expected else Gap(topic.name, partition, expected, begin - 1)
 
 
 def _check_missing(gap: Gap, missing: Gap | None) -> None:

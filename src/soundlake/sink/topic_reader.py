@@ -10,8 +10,9 @@ from collections.abc import Callable
 from soundlake.broker.protocol import Assignment, Broker, OffsetRange
 from soundlake.contract import Topic
 from soundlake.errors import DataError, TopicMissing, TopicRecreated
-from soundlake.lake import NO_POSITION, BronzeTable, make_position_app_id
+from soundlake.lake import NO_POSITION, BronzeTable, PositionMove, make_begin_app_id, make_position_app_id, read_next_offset
 from soundlake.sink.batch import ClosedBatch, OpenBatch
+from soundlake.sink.bronze_rows import EVENT_ROWS
 from soundlake.sink.models import LARGEST_BATCH_BYTES, SinkLimits
 from soundlake.sink.observer import SinkObserver
 
@@ -130,13 +131,22 @@ class TopicReader:
         return {partition: held for partition, held in offsets.items() if self._assignment.covers(self.topic.name, partition)}
 
     def _add_partitions(self, new: dict[int, OffsetRange]) -> None:
-        """Start each new partition after its position in the table, or at the log's start if it has none."""
+        """Start each new partition at the next offset of the table.
+
+        Of one that has no position yet the table keeps where it begins, so that records deleted before the first one is stored are missed.
+        """
         if not new:
             return
-        table = self._open_table()
+        table, first_seen = self._open_table(), []
         for partition, held in new.items():
-            position = self.positions[partition] = table.read_position(self.make_app_id(partition))
-            self._next_offsets[partition] = held.begin if position == NO_POSITION else position + 1
+            app_id = self.make_app_id(partition)
+            position = self.positions[partition] = table.read_position(app_id)
+            self._next_offsets[partition] = read_next_offset(table, app_id, held.begin)
+            begin_id = make_begin_app_id(app_id)
+            if position == NO_POSITION == table.read_position(begin_id):
+                first_seen.append(PositionMove(begin_id, NO_POSITION, held.begin))
+        if first_seen:
+            table.append(EVENT_ROWS.empty_table(), first_seen)
 
     def _check_log_id(self, found: str) -> None:
         if found != self.log_id:

@@ -34,6 +34,26 @@ class StreamReport:
     records: Mapping[str, int]
 
 
+def watch_queries(
+    queries: Mapping[str, StreamingQuery],
+    progress: ProgressReporter,
+    stop: threading.Event,
+    on_progress: Callable[[int], None] | None = None,
+) -> dict[str, int]:
+    """Return when `stop` is set or every query has ended, with the number of records that each has read; raises what ended a query."""
+    counts = dict.fromkeys(queries, 0)
+    while True:
+        # Asked before the errors: one that fails between the two questions would otherwise end as a success.
+        is_over = stop.wait(_WATCH_SECONDS) or not any(query.isActive for query in queries.values())
+        for name, query in queries.items():
+            counts[name] += progress.report_new(name, query)
+            raise_query_error(name, query)
+        if on_progress is not None:
+            on_progress(sum(counts.values()))
+        if is_over:
+            return counts
+
+
 class StreamJob:
     """The queries of one Spark session; only `live` needs `open_live_store`."""
 
@@ -71,27 +91,18 @@ class StreamJob:
         for name in names:
             with translate_start_errors(name):
                 self._check(name)
-        counts = dict.fromkeys(names, 0)
-        queries = [self._begin(name, until_drained=until_drained) for name in names]
+        queries = {name: self._begin(name, until_drained=until_drained) for name in names}
         clocks = [threading.Timer(for_seconds, stop.set)] if for_seconds is not None else []
         for clock in clocks:
             clock.start()
         try:
-            while not stop.is_set() and any(query.isActive for query in queries):
-                stop.wait(_WATCH_SECONDS)
-                for name, query in zip(names, queries, strict=True):
-                    counts[name] += self._progress.report_new(name, query)
-                    raise_query_error(name, query)
-                if on_progress is not None:
-                    on_progress(sum(counts.values()))
+            counts = watch_queries(queries, self._progress, stop, on_progress)
         finally:
             for clock in clocks:
                 clock.cancel()
-            for query in queries:
+            for query in queries.values():
                 query.stop()
-        for name, query in zip(names, queries, strict=True):
-            counts[name] += self._progress.report_new(name, query)
-        return StreamReport(counts)
+        return StreamReport({name: counts[name] + self._progress.report_new(name, query) for name, query in queries.items()})
 
     def _handle_progress(self, progress: QueryProgress) -> None:
         self._observe(progress)

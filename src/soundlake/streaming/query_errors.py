@@ -16,6 +16,9 @@ from soundlake.streaming.startup_checks import describe_state
 
 _DATA_LOSS = ("failOnDataLoss", "data loss", "PARTITIONS_DELETED", "OFFSET_CHANGED", "KAFKA_DATA_LOSS")
 
+_LOSS = re.compile(r"Reason: (.+?)(?: with consumer group| SQLSTATE| ===|$)")
+"""What Spark says after the same 300 letters about every loss; it names the partition and its offsets."""
+
 _KEYS = "AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY"
 _CAUSES: tuple[tuple[str, type[SoundlakeError], str, str], ...] = (
     ("SaslAuthenticationException", SettingsError, "Kafka rejects the user name or password",
@@ -33,6 +36,7 @@ _CAUSES: tuple[tuple[str, type[SoundlakeError], str, str], ...] = (
      "give this user write access to it and start again"),
     ("common.errors.TimeoutException", Unavailable, "Kafka does not answer", "check that Kafka runs, then start again"),
     ("DisconnectException", Unavailable, "Kafka does not answer", "check that Kafka runs, then start again"),
+    ("TOPIC_PARTITIONS", Unavailable, "a topic got other partitions while it was read to its end", "nothing is lost: start it again"),
     ("UnknownTopicOrPartition", Unavailable, "a topic does not exist", "run `soundlake topics create`, then start again"),
 )  # fmt: skip
 """A text in a failure, its error type, meaning and next step; the first match counts. "Connection refused" alone could be any server."""
@@ -79,8 +83,9 @@ def translate_error(name: str, text: str) -> SoundlakeError:
     java = _JAVA.search(text)
     first = (java[1] if java else next((line.strip() for line in text.splitlines() if line.strip()), "no reason given"))[:_LONGEST]
     if any(word.lower() in text.lower() for word in _DATA_LOSS):
+        reason = _LOSS.search(" ".join(text.split()))
         return DataError(
-            f"{stopped}: the log no longer holds the next offset, or was recreated. {first}",
+            f"{stopped}: the log no longer holds the next offset, or was recreated. {reason[1] if reason else first}",
             next_step=f"restore the log, or move {describe_state(name)} away to start over",
         )
     if raised := _WORKER_ERROR.search(text):

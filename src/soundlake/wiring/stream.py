@@ -46,6 +46,8 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
     with closing(open_kafka(settings)) as broker:
         broker.create_topics([NOW_PLAYING_ENRICHED], partitions=settings.topics.partitions)
         log_ids = {topic.name: broker.log_id(topic.name) for topic in TOPICS}
+        for name in sorted({topic for query in queries for topic in READS[query]}):
+            broker.check_deletes_by_age(name)  # Spark would read a compacted topic, without what is gone
     jars = settings.servers.downloads.expanduser().absolute() / "spark"
     if settings.stream.master != SUBMITTED:
         find_spark_java()

@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from soundlake.contract import EVENT_SCHEMA, encode_events
 from soundlake.contract.encode import encode_blocks
+from soundlake.contract.unknown_fields import _is_in_normal_form, _normalize
 
 TEXTS = st.one_of(
     st.sampled_from(["", "a", 'say "x"', "back\\slash", "tab\there", "\x00", "\x1f\x7f", "שלום", "🌙", ',"a":null}']), st.text(max_size=5)
@@ -106,8 +107,9 @@ def test_rows_without_any_value_are_empty_objects():
         ('{"user_id":"z"}', {"extra": '{"user_id":"z"}'}),
         ('{"new":1,"new":2}', {"extra": '{"new":1,"new":2}'}),
         ('{"new":' + "[" * 100 + "]" * 100 + "}", {"extra": '{"new":' + "[" * 100 + "]" * 100 + "}"}),
+        ('{"new":' + "[" * 300 + "]" * 300 + "}", {"extra": '{"new":' + "[" * 300 + "]" * 300 + "}"}),
     ],
-    ids=["unknown fields", "a field named extra", "empty", "a list", "text", "a known field", "a duplicate", "too deep"],
+    ids=["unknown fields", "a field named extra", "empty", "a list", "text", "a known field", "a duplicate", "too deep", "far too deep"],
 )
 @pytest.mark.parametrize("user_id", ["u", None], ids=["with fields", "alone"])
 def test_unknown_fields_become_members_again_and_any_other_extra_a_text(extra, members, user_id):
@@ -115,3 +117,25 @@ def test_unknown_fields_become_members_again_and_any_other_extra_a_text(extra, m
     (line,) = encode_events(pa.table({"user_id": pa.array([user_id], pa.string()), "extra": [extra]}))
     assert json.loads(line) == known | members
     assert json.loads(line, object_pairs_hook=len) == len(known) + len(members)
+
+
+JSON_VALUES = st.recursive(
+    st.one_of(st.none(), st.booleans(), st.integers(-(2**70), 2**70), st.floats(), TEXTS),
+    lambda inner: st.one_of(st.lists(inner, max_size=2), st.dictionaries(st.one_of(TEXTS, st.just("user_id")), inner, max_size=3)),
+    max_leaves=6,
+)
+
+
+@given(JSON_VALUES, st.booleans(), st.sampled_from([(",", ":"), (", ", ": ")]), st.sampled_from(["", "a", "a:1"]))
+def test_an_extra_that_is_taken_as_it_is_would_be_written_the_same(value, is_ascii, separators, twice):
+    extra = json.dumps(value, ensure_ascii=is_ascii, separators=separators)
+    if twice and extra.startswith("{"):
+        extra = f'{{"{twice}":1,"{twice}":2,' + extra[1:]
+    if _is_in_normal_form(extra.encode()):
+        assert _normalize(extra) == extra
+    else:
+        assert json.loads(_normalize(extra)) is not None
+
+
+def test_the_usual_extra_is_in_normal_form():
+    assert _is_in_normal_form('{"artist_mbids":["a"],"additional_info":{"media_player":"Öde"}}'.encode())

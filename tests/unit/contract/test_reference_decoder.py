@@ -83,6 +83,12 @@ def test_a_number_that_json_does_not_know_is_not_json(written):
     assert decode(write()[:-1] + b',"duration_ms":' + written + b"}").reason == "not_json"
 
 
+@pytest.mark.parametrize("space", [b" ", b"\t", b"\r", b"\n"], ids=["space", "tab", "return", "line feed"])
+def test_a_field_is_found_twice_whatever_stands_before_its_colon(space):
+    found = decode(write()[:-1] + b',"user_id"' + space + b':"z"}')
+    assert found == Rejection("duplicate_field", "user_id: more than once in one object", EVENT_ID)
+
+
 REJECTED = {
     "null_value": ("null_value", None, "the record has no value", None),
     "empty": ("not_json", b"", None, None),

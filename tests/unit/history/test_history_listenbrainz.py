@@ -51,6 +51,7 @@ def test_a_duration_is_in_milliseconds_or_seconds(info, duration_ms):
     [
         ({"spotify_id": "https://open.spotify.com/track/0000000000000000000001"}, "0000000000000000000001"),
         ({"origin_url": "https://open.spotify.com/intl-de/track/0000000000000000000001?si=x"}, "0000000000000000000001"),
+        ({"spotify_id": "https://open.spotify.com/track/sl_track_0000001"}, "sl_track_0000001"),
         ({"spotify_id": "", "origin_url": "https://youtu.be/x"}, None),
     ],
     ids=str,

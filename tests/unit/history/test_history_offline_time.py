@@ -15,7 +15,7 @@ def find(*, ends, ms_played=60_000, stamps=(SECONDS,), late=False):
     starts, bases = find_starts(
         np.array([START + np.timedelta64(end, "s") for end in ends], "datetime64[us]"),
         np.full(count, ms_played),
-        stamps,
+        read_device_times(stamps),
         np.full(count, late),
     )
     return list(zip(((starts - START) / np.timedelta64(1, "s")).tolist(), bases, strict=True))

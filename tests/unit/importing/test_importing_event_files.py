@@ -8,8 +8,10 @@ import pytest
 from importing_fakes import NOW, Deployment
 
 from soundlake.broker.validation import MAX_RECORD_BYTES
+from soundlake.contract import HISTORY, decode_records
 from soundlake.history import find_event_files
 from soundlake.importing import import_events
+from soundlake.importing.events_import import find_loose
 
 
 def make_event(number=0, **changes):
@@ -147,3 +149,23 @@ def test_a_damaged_file_is_in_the_report(write, name):
     report = run_import(Deployment(), path)
     assert [broken.name for broken in report.files_broken] == [name]
     assert report.exit_code == 3
+
+
+@pytest.mark.parametrize(
+    ("changes", "is_loose"),
+    [
+        ({}, False),
+        ({"artist_id": ""}, True),
+        ({"artist_id": None}, False),
+        ({"mood": "x"}, False),
+        ({"mood": None}, True),
+        ({"mood": ""}, True),
+        ({"extra": {"mood": "x"}}, True),
+    ],
+    ids=str,
+)
+def test_a_cell_that_other_forms_of_file_cannot_have_is_found(changes, is_loose):
+    plain = make_event(1, mood="y")  # both columns have a value
+    records = pa.array([json.dumps(event).encode() for event in (plain, make_event(2, **changes))], pa.binary())
+    decoded = decode_records(HISTORY, records, pa.array([int(NOW.timestamp() * 1_000)] * 2, pa.int64()))
+    assert find_loose(decoded.events).tolist() == [False, is_loose]

@@ -103,6 +103,15 @@ def test_after_a_revocation_the_sink_continues_with_its_next_assignment(broker, 
     assert dict(membership.commits) == {PLAYS.name: {1: ends[1]}}
 
 
+def test_the_log_is_looked_at_once_before_the_first_record(broker, tables):
+    publish(broker, 20)
+    stored: list[dict[int, int]] = []
+    sink = Sink(broker, tables, SinkLimits(), topics=[PLAYS], inspect_log=lambda: stored.append(count_stored(tables)))
+    sink.run(until_drained=True)
+    sink.run(until_drained=True)
+    assert stored == [{}]
+
+
 def test_without_an_assignment_the_sink_ends(broker, tables):
     publish(broker, 20)
     membership = FakeMembership()

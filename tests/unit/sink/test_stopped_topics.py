@@ -173,6 +173,25 @@ def test_only_what_is_missing_can_be_accepted(broker, lake, text, message, exit_
         drain(broker, lake)
 
 
+def test_records_that_came_and_expired_since_an_empty_partition_was_seen_are_a_gap(broker, lake):
+    drain(broker, lake)
+    publish(broker, LIKES, 7, "like")
+    broker.trim(LIKES.name, {0: 5})
+    with pytest.raises(OffsetGap) as caught:
+        drain(broker, lake)
+    assert (caught.value.expected, caught.value.first_available) == (0, 5)
+    assert check_stopped(broker, lake).parts == {"user_likes[0]:0-4 missing": 5}
+    assert accept_gap(broker, lake, Gap.parse("user_likes[0]:0-4")) == AcceptedGap(5, None)
+    assert drain(broker, lake).topics[LIKES.name].events == 2
+
+
+def test_where_a_partition_begins_is_stored_once(broker, lake):
+    drain(broker, lake)
+    before = lake.read_last_batch("likes")
+    drain(broker, lake)
+    assert (before, lake.read_last_batch("likes")) == (1, 1)
+
+
 def test_a_rejected_record_of_the_gap_is_not_counted_as_lost(broker, lake):
     broker.append(LIKES.name, [b"ann"] * 2, [b"{", b"{"])
 

@@ -62,6 +62,39 @@ NO_FOLDER = """org.apache.spark.sql.delta.DeltaIOException: [DELTA_CANNOT_CREATE
 file:/proc/nowhere/processed/plays/_delta_log"""
 
 
+LOSS = """[STREAM_FAILED] Query [id = 744606e1, runId = b7990777] terminated with exception: [KAFKA_DATA_LOSS.{kind}] Some data may have \
+been lost because they are not available in Kafka any more;
+either the data was aged out by Kafka or the topic may have been deleted before all the data in the
+topic was processed.
+If you don't want your streaming query to fail on such cases, set the source option failOnDataLoss to false.
+Reason: {reason} SQLSTATE: 22000"""
+"""From error/kafka-error-conditions.json in the jar of Spark's Kafka connector."""
+
+
+@pytest.mark.parametrize(
+    ("kind", "reason", "said"),
+    [
+        (
+            "COULD_NOT_READ_OFFSET_RANGE",
+            "Could not read records in offset [60, 90) for topic partition user_plays-0\nwith consumer group spark-kafka-source-1.",
+            "Could not read records in offset [60, 90) for topic partition user_plays-0",
+        ),
+        (
+            "ADDED_PARTITION_DOES_NOT_START_FROM_OFFSET_ZERO",
+            "Added partition user_plays-5 starts from 3 instead of 0.",
+            "Added partition user_plays-5 starts from 3 instead of 0.",
+        ),
+        ("PARTITIONS_DELETED", "Partitions Set(user_plays-2) have been deleted.", "Partitions Set(user_plays-2) have been deleted."),
+    ],
+    ids=["unread", "added", "deleted"],
+)
+def test_a_loss_names_the_partition_and_its_offsets_and_not_the_switch_that_ignores_it(kind, reason, said):
+    error = translate_error("live", LOSS.format(kind=kind, reason=reason) + QUERY)
+    assert type(error) is DataError
+    assert error.message == f"the query live stopped: the log no longer holds the next offset, or was recreated. {said}"
+    assert "failOnDataLoss" not in str(error)
+
+
 @pytest.mark.parametrize(
     ("text", "kind", "said", "next_step"),
     [
@@ -80,6 +113,12 @@ file:/proc/nowhere/processed/plays/_delta_log"""
             "the log no longer holds",
             "checkpoint of live",
         ),
+        (
+            "[MISMATCHED_TOPIC_PARTITIONS_BETWEEN_END_OFFSET_AND_PREFETCHED] Kafka data source in Trigger.AvailableNow should provide",
+            Unavailable,
+            "a topic got other partitions",
+            "start it again",
+        ),
         (UNKNOWN, SoundlakeError, "stopped: java.lang.IllegalStateException: nobody has seen this yet", "see the log"),
         ("something else", SoundlakeError, "something else", "see the log"),
         ("", SoundlakeError, "=== Streaming Query ===", "see the log"),
@@ -95,6 +134,7 @@ file:/proc/nowhere/processed/plays/_delta_log"""
         "Google",
         "folder",
         "data loss",
+        "partitions",
         "Java",
         "else",
         "nothing",

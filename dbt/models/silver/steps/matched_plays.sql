@@ -62,9 +62,11 @@ records as (
 {{ match_records('sounded', classes) }},
 
 hubs as (
-    select sounded.event_id as record_id, coalesce(matches.hub_id, sounded.live_id, sounded.event_id) as hub_id
+    select sounded.event_id as record_id, coalesce(above.hub_id, matches.hub_id, sounded.live_id, sounded.event_id) as hub_id
     from sounded
     left join matches on coalesce(sounded.live_id, sounded.event_id) = matches.sought_id
+    -- An extended row that had taken a stamp can be a part of a live play.
+    left join matches as above on matches.hub_id = above.sought_id
 ),
 
 observed as (

@@ -60,7 +60,7 @@ compared as (
             else coalesce(artist_key, min(artist_key) over (partition by {{ look }}, title), '')
         end as artist,
         case
-            when source_class = 'short'
+            when source_class in ('short', 'short_second')
                 then cast(row_number() over (partition by {{ look }}, title, track_name, artist_name order by event_id) as varchar)
             else split_part(source_ref, '#', 2)
         end as twin
@@ -96,10 +96,19 @@ rows_of_one_form as (
     where alike.event_id is null
 ),
 
--- The short form has an extended row's length to the millisecond, and the minute of its end.
+-- The short form has an extended row's length to the millisecond, and the minute in which the player was left: between the end by the
+-- device's start and `ts`, which is hours late after a logout or offline.
 forms_fits as (
     select
-        short.event_id as sought_id, extended.event_id as hub_id, short.stated_at as sought_at, extended.stated_at as hub_at, 1 as is_exact,
+        short.event_id as sought_id, extended.event_id as hub_id, short.stated_at as sought_at, extended.ended_at as hub_at,
+        case
+            when
+                extended.ended_at >= {{ dbt.dateadd('second', -1, 'short.stated_at') }}
+                and extended.ended_at <= {{ dbt.dateadd('second', 62, 'short.stated_at') }}
+                then 2
+            when extended.stated_at <= {{ dbt.dateadd('second', 180, 'short.stated_at') }} then 1
+            else 0
+        end as exactness,
         short.user_id, short.title_key, short.ms_played
     from rows_of_one_form as short
     inner join rows_of_one_form as extended
@@ -108,7 +117,10 @@ forms_fits as (
             and short.ms_played = extended.ms_played
             and short.title_key = extended.title_key
             and extended.stated_at >= {{ dbt.dateadd('second', -61, 'short.stated_at') }}
-            and extended.stated_at <= {{ dbt.dateadd('second', 180, 'short.stated_at') }}
+            and (
+                extended.stated_at <= {{ dbt.dateadd('second', 180, 'short.stated_at') }}
+                or extended.ended_at <= {{ dbt.dateadd('second', 60, 'short.stated_at') }}
+            )
     where
         short.source_class = 'short' and short.event_id = short.record_id
         and extended.source_class = 'extended' and extended.event_id = extended.record_id
