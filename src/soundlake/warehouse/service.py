@@ -57,8 +57,8 @@ class Warehouse:
 
     @property
     def has_plays(self) -> bool:
-        """Whether bronze has ever received live plays or an imported history."""
-        return any(self._lake.read_last_batch(topic.table) for topic in (PLAYS, HISTORY))
+        """Whether bronze has live plays or an imported history."""
+        return any(self._lake.has_rows(topic.table) for topic in (PLAYS, HISTORY))
 
     def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
         """Build what is new and publish it; with `test`, publish only if the data tests pass.

@@ -154,8 +154,9 @@ def test_a_folder_without_a_dbt_project_is_wrong_use(tmp_path):
 def test_bronze_has_plays_once_they_came_live_or_were_imported(built, tmp_path, table):
     lake = FakeLake()
     warehouse = Warehouse(tmp_path, lake, project=built.project)
-    lake.batches["likes"] = lake.batches["rejected"] = 1
+    lake.filled.add("likes")
+    lake.batches[table] = 1  # positions only
     assert not warehouse.has_plays
-    lake.batches[table] = 1
+    lake.filled.add(table)
     assert warehouse.has_plays
     warehouse.close()
