@@ -38,6 +38,9 @@ class BronzeBuilder:
     def read_last_batch(self, name: str) -> int:
         return self.batches[name]
 
+    def has_rows(self, name: str) -> bool:
+        return self.batches[name] > 0
+
     def read_table_id(self, name: str) -> str:
         return str(DeltaTable(self.find_uri(name)).metadata().id)
 

@@ -7,6 +7,7 @@ import subprocess
 import threading
 import time
 from contextlib import suppress
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -193,8 +194,8 @@ def test_a_broker_that_pauses_or_is_killed_delays_the_sink_without_loss(kafka_se
 
 def test_a_missing_topic_stops_the_sink_at_once_and_a_deleted_one_after_the_retries(access, broker, tmp_path):
     lake, (keys, values) = open_lake(tmp_path), make_plays(100)
-    with pytest.raises(TopicMissing, match="the topic user_skips does not exist"):
-        Sink(broker, lake, SinkLimits(), topics=[SKIPS]).run(until_drained=True, retry_seconds=60)
+    with pytest.raises(TopicMissing, match="the topic nobody_made does not exist"):
+        Sink(broker, lake, SinkLimits(), topics=[replace(SKIPS, name="nobody_made")]).run(until_drained=True, retry_seconds=60)
     with RunningSink(access, lake, retry_seconds=2) as sink:
         broker.append(PLAYS.name, keys, values)
         sink.await_ids(read_ids(values))

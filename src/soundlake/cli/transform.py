@@ -19,7 +19,7 @@ if TYPE_CHECKING:
 
     from soundlake.warehouse import TransformReport, Warehouse
 
-_FIRST_ROWS_SECONDS = 60.0
+_FIRST_PLAYS_SECONDS = 60.0
 _POLL_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
@@ -46,7 +46,7 @@ def run_transform(
         telemetry = stack.enter_context(open_telemetry(settings, "transform"))
         warehouse = stack.enter_context(wiring.open_warehouse(settings, wiring.open_lake(settings), telemetry))
         if stop is not None:
-            _wait_for_rows(warehouse, stop)
+            _wait_for_plays(warehouse, stop)
         _transform_once(warehouse, full_refresh=full_refresh, test=test, as_json=as_json)
         while seconds and stop is not None and not stop.wait(seconds):
             try:
@@ -57,10 +57,10 @@ def run_transform(
                     telemetry.process.record_error(error)
 
 
-def _wait_for_rows(warehouse: Warehouse, stop: Event) -> None:
-    """Wait up to a minute for the first rows: building nothing takes as long as building a first day, and readers would wait for both."""
-    deadline = time.monotonic() + _FIRST_ROWS_SECONDS
-    while not warehouse.has_bronze and time.monotonic() < deadline and not stop.wait(_POLL_SECONDS):
+def _wait_for_plays(warehouse: Warehouse, stop: Event) -> None:
+    """Wait up to a minute for the first plays: building nothing takes as long as building a first day, and readers would wait for both."""
+    deadline = time.monotonic() + _FIRST_PLAYS_SECONDS
+    while not warehouse.has_plays and time.monotonic() < deadline and not stop.wait(_POLL_SECONDS):
         pass
 
 

@@ -64,6 +64,11 @@ class Lake:
         """The number of the last batch of a bronze table, 0 when there is none."""
         return self.open_table(name).read_last_batch()
 
+    def has_rows(self, name: str) -> bool:
+        """Whether a bronze table has rows. Raises Unavailable if the table is missing."""
+        with translate_store_errors(self.find_uri(name)):
+            return bool(self._open(name).file_uris())
+
     def read_last_write_time(self, name: str, layer: str = "bronze") -> datetime | None:
         """When rows or positions were last committed (UTC); None if not in the last commits. Raises Unavailable if the table is missing."""
         with translate_store_errors(self.find_uri(name, layer)):

@@ -46,6 +46,9 @@ class BronzeLake(Protocol):
     def read_last_batch(self, name: str) -> int:
         """The highest `_batch` of the table; 0 if it is empty."""
 
+    def has_rows(self, name: str) -> bool:
+        """Whether the table has rows; a batch can consist of positions only."""
+
     def read_table_id(self, name: str) -> str:
         """The id of the table; a table that was deleted and created again has a new one."""
 

@@ -12,10 +12,10 @@ from typing import Self
 
 import duckdb
 
+from soundlake.contract.topics import HISTORY, PLAYS
 from soundlake.errors import DataError, Permanent, UsageError
 from soundlake.warehouse.build_lock import hold_build_lock
 from soundlake.warehouse.build_state import (
-    BRONZE_TABLES,
     BUILD,
     BronzeLake,
     Plan,
@@ -56,9 +56,9 @@ class Warehouse:
         self._dbt: DbtProcess | None = None
 
     @property
-    def has_bronze(self) -> bool:
-        """Whether bronze has ever received a row."""
-        return any(self._lake.read_last_batch(name) for name in BRONZE_TABLES)
+    def has_plays(self) -> bool:
+        """Whether bronze has live plays or an imported history."""
+        return any(self._lake.has_rows(topic.table) for topic in (PLAYS, HISTORY))
 
     def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
         """Build what is new and publish it; with `test`, publish only if the data tests pass.

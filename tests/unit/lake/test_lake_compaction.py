@@ -110,6 +110,13 @@ def test_the_current_hour_is_compacted_only_with_very_many_files():
     assert plan_compaction(counts, LAYOUTS["plays"], now) == [expected]
 
 
+def test_a_table_that_has_only_positions_has_no_rows(lake):
+    lake.open_table("plays").append(ROWS.empty_table(), [PositionMove(APP_ID, NO_POSITION, 0)])
+    assert (lake.read_last_batch("plays"), lake.has_rows("plays")) == (1, False)
+    append(lake, 1, 10)
+    assert lake.has_rows("plays")
+
+
 def test_positions_are_kept_in_checkpoints(lake):
     table = lake.open_table("plays")
     for offset in range(105):

@@ -58,6 +58,7 @@ class FakeLake:
 
     folder: Path = Path("/lake")
     batches: dict[str, int] = field(default_factory=lambda: dict.fromkeys(BRONZE_TABLES, 0))
+    filled: set[str] = field(default_factory=set)
     ids: dict[str, str] = field(default_factory=lambda: dict.fromkeys(BRONZE_TABLES, "first"))
     storage_options: dict[str, str] = field(default_factory=dict)
 
@@ -66,6 +67,9 @@ class FakeLake:
 
     def read_last_batch(self, name: str) -> int:
         return self.batches[name]
+
+    def has_rows(self, name: str) -> bool:
+        return name in self.filled
 
     def read_table_id(self, name: str) -> str:
         return self.ids[name]

@@ -150,10 +150,13 @@ def test_a_folder_without_a_dbt_project_is_wrong_use(tmp_path):
         Warehouse(tmp_path, FakeLake(), project=tmp_path)
 
 
-def test_bronze_has_rows_once_any_table_has_a_batch(built, tmp_path):
+@pytest.mark.parametrize("table", ["plays", "history"])
+def test_bronze_has_plays_once_they_came_live_or_were_imported(built, tmp_path, table):
     lake = FakeLake()
     warehouse = Warehouse(tmp_path, lake, project=built.project)
-    assert not warehouse.has_bronze
-    lake.batches["rejected"] = 1
-    assert warehouse.has_bronze
+    lake.filled.add("likes")
+    lake.batches[table] = 1  # positions only
+    assert not warehouse.has_plays
+    lake.filled.add(table)
+    assert warehouse.has_plays
     warehouse.close()
