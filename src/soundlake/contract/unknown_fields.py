@@ -99,7 +99,7 @@ def merge_unknown_fields(line: bytes, extra: str) -> bytes:
 
 
 def _is_in_normal_form(extra: bytes) -> bool:
-    """Whether this is an object of unknown fields that `_normalize` would leave as it is; found in a third of the time that it takes."""
+    """Whether this is an object of unknown fields that `_normalize` would leave as it is: most are, and parsing alone is much faster."""
     if is_too_deep(extra):
         return False
     try:

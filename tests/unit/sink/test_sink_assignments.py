@@ -136,6 +136,27 @@ def test_a_member_whose_position_another_sink_moved_reads_the_positions_again(br
     assert "another sink moved" in caplog.text
 
 
+def test_a_member_whose_first_positions_another_sink_stored_reads_them_again(broker, tables, caplog, monkeypatch):
+    ends = publish(broker, 20)
+    table_class, others = type(tables.open_table("plays")), []
+    read_position = table_class.read_position
+
+    def read_before_another_stores(table, app_id):
+        position = read_position(table, app_id)
+        if app_id.endswith("/begin") and not others:
+            others.append(app_id)
+            Sink(broker, tables, SinkLimits(), topics=[PLAYS]).run(until_drained=True)
+        return position
+
+    monkeypatch.setattr(table_class, "read_position", read_before_another_stores)
+    membership = FakeMembership(assign(0, 1), assign(0, 1))
+    report = Sink(broker, tables, SinkLimits(), topics=[PLAYS], join=lambda: membership).run(for_seconds=0.5)
+    assert others and report.events == 0
+    assert count_stored(tables) == ends
+    assert "reading the positions again" in caplog.text
+    assert "is stopped" not in caplog.text
+
+
 def test_a_sink_without_a_group_stops_if_another_sink_moves_its_position(broker, tables):
     publish(broker, 20)
     app_id = make_position_app_id(broker.log_id(PLAYS.name), PLAYS.name, 0)
