@@ -19,7 +19,7 @@ Json = dict[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FakeTrack:
-    """A track, or an episode of a podcast (its show is the album)."""
+    """A track, or an episode of a podcast (its show is the album). `known_isrc` is null for a made-up one, empty for none."""
 
     id: str
     name: str
@@ -29,6 +29,7 @@ class FakeTrack:
     album_id: str
     album_name: str
     type: Literal["track", "episode"] = "track"
+    known_isrc: str | None = None
 
     @property
     def uri(self) -> str:
@@ -37,7 +38,9 @@ class FakeTrack:
 
     @property
     def isrc(self) -> str:
-        """A made-up ISRC, the same for each id of the recording (the registrant code QZZ is made up too)."""
+        """The ISRC; a made-up one is the same for each id of the recording (the registrant code QZZ is made up too)."""
+        if self.known_isrc is not None:
+            return self.known_isrc
         return f"QZZZZ26{digest(f'{self.artist_name}/{self.name}') % 100_000:05d}"
 
     @property
@@ -83,7 +86,7 @@ class FakeCatalogue:
             "disc_number": 1,
             "duration_ms": track.duration_ms,
             "explicit": False,
-            "external_ids": {"isrc": track.isrc},
+            "external_ids": {"isrc": track.isrc} if track.isrc else {},
             "external_urls": {"spotify": f"{_OPEN_URL}/track/{track.id}"},
             "href": f"{API_URL}/tracks/{track.id}",
             "id": track.id,

@@ -113,6 +113,8 @@ def _find_path(name: str) -> list[str]:
         "artist": "item.artists.0.name",
         "album": "item.album.name",
         "images": "item.album.images",
+        "isrc": "item.external_ids.isrc",
+        "shuffle": "shuffle_state",
     }
     if name in short:
         return short[name].split(".")

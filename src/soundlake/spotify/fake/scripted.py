@@ -74,6 +74,7 @@ def _read_state(state: Mapping[str, Any], t0_ms: int, tracks: Mapping[str, FakeT
         progress_ms=0 if track is None else int(rest[1]),
         mode=mode,
         null_type=rest[0] if motion == "null_item" else "ad",
+        speed=float(changes.pop("speed", 1.0)),
         changes=changes,
     )
 

@@ -45,7 +45,7 @@ class Segment:
     """A stretch of time [start_ms, end_ms) (UTC, epoch ms) in which nothing changes but, where it runs, the progress.
 
     `play` numbers the plays of an account; segments of one play have its number. `changes` are fields to write over the answer's, in the
-    form of a listening case's `with`. An offline segment is heard, and no answer shows it.
+    form of a listening case's `with`. An offline segment is heard, and no answer shows it. `speed` is that of a podcast's progress.
     """
 
     start_ms: int
@@ -58,10 +58,11 @@ class Segment:
     null_type: str = "ad"
     is_offline: bool = False
     changes: Mapping[str, Any] = field(default_factory=dict)
+    speed: float = 1.0
 
     def find_progress(self, now_ms: int) -> int:
         """The progress (ms) that the player reports at this time."""
-        return self.progress_ms + (now_ms - self.start_ms if self.motion == "run" else 0)
+        return self.progress_ms + (round((now_ms - self.start_ms) * self.speed) if self.motion == "run" else 0)
 
 
 @dataclass(frozen=True, slots=True)
