@@ -77,7 +77,7 @@ class SpotifyAuth:
             )
         check_redirect(redirect_uri)
         self._http, self._client_id, self._secret, self._clock = http, client_id, client_secret, clock
-        self.redirect_uri, self._accounts_url = redirect_uri, accounts_url.rstrip("/")
+        self.redirect_uri, self.accounts_url = redirect_uri, accounts_url.rstrip("/")
 
     def __repr__(self) -> str:
         """Without the secret."""
@@ -95,7 +95,7 @@ class SpotifyAuth:
             "code_challenge": sign_in.challenge,
             "show_dialog": "true",  # a second account of one household: the page names who is signed in
         }
-        return f"{self._accounts_url}/authorize?{urlencode(query)}"
+        return f"{self.accounts_url}/authorize?{urlencode(query)}"
 
     def get_access_token(self, sign_in: SignIn, redirected: str) -> Grant:
         """Exchange the code in the address that Spotify redirected to. Raises SignInRefused if it is not this sign-in's answer."""
@@ -122,7 +122,7 @@ class SpotifyAuth:
     def _ask(self, form: dict[str, str]) -> Grant:
         credentials = httpx.BasicAuth(self._client_id, self._secret) if self._secret else httpx.USE_CLIENT_DEFAULT
         try:
-            answer = self._http.post(f"{self._accounts_url}/api/token", data=form, auth=credentials)
+            answer = self._http.post(f"{self.accounts_url}/api/token", data=form, auth=credentials)
         except (httpx.HTTPError, httpx.StreamError) as cause:
             raise Unavailable(f"Spotify's accounts host does not answer: {type(cause).__name__}") from None  # the request holds tokens
         if answer.status_code == httpx.codes.OK:

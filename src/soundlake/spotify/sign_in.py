@@ -70,6 +70,8 @@ class Login:
             refresh_token=grant.refresh_token,
             scopes=grant.scopes or SCOPES,
             display_name=profile.display_name,
+            accounts_url=self.auth.accounts_url,
+            api_url=self.api_url,
         )
 
     def _get_profile(self, grant: Grant) -> Profile:

@@ -84,7 +84,7 @@ def open_login(settings: Settings) -> Iterator[Login]:
     with _open_http() as http:
         yield Login(
             app=App(settings.spotify.client_id, settings.spotify.developer),
-            auth=_make_auth(settings, http, settings.spotify.client_id),
+            auth=_make_auth(settings, http, settings.spotify.client_id, settings.spotify.accounts_url),
             http=http,
             store=open_token_store(settings),
             budget=open_request_budget(settings),
@@ -104,11 +104,17 @@ async def open_clients(settings: Settings) -> AsyncIterator[Callable[[Connection
     limits = httpx.Timeout(_READ_SECONDS, connect=_CONNECT_SECONDS)
     with _open_http() as accounts_http:
         async with httpx.AsyncClient(timeout=limits) as http:
-            tokens = AccessTokens(open_token_store(settings), lambda one: _make_auth(settings, accounts_http, one.client_id))
+            spotify = settings.spotify
+
+            def find_auth(one: Connection) -> SpotifyAuth:
+                return _make_auth(settings, accounts_http, one.client_id, one.accounts_url or spotify.accounts_url)
+
+            tokens = AccessTokens(open_token_store(settings), find_auth)
             budget, catalogue = open_request_budget(settings), Catalogue()
 
             def make_client(connection: Connection) -> SpotifyAPIClient:
-                access = ApiAccess(app_of(connection), http, tokens, budget, catalogue, settings.spotify.api_url.rstrip("/"))
+                api_url = (connection.api_url or spotify.api_url).rstrip("/")
+                access = ApiAccess(app_of(connection), http, tokens, budget, catalogue, api_url)
                 return SpotifyAPIClient(connection.account, access)
 
             yield make_client
@@ -133,13 +139,14 @@ def app_of(connection: Connection) -> App:
     return App(connection.client_id, connection.developer)
 
 
-def _make_auth(settings: Settings, http: httpx.Client, client_id: str) -> SpotifyAuth:
-    """The accounts host for an app; the secret is known of the app of the settings only, any other one was connected by PKCE."""
+def _make_auth(settings: Settings, http: httpx.Client, client_id: str, accounts_url: str) -> SpotifyAuth:
+    """The accounts host for an app; the secret goes to the app and the host of the settings only, any other one was connected by PKCE."""
     from soundlake.spotify.auth import SpotifyAuth
 
     spotify = settings.spotify
-    secret = spotify.client_secret.get_secret_value() if client_id == spotify.client_id else ""
-    return SpotifyAuth(http, client_id, client_secret=secret, redirect_uri=spotify.redirect_uri, accounts_url=spotify.accounts_url)
+    is_own = client_id == spotify.client_id and accounts_url.rstrip("/") == spotify.accounts_url.rstrip("/")
+    secret = spotify.client_secret.get_secret_value() if is_own else ""
+    return SpotifyAuth(http, client_id, client_secret=secret, redirect_uri=spotify.redirect_uri, accounts_url=accounts_url)
 
 
 def _open_http() -> httpx.Client:

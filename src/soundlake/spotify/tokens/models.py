@@ -18,7 +18,8 @@ WARNING_DAYS = (30, 7, 1)
 class Connection:
     """A connected account. Without a refresh token it has to sign in again; everything else about it stays.
 
-    `account` is Spotify's id of it, `listener` the user_id of its events. `refused_at` is the time at which the refresh token was
+    `account` is Spotify's id of it, `listener` the user_id of its events. `accounts_url` and `api_url` are the hosts that it was connected
+    at, since its tokens are sent nowhere else; empty: those of the settings. `refused_at` is the time at which the refresh token was
     refused, `recovered_at` the time at which one that had been refused was accepted after all. All times are UTC.
     """
 
@@ -33,6 +34,8 @@ class Connection:
     scopes: tuple[str, ...] = ()
     display_name: str | None = None
     developer: str = ""
+    accounts_url: str = ""
+    api_url: str = ""
     refused_at: datetime | None = None
     recovered_at: datetime | None = None
 
