@@ -14,9 +14,12 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from soundlake.settings import Settings
     from soundlake.spotify.auth import SignIn
     from soundlake.spotify.backfill import Collected
+    from soundlake.spotify.collection import Gap
     from soundlake.spotify.sign_in import Login
     from soundlake.spotify.status import AccountStatus, SpotifyStatus
     from soundlake.spotify.tokens import Connection
@@ -202,7 +205,16 @@ def _describe_account(account: AccountStatus) -> dict[str, object]:
         "live": "well"
         if account.live_failed_since is None
         else f"fails since {account.live_failed_since:%H:%M} UTC: {account.live_failure}",
-        "gaps": "none"
-        if not account.gaps
-        else "; ".join(f"{gap.begins_at:%Y-%m-%d %H:%M} to {gap.ends_at:%H:%M}" for gap in account.gaps[-3:]),
+        "gaps of history": _describe_gaps(account.gaps),
+        "gaps of the poller": _describe_gaps(account.live_gaps),
     }
+
+
+def _describe_gaps(gaps: Sequence[Gap]) -> str:
+    """The newest three."""
+    shown = (
+        f"{gap.begins_at:%Y-%m-%d %H:%M} to {gap.ends_at:%Y-%m-%d %H:%M}"
+        + (f", {len(gap.heard_live)} plays known" if gap.heard_live else "")
+        for gap in gaps[-3:]
+    )
+    return "; ".join(shown) or "none"

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 
@@ -11,7 +11,7 @@ from soundlake.broker import Publisher
 from soundlake.broker.protocol import Clock
 from soundlake.errors import SoundlakeError, Unavailable
 from soundlake.spotify.client import SpotifyAPIClient
-from soundlake.spotify.collection import Gap, History, HistoryStore
+from soundlake.spotify.collection import Gap, History, HistoryStore, Span, close_in_part
 from soundlake.spotify.plays.instants import read_ms
 from soundlake.spotify.plays.recent import Fetched, make_recent_events, take_page
 from soundlake.spotify.tokens import Connection, TokenStore
@@ -45,13 +45,14 @@ class _Schedule:
 
 @dataclass
 class Backfill:
-    """Collects the history of all connected accounts of a home."""
+    """Collects the history of all connected accounts of a home. `list_heard` gives the newest plays of an account that the poller followed."""
 
     store: TokenStore
     histories: HistoryStore
     make_client: Callable[[Connection], SpotifyAPIClient]
     publisher: Publisher
     clock: Clock
+    list_heard: Callable[[str], Sequence[Span]] = lambda _account: ()
     _verified: set[str] = field(default_factory=set)
     _schedules: dict[str, _Schedule] = field(default_factory=dict)
 
@@ -103,17 +104,23 @@ class Backfill:
             self._verified.add(account)
         fetched = take_page(account, history.recent, await client.get_recently_played())
         self._publish(connection, fetched)
-        now = self.clock()
-        gap = None if fetched.gap is None else Gap(read_ms(fetched.gap.from_ms), read_ms(fetched.gap.to_ms), now)
-        if gap is not None:
-            history.gaps.append(gap)
-            log.warning(
-                "%s: plays between %s and %s may be missing: more than 50 since the last request", account, gap.begins_at, gap.ends_at
-            )
+        gap, now = self._find_gap(account, fetched), self.clock()
+        history.gaps += [gap] if gap else []
         history.answered_at, history.failure = now, None
         history.plays += len(fetched.plays)
         history.unreadable += fetched.unreadable
         return Collected(account, len(fetched.plays), fetched.unreadable, gap)
+
+    def _find_gap(self, account: str, fetched: Fetched) -> Gap | None:
+        if fetched.gap is None:
+            return None
+        whole = Gap(read_ms(fetched.gap.from_ms), read_ms(fetched.gap.to_ms), self.clock())
+        gap = close_in_part(whole, self.list_heard(account))
+        log.warning(
+            "%s: plays between %s and %s may be missing, as more than 50 were played since the last request; %d of them were followed live",
+            account, gap.begins_at, gap.ends_at, len(gap.heard_live),
+        )  # fmt: skip
+        return gap
 
     def _publish(self, connection: Connection, fetched: Fetched) -> None:
         if not fetched.plays:

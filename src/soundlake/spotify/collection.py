@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from contextlib import AbstractContextManager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 
@@ -17,13 +18,28 @@ from soundlake.spotify.plays.recent import RecentState
 log = logging.getLogger(__name__)
 
 
+Span = tuple[datetime, datetime]
+"""From when until when, in UTC."""
+
+
 @dataclass(frozen=True)
 class Gap:
-    """A time (UTC) of which Spotify may have dropped plays: more than 50 since the fetch before. `found_at` is when it was noticed."""
+    """A time (UTC) of which plays may be missing, noticed at `found_at`.
+
+    Of history: more than 50 were played since the request before. Of the poller: there was no answer, or nobody asked. `heard_live` are
+    the plays in it that the poller followed, which close it in part.
+    """
 
     begins_at: datetime
     ends_at: datetime
     found_at: datetime
+    heard_live: tuple[Span, ...] = ()
+
+
+def close_in_part(gap: Gap, heard: Sequence[Span]) -> Gap:
+    """The gap with the parts of these plays that lie in it."""
+    inside = [(max(start, gap.begins_at), min(end, gap.ends_at)) for start, end in heard if start < gap.ends_at and end > gap.begins_at]
+    return replace(gap, heard_live=tuple(sorted(inside)))
 
 
 @dataclass

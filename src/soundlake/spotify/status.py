@@ -53,6 +53,7 @@ class AccountStatus:
     last_poll_at: datetime | None
     live_failed_since: datetime | None
     live_failure: str | None
+    live_gaps: tuple[Gap, ...]
     unpublished_events: int
 
 
@@ -114,6 +115,7 @@ def _describe(connection: Connection, records: Records, now: datetime) -> Accoun
         last_poll_at=live.answered_at,
         live_failed_since=live.failed_since,
         live_failure=live.failure,
+        live_gaps=tuple(live.gaps),
         unpublished_events=len(live.outbox),
     )
 

@@ -125,11 +125,19 @@ async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
     """The collector of history, publishing to the event log of this deployment."""
     from soundlake.broker.protocol import read_utc_now
     from soundlake.spotify.backfill import Backfill
+    from soundlake.spotify.poller import ListeningStore
 
+    listenings = ListeningStore(locate_spotify(settings) / "listening")
     async with open_clients(settings) as make_client:
         with closing(open_broker(settings)) as broker:
-            publisher = open_publisher(settings, broker)
-            yield Backfill(open_token_store(settings), open_history_store(settings), make_client, publisher, read_utc_now)
+            yield Backfill(
+                store=open_token_store(settings),
+                histories=open_history_store(settings),
+                make_client=make_client,
+                publisher=open_publisher(settings, broker),
+                clock=read_utc_now,
+                list_heard=lambda account: listenings.read(account).heard,
+            )
 
 
 def app_of(connection: Connection) -> App:

@@ -132,6 +132,7 @@ def test_more_than_fifty_since_the_last_request_leave_a_gap_record_and_a_warning
         home.connect("anna")
         collector = Collector(home, tmp_path)
         await collector.run_for(3_000, timedelta(minutes=10))
+        collector.backfill.list_heard = lambda account: [(START, START + timedelta(seconds=3_030)), (START + timedelta(days=1),) * 2]
         home.fake.faults.add(Fault("bad_gateway", from_ms=home.clock.now_ms, until_ms=home.clock.now_ms + 2_700_000))
         await collector.run_for(6_600)
         played = home.fake.list_plays("anna")
@@ -139,6 +140,7 @@ def test_more_than_fifty_since_the_last_request_leave_a_gap_record_and_a_warning
 
     events, gaps, played = run(tmp_path, main)
     (gap,) = gaps
+    assert gap.heard_live == ((gap.begins_at, START + timedelta(seconds=3_030)),)  # a live play closes a gap in part (M04)
     stored = {event["track_name"] for event in events}
     lost = [play for play in played if play.track.name not in stored]
     assert lost

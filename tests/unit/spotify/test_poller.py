@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import itertools
 import os
+from dataclasses import replace
 from datetime import timedelta
 
 import orjson
@@ -151,9 +152,27 @@ def test_an_outage_is_named_with_its_beginning_and_its_end_is_seen_within_five_m
     assert timedelta(seconds=240) < during.failed_since - START < timedelta(seconds=320)
     assert during.failure
     assert (after.failure, after.failed_since) == (None, None)
+    (gap,) = after.gaps
+    assert abs((gap.begins_at - START).total_seconds() - 250) <= 35
+    assert abs((gap.ends_at - START).total_seconds() - 6_000) <= 301
+    assert [round((end - begin).total_seconds(), -1) for begin, end in after.heard] == [200, 150]
     failures = [report.next_at for report in followed.reports if report.failure]
     assert max(later - sooner for sooner, later in itertools.pairwise(failures)) <= timedelta(minutes=5, seconds=1)
     assert [(name, at) for name, at, _ in followed.list_plays()] == [("Song A", "20:00:00"), ("Song C", "21:56:40")]
+
+
+def test_a_token_of_another_account_follows_nobody(tmp_path):
+    async def main(home):
+        followed = Followed(home, tmp_path, [{"none": [0, 90_000]}], TWO_SONGS)
+        of_other = home.store.read("acc-anna1")
+        home.store.write(replace(of_other, account="acc-anna", listener="acc-anna"))
+        await followed.run_for(600)
+        return followed, home.find_park(home.make_client("acc-anna", home.find_app()))
+
+    followed, park = run(tmp_path, main)
+    assert {event["user_id"] for event in followed.list_events()} == {"acc-anna1"}
+    assert park.reason.value == "other_account"
+    assert {type(report.failure).__name__ for report in followed.reports if report.account == "acc-anna"} == {"AccountMismatch"}
 
 
 def test_a_failure_of_the_first_call_and_of_an_observer_ends_nothing(tmp_path):

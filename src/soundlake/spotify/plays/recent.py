@@ -35,7 +35,6 @@ class Gap:
 
     from_ms: int
     to_ms: int
-    heard_live: tuple[tuple[int, int], ...] = ()
 
 
 @dataclass(frozen=True)
@@ -62,7 +61,7 @@ def take_page(account: str, state: RecentState, page: RecentPage) -> Fetched:
 
     An entry is recognised by account, track and stamp; tracks that were heard offline arrive late, so each page is compared as a whole.
     """
-    listed = sorted((_read_item(account, item) for item in page.items), key=lambda play: play.played_at_ms)
+    listed = sorted(_read_items(account, page.items), key=lambda play: play.played_at_ms)
     plays = {play.event_id: play for play in listed}
     gap = find_gap(state, page, plays)
     stored = set(state.event_ids)
@@ -81,22 +80,17 @@ def find_gap(state: RecentState, page: RecentPage, plays: dict[str, RecentPlay])
     return Gap(state.newest_ms, oldest_ms) if oldest_ms > state.newest_ms else None
 
 
-def close_gap_in_part(gap: Gap, live_plays: Sequence[tuple[int, int]]) -> Gap:
-    """The gap with the live plays (start and end) that fall into it."""
-    inside = [(max(start, gap.from_ms), min(end, gap.to_ms)) for start, end in live_plays if start < gap.to_ms and end > gap.from_ms]
-    return Gap(gap.from_ms, gap.to_ms, tuple(sorted(inside)))
-
-
 def make_recent_events(user_id: str, plays: Sequence[RecentPlay]) -> pa.Table:
     """A table of plays; how long they were heard is not known, and is not the length of the track."""
     return build_table([_describe(user_id, play) for play in plays])
 
 
-def _read_item(account: str, item: RecentItem) -> RecentPlay:
-    """An entry with its id: UUIDv5 of account, track and stamp, so that the same entry is the same event whenever it is fetched."""
-    song, played_at_ms = describe_song(item.track), write_ms(item.played_at)
-    key = orjson.dumps([account, song.key, played_at_ms]).decode()
-    return RecentPlay(str(make_event_ids(SOURCE, [key])[0]), song, played_at_ms, item.context.uri if item.context else None)
+def _read_items(account: str, items: Sequence[RecentItem]) -> list[RecentPlay]:
+    """Entries with their ids: UUIDv5 of account, track and stamp, so that the same entry is the same event whenever it is fetched."""
+    found = [(describe_song(item.track), write_ms(item.played_at), item.context.uri if item.context else None) for item in items]
+    keys = [orjson.dumps([account, song.key, played_at_ms]).decode() for song, played_at_ms, _ in found]
+    ids = make_event_ids(SOURCE, keys).tolist()
+    return [RecentPlay(event_id, *entry) for event_id, entry in zip(ids, found, strict=True)]
 
 
 def _describe(user_id: str, play: RecentPlay) -> dict[str, Any]:

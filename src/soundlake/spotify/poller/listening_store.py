@@ -15,6 +15,7 @@ import msgspec
 from msgspec import Struct, field
 
 from soundlake.local_files import try_lock, write_file
+from soundlake.spotify.collection import Gap, Span
 from soundlake.spotify.plays.outcomes import Outcome
 from soundlake.spotify.plays.state import ListeningState
 
@@ -24,7 +25,8 @@ log = logging.getLogger(__name__)
 class Listening(Struct):
     """What is known of an account: the state of its plays, what is not yet published, and how the last poll ended.
 
-    `failure` is null after a good answer; then `failed_since` is too. All times are UTC.
+    `failure` is null after a good answer; then `failed_since` is too. `heard` are its newest plays, the newest last; `gaps` are times
+    without an answer in which something else may have been played. All times are UTC.
     """
 
     account: str
@@ -33,6 +35,8 @@ class Listening(Struct):
     answered_at: datetime | None = None
     failed_since: datetime | None = None
     failure: str | None = None
+    heard: list[Span] = field(default_factory=list)
+    gaps: list[Gap] = field(default_factory=list)
 
 
 class Owner(Struct, frozen=True):

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -13,7 +13,8 @@ from soundlake.broker import Publisher
 from soundlake.broker.protocol import Clock
 from soundlake.errors import SoundlakeError, Unavailable
 from soundlake.spotify.client import PlayerAnswer, SpotifyAPIClient
-from soundlake.spotify.plays import NowPlaying, PlayTracker
+from soundlake.spotify.collection import Gap
+from soundlake.spotify.plays import NowPlaying, Outcome, Play, PlayTracker
 from soundlake.spotify.plays.current import Current, find_current
 from soundlake.spotify.plays.events import make_events
 from soundlake.spotify.plays.instants import read_ms, write_ms
@@ -25,6 +26,9 @@ log = logging.getLogger(__name__)
 
 LEASE_TRY = timedelta(seconds=20)
 """How often a poller tries for accounts that another process follows: it takes over within a minute of that one's end."""
+_GAP = timedelta(minutes=10)
+"""Twice the longest wait between two polls of an idle account: after a longer time without an answer a gap is recorded."""
+_HEARD_KEPT = 100
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=5)
 
 
@@ -61,6 +65,7 @@ class Poller:
     find_pace: Callable[[Connection, int], Pace]
     show: Callable[[str, Current | None], None] = lambda _listener, _current: None
     observer: SongObserver | None = None
+    _verified: set[str] = field(default_factory=set)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _playing: set[str] = field(default_factory=set)
 
@@ -96,7 +101,7 @@ class Poller:
         """Ask once and take the answer; `failures` before this one without an answer between them make the wait after it longer."""
         listening = self.listenings.read(connection.account)
         try:
-            answer = await self.make_client(connection).get_player()
+            answer = await self._ask(connection)
             await self._take(connection, listening, answer)
             pace = self.find_pace(connection, max(1, len(self._playing)))
         except SoundlakeError as error:
@@ -110,12 +115,20 @@ class Poller:
         next_ms = plan_poll(listening.state, write_ms(now), pace)
         return PollReport(connection.account, find_current(listening.state, now), read_ms(next_ms))
 
+    async def _ask(self, connection: Connection) -> PlayerAnswer:
+        """What the player shows; the first time after it was made sure that the token is this account's (T08)."""
+        client = self.make_client(connection)
+        if connection.account not in self._verified:
+            await client.verify_account()
+            self._verified.add(connection.account)
+        return await client.get_player()
+
     async def _take(self, connection: Connection, listening: Listening, answer: PlayerAnswer) -> None:
         """Follow, keep, publish, in this order: a process that ends between them publishes the same events again."""
         tracker = PlayTracker(connection.account, listening.state)
         outcomes = tracker.see(answer.at, answer.state)
         listening.outbox += outcomes
-        listening.answered_at, listening.failed_since, listening.failure = answer.at, None, None
+        _note_heard(listening, outcomes, answer.at)
         self.listenings.write(listening)
         (self._playing.add if listening.state.play is not None else self._playing.discard)(connection.account)
         self.show(connection.listener, find_current(listening.state, self.clock()))
@@ -164,6 +177,16 @@ class Poller:
         until: datetime | None = getattr(error, "until", None)
         next_at = max(until, now) if until else now + min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(failures, 10))
         return PollReport(listening.account, None, min(next_at, now + _LONGEST_RETRY), error)
+
+
+def _note_heard(listening: Listening, outcomes: Sequence[Outcome], at: datetime) -> None:
+    """Keep the newest plays, and a gap if the answer before is too long ago (M01)."""
+    if listening.answered_at is not None and at - listening.answered_at > _GAP:
+        listening.gaps.append(Gap(listening.answered_at, at, at))
+        log.warning("%s: nothing was followed between %s and %s", listening.account, listening.answered_at, at)
+    heard = [(read_ms(play.started_ms), read_ms(play.ended_ms)) for play in outcomes if isinstance(play, Play)]
+    listening.heard = [*listening.heard, *heard][-_HEARD_KEPT:]
+    listening.answered_at, listening.failed_since, listening.failure = at, None, None
 
 
 def _log_end(account: str, task: asyncio.Task[None] | None) -> None:
