@@ -20,7 +20,7 @@ from tests.integration.test_upkeep_beside_the_sink import Threads, wait_for_batc
 
 from soundlake.contract.topics import MONTHLY
 from soundlake.lake import LAYOUTS
-from soundlake.lake.retention import DELETED_ROWS_APP_ID
+from soundlake.lake.deleted_rows import DELETED_ROWS_APP_ID
 from soundlake.reconciliation.log_vs_bronze import check_log
 from soundlake.settings import extend_environment
 from soundlake.sink import Sink

@@ -16,6 +16,8 @@ whose event_id the play has; `none`: silver_plays does not have the field.
 SCHEMA_VERSION = 1
 EVENT_TYPES = ("play", "skip", "like", "playlist", "now_playing")
 SOURCES = ("generator", "spotify_recent", "spotify_live", "spotify_export", "listenbrainz", "lastfm", "api")
+SPOTIFY_API_SOURCES = ("spotify_live", "spotify_recent")
+"""The sources that are Spotify's Web API: its terms ask to delete what came from it when an account leaves, and forbid to train on it."""
 PLAYED_AT_BASES = ("measured", "derived_from_end", "reported")
 CONTENT_TYPES = ("track", "episode", "chapter")
 GENERATED_ID_PREFIX = "sl_"

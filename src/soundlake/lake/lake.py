@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from contextlib import suppress
+import tempfile
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from pathlib import Path
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -15,24 +17,31 @@ from soundlake.errors import Unavailable
 from soundlake.lake.compaction import Compaction, compact_table, vacuum_table
 from soundlake.lake.compaction_lease import LEASE_METADATA
 from soundlake.lake.delta_table import DeltaBronzeTable
+from soundlake.lake.forgotten import Forgotten, Tombstones
 from soundlake.lake.incremental_reader import NewRowsReader
 from soundlake.lake.layout import LAYOUTS, TABLE_PROPERTIES, TableLayout
 from soundlake.lake.object_store import check_create_only, open_store
 from soundlake.lake.protocol import Checkpoint, CommitConflict, ignore_checkpoint
 from soundlake.lake.retention import delete_old_rows
 from soundlake.lake.store_errors import translate_store_errors
+from soundlake.local_files import hold_alone, share_lock
 from soundlake.settings import Address
 
 _COMMITS_SEARCHED = 20  # compaction's are among them
 
 
 class Lake:
-    """All tables of one lake. Opening it reads nothing; `ensure_tables` creates what is missing."""
+    """All tables of one lake. Opening it reads nothing; `ensure_tables` creates what is missing.
 
-    def __init__(self, address: Address, storage_options: Mapping[str, str] | None = None) -> None:
+    `lock_folder` has the writers' lock of a lake in a bucket; a folder has its own.
+    """
+
+    def __init__(self, address: Address, storage_options: Mapping[str, str] | None = None, *, lock_folder: Path | None = None) -> None:
         self.address = address
         self.storage_options = dict(storage_options or {})
+        self._lock = (address.path or lock_folder or Path(tempfile.gettempdir())) / "writers.lock"
         self._root = str(address.path) if address.path is not None else address.url.rstrip("/")
+        self._tombstones: Tombstones | None = None
         self._is_checked = "://" not in self._root  # in a folder, delta-rs creates log files by hard link
 
     def find_uri(self, name: str, layer: str = "bronze") -> str:
@@ -52,13 +61,35 @@ class Lake:
             store = open_store(uri, self.storage_options)
         return DeltaBronzeTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, check_store=self._check_store)
 
+    @property
+    def tombstones(self) -> Tombstones:
+        """Who was forgotten."""
+        if self._tombstones is None:
+            with translate_store_errors(self._root):
+                self._tombstones = Tombstones(open_store(self._root, self.storage_options))
+        return self._tombstones
+
+    @contextmanager
+    def begin_write(self) -> Iterator[Forgotten]:
+        """Hold the writers' lock together with other writers for the block; yields who was forgotten, whose rows are not to be stored."""
+        with share_lock(self._lock):
+            with translate_store_errors(self._root):
+                forgotten = self.tombstones.read()
+            yield forgotten
+
+    @contextmanager
+    def write_alone(self) -> Iterator[None]:
+        """Wait for the writers of this machine, and hold their lock alone for the block: no file is written and not committed then."""
+        with hold_alone(self._lock):
+            yield
+
     def read(self, name: str, columns: list[str] | None = None, rows_where: pc.Expression | None = None) -> pa.Table:
         """The rows of a bronze table as it is now."""
         return self.open_table(name).read(columns, rows_where)
 
     def open_new_rows(self, name: str) -> NewRowsReader:
         """A reader of a bronze table that returns each row once."""
-        return NewRowsReader(self.find_uri(name), LAYOUTS[name], lambda: self._open(name), self.storage_options)
+        return NewRowsReader(self.find_uri(name), LAYOUTS[name], lambda: self.open_delta(name), self.storage_options)
 
     def read_last_batch(self, name: str) -> int:
         """The number of the last batch of a bronze table, 0 when there is none."""
@@ -67,18 +98,18 @@ class Lake:
     def has_rows(self, name: str) -> bool:
         """Whether a bronze table has rows. Raises Unavailable if the table is missing."""
         with translate_store_errors(self.find_uri(name)):
-            return bool(self._open(name).file_uris())
+            return bool(self.open_delta(name).file_uris())
 
     def read_last_write_time(self, name: str, layer: str = "bronze") -> datetime | None:
         """When rows or positions were last committed (UTC); None if not in the last commits. Raises Unavailable if the table is missing."""
         with translate_store_errors(self.find_uri(name, layer)):
-            commits = self._open(name, layer).history(limit=_COMMITS_SEARCHED)
+            commits = self.open_delta(name, layer).history(limit=_COMMITS_SEARCHED)
         written = [commit["timestamp"] for commit in commits if commit.get("operation") == "WRITE" and LEASE_METADATA not in commit]
         return datetime.fromtimestamp(written[0] / 1_000, UTC) if written else None
 
     def read_table_id(self, name: str) -> str:
         """The id of a bronze table; a table that is created again has another one."""
-        return str(self._open(name).metadata().id)
+        return str(self.open_delta(name).metadata().id)
 
     def compact(self, now: datetime, *, vacuum_retention_hours: int | None = None) -> list[Compaction]:
         """Compact the past hours of every bronze table; with a retention, also delete unused files that are older.
@@ -94,8 +125,8 @@ class Lake:
         """
         deleted = {}
         for layout in LAYOUTS.values():
-            with suppress(CommitConflict):
-                if count := delete_old_rows(self._open(layout.name), layout, self.storage_options, before):
+            with suppress(CommitConflict), share_lock(self._lock):
+                if count := delete_old_rows(self.open_delta(layout.name), layout, self.storage_options, before):
                     deleted[layout.name] = count
         return deleted
 
@@ -107,15 +138,16 @@ class Lake:
             self._is_checked = True
 
     def _compact(self, layout: TableLayout, now: datetime, retention_hours: int | None) -> Compaction:
-        table = self._open(layout.name)
         try:
-            done = compact_table(table, layout, now)
+            with share_lock(self._lock):
+                done = compact_table(self.open_delta(layout.name), layout, now)
         except CommitConflict:
             return Compaction(layout.name, 0, 0)
-        deleted = 0 if retention_hours is None else vacuum_table(self._open(layout.name), retention_hours)
+        deleted = 0 if retention_hours is None else vacuum_table(self.open_delta(layout.name), retention_hours)
         return Compaction(done.table, done.files_before, done.files_after, deleted)
 
-    def _open(self, name: str, layer: str = "bronze") -> DeltaTable:
+    def open_delta(self, name: str, layer: str = "bronze") -> DeltaTable:
+        """The handle of a table. Raises Unavailable if there is none."""
         uri = self.find_uri(name, layer)
         try:
             with translate_store_errors(uri):

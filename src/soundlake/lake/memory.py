@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from soundlake.errors import PositionMoved
+from soundlake.lake.forgotten import Forgotten
 from soundlake.lake.layout import LAYOUTS
 from soundlake.lake.protocol import NO_POSITION, Checkpoint, CommitConflict, PositionMove, ignore_checkpoint, list_transactions
 
@@ -89,9 +91,10 @@ class MemoryBronzeTable:
 
 
 class MemoryBronzeTables:
-    """Every bronze table, empty at first."""
+    """Every bronze table, empty at first; `forgotten` is who was forgotten."""
 
     def __init__(self) -> None:
+        self.forgotten = Forgotten()
         self._storages = {name: _Storage(_Version(0, layout.schema.empty_table(), {})) for name, layout in LAYOUTS.items()}
 
     def open_table(self, name: str, checkpoint: Checkpoint = ignore_checkpoint) -> MemoryBronzeTable:
@@ -105,3 +108,8 @@ class MemoryBronzeTables:
     def read_last_batch(self, name: str) -> int:
         """The number of a table's last commit, 0 when there is none."""
         return self.open_table(name).read_last_batch()
+
+    @contextmanager
+    def begin_write(self) -> Iterator[Forgotten]:
+        """Who is forgotten; nothing erases here, so there is no lock."""
+        yield self.forgotten

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Protocol
@@ -11,6 +12,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from soundlake.errors import Retryable
+from soundlake.lake.forgotten import Forgotten
 
 NO_POSITION = -1
 """The position of a partition of which nothing is stored yet."""
@@ -28,10 +30,14 @@ class CommitConflict(Retryable):
 
 
 class MissingKind(StrEnum):
-    """Why no row stands for an offset: it never held a record (a transaction's marker, an aborted record), or its loss was accepted."""
+    """Why no row stands for an offset.
+
+    It holds no record (a transaction's marker, an aborted or erased record), its loss was accepted, or its listener was forgotten.
+    """
 
     EMPTY = "empty"
     LOST = "lost"
+    FORGOTTEN = "forgotten"
 
 
 @dataclass(frozen=True)
@@ -53,7 +59,7 @@ class PositionMove:
     app_id: str
     expected: int
     last: int
-    missing: MissingOffsets | None = None
+    missing: tuple[MissingOffsets, ...] = ()
 
 
 def make_position_app_id(broker: str, topic: str, partition: int) -> str:
@@ -74,12 +80,12 @@ def make_begin_app_id(position_app_id: str) -> str:
 def list_transactions(move: PositionMove, read: Callable[[str], int]) -> dict[str, int]:
     """What a commit sets for a move, by application transaction; `read` reads one as the commit finds it, `NO_POSITION` if unset."""
     found = {move.app_id: move.last}
-    if move.missing is not None:
-        count_id, first_id = make_missing_app_ids(move.app_id, move.missing.kind)
+    for missing in move.missing:
+        count_id, first_id = make_missing_app_ids(move.app_id, missing.kind)
         first = read(first_id)
         found |= {
-            count_id: max(read(count_id), 0) + move.missing.count,
-            first_id: move.missing.first if first == NO_POSITION else first,
+            count_id: max(read(count_id), 0) + missing.count,
+            first_id: missing.first if first == NO_POSITION else first,
         }
     return found
 
@@ -135,3 +141,9 @@ class BronzeTables(Protocol):
 
     def open_table(self, name: str, checkpoint: Checkpoint = ignore_checkpoint) -> BronzeTable:
         """A view of the table of that name; `checkpoint("files_written")` is called between writing rows and committing them."""
+
+    def begin_write(self) -> AbstractContextManager[Forgotten]:
+        """Hold the writers' lock, which an erasure holds alone, together with other writers for the block.
+
+        Yields who was forgotten: their rows are not to be stored. Who writes files holds it until they are committed.
+        """

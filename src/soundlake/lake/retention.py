@@ -5,32 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterator
 from datetime import UTC, datetime
 from itertools import groupby
-from typing import Any
 
 import pyarrow as pa
 from deltalake import CommitProperties, DeltaTable
 from deltalake.transaction import Transaction
 
 from soundlake.lake.compaction import Cell, count_files
+from soundlake.lake.deleted_rows import DELETED_ROWS_APP_ID, SOURCE_COLUMNS, DeletedBy, count_deleted_rows
 from soundlake.lake.layout import TableLayout
 from soundlake.lake.object_store import open_filesystem
 from soundlake.lake.store_errors import translate_store_errors
-
-_SOURCE = ("_broker", "_topic", "_partition")
-
-
-def make_deleted_rows_app_id(broker: str, topic: str, partition: int) -> str:
-    """The application transaction that counts the rows of a partition that retention has deleted."""
-    return f"retention/rows/{broker}/{topic}/{partition}"
-
-
-def make_first_deleted_app_id(broker: str, topic: str, partition: int) -> str:
-    """The application transaction that keeps the first offset of a partition that retention has deleted."""
-    return f"retention/first/{broker}/{topic}/{partition}"
-
-
-DELETED_ROWS_APP_ID = "retention/rows"
-"""The application transaction that counts the rows of all partitions that retention has deleted from a table."""
 
 
 def delete_old_rows(table: DeltaTable, layout: TableLayout, storage_options: dict[str, str], before: datetime) -> int:
@@ -66,8 +50,7 @@ def _delete(table: DeltaTable, layout: TableLayout, storage_options: dict[str, s
             return 0
         cell_columns = pa.table(list(map(pa.array, zip(*old, strict=True))), names=list(layout.partition_by))
         deleted = rows.join(cell_columns, list(layout.partition_by), join_type="left semi")
-        counts = deleted.group_by(list(_SOURCE)).aggregate([("_offset", "count"), ("_offset", "min")]).to_pylist()
-        transactions = [transaction for counted in counts for transaction in _count(table, counted)]
+        transactions = count_deleted_rows(table, deleted, DeletedBy.RETENTION)
         transactions.append(Transaction(DELETED_ROWS_APP_ID, (table.transaction_version(DELETED_ROWS_APP_ID) or 0) + len(deleted)))
         table.delete(_write_predicate(layout, sorted(old)), commit_properties=CommitProperties(app_transactions=transactions))
     return len(deleted)
@@ -78,23 +61,12 @@ def _read_month(table: DeltaTable, layout: TableLayout, storage_options: dict[st
     month = [(name, "=", value) for name, value in zip(layout.partition_by[:2], cell[:2], strict=True)]
     files = open_filesystem(table.table_uri, storage_options)
     dataset = table.to_pyarrow_dataset(file_pruning_predicate=month, filesystem=files)
-    return dataset.to_table(columns=[*_SOURCE, "_offset", _get_arrival_column(layout), *layout.partition_by])
+    return dataset.to_table(columns=[*SOURCE_COLUMNS, "_offset", _get_arrival_column(layout), *layout.partition_by])
 
 
 def _get_arrival_column(layout: TableLayout) -> str:
     """The column that holds the time at which a row arrived."""
     return "_ingested_at" if "_ingested_at" in layout.schema.names else layout.time_column
-
-
-def _count(table: DeltaTable, counted: dict[str, Any]) -> list[Transaction]:
-    """The table's counters for one partition: rows deleted in all, and the first offset deleted."""
-    source = (counted["_broker"], counted["_topic"], counted["_partition"])
-    rows_id, first_id = make_deleted_rows_app_id(*source), make_first_deleted_app_id(*source)
-    first, known_first = counted["_offset_min"], table.transaction_version(first_id)
-    return [
-        Transaction(rows_id, (table.transaction_version(rows_id) or 0) + counted["_offset_count"]),
-        Transaction(first_id, first if known_first is None else min(first, known_first)),
-    ]
 
 
 def _write_predicate(layout: TableLayout, cells: list[Cell]) -> str:

@@ -9,7 +9,7 @@ import pyarrow as pa
 
 from soundlake.contract import TOPICS
 from soundlake.lake import Lake
-from soundlake.lake.retention import DELETED_ROWS_APP_ID
+from soundlake.lake.deleted_rows import DELETED_ROWS_APP_ID
 from soundlake.reconciliation.models import Check
 
 _EVENT_TYPES = "('play', 'skip', 'like', 'playlist')"

@@ -11,7 +11,7 @@ import pyarrow as pa
 from soundlake.broker import Broker
 from soundlake.contract import REJECTED_TABLE, TOPICS, Topic
 from soundlake.lake import NO_POSITION, BronzeTable, Lake, MissingKind, make_missing_app_ids, make_position_app_id
-from soundlake.lake.retention import make_deleted_rows_app_id, make_first_deleted_app_id
+from soundlake.lake.deleted_rows import DeletedBy, make_deleted_rows_app_id, make_first_deleted_app_id
 from soundlake.reconciliation.models import Check
 
 _COORDINATES = ["_broker", "_topic", "_partition", "_offset"]
@@ -20,7 +20,12 @@ select _broker, _topic, _partition, count(*) as rows, count(distinct _offset) as
 from rows group by all
 """
 
-_PART_OF_KIND = {MissingKind.EMPTY: "offsets without a record", MissingKind.LOST: "accepted as lost"}
+_PART_OF_KIND = {
+    MissingKind.EMPTY: "offsets without a record",
+    MissingKind.LOST: "accepted as lost",
+    MissingKind.FORGOTTEN: "records of forgotten listeners",
+}
+_PART_OF_DELETION = {DeletedBy.RETENTION: "past retention", DeletedBy.ERASURE: "erased"}
 
 Partition = tuple[str, str, int]
 """Id of the log, topic, partition."""
@@ -70,25 +75,26 @@ def _check_topic(topic: Topic, broker: Broker, lake: Lake) -> tuple[Check, int]:
     positions = {partition: table.read_position(make_position_app_id(*partition)) for partition in partitions}
     rejected = _read_rejected(lake, topic, positions)
     stored = _count(pa.concat_tables([events, rejected]))
-    deleted = {partition: _read_deleted(partition, table, rejected_table) for partition in partitions}
+    deleted = {by: {partition: _read_deleted(partition, by, table, rejected_table) for partition in partitions} for by in DeletedBy}
     missing = {kind: {partition: _read_missing(partition, kind, table) for partition in partitions} for kind in MissingKind}
     expected = 0
     for partition, position in positions.items():
-        found_of = [stored.get(partition), deleted[partition], *(missing[kind][partition] for kind in MissingKind)]
+        found_of = [stored.get(partition), *(found[partition] for found in (*deleted.values(), *missing.values()))]
         known = [found for found in found_of if found]
         begin = begins.get(partition[2]) if partition[0] == log_id else None
         expected += _count_expected(position, begin, known)
-    absent = {"past retention": _sum_offsets(deleted)} | {_PART_OF_KIND[kind]: _sum_offsets(missing[kind]) for kind in MissingKind}
+    absent = {_PART_OF_DELETION[by]: _sum_offsets(found) for by, found in deleted.items()}
+    absent |= {_PART_OF_KIND[kind]: _sum_offsets(found) for kind, found in missing.items()}
     offsets = sum(found.offsets for found in stored.values())
     parts = {"bronze": len(events), "rejected": len(rejected)} | {name: count for name, count in absent.items() if count}
     check = Check(f"{topic.name}: log = bronze + rejected", expected, offsets + sum(absent.values()), parts)
     return check, sum(found.rows - found.offsets for found in stored.values())
 
 
-def _read_deleted(partition: Partition, *tables: BronzeTable) -> _Stored | None:
-    """What retention has deleted, as the tables record it."""
-    rows = [table.read_position(make_deleted_rows_app_id(*partition)) for table in tables]
-    firsts = [table.read_position(make_first_deleted_app_id(*partition)) for table in tables]
+def _read_deleted(partition: Partition, by: DeletedBy, *tables: BronzeTable) -> _Stored | None:
+    """What retention or an erasure has deleted, as the tables record it."""
+    rows = [table.read_position(make_deleted_rows_app_id(*partition, by)) for table in tables]
+    firsts = [table.read_position(make_first_deleted_app_id(*partition, by)) for table in tables]
     counts = [count for count in rows if count != NO_POSITION]
     return _Stored(sum(counts), sum(counts), min(first for first in firsts if first != NO_POSITION), NO_POSITION) if counts else None
 

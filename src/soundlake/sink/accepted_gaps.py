@@ -63,7 +63,7 @@ def accept_gap(broker: Broker, tables: BronzeTables, gap: Gap) -> AcceptedGap:
     missing = _find_gap(topic, gap.partition, read_next_offset(table, app_id, begin), begin)
     _check_missing(gap, missing)
     lost = gap.last - gap.first + 1 - _count_rejected(tables, log_id, gap)
-    table.append(EVENT_ROWS.empty_table(), [PositionMove(app_id, position, gap.last, MissingOffsets(MissingKind.LOST, lost, gap.first))])
+    table.append(EVENT_ROWS.empty_table(), [PositionMove(app_id, position, gap.last, (MissingOffsets(MissingKind.LOST, lost, gap.first),))])
     return AcceptedGap(lost, _find_gap(topic, gap.partition, gap.last + 1, begin))
 
 

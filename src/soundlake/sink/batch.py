@@ -28,7 +28,7 @@ class Batch:
     keys: pa.Array
     values: pa.Array
     last_offsets: dict[int, int]
-    missing: dict[int, MissingOffsets]
+    missing: dict[int, tuple[MissingOffsets, ...]]
 
     def __len__(self) -> int:
         return len(self.offsets)
@@ -111,7 +111,7 @@ class OpenBatch:
             keys=pa.concat_arrays([run.keys for run in runs]),
             values=pa.concat_arrays([run.values for run in runs]),
             last_offsets={number: end - 1 for number, end in ends.items()},
-            missing={number: _find_missing(offsets[partitions == number], self.begins[number], ends[number]) for number in gapped},
+            missing={number: (_find_missing(offsets[partitions == number], self.begins[number], ends[number]),) for number in gapped},
         )
 
 

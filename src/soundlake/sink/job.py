@@ -194,6 +194,7 @@ class Sink:
             run.report.topics[topic.name],
             broker=self._broker,
             membership=run.membership,
+            tables=self._tables,
             events=self._tables.open_table(topic.table, self._checkpoint),
             rejected=rejected,
             clock=self._clock,

@@ -25,10 +25,15 @@ class SinkLimits:
 
 @dataclass
 class TopicReport:
-    """What a run stored of one topic; `held_back`: offsets that an open transaction kept from it when everything before was stored."""
+    """What a run stored of one topic.
+
+    `forgotten`: records of forgotten listeners, which it dropped. `held_back`: offsets that an open transaction kept from it when all
+    before was stored.
+    """
 
     events: int = 0
     rejected: int = 0
+    forgotten: int = 0
     batches: int = 0
     held_back: int = 0
 
@@ -48,6 +53,11 @@ class SinkReport:
     def rejected(self) -> int:
         """Records written to bronze/rejected."""
         return sum(topic.rejected for topic in self.topics.values())
+
+    @property
+    def forgotten(self) -> int:
+        """Records of forgotten listeners that were dropped."""
+        return sum(topic.forgotten for topic in self.topics.values())
 
     @property
     def held_back(self) -> int:

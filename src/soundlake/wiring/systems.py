@@ -56,7 +56,7 @@ def open_lake(settings: Settings) -> Lake:
     """The lake of this deployment; creates the bronze tables that are missing."""
     from soundlake.lake import Lake
 
-    lake = Lake(settings.lake_address, settings.storage_options)
+    lake = Lake(settings.lake_address, settings.storage_options, lock_folder=settings.home_folder)
     lake.ensure_tables()
     return lake
 

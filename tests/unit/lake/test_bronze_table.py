@@ -159,11 +159,11 @@ def test_read_returns_the_columns_and_rows_that_are_asked_for(tables):
 def test_offsets_without_a_row_are_counted_with_the_position_that_passes_them(tables):
     empty_ids, lost_ids = (make_missing_app_ids(FIRST, kind) for kind in (MissingKind.EMPTY, MissingKind.LOST))
     table = tables.open_table("plays")
-    table.append(make_rows("a"), [PositionMove(FIRST, NO_POSITION, 3, MissingOffsets(MissingKind.EMPTY, 3, 1))])
-    table.append(NO_ROWS, [PositionMove(FIRST, 3, 5, MissingOffsets(MissingKind.EMPTY, 2, 4)), PositionMove(SECOND, NO_POSITION, 0)])
-    table.append(NO_ROWS, [PositionMove(FIRST, 5, 9, MissingOffsets(MissingKind.LOST, 4, 6))])
+    table.append(make_rows("a"), [PositionMove(FIRST, NO_POSITION, 3, (MissingOffsets(MissingKind.EMPTY, 3, 1),))])
+    table.append(NO_ROWS, [PositionMove(FIRST, 3, 5, (MissingOffsets(MissingKind.EMPTY, 2, 4),)), PositionMove(SECOND, NO_POSITION, 0)])
+    table.append(NO_ROWS, [PositionMove(FIRST, 5, 9, (MissingOffsets(MissingKind.LOST, 4, 6),))])
     with pytest.raises(PositionMoved):
-        table.append(NO_ROWS, [PositionMove(FIRST, 5, 9, MissingOffsets(MissingKind.LOST, 4, 6))])
+        table.append(NO_ROWS, [PositionMove(FIRST, 5, 9, (MissingOffsets(MissingKind.LOST, 4, 6),))])
     seen = tables.open_table("plays")
     assert [seen.read_position(app_id) for app_id in (FIRST, *empty_ids, *lost_ids)] == [9, 5, 1, 4, 6]
     assert seen.read_position(make_missing_app_ids(SECOND, MissingKind.EMPTY)[0]) == NO_POSITION

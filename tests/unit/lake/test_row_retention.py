@@ -9,7 +9,7 @@ import pytest
 from deltalake import DeltaTable
 
 from soundlake.lake import LAYOUTS, NO_POSITION, Lake, PositionMove, make_position_app_id
-from soundlake.lake.retention import DELETED_ROWS_APP_ID, make_deleted_rows_app_id, make_first_deleted_app_id
+from soundlake.lake.deleted_rows import DELETED_ROWS_APP_ID, make_deleted_rows_app_id, make_first_deleted_app_id
 from soundlake.settings import Address
 
 BEFORE = datetime(2026, 3, 1, tzinfo=UTC)

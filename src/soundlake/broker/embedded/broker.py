@@ -11,6 +11,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from soundlake.broker.embedded.erasure import Find, count_records, erase_records
 from soundlake.broker.embedded.record_batches import Batch, Column, measure_lengths, pack_column, unpack
 from soundlake.broker.embedded.sqlite_errors import CommitUnsure
 from soundlake.broker.embedded.sqlite_file import LogFile
@@ -108,11 +109,16 @@ class EmbeddedBroker:
         """The records from `offset` on."""
         partition_id = self._find(topic, partition)[partition]
         max_bytes = min(max_bytes, _MAX_FETCH_BYTES)
-        with self._file.read() as db:
-            _read_range(db, partition_id).check(topic, partition, offset)
-            rows = db.execute(_SELECT_BATCHES, {"id": partition_id, "offset": offset})
-            batches = _take_batches(rows, offset, max_records, max_bytes)
-        return unpack(topic, partition, self._file.log_id, batches, offset, max_records=max_records, max_bytes=max_bytes)
+        while True:
+            with self._file.read() as db:
+                held = _read_range(db, partition_id)
+                held.check(topic, partition, offset)
+                rows = db.execute(_SELECT_BATCHES, {"id": partition_id, "offset": offset})
+                batches = _take_batches(rows, offset, max_records, max_bytes)
+            found = unpack(topic, partition, self._file.log_id, batches, offset, max_records=max_records, max_bytes=max_bytes)
+            if len(found) or found.next_offset >= held.end:
+                return found
+            offset = found.next_offset  # only erased records so far
 
     def poll(self, topic: str, offsets: Mapping[int, int], *, max_records: int, max_bytes: int) -> list[Records]:
         """The records of these partitions, each from its offset on."""
@@ -127,6 +133,18 @@ class EmbeddedBroker:
                 begin = min(max(offset, held.begin), held.end)
                 db.execute("update partitions set begin_offset = ? where id = ?", (begin, ids[number]))
                 db.execute("delete from batches where partition_id = ? and base_offset + records <= ?", (ids[number], begin))
+
+    def count(self, find: Find) -> int:
+        """The number of records that `find` (keys and values to a mask) chooses."""
+        return count_records(self._file, find)
+
+    def erase(self, find: Find) -> int:
+        """Erase the records that `find` (keys and values to a mask) chooses; returns how many. Their offsets hold no record from then on.
+
+        At the end the file is written again, without what it held before; appends wait meanwhile. Raises Unavailable if readers do not
+        let go of the old pages within 30 s.
+        """
+        return erase_records(self._file, find)
 
     def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002 nothing outside reads this file
         """Only checks the partitions: no lag monitor reads the embedded log."""

@@ -17,10 +17,12 @@ import pyarrow.compute as pc
 from soundlake.broker.protocol import Records
 
 _NULL = -1
+_ERASED = -2
+"""The length of a key and a value that were erased: their offset holds no record."""
 
 
 class Column(NamedTuple):
-    """Keys or values of a batch: little-endian int32 lengths (-1 for null) and the joined bytes."""
+    """Keys or values of a batch: little-endian int32 lengths (-1: null, -2: erased) and the joined bytes."""
 
     lengths: bytes
     data: bytes | memoryview
@@ -51,7 +53,7 @@ def pack_column(array: pa.Array) -> Column:
 
 
 def unpack(topic: str, partition: int, log_id: str, batches: list[Batch], offset: int, *, max_records: int, max_bytes: int) -> Records:
-    """The records of consecutive batches from `offset` on, within the limits; at least one if there is any."""
+    """The records of consecutive batches from `offset` on, within the limits; none if all of these are erased."""
     first = batches[0].base_offset if batches else offset
     lengths = _read_lengths(batch.values for batch in batches)
     ends = np.cumsum(np.maximum(lengths, 0), dtype=np.int64)
@@ -59,16 +61,30 @@ def unpack(topic: str, partition: int, log_id: str, batches: list[Batch], offset
     stop = start + _count_within(ends[start : start + max_records], max_bytes + (int(ends[start - 1]) if start else 0))
     counts = [batch.records for batch in batches]
     times = np.repeat(np.array([batch.timestamp_ms for batch in batches], np.int64), counts)
-    return Records(
-        topic,
-        partition,
-        log_id,
-        offsets=pa.array(np.arange(first + start, first + stop, dtype=np.int64)),
-        timestamps_ms=pa.array(times[start:stop]),
-        keys=_unpack_column([batch.keys for batch in batches], start, stop),
-        values=_unpack_column([batch.values for batch in batches], start, stop),
-        next_offset=first + stop,
-    )
+    columns = [
+        pa.array(np.arange(first + start, first + stop, dtype=np.int64)),
+        pa.array(times[start:stop]),
+        _unpack_column([batch.keys for batch in batches], start, stop),
+        _unpack_column([batch.values for batch in batches], start, stop),
+    ]
+    is_held = lengths[start:stop] != _ERASED
+    if not is_held.all():
+        columns = [column.filter(pa.array(is_held)) for column in columns]
+    return Records(topic, partition, log_id, *columns, first + stop)
+
+
+def unpack_batch(batch: Batch) -> tuple[pa.Array, pa.Array]:
+    """The keys and values of a batch, null also where they were erased."""
+    return _unpack_column([batch.keys], 0, batch.records), _unpack_column([batch.values], 0, batch.records)
+
+
+def erase_rows(column: Column, is_erased: npt.NDArray[np.bool_]) -> Column:
+    """The column without the bytes of these rows."""
+    lengths = _read_lengths([column]).copy()
+    bounds = np.concatenate(([0], np.cumsum(np.maximum(lengths, 0), dtype=np.int64)))
+    data = b"".join(column.data[bounds[row] : bounds[row + 1]] for row in np.flatnonzero(~is_erased))
+    lengths[is_erased] = _ERASED
+    return Column(lengths.astype("<i4").tobytes(), data)
 
 
 def _count_within(ends: npt.NDArray[np.int64], limit: int) -> int:
@@ -84,7 +100,7 @@ def _unpack_column(columns: list[Column], start: int, stop: int) -> pa.Array:
     lengths = _read_lengths(columns)
     bounds = np.concatenate(([0], np.cumsum(np.maximum(lengths, 0), dtype=np.int64)))[start : stop + 1]
     data = memoryview(b"".join(column.data for column in columns))[bounds[0] : bounds[-1]]
-    valid = lengths[start:stop] != _NULL
+    valid = lengths[start:stop] >= 0
     bitmap = None if valid.all() else pa.py_buffer(np.packbits(valid, bitorder="little"))
     return pa.Array.from_buffers(
         pa.binary(), stop - start, [bitmap, pa.py_buffer((bounds - bounds[0]).astype(np.int32)), pa.py_buffer(data)]

@@ -10,7 +10,7 @@ from threading import Lock
 
 from soundlake.broker.embedded.sqlite_errors import BUSY_SECONDS, CommitUnsure, read_primary_code, translate_error, translate_errors
 from soundlake.broker.embedded.sqlite_schema import prepare_connection
-from soundlake.errors import DataError, UsageError
+from soundlake.errors import DataError, Unavailable, UsageError
 
 
 class LogFile:
@@ -41,6 +41,18 @@ class LogFile:
         """A transaction, durable at the end. Raises Unavailable if nothing was written, CommitUnsure if it may or may not be."""
         with self._transaction("begin immediate") as db:
             yield db
+
+    def purge(self) -> None:
+        """Write the file again, so that neither it nor the write-ahead log holds what was replaced or deleted.
+
+        Raises Unavailable if another process reads an old state, or holds the file, for 30 s.
+        """
+        with self._lock, translate_errors(self.path):
+            self._db.execute("pragma secure_delete = on")
+            self._db.execute("vacuum")
+            is_busy, *_ = self._db.execute("pragma wal_checkpoint(truncate)").fetchone()
+            if is_busy:
+                raise Unavailable(f"{self.path}: another process reads an old state of the log", next_step="try again")
 
     def close(self) -> None:
         """Close the file."""

@@ -73,7 +73,8 @@ def _find_first_since(broker: Broker, topic: str, partition: int, among: OffsetR
     low, high = among.begin, among.end
     while low < high:
         middle = (low + high) // 2
-        if broker.fetch(topic, partition, middle, max_records=1, max_bytes=1).timestamps_ms[0].as_py() < since_ms:
+        found = broker.fetch(topic, partition, middle, max_records=1, max_bytes=1).timestamps_ms
+        if len(found) and found[0].as_py() < since_ms:  # none: only erased records follow
             low = middle + 1
         else:
             high = middle

@@ -1,0 +1,120 @@
+"""Who was forgotten: tombstones of erased listeners, kept beside the tables as salted hashes, so that nothing brings them back.
+
+A tombstone is an empty object `forgotten/<scope>/<hash>`; `forgotten/salt` is made with the first one and kept. Every writer of the lake
+reads them before it writes, also one on another machine.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Iterable
+from contextlib import suppress
+from dataclasses import dataclass
+from enum import StrEnum
+
+import numpy as np
+import obstore
+import pyarrow as pa
+from obstore.exceptions import AlreadyExistsError
+from obstore.store import ObjectStore
+
+from soundlake.contract.record import SPOTIFY_API_SOURCES
+
+_FOLDER, _SALT = "forgotten", "forgotten/salt"
+
+
+class Scope(StrEnum):
+    """What was forgotten of a listener: everything, or what came from Spotify's Web API."""
+
+    EVERYTHING = "everything"
+    SPOTIFY_API = "spotify_api"
+
+    @property
+    def sources(self) -> tuple[str, ...] | None:
+        """The sources of the events; None: all."""
+        return SPOTIFY_API_SOURCES if self is Scope.SPOTIFY_API else None
+
+
+@dataclass(frozen=True)
+class Forgotten:
+    """Everybody who was forgotten, by scope; empty: nobody."""
+
+    salt: str = ""
+    hashes: frozenset[tuple[Scope, str]] = frozenset()
+
+    def hash(self, user_id: str) -> str:
+        """The hash of a listener: SHA-256 of salt and id, in hexadecimal digits."""
+        return hashlib.sha256(f"{self.salt}{user_id}".encode()).hexdigest()
+
+    def covers(self, user_id: str, source: str | None = None) -> bool:
+        """Whether an event of this listener and source is not to be stored."""
+        digest = self.hash(user_id)
+        return (Scope.EVERYTHING, digest) in self.hashes or (source in SPOTIFY_API_SOURCES and (Scope.SPOTIFY_API, digest) in self.hashes)
+
+    def find(self, events: pa.Table) -> np.ndarray:
+        """A mask of events (`user_id`, `source`): true for those that are not to be stored."""
+        if not self.hashes or not len(events):
+            return np.zeros(len(events), np.bool_)
+        pairs = pa.table({"user_id": events["user_id"], "source": events["source"]}).group_by(["user_id", "source"]).aggregate([])
+        found = [row for row in pairs.to_pylist() if row["user_id"] is not None and self.covers(row["user_id"], row["source"])]
+        if not found:
+            return np.zeros(len(events), np.bool_)
+        mask = np.zeros(len(events), np.bool_)
+        users, sources = (events[name].combine_chunks().dictionary_encode() for name in ("user_id", "source"))
+        user_codes, source_codes = (_read_codes(column) for column in (users, sources))
+        for row in found:
+            mask |= (user_codes == _find_code(users, row["user_id"])) & (source_codes == _find_code(sources, row["source"]))
+        return mask
+
+
+class Tombstones:
+    """Reads, adds and lifts the tombstones of a lake; `store` has the lake's root."""
+
+    def __init__(self, store: ObjectStore) -> None:
+        self._store = store
+        self._salt = ""
+
+    def read(self) -> Forgotten:
+        """Who is forgotten now."""
+        names = [str(found["path"]).split("/") for chunk in obstore.list(self._store, prefix=_FOLDER) for found in chunk]
+        hashes = frozenset((Scope(name[1]), name[2]) for name in names if len(name) == len(("folder", "scope", "hash")))
+        return Forgotten(self.read_salt(), hashes) if hashes else Forgotten()
+
+    def hash(self, user_ids: Iterable[str]) -> dict[str, str]:
+        """The hash of each listener, with the salt of this lake, which is made if there is none."""
+        with suppress(AlreadyExistsError):
+            if not self.read_salt():
+                obstore.put(self._store, _SALT, secrets.token_hex(16).encode(), mode="create", use_multipart=False)
+        forgotten = Forgotten(self.read_salt())
+        return {user_id: forgotten.hash(user_id) for user_id in user_ids}
+
+    def add(self, user_ids: Iterable[str], scope: Scope) -> None:
+        """Forget these listeners."""
+        for digest in self.hash(user_ids).values():
+            obstore.put(self._store, f"{_FOLDER}/{scope}/{digest}", b"", use_multipart=False)
+
+    def lift(self, user_ids: Iterable[str], scope: Scope) -> list[str]:
+        """Allow what comes from now on of these listeners; returns those who were forgotten."""
+        known = self.read().hashes
+        found = {user_id: digest for user_id, digest in self.hash(user_ids).items() if (scope, digest) in known}
+        for digest in found.values():
+            obstore.delete(self._store, f"{_FOLDER}/{scope}/{digest}")
+        return list(found)
+
+    def read_salt(self) -> str:
+        """The salt; empty if nobody was ever forgotten."""
+        if not self._salt:
+            with suppress(FileNotFoundError):
+                self._salt = bytes(obstore.get(self._store, _SALT).bytes()).decode()
+        return self._salt
+
+
+def _read_codes(column: pa.DictionaryArray) -> np.ndarray:
+    """The index of each row's value; -1 for null."""
+    codes: np.ndarray = column.indices.fill_null(-1).to_numpy(zero_copy_only=False)
+    return codes
+
+
+def _find_code(column: pa.DictionaryArray, value: str | None) -> int:
+    return -1 if value is None else column.dictionary.index(value).as_py()
