@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -12,7 +13,8 @@ from soundlake.cli.stop_signals import leave_on_signal
 from soundlake.cli.terminal import print_json, print_table, show_progress
 
 if TYPE_CHECKING:
-    from soundlake.operations.demo.build import DemoSummary
+    from soundlake.operations.demo.build import Demo, DemoSummary
+    from soundlake.progress import Reporter
 
 
 def run_demo(
@@ -26,12 +28,16 @@ def run_demo(
     listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners.")] = None,
     days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic data.")] = None,
+    spotify: Annotated[
+        bool, typer.Option("--spotify/--no-spotify", help="Collect from Spotify, or from a fake one where SPOTIFY_CLIENT_ID is not set.")
+    ] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print the summary as one JSON object.")] = False,
 ) -> None:
     """Run the whole pipeline on this machine: listening history → lake → silver → gold → recommendations → dashboard."""
     from soundlake import wiring
     from soundlake.errors import UsageError
-    from soundlake.operations.demo.live import run_live
+    from soundlake.operations.demo.build import ignore_others
+    from soundlake.operations.demo.live import choose_ports, run_live, run_services
     from soundlake.operations.generator.state import GeneratorOptions
     from soundlake.settings import load_settings
 
@@ -39,13 +45,22 @@ def run_demo(
         raise UsageError("--user and --alone go with --from-export", next_step="name the export's folder or zip")
     options = GeneratorOptions(from_export, user or "me", alone, listeners, days, seed)
     settings = options.set_home(load_settings())
+    has_spotify = spotify and from_export is None
     with wiring.open_demo(settings, options) as demo:
-        with show_progress() as reporter:
-            summary = demo.build(reporter)
-        _print_summary(summary, as_json=as_json)
-        if not once:
+        if once:
+            _print_summary(_build(demo), as_json=as_json)
+            return
+        settings = choose_ports(settings)
+        with run_services(settings, has_spotify=has_spotify) as supervisor:
+            await_others = wiring.make_history_wait(settings) if has_spotify else ignore_others
+            _print_summary(_build(demo, await_others), as_json=as_json)
             with leave_on_signal():
-                run_live(demo, settings, lambda line: typer.echo(line, err=True))
+                run_live(demo, settings, supervisor, lambda line: typer.echo(line, err=True), has_spotify=has_spotify)
+
+
+def _build(demo: Demo, *await_others: Callable[[Reporter], None]) -> DemoSummary:
+    with show_progress() as reporter:
+        return demo.build(reporter, *await_others)
 
 
 def _print_summary(summary: DemoSummary, *, as_json: bool) -> None:

@@ -32,6 +32,9 @@ def serve_fake_spotify(
     listeners: Annotated[int, typer.Option(min=1, max=50, help="Accounts; the first one listens round the clock.")] = 3,
     seed: Annotated[int, typer.Option(min=0, help="Another seed, other listeners.")] = 42,
     speed: Annotated[float, typer.Option(min=0.001, max=100_000, help="How fast its time runs.")] = 1.0,
+    connect: Annotated[
+        str | None, typer.Option("--connect", metavar="ACCOUNT", help="Connect this account to this home, without a browser.")
+    ] = None,
     has_limits: Annotated[bool, typer.Option("--limits/--no-limits", help="Limit calls as Spotify's development mode does.")] = True,
     as_json: Annotated[bool, typer.Option("--json", help="Print where it listens and its app as one JSON object.")] = False,
 ) -> None:
@@ -40,12 +43,15 @@ def serve_fake_spotify(
     from soundlake.cli.terminal import print_json
     from soundlake.settings import load_settings
     from soundlake.spotify.fake.server import bind, serve
-    from soundlake.wiring.fake_spotify import FakeOptions, build_fake_spotify
+    from soundlake.wiring.fake_spotify import FakeOptions, build_fake_spotify, connect_fake_account
 
+    settings = load_settings()
     with leave_on_signal():
-        listening = bind("127.0.0.1", load_settings().servers.fake_spotify_port if port is None else port)
+        listening = bind("127.0.0.1", settings.servers.fake_spotify_port if port is None else port)
         base_url = f"http://127.0.0.1:{listening.getsockname()[1]}"
         fake = build_fake_spotify(FakeOptions(listeners, seed, speed, has_limits, base_url))
+        if connect is not None:
+            connect_fake_account(settings, fake, base_url, connect)
         (app,) = fake.apps.values()
         variables = {"SPOTIFY_CLIENT_ID": app.client_id, "SPOTIFY_ACCOUNTS_URL": base_url, "SPOTIFY_API_URL": base_url}
         if as_json:

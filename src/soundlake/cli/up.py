@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime
 from functools import partial
 from typing import TYPE_CHECKING, Annotated
@@ -19,6 +19,10 @@ def run_up(
     *,
     foreground: Annotated[bool, typer.Option("--foreground", help="Run the supervisor in this process; Ctrl-C ends everything.")] = False,
     without: Annotated[list[str] | None, typer.Option("--without", metavar="NAME", help="Leave a service out; may be repeated.")] = None,
+    spotify: Annotated[
+        bool,
+        typer.Option("--spotify", help="Collect from Spotify too; from a fake one where SPOTIFY_CLIENT_ID is not set."),
+    ] = False,
     listeners: Annotated[int | None, typer.Option("--listeners", help="Synthetic listeners; fixed by the first start.")] = None,
     days: Annotated[int | None, typer.Option("--days", help="Days of their history, ending yesterday.")] = None,
     seed: Annotated[int | None, typer.Option("--seed", help="Seed of the synthetic listeners; fixed by the first start.")] = None,
@@ -32,7 +36,7 @@ def run_up(
     from soundlake.telemetry import open_telemetry
 
     feed = _write_options({"--listeners": listeners, "--days": days, "--seed": seed})
-    stack = plan_stack(load_settings(with_home=False), feed, without or ())
+    stack = plan_stack(load_settings(with_home=False), feed, without or (), has_spotify=spotify)
     if foreground:
         with leave_on_signal(), open_telemetry(stack.settings, SUPERVISOR) as telemetry:
             if telemetry is not None:
@@ -48,7 +52,8 @@ def run_up(
             progress.end("installed")
             stack.check_ports()
             left_out = [word for name in without or () for word in ("--without", name)]
-            record = await_stack(progress, partial(launch, stack.home, [*feed, *left_out], stack.settings.child_environment))
+            arguments = [*feed, *left_out, *(["--spotify"] if spotify else [])]
+            record = await_stack(progress, partial(launch, stack.home, arguments, stack.settings.child_environment))
     _print_record(record, as_json=as_json)
 
 
@@ -83,11 +88,21 @@ def _prepare(stack: Stack) -> tuple[str, ...]:
     from soundlake.wiring import prepare_stack
 
     prepare_stack(stack.settings)
+    notes = tuple(_note_accounts(stack))
     try:
         found = compare_with_plan(stack.settings)
     except SoundlakeError as error:
-        return (f"the settings of the topics could not be checked: {error.message}",)
-    return (*found, f"topics have other settings than expected: `{name_repair(stack)}` corrects them") if found else ()
+        return (*notes, f"the settings of the topics could not be checked: {error.message}")
+    return (*notes, *found, f"topics have other settings than expected: `{name_repair(stack)}` corrects them") if found else notes
+
+
+def _note_accounts(stack: Stack) -> Iterator[str]:
+    """How to connect the first account, where Spotify itself is collected from."""
+    from soundlake.operations.spotify_services import FAKE, LIVE
+    from soundlake.wiring import open_token_store
+
+    if stack.has(LIVE) and not stack.has(FAKE) and not open_token_store(stack.settings).list_accounts():
+        yield f"no Spotify account is connected: `SOUNDLAKE_HOME={stack.home} soundlake spotify login` connects one"
 
 
 def await_stack(progress: ProgressReporter, bring_up: Callable[[Callable[[str], None]], RunRecord]) -> RunRecord:

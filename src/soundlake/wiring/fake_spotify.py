@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     import pyarrow as pa
 
     from soundlake.generator import World
+    from soundlake.settings import Settings
     from soundlake.spotify.fake import FakeSpotify, SimulatedListeners
 
 _WEEK_MS = 7 * 86_400_000
@@ -48,6 +49,30 @@ def build_fake_spotify(options: FakeOptions) -> FakeSpotify:
         app.calls_per_window = DEVELOPMENT_CALLS_PER_WINDOW
         fake.limits.calls_per_day[app.developer] = DEVELOPMENT_CALLS_PER_DAY
     return fake
+
+
+def connect_fake_account(settings: Settings, fake: FakeSpotify, base_url: str, user: str) -> bool:
+    """Connect an account of this fake (at `base_url`) to the home of these settings; False if it is connected already.
+
+    Raises UsageError if the fake has no such account.
+    """
+    from soundlake.spotify.auth import SpotifyAuth
+    from soundlake.spotify.budget import App
+    from soundlake.spotify.fake.consent import connect_account, open_in_process_client
+    from soundlake.spotify.sign_in import Login
+    from soundlake.wiring.spotify import open_request_budget, open_token_store
+
+    (app,) = fake.apps.values()
+    store = open_token_store(settings)
+    account = fake.accounts.get(user)
+    known = None if account is None else store.read(account.account_id)
+    if known is not None and known.refresh_token and known.api_url == base_url:
+        return False
+    with open_in_process_client(fake) as http:
+        auth = SpotifyAuth(http, app.client_id, redirect_uri=app.redirect_uris[0], accounts_url=base_url)
+        login = Login(App(app.client_id, app.developer), auth, http, store, open_request_budget(settings), base_url)
+        connect_account(fake, login, user)
+    return True
 
 
 def simulate_listeners(count: int, start: datetime, *, seed: int = 42, tracks: int = 20_000, busy: int = 1) -> SimulatedListeners:

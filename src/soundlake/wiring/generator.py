@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import replace
 from datetime import UTC, datetime
@@ -58,6 +58,24 @@ def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetr
     options.check_state(state, settings.home)
     with closing(open_broker(settings)) as broker:
         yield GeneratorFeed(settings.home, state, open_publisher(settings, broker, telemetry))
+
+
+def make_history_wait(settings: Settings) -> Callable[[Reporter], None]:
+    """Waits for the history of the first connected account, from now on; returns at once where none is to come."""
+    from soundlake.operations.spotify_services import needs_fake, wait_for_history
+    from soundlake.wiring.spotify import open_history_store, open_token_store
+
+    store, histories, since = open_token_store(settings), open_history_store(settings), datetime.now(UTC)
+
+    def find_collected() -> datetime | None:
+        found = (histories.read(account).answered_at for account in store.list_accounts())
+        return max((at for at in found if at is not None), default=None)
+
+    def wait(reporter: Reporter) -> None:
+        if needs_fake(settings) or store.list_accounts():
+            wait_for_history(find_collected, since, reporter)
+
+    return wait
 
 
 def _import_person(settings: Settings, options: GeneratorOptions, reporter: Reporter) -> dict[str, Any]:

@@ -52,6 +52,10 @@ class DemoSummary:
     imported: dict[str, Any] | None = None
 
 
+def ignore_others(_reporter: Reporter) -> None:
+    """Nobody else publishes."""
+
+
 @dataclass
 class _Stopwatch:
     seconds: dict[str, float] = field(default_factory=dict)
@@ -87,11 +91,15 @@ class Demo:
         """The saved state."""
         return self.feed.state
 
-    def build(self, reporter: Reporter) -> DemoSummary:
-        """Import or generate the history, store it, build silver and gold, publish the snapshot. Raises the errors of its steps."""
+    def build(self, reporter: Reporter, await_others: Callable[[Reporter], None] = ignore_others) -> DemoSummary:
+        """Import or generate the history, store it, build silver and gold, publish the snapshot. Raises the errors of its steps.
+
+        `await_others` waits for what other processes publish; it is stored with the rest.
+        """
         with self._stopwatch.measure("all"):
             imported = self._import(reporter)
             published = self._publish_history(reporter)
+            await_others(reporter)
             self._store(reporter)
             snapshot, full_refresh = self._transform(reporter)
             counts = self._count()

@@ -10,6 +10,7 @@ from pathlib import Path
 
 from soundlake.local_files import write_file
 from soundlake.operations.servers.ports import LOOPBACK, find_free_block, is_free
+from soundlake.operations.spotify_services import HISTORY, LIVE
 from soundlake.supervisor import Service, State, read_run
 from soundlake.supervisor.processes import measure_cpu, measure_memory
 from soundlake.telemetry.service_metrics import ServiceSample
@@ -20,7 +21,7 @@ TARGETS_FILE = "metrics-targets.json"
 """In the home of a stack: the metrics endpoints of its processes, as Prometheus reads them (file_sd_configs)."""
 
 _ALL_ADDRESSES = ("", "0.0.0.0", "::")  # noqa: S104  # only compared with, nothing binds here
-_PORT_ORDER = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard", "upkeep")
+_PORT_ORDER = (SUPERVISOR, "sink", "stream", "generator", "transform", "dashboard", "upkeep", HISTORY, LIVE)
 
 
 def choose_metrics_port(configured: int) -> int:

@@ -13,6 +13,7 @@ from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, 
 from soundlake.operations.servers.jars import KAFKA_JARS, SPARK_JARS, install_jars
 from soundlake.operations.servers.ports import check_free, is_serving
 from soundlake.operations.servers.programs import find_spark_java
+from soundlake.operations.spotify_services import FAKE, list_spotify_services
 from soundlake.operations.stack.monitoring import SUPERVISOR, assign_metrics_ports, choose_metrics_port, list_metrics_ports
 from soundlake.settings import Settings, apply_variables
 from soundlake.supervisor import NON_RETRYABLE_EXIT_CODES, Service
@@ -72,8 +73,10 @@ class Stack:
     def port_uses(self) -> tuple[PortUse, ...]:
         """The ports of everything that listens."""
         dashboard = PortUse("dashboard", {"browsers": self.settings.servers.dashboard_port}, "SOUNDLAKE_DASHBOARD_PORT")
+        fake = PortUse(FAKE, {"sign-in and API": self.settings.servers.fake_spotify_port}, "SOUNDLAKE_FAKE_SPOTIFY_PORT")
         return (
             *(PortUse(server.name, server.ports, server.setting) for server in self.servers),
+            *([fake] if self.has(FAKE) else []),
             *([dashboard] if self.has("dashboard") else []),
             PortUse("metrics", self.metrics_ports, "SOUNDLAKE_METRICS_PORT"),
         )
@@ -85,8 +88,10 @@ def place_stack(settings: Settings) -> Settings:
     return settings.change(home=home if home.name == FOLDER else home / FOLDER)
 
 
-def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = ()) -> Stack:
+def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[str] = (), *, has_spotify: bool = False) -> Stack:
     """Plan the stack of these settings: a server is local where no address is set; `feed` are the generator's options.
+
+    With `has_spotify` it collects from Spotify, or from a fake one where no app is set.
 
     Raises UsageError for an unknown service in `without`, SettingsError for an address that is invalid or not supported by a service.
     """
@@ -95,6 +100,7 @@ def plan_stack(settings: Settings, feed: tuple[str, ...], without: Collection[st
     effective = apply_variables(placed, local).change(metrics={"port": choose_metrics_port(placed.metrics.port)})
     assert all((effective.broker_address, effective.lake_address, effective.cache_address, effective.warehouse_address))
     services = _list_services(effective, feed)
+    services = (*services, *list_spotify_services(effective)) if has_spotify else services
     unknown = set(without) - {service.name for service in services}
     if unknown:
         names = ", ".join(service.name for service in services)
