@@ -18,7 +18,7 @@ def replace_file(path: Path, *, is_private: bool = False, sync: bool = False) ->
     A reader sees the old file or the new one, and a killed process leaves the old one. `is_private` makes the draft first, with mode
     0600; `sync` has its content on the disk before it is renamed. The folder must exist. Raises OSError.
     """
-    draft = path.with_name(f".{path.name}.part")
+    draft = find_draft(path)
     try:
         draft.unlink(missing_ok=True)
         if is_private:
@@ -30,6 +30,11 @@ def replace_file(path: Path, *, is_private: bool = False, sync: bool = False) ->
     except BaseException:
         draft.unlink(missing_ok=True)
         raise
+
+
+def find_draft(path: Path) -> Path:
+    """Where `replace_file` writes first; a killed process leaves it."""
+    return path.with_name(f".{path.name}.part")
 
 
 def write_file(path: Path, text: str, *, is_private: bool = False, sync: bool = False) -> None:

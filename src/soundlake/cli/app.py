@@ -14,6 +14,7 @@ from soundlake.cli import (
     dlq,
     doctor,
     feed,
+    forget,
     generate,
     imports,
     recommend,
@@ -76,6 +77,7 @@ app.command("compact")(compact.run_compact)
 app.command("transform")(transform.run_transform)
 app.command("dbt", context_settings={"allow_extra_args": True, "ignore_unknown_options": True})(transform.run_dbt)
 app.command("check")(check.run_check)
+app.command("forget")(forget.run_forget)
 
 topics_app = typer.Typer(help="The topics of the event log.", no_args_is_help=True)
 topics_app.command("create")(topics.run_topics_create)
@@ -106,6 +108,7 @@ spotify_app.command("login")(spotify.run_spotify_login)
 spotify_app.command("backfill")(spotify.run_spotify_backfill)
 spotify_app.command("poll")(spotify_poll.run_spotify_poll)
 spotify_app.command("status")(spotify.run_spotify_status)
+spotify_app.command("disconnect")(forget.run_spotify_disconnect)
 app.add_typer(spotify_app, name="spotify")
 
 serve_app = typer.Typer(help="Programs with a user interface.", no_args_is_help=True)

@@ -44,6 +44,10 @@ class OwnerSearch:
             mask[row] = self._is_theirs(keys[row].as_py(), values[row].as_py() or b"")
         return mask
 
+    def mask(self, text: bytes) -> bytes:
+        """The text with every such word as asterisks, of the same length."""
+        return self._words.sub(lambda found: b"*" * len(found[0]), text)
+
     def _is_theirs(self, key: bytes | None, value: bytes) -> bool:
         named, source = _read_owner(value)
         if self._sources is not None and source not in self._sources:

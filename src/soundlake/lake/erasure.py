@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
@@ -15,7 +15,7 @@ from deltalake.exceptions import TableNotFoundError
 from soundlake.contract import REJECTED_TABLE, TOPICS
 from soundlake.contract.mentions import OwnerSearch
 from soundlake.lake.compaction import vacuum_table
-from soundlake.lake.deleted_rows import DeletedBy, count_deleted_rows
+from soundlake.lake.deleted_rows import SOURCE_COLUMNS, DeletedBy, count_deleted_rows
 from soundlake.lake.forgotten import Scope
 from soundlake.lake.lake import Lake
 from soundlake.lake.object_store import open_filesystem, open_store
@@ -76,15 +76,14 @@ class LakeErasure:
         return deleted
 
     def delete_copies(self) -> int:
-        """Delete the copies of silver and gold, logs and all: they name listeners in their statistics, and the next build writes them again.
+        """Delete the copies of silver and gold with their logs, whose statistics name listeners; the next build writes them again.
 
         Returns the number of objects.
         """
         deleted = 0
         for layer in _COPIES:
-            uri = self._lake.find_uri("", layer).rstrip("/")
-            with translate_store_errors(uri):
-                store = open_store(self._lake.find_uri("", "").rstrip("/"), self._lake.storage_options)
+            with translate_store_errors(self._lake.root):
+                store = open_store(self._lake.root, self._lake.storage_options)
                 for chunk in obstore.list(store, prefix=layer):
                     paths = [str(found["path"]) for found in chunk]
                     obstore.delete(store, paths)
@@ -116,14 +115,12 @@ class LakeErasure:
         rows = self._read_theirs(table)
         if not len(rows):
             return 0
-        is_bronze = "_broker" in rows.column_names
-        counted = self._leave_out_pending(rows) if name == REJECTED_TABLE else rows
-        transactions = count_deleted_rows(table, counted, DeletedBy.ERASURE) if is_bronze else []
-        predicates = _name_offsets(rows) if "value" in _list_columns(table) else [self._name_listeners()]
+        parts = _name_offsets(rows) if "value" in _list_columns(table) else [(rows, self._name_listeners())]
         with translate_store_errors(table.table_uri):
-            for number, predicate in enumerate(predicates):
-                properties = CommitProperties(app_transactions=transactions if number == 0 else [])
-                table.delete(predicate, commit_properties=properties)
+            for part, predicate in parts:
+                counted = self._leave_out_pending(part) if name == REJECTED_TABLE else part
+                transactions = count_deleted_rows(table, counted, DeletedBy.ERASURE) if "_broker" in rows.column_names else []
+                table.delete(predicate, commit_properties=CommitProperties(app_transactions=transactions))
                 table.update_incremental()
         return len(rows)
 
@@ -135,7 +132,7 @@ class LakeErasure:
             app_id = make_position_app_id(source["_broker"], source["_topic"], source["_partition"])
             position = self._lake.open_table(tables[source["_topic"]]).read_position(app_id)
             of_source = [pc.field(name) == value for name, value in source.items()]
-            kept.append(rows.filter(reduce(lambda left, right: left & right, [*of_source, pc.field("_offset") <= position])))
+            kept.append(rows.filter(_all_of([*of_source, pc.field("_offset") <= position])))
         return pa.concat_tables(kept)
 
     def _name_listeners(self) -> str:
@@ -150,17 +147,19 @@ def _list_columns(table: DeltaTable) -> set[str]:
     return {field.name for field in table.schema().fields}
 
 
-def _name_offsets(rows: pa.Table) -> list[str]:
-    """Predicates for rejected records, which have no listener's column: their coordinates."""
-    names = [name for name in ("_broker", "_topic", "_partition") if name in rows.column_names]
-    predicates = []
-    for source in rows.group_by(names).aggregate([("_offset", "list")]).to_pylist():
-        terms = [f"{name} = {source[name]!r}" for name in names]
-        offsets = sorted(source["_offset_list"])
-        for start in range(0, len(offsets), _OFFSETS_PER_PREDICATE):
-            listed = ", ".join(map(str, offsets[start : start + _OFFSETS_PER_PREDICATE]))
-            predicates.append(" and ".join([*terms, f"_offset in ({listed})"]))
-    return predicates
+def _name_offsets(rows: pa.Table) -> Iterator[tuple[pa.Table, str]]:
+    """Rejected records in parts, each with its predicate: they have no listener's column, so it names their coordinates."""
+    names = [name for name in SOURCE_COLUMNS if name in rows.column_names]
+    for source in rows.group_by(names).aggregate([]).to_pylist():
+        of_source = rows.filter(_all_of([pc.field(name) == value for name, value in source.items()]))
+        for start in range(0, len(of_source), _OFFSETS_PER_PREDICATE):
+            part = of_source.slice(start, _OFFSETS_PER_PREDICATE)
+            terms = [f"{name} = {value!r}" for name, value in source.items()]
+            yield part, " and ".join([*terms, f"_offset in ({', '.join(map(str, part['_offset'].to_pylist()))})"])
+
+
+def _all_of(conditions: Sequence[pc.Expression]) -> pc.Expression:
+    return reduce(lambda left, right: left & right, conditions)
 
 
 def _join(texts: Sequence[str]) -> str:

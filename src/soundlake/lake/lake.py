@@ -62,6 +62,11 @@ class Lake:
         return DeltaBronzeTable(uri, layout, store, self.storage_options, checkpoint=checkpoint, check_store=self._check_store)
 
     @property
+    def root(self) -> str:
+        """The address of the lake: a path, or s3://bucket."""
+        return self._root
+
+    @property
     def tombstones(self) -> Tombstones:
         """Who was forgotten."""
         if self._tombstones is None:

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import msgspec
 
-from soundlake.local_files import try_lock, write_file
+from soundlake.local_files import find_draft, try_lock, write_file
 from soundlake.spotify.plays.recent import RecentState
 
 log = logging.getLogger(__name__)
@@ -79,6 +79,11 @@ class HistoryStore:
         """Keep it."""
         self._folder.mkdir(parents=True, exist_ok=True, mode=0o700)
         write_file(self.find_path(history.account), msgspec.json.encode(history).decode(), is_private=True)
+
+    def delete(self, account: str) -> None:
+        """Forget what was collected of an account, and its gaps."""
+        for path in (self.find_path(account), find_draft(self.find_path(account))):
+            path.unlink(missing_ok=True)
 
     def try_lease(self, account: str) -> AbstractContextManager[bool]:
         """Become the one process that collects the history of an account, for the block; False if another one is."""

@@ -61,16 +61,16 @@ def unpack(topic: str, partition: int, log_id: str, batches: list[Batch], offset
     stop = start + _count_within(ends[start : start + max_records], max_bytes + (int(ends[start - 1]) if start else 0))
     counts = [batch.records for batch in batches]
     times = np.repeat(np.array([batch.timestamp_ms for batch in batches], np.int64), counts)
-    columns = [
-        pa.array(np.arange(first + start, first + stop, dtype=np.int64)),
-        pa.array(times[start:stop]),
-        _unpack_column([batch.keys for batch in batches], start, stop),
-        _unpack_column([batch.values for batch in batches], start, stop),
-    ]
+    columns = {
+        "offsets": pa.array(np.arange(first + start, first + stop, dtype=np.int64)),
+        "timestamps_ms": pa.array(times[start:stop]),
+        "keys": _unpack_column([batch.keys for batch in batches], start, stop),
+        "values": _unpack_column([batch.values for batch in batches], start, stop),
+    }
     is_held = lengths[start:stop] != _ERASED
     if not is_held.all():
-        columns = [column.filter(pa.array(is_held)) for column in columns]
-    return Records(topic, partition, log_id, *columns, first + stop)
+        columns = {name: column.filter(pa.array(is_held)) for name, column in columns.items()}
+    return Records(topic, partition, log_id, **columns, next_offset=first + stop)
 
 
 def unpack_batch(batch: Batch) -> tuple[pa.Array, pa.Array]:

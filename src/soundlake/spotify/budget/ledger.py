@@ -106,6 +106,12 @@ class Ledger:
         mine = [park for park in self.list_parks(now_ms) if (park.party, park.name) in names]
         return max(mine, key=lambda park: (park.until_ms is None, park.until_ms or 0), default=None)
 
+    def forget(self, account: str) -> None:
+        """Forget an account's last calls and its parks."""
+        self.parks = [park for park in self.parks if (park.party, park.name) != (Party.ACCOUNT, account)]
+        for calls in self.apps.values():
+            calls.accounts.pop(account, None)
+
     def list_parks(self, now_ms: int) -> list[Park]:
         """The parks that have not ended."""
         return [park for park in self.parks if park.until_ms is None or park.until_ms > now_ms]

@@ -55,6 +55,11 @@ class RequestBudget:
         with self._change() as ledger:
             ledger.parks = [park for park in ledger.parks if (park.party, park.name) != (Party.ACCOUNT, account)]
 
+    def forget(self, account: str) -> None:
+        """Forget an account: when it called last, and what it waits for. The calls still count: Spotify counts them too."""
+        with self._change() as ledger:
+            ledger.forget(account)
+
     def find_park(self, app: App, account: str) -> Park | None:
         """What an account waits for, if it does."""
         return self._read().find_park(app, account, self._read_clock_ms())

@@ -14,7 +14,7 @@ from pathlib import Path
 import msgspec
 from msgspec import Struct, field
 
-from soundlake.local_files import try_lock, write_file
+from soundlake.local_files import find_draft, try_lock, write_file
 from soundlake.spotify.collection import Gap, Span
 from soundlake.spotify.plays.outcomes import Outcome
 from soundlake.spotify.plays.state import ListeningState
@@ -70,6 +70,12 @@ class ListeningStore:
         """Keep it. Raises OSError."""
         self._make_folder()
         write_file(self.find_path(listening.account), msgspec.json.encode(listening).decode(), is_private=True)
+
+    def delete(self, account: str) -> None:
+        """Forget what an account plays, and who followed it."""
+        path = self.find_path(account)
+        for one in (path, find_draft(path), path.with_suffix(".unreadable"), path.with_suffix(".owner")):
+            one.unlink(missing_ok=True)
 
     @contextmanager
     def try_lease(self, account: str, now: datetime) -> Iterator[Owner | None]:
