@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any
 
 Case = Mapping[str, Any]
@@ -30,7 +31,7 @@ def list_polls(case: Case, *, phase_s: float = 0, states: list[State] | None = N
     """The polls of a case in their order; `states` in place of those of the case."""
     given = case["given"]
     states = given["states"] if states is None else states
-    step = case.get("poll_s", given.get("poll_s", 5))
+    step = given.get("poll_s", case.get("poll_s", 5))
     spans = [state for state in states if "raw" not in state]
     odd = sorted(_place_raw(states), key=lambda poll: poll[0])
     at_s = given.get("first_poll_at", 0) + phase_s
@@ -55,10 +56,26 @@ def write_answer(case: Case, state: State, at_s: float) -> Any:
     return _write_body(case, values[2], round(values[3] + moved), more, is_playing=kind != "hold")
 
 
+def find_start(case: Case) -> datetime:
+    """The moment from which the times of a case count."""
+    text = case.get("t0", case["given"].get("t0"))
+    return datetime.fromtimestamp(T0_MS / 1000, UTC) if text is None else datetime.fromisoformat(str(text))
+
+
 def find_name(case: Case, letter: str) -> str:
     """The title of a letter of `tracks`."""
     names = {**case["given"].get("names", {}), **case.get("names", {})}
     return str(names.get(letter, f"Song {letter}"))
+
+
+def find_artist(case: Case, letter: str) -> str:
+    """The artist of a letter of `tracks`."""
+    return str({**case["given"].get("artists", {}), **case.get("artists", {})}.get(letter, "Artist"))
+
+
+def find_isrc(case: Case, letter: str) -> str | None:
+    """The ISRC of a letter of `tracks`, where the case gives one."""
+    return {**case.get("isrc", {}), **case["given"].get("isrc", {})}.get(letter)
 
 
 def write_track(case: Case, letter: str, more: Mapping[str, Any] | None = None) -> dict[str, Any]:
@@ -69,11 +86,10 @@ def write_track(case: Case, letter: str, more: Mapping[str, Any] | None = None) 
     item: dict[str, Any] = {
         "id": track_id, "uri": f"spotify:{kind}:{track_id}", "type": kind, "name": find_name(case, letter),
         "duration_ms": case["tracks"].get(letter), "is_local": False,
-        "artists": [{"id": f"{'artist':0>22}", "name": "Artist"}],
+        "artists": [{"id": f"{'artist':0>22}", "name": find_artist(case, letter)}],
         "album": {"id": f"{'album':0>22}", "name": "Album", "images": [{"url": "https://i.scdn.co/image/0", "width": 640, "height": 640}]},
     }  # fmt: skip
-    isrc = {**case.get("isrc", {}), **case["given"].get("isrc", {})}.get(letter)
-    if isrc:
+    if isrc := find_isrc(case, letter):
         item["external_ids"] = {"isrc": isrc}
     if more.get("uri") == "local":
         item["uri"] = (

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 State = dict[str, Any]
@@ -12,11 +12,12 @@ State = dict[str, Any]
 
 @dataclass(frozen=True)
 class Variant:
-    """The states of a variant; plays that start at `moved_from_s` or later do so `later_s` later."""
+    """The states of a variant; plays that start at `moved_from_s` or later do so `later_s` later. `given` has further members."""
 
     states: list[State]
     later_s: float = 0
     moved_from_s: float = 0
+    given: Mapping[str, Any] = field(default_factory=dict)
 
 
 def make_variant(states: list[State], words: str) -> Variant | None:
@@ -37,9 +38,16 @@ def move_plays(expect: Mapping[str, Any], variant: Variant) -> Mapping[str, Any]
     return {**expect, "plays": plays} if plays else expect
 
 
-def _keep(states: list[State], *_: str) -> Variant:
-    """What these variants change is in no answer of the player, or is tried in each case (a restart after each answer)."""
-    return Variant(states)
+def _restart_at(states: list[State], *moments: str) -> Variant:
+    return Variant(states, given={"restart_at": [float(moment) for moment in moments]})
+
+
+def _list_again(states: list[State], track: str, *stamps: str) -> Variant:
+    return Variant(states, given={"recent": [[track, float(stamp)] for stamp in stamps]})
+
+
+def _fail_first(states: list[State], *_: str) -> Variant:
+    return Variant(states, given={"first_call_fails": True})
 
 
 def _empty_in_pause(states: list[State], from_s: str) -> Variant:
@@ -92,9 +100,9 @@ def _with(**more: Any) -> Callable[..., Variant]:
 
 
 _VARIANTS: Mapping[str, Callable[..., Variant]] = {
-    r"restart of the poller at": _keep,
-    r"recently-played has": _keep,
-    r"the very first call of the process fails": _keep,
+    r"restart of the (?:poller|process) at (\d+)": _restart_at,
+    r"recently-played has (\w+) twice \(stamps (\d+) and (\d+)\)": _list_again,
+    r"the (?:very )?first call .*fails": _fail_first,
     r"from (\d+) on 204 in place of the held state": _empty_in_pause,
     r"after the empty answers progress \w+ at (\d+) .*moves by (\d+) s": _pause_in_empty,
     r"type (\w+) in place of ad": _other_type,

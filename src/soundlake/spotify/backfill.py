@@ -45,7 +45,7 @@ class _Schedule:
 
 @dataclass
 class Backfill:
-    """Collects the history of all connected accounts of a home. `list_heard` gives the newest plays of an account that the poller followed."""
+    """Collects the history of all connected accounts of a home. `list_heard` gives the newest plays that the poller followed."""
 
     store: TokenStore
     histories: HistoryStore

@@ -15,6 +15,8 @@ FLOOR_MS = 5_000
 _AFTER_END_MS = 1_500  # the answer is a second or two behind the change
 _IDLE_STEPS = ((120_000, 15_000), (600_000, 30_000), (3_600_000, 60_000))
 """Idle for less than the first, asked again after the second."""
+_PRIVATE_MS = 600_000
+"""For so long a private session is followed as closely as a song: what is heard after its end counts from the first answer on."""
 _IDLE_MS, _LONGEST_IDLE_MS = 120_000, 300_000
 """The first song of a session is seen unless it is shorter than the wait; as the calls run out the wait grows to the second."""
 _PLENTY = 0.5
@@ -35,7 +37,9 @@ def plan_poll(state: ListeningState, now_ms: int, pace: Pace) -> int:
     """The time of the next poll (ms since 1970), at least the floor from now."""
     play = state.play
     if play is None or not is_followed(play):
-        return now_ms + stretch(find_idle_rhythm(now_ms - _find_idle_since(state, now_ms)), pace, _LONGEST_IDLE_MS)
+        idle_ms = now_ms - _find_idle_since(state, now_ms)
+        is_just_private = state.is_private and 0 < idle_ms < _PRIVATE_MS
+        return now_ms + stretch(FLOOR_MS if is_just_private else find_idle_rhythm(idle_ms), pace, _LONGEST_IDLE_MS)
     if not play.is_settled or state.leaving is not None or play.absence is not None:
         return now_ms + pace.floor_ms  # something is to be confirmed
     rhythm = stretch(FLOOR_MS, pace, CONTINUOUS_MS)

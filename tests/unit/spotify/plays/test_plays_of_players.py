@@ -1,7 +1,9 @@
 """Time lines of players of the kinds that public reports describe, each with what is right."""
 
 import pytest
-from tests.acceptance.player_cases import find_player_differences, find_recent_differences
+from tests.acceptance.courses import Course
+from tests.acceptance.player_cases import find_player_differences
+from tests.acceptance.recent_cases import find_recent_differences
 
 
 def run(start, end, track, position=0, **more):
@@ -126,6 +128,8 @@ CASES = {
                                 [play("E", 0, 600000, content_type="episode")]),
     "an episode that is slow": ([run(0, 600, "E", type="episode", speed=0.8), none(600, 640)], [play("E", 0, 600000)]),
     "an episode that is resumed": ([run(0, 600, "E", 1800000, type="episode"), none(600, 640)], [play("E", 0, 600000)]),
+    "one empty answer at the end, and the song goes on": (
+        [run(0, 198, "A"), none(198, 201), run(201, 251, "A", 150000), none(251, 290)], [play("A", 0, 250000, skipped=False)]),
     "a private session within a song": ([run(0, 60, "A"), run(60, 120, "A", 60000, is_private_session=True), run(120, 200, "A", 120000),
                                          none(200, 220)], [play("A", 0, 140000)]),
 }  # fmt: skip
@@ -134,7 +138,7 @@ NAMES = {"A": "Song - Acoustic", "R": "Song (Acoustic)"}
 
 
 @pytest.mark.parametrize("name", CASES)
-def test_plays_are_right_when(name, tmp_path):
+def test_plays_are_right_when(name):
     states, plays = CASES[name]
     case = {
         "id": name,
@@ -146,13 +150,13 @@ def test_plays_are_right_when(name, tmp_path):
     }
     if name == "another song in one answer only":
         case["expect"]["now_playing"] = 2  # a change that one answer shows is shown at once
-    assert find_player_differences(case, tmp_path) == []
+    assert find_player_differences(Course(case)) == []
 
 
-def test_a_play_that_is_wrong_is_named(tmp_path):
+def test_a_play_that_is_wrong_is_named():
     given = {"states": [run(0, 60, "A"), run(60, 240, "B"), none(240, 260)]}
     case = {"id": "x", "tracks": TRACKS, "given": given, "expect": {"plays": [play("A", 0, 90000, skipped=False), play("B", 90, 180000)]}}
-    assert find_player_differences(case, tmp_path) == [
+    assert find_player_differences(Course(case)) == [
         "A has 60000 ms, right is 90000", "A has skipped True, right is False", "B starts at 60.0, right is 90",
         "skips of ['Song A'], right is []",
     ]  # fmt: skip

@@ -4,7 +4,7 @@ from datetime import UTC, datetime, timedelta
 
 import pytest
 
-from soundlake.spotify.models import PlayerState, Track
+from soundlake.spotify.models import Device, PlayerState, Track
 from soundlake.spotify.plays import PlayTracker
 from soundlake.spotify.plays.instants import write_ms
 from soundlake.spotify.plays.planner import FLOOR_MS, Pace, plan_poll
@@ -51,6 +51,14 @@ def test_the_poll_is_aimed_at_the_expected_end():
 def test_what_is_not_confirmed_is_asked_for_at_the_floor():
     assert wait(follow(*PLAYING, (15, None, False)), 15, Pace(0.1)) == 5
     assert wait(follow((0, None, False), (5, 0, True)), 5, Pace(0.1)) == 5
+
+
+def test_a_private_session_is_followed_closely_for_ten_minutes():
+    tracker = PlayTracker("me", follow(*PLAYING))
+    private = PlayerState(is_playing=True, item=TRACK, progress_ms=15_000, device=Device(is_private_session=True))
+    for second in range(15, 45, 5):
+        tracker.see(T0 + timedelta(seconds=second), private)
+    assert [wait(tracker.state, second) for second in (40, 600, 700)] == [5, 5, 60]
 
 
 def test_an_idle_account_is_asked_less_and_less_often():
