@@ -12,9 +12,12 @@ import pytest
 import redis
 from tests.server_process import ServerProcess
 from tests.unit.cache.test_live_metrics import make_event as make_event_of_unit_tests
+from tests.unit.cache.test_now_playing import make_sighting
 
 from soundlake.cache import LIVE_SCHEMA, MemoryLiveStore
 from soundlake.cache.live_metrics import HORIZON_SECONDS, TOP_TRACKS, UNKNOWN
+from soundlake.cache.now_playing import KEPT_FOR
+from soundlake.cache.redis_now_playing import RedisNowPlayingStore
 from soundlake.cache.redis_store import RedisLiveStore
 from soundlake.errors import Unavailable
 
@@ -112,9 +115,22 @@ def test_a_full_redis_keeps_its_counts_and_the_error_names_the_limit(store, clie
     record(store, before, now)
     client.config_set("maxmemory", client.info("memory")["used_memory"] // 2)
     try:
-        with pytest.raises(Unavailable, match=r"Redis is full \(maxmemory is .*[KM]\): live metrics are not counted\n→ raise maxmemory"):
+        with pytest.raises(Unavailable, match=r"Redis is full \(maxmemory is .*[KM]\): nothing more is kept there\n→ raise maxmemory"):
             record(store, [make_event(now, event_id=str(uuid.uuid4())) for _ in range(3_000)], now)
     finally:
         client.config_set("maxmemory", "512mb")
     assert store.read(now).minutes[-1].started == len(before)
     assert client.info("stats")["evicted_keys"] == 0
+
+
+def test_a_sighting_of_the_player_is_kept_expires_and_can_be_deleted(client, redis_server, now):
+    store, sighting = RedisNowPlayingStore(redis_server.server.url), make_sighting(seen_at=now)
+    store.write(sighting)
+    assert store.read(sighting.listener, now) == sighting
+    assert store.read(sighting.listener, now + KEPT_FOR) is None
+    (key,) = client.keys("soundlake:now:*")
+    assert 0 < client.ttl(key) <= KEPT_FOR.total_seconds()
+    store.delete(sighting.listener)
+    assert (store.read(sighting.listener, now), client.keys("*")) == (None, [])
+    client.set(key, "{")
+    assert store.read(sighting.listener, now) is None

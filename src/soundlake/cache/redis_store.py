@@ -58,7 +58,7 @@ class RedisLiveStore:
         for row in events.to_pylist():
             if is_in_horizon(row["ended_ms"], now_ms):
                 by_window.setdefault(row["ended_ms"] // (SHORT_SECONDS * 1_000) * SHORT_SECONDS, []).append(_pack(row))
-        with self._translate_errors():
+        with translate_errors(self._client):
             for start, packed in by_window.items():
                 for first in range(0, len(packed), _EVENTS_A_CALL):
                     self._record_window(start, packed[first : first + _EVENTS_A_CALL])
@@ -73,7 +73,7 @@ class RedisLiveStore:
 
     def read(self, now: datetime) -> LiveMetrics:
         """Read the metrics at `now`."""
-        with self._translate_errors():
+        with translate_errors(self._client):
             return LiveMetrics(now, self._read_windows(now, SHORT_SECONDS), self._read_windows(now, MINUTE_SECONDS), self._read_tracks(now))
 
     def _read_windows(self, now: datetime, seconds: int) -> tuple[LiveWindow, ...]:
@@ -105,29 +105,32 @@ class RedisLiveStore:
                     names[track] = title, artist
         return names
 
-    @contextmanager
-    def _translate_errors(self) -> Iterator[None]:
-        try:
-            yield
-        except redis.AuthenticationError as cause:
-            raise Unavailable(
-                "SOUNDLAKE_CACHE: Redis does not accept the password", next_step="correct it: redis://:password@host:port/0"
-            ) from cause
-        except redis.RedisError as cause:
-            if "'maxmemory'" in str(cause):  # before Redis 7 this error of a script has no class of its own
-                raise self._make_full_error() from cause
-            raise Unavailable(
-                f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="check that it is running, then try again"
-            ) from cause
 
-    def _make_full_error(self) -> Unavailable:
-        limit = "maxmemory is unknown"
-        with suppress(redis.RedisError):
-            limit = f"maxmemory is {self._client.info('memory')['maxmemory_human']}"
-        return Unavailable(
-            f"SOUNDLAKE_CACHE: Redis is full ({limit}): live metrics are not counted",
-            next_step="raise maxmemory, or wait: keys expire after the horizon",
-        )
+@contextmanager
+def translate_errors(client: redis.Redis) -> Iterator[None]:
+    """Raise Unavailable, with what to do, for an error of Redis in the block."""
+    try:
+        yield
+    except redis.AuthenticationError as cause:
+        raise Unavailable(
+            "SOUNDLAKE_CACHE: Redis does not accept the password", next_step="correct it: redis://:password@host:port/0"
+        ) from cause
+    except redis.RedisError as cause:
+        if "'maxmemory'" in str(cause):  # before Redis 7 this error of a script has no class of its own
+            raise _make_full_error(client) from cause
+        raise Unavailable(
+            f"SOUNDLAKE_CACHE: Redis does not answer: {cause}", next_step="check that it is running, then try again"
+        ) from cause
+
+
+def _make_full_error(client: redis.Redis) -> Unavailable:
+    limit = "maxmemory is unknown"
+    with suppress(redis.RedisError):
+        limit = f"maxmemory is {client.info('memory')['maxmemory_human']}"
+    return Unavailable(
+        f"SOUNDLAKE_CACHE: Redis is full ({limit}): nothing more is kept there",
+        next_step="raise maxmemory, or wait: keys expire after the horizon",
+    )
 
 
 @cache

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import signal
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -33,6 +34,7 @@ def run_spotify_poll(
 
     settings = load_settings()
     configure_logs("spotify-poll", as_json=settings.log_json, secrets=settings.secrets)
+    logging.getLogger("soundlake.spotify.poller").setLevel(logging.INFO)  # the legs of each song
     lines = _Lines()
     asyncio.run(_poll(settings, lines, None if limit is None else parse_duration(limit)))
     if limit is not None and not lines.answered:

@@ -15,7 +15,7 @@ from soundlake.errors import SoundlakeError, Unavailable
 from soundlake.spotify.answers import UnreadableAnswer, decode_object, read_answer, read_recent_page
 from soundlake.spotify.budget import App, Purpose, RequestBudget
 from soundlake.spotify.catalogue import Catalogue, TrackDetails
-from soundlake.spotify.errors import AccountMismatch, RequestRefused
+from soundlake.spotify.errors import AccountMismatch, RequestRefused, ServiceFails
 from soundlake.spotify.models import Album, Artist, PlayerState, Profile, RecentPage, Track
 from soundlake.spotify.refusals import Reason, Refusal, read_refusal
 from soundlake.spotify.tokens import AccessTokens
@@ -76,9 +76,12 @@ class SpotifyAPIClient:
             raise await self._park(Refusal(Reason.OTHER_ACCOUNT))
         return profile
 
-    async def get_player(self) -> PlayerAnswer:
-        """What plays where, with device, shuffle and private session."""
-        return await self._look("/v1/me/player")
+    async def get_player(self, *, has_fallback: bool = False) -> PlayerAnswer:
+        """What plays where, with device, shuffle and private session.
+
+        With `has_fallback` a call that is not allowed (Forbidden) parks nobody: the caller asks `get_currently_playing` in its place.
+        """
+        return await self._look("/v1/me/player", spares=_PLAYER_ONLY if has_fallback else ())
 
     async def get_currently_playing(self) -> PlayerAnswer:
         """What plays, without the device: for tokens that lack the scope of the player."""
@@ -103,14 +106,14 @@ class SpotifyAPIClient:
         path = f"/v1/{_LOOK_UPS[kind]}/{quote(wanted, safe='')}"
         return _read(kind, await self._call(path, Purpose.LIVE))
 
-    async def _look(self, path: str) -> PlayerAnswer:
+    async def _look(self, path: str, spares: tuple[Reason, ...] = ()) -> PlayerAnswer:
         asked_at = self._access.clock()
-        body = await self._call(path, Purpose.LIVE, additional_types="track,episode")
+        body = await self._call(path, Purpose.LIVE, spares, additional_types="track,episode")
         at = asked_at + (self._access.clock() - asked_at) / 2
         return PlayerAnswer(at, _read(PlayerState, body) if body else None)
 
-    async def _call(self, path: str, purpose: Purpose, **query: str) -> bytes:
-        """The body of a call. A 401 gets one new token and one more try: valid tokens are refused at times."""
+    async def _call(self, path: str, purpose: Purpose, spares: tuple[Reason, ...] = (), **query: str) -> bytes:
+        """The body of a call. A 401 gets one new token and one more try: valid tokens are refused at times. `spares` park nobody."""
         token = await self._get_token()
         status, headers, body = await self._send(path, purpose, token, query)
         if status == httpx.codes.UNAUTHORIZED:
@@ -120,10 +123,10 @@ class SpotifyAPIClient:
             return body
         unauthorized = Refusal(Reason.UNAUTHORIZED) if status == httpx.codes.UNAUTHORIZED else None
         if refusal := unauthorized or read_refusal(status, headers, body, self._access.clock()):
-            raise await self._park(refusal)
+            raise refusal.reason.make_error(self.account, None) if refusal.reason in spares else await self._park(refusal)
         if httpx.codes.is_client_error(status) and status != httpx.codes.REQUEST_TIMEOUT:
             raise RequestRefused(path, status)
-        raise Unavailable(f"Spotify answers {path} with HTTP {status}")
+        raise ServiceFails(path, status)
 
     async def _send(self, path: str, purpose: Purpose, token: str, query: dict[str, str]) -> tuple[int, httpx.Headers, bytes]:
         await asyncio.to_thread(self._access.budget.take, self._access.app, self.account, purpose)
@@ -167,5 +170,8 @@ async def _read_body(answer: httpx.Response) -> bytes:
             raise Unavailable(f"Spotify's answer is larger than {_LARGEST_ANSWER} bytes")
     return body
 
+
+_PLAYER_ONLY = (Reason.SCOPE, Reason.UNKNOWN)
+"""Refusals of the player that another call may not meet: it needs a scope of its own."""
 
 _LOOK_UPS: dict[type, str] = {Track: "tracks", Artist: "artists", Album: "albums"}

@@ -1,6 +1,7 @@
 """What goes wrong between this project and Spotify.
 
 Retryable
+├── ServiceFails            Spotify's own fault: a status of 500 or above
 ├── RateLimited             too many calls in 30 seconds: the app waits until `until`
 │   ├── QuotaExceeded       too many calls in a day: every app of the developer waits
 │   └── BudgetSpent         our own budget: no call was made
@@ -19,7 +20,15 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from soundlake.errors import DataError, Permanent, Retryable
+from soundlake.errors import DataError, Permanent, Retryable, Unavailable
+
+
+class ServiceFails(Unavailable):
+    """Spotify answers with a fault of its own; `status` is the HTTP status."""
+
+    def __init__(self, path: str, status: int) -> None:
+        super().__init__(f"Spotify answers {path} with HTTP {status}")
+        self.path, self.status = path, status
 
 
 class RateLimited(Retryable):

@@ -4,7 +4,7 @@ from soundlake.wiring.dead_letters import open_replayer
 from soundlake.wiring.erasure import allow_again, is_forgotten, open_connected_accounts, open_erasure
 from soundlake.wiring.generator import make_history_wait, open_demo, open_feed
 from soundlake.wiring.importing import open_importer
-from soundlake.wiring.poller import open_listening_store, open_poller
+from soundlake.wiring.poller import open_listening_store, open_now_playing, open_poller
 from soundlake.wiring.reconciliation import check_everything
 from soundlake.wiring.sink import build_log_drain, build_sink
 from soundlake.wiring.spotify import open_backfill, open_clients, open_login, open_token_store, read_spotify_status
@@ -32,6 +32,7 @@ __all__ = [
     "open_lake",
     "open_listening_store",
     "open_login",
+    "open_now_playing",
     "open_poller",
     "open_publisher",
     "open_replayer",

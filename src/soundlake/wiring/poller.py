@@ -10,6 +10,7 @@ from soundlake.wiring.spotify import app_of, locate_spotify, open_clients, open_
 from soundlake.wiring.systems import open_broker, open_publisher
 
 if TYPE_CHECKING:
+    from soundlake.cache import NowPlayingStore
     from soundlake.settings import Settings
     from soundlake.spotify.plays.current import Current
     from soundlake.spotify.plays.planner import Pace
@@ -24,13 +25,41 @@ def open_listening_store(settings: Settings) -> ListeningStore:
     return ListeningStore(locate_spotify(settings) / "listening")
 
 
+def open_now_playing(settings: Settings) -> NowPlayingStore:
+    """What each listener plays in this second: in Redis, or in files under home."""
+    from soundlake.cache import FileNowPlayingStore
+
+    address = settings.cache_address
+    if address.scheme == "memory":
+        return FileNowPlayingStore(settings.home_folder / "now-playing")
+    from soundlake.cache.redis_now_playing import open_redis_now_playing
+
+    return open_redis_now_playing(address.url)
+
+
+def make_show(settings: Settings) -> Callable[[str, Current | None], None]:
+    """Keeps in the cache what a listener plays."""
+    from soundlake.broker.protocol import read_utc_now
+    from soundlake.spotify.poller.page import make_now_playing
+
+    store = open_now_playing(settings)
+
+    def show(listener: str, current: Current | None) -> None:
+        if current is None:
+            store.delete(listener)
+        else:
+            store.write(make_now_playing(listener, current, read_utc_now()))
+
+    return show
+
+
 @asynccontextmanager
 async def open_poller(
     settings: Settings, *, show: Callable[[str, Current | None], None] | None = None, observer: SongObserver | None = None
 ) -> AsyncIterator[Poller]:
     """The poller of all connected accounts, publishing to the event log of this deployment.
 
-    `show` is given what each listener plays after each poll, `observer` each change of the song.
+    `show` is given what each listener plays after each poll (default: the cache keeps it), `observer` each change of the song.
     """
     import asyncio
 
@@ -52,6 +81,6 @@ async def open_poller(
                 clock=read_utc_now,
                 sleep=asyncio.sleep,
                 find_pace=pace_of,
-                show=show or (lambda _listener, _current: None),
+                show=show or make_show(settings),
                 observer=observer,
             )

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from collections.abc import Awaitable, Callable, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Protocol
@@ -19,7 +20,9 @@ from soundlake.spotify.plays.current import Current, find_current
 from soundlake.spotify.plays.events import make_events
 from soundlake.spotify.plays.instants import read_ms, write_ms
 from soundlake.spotify.plays.planner import Pace, plan_poll
-from soundlake.spotify.poller.listening_store import Listening, ListeningStore
+from soundlake.spotify.poller.listening_store import Listening, ListeningStore, Owner
+from soundlake.spotify.poller.player_source import PlayerSource
+from soundlake.spotify.poller.song_times import SongTimes, log_song_times
 from soundlake.spotify.tokens import Connection, TokenStore
 
 log = logging.getLogger(__name__)
@@ -29,6 +32,7 @@ LEASE_TRY = timedelta(seconds=20)
 _GAP = timedelta(minutes=10)
 """Twice the longest wait between two polls of an idle account: after a longer time without an answer a gap is recorded."""
 _HEARD_KEPT = 100
+_LONGEST_POLL = timedelta(minutes=2)  # a call ends after 20 s, twice with a new token; a lock that never opens does not
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=5)
 
 
@@ -53,7 +57,8 @@ class PollReport:
 class Poller:
     """Follows all connected accounts in one process.
 
-    `find_pace` says what the budget allows an account; `show` keeps what a listener plays now, for the page; `sleep` waits by `clock`.
+    `find_pace` says what the budget allows an account; `show` keeps what a listener plays now, for the page; `measure` is given the seconds
+    of each leg of a new song; `sleep` waits by `clock`.
     """
 
     store: TokenStore
@@ -65,18 +70,24 @@ class Poller:
     find_pace: Callable[[Connection, int], Pace]
     show: Callable[[str, Current | None], None] = lambda _listener, _current: None
     observer: SongObserver | None = None
+    measure: Callable[[Mapping[str, float]], None] = lambda _seconds: None
     _verified: set[str] = field(default_factory=set)
     _tasks: dict[str, asyncio.Task[None]] = field(default_factory=dict)
     _playing: set[str] = field(default_factory=set)
+    _owners: dict[str, Owner] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """The player, and what stands in for it."""
+        self._source = PlayerSource(self.clock)
 
     async def run(self, observe: Callable[[PollReport], None]) -> None:
         """Follow every account, also those that are connected meanwhile, until cancelled; no failure ends it."""
         try:
             while True:
-                for account in self.store.list_accounts():
+                for account in self._list_accounts():
                     task = self._tasks.get(account)
                     if task is None or task.done():
-                        _log_end(account, task)
+                        self._note_end(account, task)
                         self._tasks[account] = asyncio.create_task(self._follow(account, observe))
                 await self.sleep(LEASE_TRY.total_seconds())
         finally:
@@ -88,7 +99,11 @@ class Poller:
         """Poll one account while it is connected; returns where another process follows it."""
         with self.listenings.try_lease(account, self.clock()) as owner:
             if owner is not None:
-                log.warning("%s is followed by process %d on %s since %s; waiting for its end", account, owner.pid, owner.host, owner.since)
+                if self._owners.get(account) != owner:
+                    log.warning(
+                        "%s is followed by process %d on %s since %s; waiting for its end", account, owner.pid, owner.host, owner.since
+                    )
+                self._owners[account] = owner
                 return
             failures = 0
             while (connection := self.store.read(account)) is not None:
@@ -101,9 +116,13 @@ class Poller:
         """Ask once and take the answer; `failures` before this one without an answer between them make the wait after it longer."""
         listening = self.listenings.read(connection.account)
         try:
-            answer = await self._ask(connection)
+            async with asyncio.timeout(_LONGEST_POLL.total_seconds()):
+                answer = await self._ask(connection, listening)
             await self._take(connection, listening, answer)
             pace = self.find_pace(connection, max(1, len(self._playing)))
+        except TimeoutError:
+            error = Unavailable(f"a poll of {connection.account} did not end within {_LONGEST_POLL.total_seconds():.0f} s")
+            return self._note_failure(listening, error, failures)
         except SoundlakeError as error:
             return self._note_failure(listening, error, failures)
         except OSError as cause:
@@ -115,13 +134,13 @@ class Poller:
         next_ms = plan_poll(listening.state, write_ms(now), pace)
         return PollReport(connection.account, find_current(listening.state, now), read_ms(next_ms))
 
-    async def _ask(self, connection: Connection) -> PlayerAnswer:
+    async def _ask(self, connection: Connection, listening: Listening) -> PlayerAnswer:
         """What the player shows; the first time after it was made sure that the token is this account's (T08)."""
         client = self.make_client(connection)
         if connection.account not in self._verified:
             await client.verify_account()
             self._verified.add(connection.account)
-        return await client.get_player()
+        return await self._source.ask(client, is_private=listening.state.is_private)
 
     async def _take(self, connection: Connection, listening: Listening, answer: PlayerAnswer) -> None:
         """Follow, keep, publish, in this order: a process that ends between them publishes the same events again."""
@@ -131,13 +150,22 @@ class Poller:
         _note_heard(listening, outcomes, answer.at)
         self.listenings.write(listening)
         (self._playing.add if listening.state.play is not None else self._playing.discard)(connection.account)
-        self.show(connection.listener, find_current(listening.state, self.clock()))
         kept_at = self.clock()
         if listening.outbox:
             self._publish(connection, listening)
+        published_at = self.clock()
+        self._show(connection, listening)
+        times = SongTimes(answer.at, kept_at, published_at, shown_at=self.clock())
         for outcome in outcomes:
             if isinstance(outcome, NowPlaying):
-                await self._announce(connection, outcome, answer.at, kept_at)
+                await self._announce(connection, outcome, times)
+
+    def _show(self, connection: Connection, listening: Listening) -> None:
+        """Give the page what plays; a cache that does not answer costs the page only."""
+        try:
+            self.show(connection.listener, find_current(listening.state, self.clock()))
+        except (SoundlakeError, OSError) as error:
+            log.warning("what %s plays cannot be shown: %s", connection.account, error)
 
     def _publish(self, connection: Connection, listening: Listening) -> None:
         """Publish what waits; what cannot be published now waits for the next answer."""
@@ -151,19 +179,16 @@ class Poller:
         listening.outbox = []
         self.listenings.write(listening)
 
-    async def _announce(self, connection: Connection, song: NowPlaying, seen_at: datetime, kept_at: datetime) -> None:
-        """Give the song to the observer, and log how long each leg took."""
-        published_at = self.clock()
+    async def _announce(self, connection: Connection, song: NowPlaying, times: SongTimes) -> None:
+        """Give the song to the observer, and say how long each leg took."""
         if self.observer is not None:
             try:
                 await self.observer.take_song(connection.listener, song)
             except Exception:
                 log.exception("the observer failed on a song of %s", connection.account)
-        log.info(
-            "%s plays another song: seen %.1f s after its start, kept after %.3f s, published after %.3f s, observed after %.3f s",
-            connection.account, (seen_at - read_ms(song.started_ms)).total_seconds(), (kept_at - seen_at).total_seconds(),
-            (published_at - kept_at).total_seconds(), (self.clock() - published_at).total_seconds(),
-        )  # fmt: skip
+        seconds = times.measure_legs(read_ms(song.started_ms), observed_at=self.clock())
+        log_song_times(connection.account, seconds)
+        self.measure(seconds)
 
     def _note_failure(self, listening: Listening, error: SoundlakeError, failures: int) -> PollReport:
         """Keep since when there is no answer. The wait grows to five minutes and never ends; a limit says itself when it ends."""
@@ -178,6 +203,24 @@ class Poller:
         next_at = max(until, now) if until else now + min(_LONGEST_RETRY, _FIRST_RETRY * 2 ** min(failures, 10))
         return PollReport(listening.account, None, min(next_at, now + _LONGEST_RETRY), error)
 
+    def _list_accounts(self) -> list[str]:
+        """The connected accounts; those that are followed already if the store cannot be read now."""
+        try:
+            return self.store.list_accounts()
+        except (SoundlakeError, OSError):
+            log.exception("the connected accounts cannot be listed; those that are known are followed")
+            return list(self._tasks)
+
+    def _note_end(self, account: str, task: asyncio.Task[None] | None) -> None:
+        """A task that ended with an error is begun again, and its account shows why: never in silence (M01)."""
+        error = None if task is None or task.cancelled() else task.exception()
+        if error is None:
+            return
+        log.error("following %s ended with an error and begins again", account, exc_info=error)
+        why = error if isinstance(error, SoundlakeError) else Unavailable(f"following {account} ended: {type(error).__name__}")
+        with suppress(OSError):
+            self._note_failure(self.listenings.read(account), why, 0)
+
 
 def _note_heard(listening: Listening, outcomes: Sequence[Outcome], at: datetime) -> None:
     """Keep the newest plays, and a gap if the answer before is too long ago (M01)."""
@@ -187,10 +230,3 @@ def _note_heard(listening: Listening, outcomes: Sequence[Outcome], at: datetime)
     heard = [(read_ms(play.started_ms), read_ms(play.ended_ms)) for play in outcomes if isinstance(play, Play)]
     listening.heard = [*listening.heard, *heard][-_HEARD_KEPT:]
     listening.answered_at, listening.failed_since, listening.failure = at, None, None
-
-
-def _log_end(account: str, task: asyncio.Task[None] | None) -> None:
-    """A task that ended with an error is begun again, never in silence (M01)."""
-    error = None if task is None or task.cancelled() else task.exception()
-    if error is not None:
-        log.error("following %s ended with an error and begins again", account, exc_info=error)
