@@ -190,7 +190,7 @@ def _print_status(status: SpotifyStatus) -> None:
 
 
 def _describe_account(account: AccountStatus) -> dict[str, object]:
-    wait = account.wait
+    wait, owner = account.wait, account.followed_by
     until = "" if wait is None else " until the next sign-in" if wait.until is None else f" until {wait.until:%Y-%m-%d %H:%M} UTC"
     last = account.last_history_at
     return {
@@ -199,9 +199,11 @@ def _describe_account(account: AccountStatus) -> dict[str, object]:
         "scopes": " ".join(account.scopes),
         "token refreshed": f"{account.token_age_seconds // 60:,} min ago",
         "sign-in due": f"{account.sign_in_due_at:%Y-%m-%d}, in {account.days_until_sign_in} days",
+        "health": account.health,
         "waits": "no" if wait is None else f"the {wait.party}{until} ({wait.reason})",
         "history": "never" if last is None else f"{last:%Y-%m-%d %H:%M} UTC, {account.plays:,} plays",
         "last poll": "never" if account.last_poll_at is None else f"{account.last_poll_at:%Y-%m-%d %H:%M:%S} UTC",
+        "followed by": "nobody" if owner is None else f"process {owner.pid} on {owner.host}, since {owner.since:%Y-%m-%d %H:%M} UTC",
         "live": "well"
         if account.live_failed_since is None
         else f"fails since {account.live_failed_since:%H:%M} UTC: {account.live_failure}",

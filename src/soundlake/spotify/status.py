@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, dataclass
-from datetime import datetime, timedelta
+from datetime import datetime
 from typing import Any
 
+from soundlake.spotify.alarms import find_alarms
 from soundlake.spotify.budget import App, AppUse, Park, RequestBudget
 from soundlake.spotify.budget.request_budget import read_ms
-from soundlake.spotify.collection import Gap, HistoryStore
-from soundlake.spotify.poller import ListeningStore
+from soundlake.spotify.collection import Gap, History, HistoryStore
+from soundlake.spotify.poller import Listening, ListeningStore, Owner
+from soundlake.spotify.silence import HISTORY_SILENCE, LIVE_SILENCE, find_quiet, find_silence
 from soundlake.spotify.tokens import Connection, TokenStore
-from soundlake.spotify.tokens.refused_grants import PROBE_AFTER, is_outage
-
-HISTORY_SILENCE = timedelta(hours=1)
-"""History is asked for every quarter of an hour at least; after so long without an answer nothing is collected."""
-
-LIVE_SILENCE = timedelta(minutes=20)
-"""The slowest poll of an idle account is minutes apart; after so long without an answer nothing is followed."""
+from soundlake.spotify.tokens.refused_grants import PROBE_AFTER
 
 
 @dataclass(frozen=True)
@@ -34,7 +29,11 @@ class Wait:
 
 @dataclass(frozen=True)
 class AccountStatus:
-    """One connected account. `token_age_seconds` counts from the last refresh, `sign_in_warning` is 30, 7 or 1."""
+    """One connected account. `token_age_seconds` counts from the last refresh, `sign_in_warning` is 30, 7 or 1.
+
+    `…_silent_since` (UTC) is set where nothing was collected for longer than usual, `quiet_since` where answers show no play for longer
+    than ever; `followed_by` is the process of the poller.
+    """
 
     account: str
     listener: str
@@ -55,6 +54,22 @@ class AccountStatus:
     live_failure: str | None
     live_gaps: tuple[Gap, ...]
     unpublished_events: int
+    history_silent_since: datetime | None
+    live_silent_since: datetime | None
+    quiet_since: datetime | None
+    followed_by: Owner | None
+
+    @property
+    def name(self) -> str:
+        """What people call it."""
+        return self.display_name or self.account
+
+    @property
+    def health(self) -> str:
+        """`silent` where nothing was collected for longer than usual, `degraded` from the first failure on, else `well`."""
+        if self.history_silent_since or self.live_silent_since or self.quiet_since:
+            return "silent"
+        return "degraded" if self.wait or self.live_failure or self.history_failure else "well"
 
 
 @dataclass(frozen=True)
@@ -72,7 +87,8 @@ class SpotifyStatus:
 
     def as_json(self) -> dict[str, Any]:
         """The status as JSON."""
-        return {**asdict(self), "is_well": self.is_well}
+        accounts = [{**asdict(one), "health": one.health} for one in self.accounts]
+        return {**asdict(self), "accounts": accounts, "is_well": self.is_well}
 
 
 @dataclass(frozen=True)
@@ -91,7 +107,7 @@ def read_spotify_status(records: Records, now: datetime) -> SpotifyStatus:
     connections = [connection for connection in found if connection is not None]
     accounts = tuple(_describe(connection, records, now) for connection in connections)
     apps = sorted({App(connection.client_id, connection.developer) for connection in connections}, key=lambda app: app.client_id)
-    return SpotifyStatus(accounts, tuple(records.budget.measure_use(app) for app in apps), tuple(_find_alarms(connections, accounts, now)))
+    return SpotifyStatus(accounts, tuple(records.budget.measure_use(app) for app in apps), tuple(find_alarms(connections, accounts)))
 
 
 def _describe(connection: Connection, records: Records, now: datetime) -> AccountStatus:
@@ -117,7 +133,17 @@ def _describe(connection: Connection, records: Records, now: datetime) -> Accoun
         live_failure=live.failure,
         live_gaps=tuple(live.gaps),
         unpublished_events=len(live.outbox),
+        history_silent_since=find_silence(_find_history_start(connection, history, live), HISTORY_SILENCE, now),
+        live_silent_since=find_silence(live.answered_at or live.failed_since, LIVE_SILENCE, now),
+        quiet_since=find_quiet(live.heard, now),
+        followed_by=records.listenings.find_owner(connection.account, now),
     )
+
+
+def _find_history_start(connection: Connection, history: History, live: Listening) -> datetime | None:
+    """Since when history is to be collected: the last answer, or the sign-in; None where only the poller is used, and history never was."""
+    is_live_only = history == History(connection.account) and (live.answered_at or live.failed_since)
+    return None if is_live_only else history.answered_at or connection.authorized_at
 
 
 def _find_wait(connection: Connection, park: Park | None) -> Wait | None:
@@ -130,29 +156,3 @@ def _find_wait(connection: Connection, park: Park | None) -> Wait | None:
     return Wait(
         park.party.value, park.name, park.reason.value, read_ms(park.since_ms), None if park.until_ms is None else read_ms(park.until_ms)
     )
-
-
-def _find_alarms(connections: Sequence[Connection], accounts: Sequence[AccountStatus], now: datetime) -> list[str]:
-    alarms = []
-    outage = is_outage(connections)
-    if outage:
-        count = sum(connection.refused_at is not None for connection in connections)
-        alarms.append(f"Spotify refuses the tokens of all {count} accounts at once: an outage, they are tried again after an hour")
-    for one in accounts:
-        name = one.display_name or one.account
-        if not one.is_connected:
-            alarms.append(f"{name} has to sign in again: soundlake spotify login")
-        elif one.wait is not None and one.wait.reason == "refused_token":
-            alarms += [] if outage else [f"{name}: Spotify refuses its token"]
-        elif one.wait is not None:
-            until = "the next sign-in" if one.wait.until is None else f"{one.wait.until:%Y-%m-%d %H:%M} UTC"
-            alarms.append(f"{name}: the {one.wait.party} waits until {until} ({one.wait.reason})")
-        elif one.sign_in_warning is not None:
-            alarms.append(f"{name} has to sign in within {one.days_until_sign_in} days: soundlake spotify login")
-        if one.is_connected and one.last_history_at is not None and now - one.last_history_at > HISTORY_SILENCE:
-            failure = one.history_failure or "`soundlake spotify backfill` does not run"
-            alarms.append(f"{name}: no history since {one.last_history_at:%Y-%m-%d %H:%M} UTC: {failure}")
-        if one.is_connected and one.last_poll_at is not None and now - one.last_poll_at > LIVE_SILENCE:
-            failure = one.live_failure or "`soundlake spotify poll` does not run"
-            alarms.append(f"{name}: nothing followed since {one.last_poll_at:%Y-%m-%d %H:%M} UTC: {failure}")
-    return alarms

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import replace
 from datetime import timedelta
 
@@ -26,6 +27,7 @@ def test_a_sign_in_is_announced_thirty_seven_and_one_days_before(tmp_path, days_
         account = home.connect("anna").account
         due = home.store.read(account).sign_in_due_at
         home.clock.set(now=due - timedelta(days=days_left))
+        home.make_records().histories.write(History(account, answered_at=home.clock()))
         return read(home)
 
     status = run(tmp_path, main)
@@ -68,6 +70,57 @@ def test_silence_is_an_alarm_that_names_the_failure_or_the_command(tmp_path):
     assert (well.alarms, len(well.accounts[0].gaps), well.accounts[0].plays) == ((), 1, 3)
     assert ["spotify backfill" in silent.alarms[0], "spotify poll" in silent.alarms[1]] == [True, True]
     assert ["the disk is full" in failing.alarms[0], "no network" in failing.alarms[1]] == [True, True]
+
+
+def test_a_poller_that_never_had_an_answer_is_degraded_at_once_and_silent_later(tmp_path):
+    async def main(home):
+        account, now = home.connect("anna").account, home.clock()
+        home.make_records().listenings.write(Listening(account, failed_since=now, failure="no network"))
+        at_once = read(home)
+        await home.clock.sleep(1_201)
+        return at_once, read(home)
+
+    at_once, later = run(tmp_path, main)
+    assert (at_once.accounts[0].health, at_once.is_well, at_once.accounts[0].live_failure) == ("degraded", True, "no network")
+    assert (later.accounts[0].health, later.is_well) == ("silent", False)
+    assert "nothing followed since 2026-01-01 20:00 UTC: no network" in later.alarms[0]
+
+
+def test_an_account_that_nothing_collects_is_named_after_an_hour(tmp_path):
+    async def main(home):
+        home.connect("anna")
+        await home.clock.sleep(3_601)
+        return read(home)
+
+    assert "no history since 2026-01-01 20:00 UTC: `soundlake spotify backfill` does not run" in run(tmp_path, main).alarms[0]
+
+
+@pytest.mark.parametrize(("days", "plays", "is_quiet"), [(3, 40, False), (5, 40, True), (5, 19, False)])
+def test_answers_without_a_play_for_longer_than_ever_are_an_alarm(tmp_path, days, plays, is_quiet):
+    async def main(home):
+        account, now = home.connect("anna").account, home.clock()
+        heard = [(now - timedelta(days=days, hours=12 * n, minutes=3), now - timedelta(days=days, hours=12 * n)) for n in range(plays)]
+        records = home.make_records()
+        records.histories.write(History(account, answered_at=now))
+        records.listenings.write(Listening(account, answered_at=now, heard=heard))
+        return read(home)
+
+    status = run(tmp_path, main)
+    assert [alarm for alarm in status.alarms if "no play since" in alarm] == list(status.alarms)
+    assert (bool(status.alarms), status.accounts[0].health == "silent") == (is_quiet, is_quiet)
+
+
+def test_the_status_names_the_process_that_follows_an_account_and_leaves_its_lease_alone(tmp_path):
+    async def main(home):
+        account = home.connect("anna").account
+        records = home.make_records()
+        before = read(home).accounts[0].followed_by
+        with records.listenings.try_lease(account, home.clock()):
+            during = read(home).accounts[0].followed_by
+        return before, during, read(home).accounts[0].followed_by
+
+    before, during, after = run(tmp_path, main)
+    assert (before, during.pid, after) == (None, os.getpid(), None)
 
 
 def test_no_representation_of_a_status_holds_a_token(tmp_path):

@@ -91,6 +91,13 @@ class ListeningStore:
                 write_file(path.with_suffix(".owner"), msgspec.json.encode(owner).decode(), is_private=True)
             yield None if is_mine else self._read_owner(account, now)
 
+    def find_owner(self, account: str, now: datetime) -> Owner | None:
+        """The process that follows an account now, if one does."""
+        if not self._folder.exists():
+            return None
+        with try_lock(self.find_path(account).with_suffix(".lock")) as is_free:
+            return None if is_free else self._read_owner(account, now)
+
     def find_path(self, account: str) -> Path:
         """The file of an account's state."""
         return self._folder / f"{hashlib.sha256(account.encode()).hexdigest()[:24]}.json"
