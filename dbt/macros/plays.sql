@@ -70,3 +70,15 @@
 
 {# The most that counts as heard in one play: a day. A longer time is flagged (heard_within_a_day) and not summed. #}
 {% macro day_ms() %}{{ return(86400000) }}{% endmacro %}
+
+{#
+  Whether a play may feed similarities and recommendations: not if only Spotify's Web API reported it, whose terms forbid to train on it.
+  `sources` is the list of matched sources. The setting SPOTIFY_FEEDS_MODELS lifts the rule.
+#}
+{% macro may_feed_models(sources) -%}
+    {%- if env_var('SOUNDLAKE_DBT_MODELS_FROM_SPOTIFY_API', 'false') == 'true' -%}
+    true
+    {%- else -%}
+    coalesce(replace(replace(replace({{ sources }}, 'spotify_live', ''), 'spotify_recent', ''), ',', '') <> '', true)
+    {%- endif -%}
+{%- endmacro %}

@@ -53,7 +53,7 @@ known_songs as (
         listener,
         song
     from listener_songs
-    where plays > 0 or skipped >= 2
+    where plays > 0 or skipped >= 2 or heard > 0
 ),
 
 similar_in_order as (
@@ -148,7 +148,7 @@ started_choices as (
     inner join song_popularity on listener_songs.song = song_popularity.song
     left join artist_affinity
         on listener_songs.listener = artist_affinity.listener and song_popularity.artist_key = artist_affinity.artist_key
-    where listener_songs.plays = 0 and listener_songs.skipped < 2
+    where listener_songs.plays = 0 and listener_songs.skipped < 2 and coalesce(listener_songs.heard, 0) = 0
 ),
 
 choices as (

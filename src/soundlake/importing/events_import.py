@@ -89,6 +89,10 @@ class _Batches:
         return decode_records(HISTORY, pa.array(records, pa.binary()), times)
 
     def _publish(self, records: Sequence[bytes], events: pa.Table, rows: np.ndarray) -> None:
+        is_forgotten = self._publisher.forgotten.find(events)
+        if is_forgotten.any():
+            self._counts.rows_forgotten += int(is_forgotten.sum())
+            events, rows = events.filter(pa.array(~is_forgotten)), rows[~is_forgotten]
         is_new = self._publisher.publish_records(events, [records[row] for row in rows.tolist()])
         self._counts.count_events(events, pa.array(is_new))
 

@@ -1,4 +1,4 @@
-"""The result of an import, in which every row is counted: rows_read = rows_stored + rows_duplicate + rows_refused."""
+"""The result of an import, in which every row is counted: rows_read = rows_stored + rows_duplicate + rows_refused + rows_forgotten."""
 
 from __future__ import annotations
 
@@ -19,10 +19,14 @@ OnBytesRead = Callable[[int], None]
 
 @dataclass
 class RowCounts:
-    """The counts of one listener, or of all: `ms_played` of the stored plays, the first and last time of all events read."""
+    """The counts of one listener, or of all: `ms_played` of the stored plays, the first and last time of all events read.
+
+    `rows_forgotten` are of listeners who were forgotten: they are not published.
+    """
 
     rows_stored: int = 0
     rows_duplicate: int = 0
+    rows_forgotten: int = 0
     refused_by_reason: Counter[str] = field(default_factory=Counter)
     ms_played: int = 0
     first_played_at: datetime | None = None
@@ -35,8 +39,8 @@ class RowCounts:
 
     @property
     def rows_read(self) -> int:
-        """All rows; each is stored, duplicate or refused."""
-        return self.rows_stored + self.rows_duplicate + self.rows_refused
+        """All rows; each is stored, duplicate, refused or forgotten."""
+        return self.rows_stored + self.rows_duplicate + self.rows_refused + self.rows_forgotten
 
     def count_events(self, events: pa.Table, stored: pa.Array) -> None:
         """Count a batch of events: as stored where the mask is true, the others as duplicates."""
@@ -51,6 +55,7 @@ class RowCounts:
         """Add the counts of another listener."""
         self.rows_stored += other.rows_stored
         self.rows_duplicate += other.rows_duplicate
+        self.rows_forgotten += other.rows_forgotten
         self.refused_by_reason += other.refused_by_reason
         self.ms_played += other.ms_played
         self._widen(other.first_played_at, other.last_played_at)
@@ -66,6 +71,7 @@ class RowCounts:
             "rows_stored": self.rows_stored,
             "rows_duplicate": self.rows_duplicate,
             "rows_refused": self.rows_refused,
+            **({"rows_forgotten": self.rows_forgotten} if self.rows_forgotten else {}),
             "refused_by_reason": dict(sorted(self.refused_by_reason.items())),
             "ms_played": self.ms_played,
             "first_played_at": _format(self.first_played_at),

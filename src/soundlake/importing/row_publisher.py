@@ -11,14 +11,16 @@ from soundlake.broker import Delivery, Publisher
 from soundlake.contract import HISTORY
 from soundlake.errors import Unavailable
 from soundlake.importing.stored_rows import Mask, StoredRows
+from soundlake.lake import Forgotten
 
 _NEXT_STEP = "check that the log can be written, then import the same files again: rows that have arrived are not published again"
 
 
 class RowPublisher:
-    """Publishes to user_history, so that live events do not wait behind an import."""
+    """Publishes to user_history, so that live events do not wait behind an import; `forgotten` is whose rows are not to be published."""
 
-    def __init__(self, publisher: Publisher, stored: StoredRows) -> None:
+    def __init__(self, publisher: Publisher, stored: StoredRows, forgotten: Forgotten) -> None:
+        self.forgotten = forgotten
         self._publisher = publisher
         self._stored = stored
 

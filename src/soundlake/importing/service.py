@@ -7,7 +7,7 @@ from contextlib import closing, contextmanager
 from pathlib import Path
 
 from soundlake.broker import Clock, Publisher, read_utc_now
-from soundlake.errors import Unavailable
+from soundlake.errors import DataError, Unavailable
 from soundlake.history import READERS, HistoryFiles, find_event_files, find_history
 from soundlake.importing.events_import import import_events
 from soundlake.importing.history_import import import_history
@@ -15,7 +15,7 @@ from soundlake.importing.log_drain import LogDrain
 from soundlake.importing.report import ImportReport, OnBytesRead
 from soundlake.importing.row_publisher import RowPublisher
 from soundlake.importing.stored_rows import StoredRows
-from soundlake.lake import BronzeTables
+from soundlake.lake import BronzeTables, Forgotten
 from soundlake.local_files import try_lock
 from soundlake.progress import Reporter
 
@@ -71,14 +71,27 @@ class Importer:
 
     def _import(self, listeners: Sequence[str] | None, size: int, read: ReadFiles) -> ImportReport:
         with self._hold_lock():
+            forgotten = self._check_forgotten(listeners or ())
             self._run_drain("store what the log holds")
-            publisher = RowPublisher(self._publisher, StoredRows(self._tables, listeners))
+            publisher = RowPublisher(self._publisher, StoredRows(self._tables, listeners), forgotten)
             self._reporter.begin("read and publish", size)
             with self._drain.in_background():
                 report = read(publisher, _BytesCounter(self._reporter))
             self._reporter.end(f"{report.total.rows_read:,} rows")
             self._run_drain("store what was published")
         return report
+
+    def _check_forgotten(self, listeners: Sequence[str]) -> Forgotten:
+        """Who was forgotten. Raises DataError if files are of such a listener."""
+        with self._tables.begin_write() as forgotten:
+            pass  # an erasure that begins now waits for the end of this import
+        for listener in listeners:
+            if forgotten.hashes and forgotten.covers(listener):
+                raise DataError(
+                    f"everything of the listener {listener} was erased, and nothing of them is stored",
+                    next_step=f"if they want to be stored again: `soundlake forget --allow {listener}`, then import",
+                )
+        return forgotten
 
     def _run_drain(self, step: str) -> None:
         self._reporter.begin(step)

@@ -20,6 +20,9 @@ class SpotifySettings(SettingsGroup):
     redirect_uri: str = Field("http://127.0.0.1:8888/callback", description="redirect address, as the app has it")
     developer: str = Field("", description="name of the developer account that owns the app, where a home has apps of several")
     tokens_in: Literal["file", "keyring"] = Field("file", description="where tokens are kept: files under home, or the system's keyring")
+    feeds_models: bool = Field(
+        default=False, description="plays that only the Web API reported feed recommendations too; its terms forbid it without permission"
+    )
     calls_per_30_seconds: Annotated[
         int, Field(ge=1, description="most calls in 30 seconds; a new app was refused at 10 (unlikefraction/spotify-cli@v0.1.4)")
     ] = 6

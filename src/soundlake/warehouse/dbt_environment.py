@@ -11,7 +11,9 @@ from soundlake.warehouse.build_state import BUILD, BronzeLake
 from soundlake.warehouse.extensions import provide_extensions
 
 
-def build_dbt_environment(project: Path, folder: Path, lake: BronzeLake, memory_limit: str) -> dict[str, str]:
+def build_dbt_environment(
+    project: Path, folder: Path, lake: BronzeLake, memory_limit: str, *, models_from_spotify_api: bool = False
+) -> dict[str, str]:
     """The variables for a build of `project` from `lake` into `folder`. Provides DuckDB's extensions in that folder."""
     bronze = lake.find_uri("plays")
     return {
@@ -24,6 +26,7 @@ def build_dbt_environment(project: Path, folder: Path, lake: BronzeLake, memory_
         "SOUNDLAKE_DBT_EXTENSIONS": str(provide_extensions(folder / "extensions")),
         "SOUNDLAKE_DBT_LAKE": bronze.removesuffix("/bronze/plays"),
         "SOUNDLAKE_DBT_MEMORY": memory_limit,
+        "SOUNDLAKE_DBT_MODELS_FROM_SPOTIFY_API": str(models_from_spotify_api).lower(),
         "SOUNDLAKE_DBT_TEMP": str(folder / "temp"),
         **describe_store(bronze, lake.storage_options),
     }

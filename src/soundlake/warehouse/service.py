@@ -44,6 +44,7 @@ class Warehouse:
         lake: BronzeLake,
         *,
         memory_limit: str = "4GB",
+        models_from_spotify_api: bool = False,
         project: Path = PROJECT,
         now: Callable[[], datetime] = lambda: datetime.now(UTC),
         observer: BuildObserver | None = None,
@@ -52,6 +53,7 @@ class Warehouse:
             raise UsageError(f"{project}: no dbt project here", next_step="run from a checkout of Soundlake")
         self.folder = folder
         self._lake, self._project, self._now, self._memory_limit = lake, project, now, memory_limit
+        self._models_from_spotify_api = models_from_spotify_api
         self._observer = observer or NoOpObserver()
         self._dbt: DbtProcess | None = None
 
@@ -102,7 +104,9 @@ class Warehouse:
 
     def environment(self) -> dict[str, str]:
         """The environment variables that dbt, profiles.yml and the sources read."""
-        return build_dbt_environment(self._project, self.folder, self._lake, self._memory_limit)
+        return build_dbt_environment(
+            self._project, self.folder, self._lake, self._memory_limit, models_from_spotify_api=self._models_from_spotify_api
+        )
 
     def close(self) -> None:
         """End the process in which dbt runs."""
@@ -117,7 +121,7 @@ class Warehouse:
         self.close()
 
     def _plan(self, *, full_refresh: bool) -> Plan:
-        fingerprint = _fingerprint(self._project)
+        fingerprint = _fingerprint(self._project, models_from_spotify_api=self._models_from_spotify_api)
         with open_build(self.folder / BUILD) as connection:
             plan = plan_build(connection, self._lake, fingerprint, full_refresh=full_refresh)
             if plan.has_work:
@@ -172,9 +176,10 @@ def _count_rows(connection: duckdb.DuckDBPyConnection) -> dict[str, int]:
     return counts
 
 
-def _fingerprint(project: Path) -> str:
+def _fingerprint(project: Path, *, models_from_spotify_api: bool) -> str:
     """A hash of everything that decides the rows of the models. If it changes, the next build is a full refresh."""
     digest = hashlib.sha256()
     for path in sorted([project / "dbt_project.yml", *project.glob("models/**/*.sql"), *project.glob("macros/**/*.sql")]):
         digest.update(path.relative_to(project).as_posix().encode() + b"\0" + path.read_bytes() + b"\0")
+    digest.update(b"models from Spotify's API" if models_from_spotify_api else b"")
     return digest.hexdigest()

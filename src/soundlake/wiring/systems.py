@@ -72,4 +72,10 @@ def open_warehouse(settings: Settings, lake: Lake, telemetry: Telemetry | None =
             next_step="leave it empty for the embedded warehouse",
         )
     observer = None if telemetry is None else telemetry.watch_builds()
-    return Warehouse(address.path, lake, memory_limit=settings.transform.duckdb_memory, observer=observer)
+    return Warehouse(
+        address.path,
+        lake,
+        memory_limit=settings.transform.duckdb_memory,
+        models_from_spotify_api=settings.spotify.feeds_models,
+        observer=observer,
+    )

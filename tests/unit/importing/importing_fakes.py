@@ -34,7 +34,7 @@ class Deployment:
 
     def open_publisher(self, listeners: Sequence[str] | None) -> RowPublisher:
         self.drain()
-        return RowPublisher(self.open_raw_publisher(), StoredRows(self.tables, listeners))
+        return RowPublisher(self.open_raw_publisher(), StoredRows(self.tables, listeners), self.tables.forgotten)
 
     def drain(self) -> None:
         self.sink.run(until_drained=True)

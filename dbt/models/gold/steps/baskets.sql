@@ -13,7 +13,7 @@ song_tracks as (
 silver_plays as (
     select *
     from {{ ref('silver_plays') }}
-    where is_listen
+    where is_listen and {{ may_feed_models('matched_sources') }}
 ),
 
 listening_sessions as (

@@ -20,7 +20,8 @@ select
     listeners.listener,
     min(listener_tracks.user_id) as user_id,
     song_tracks.song,
-    cast(sum(listener_tracks.plays) as integer) as plays,
+    cast(sum(listener_tracks.model_plays) as integer) as plays,
+    cast(sum(listener_tracks.plays) as integer) as heard,
     cast(sum(listener_tracks.started) as integer) as started,
     cast(sum(listener_tracks.skipped) as integer) as skipped
 from listener_tracks

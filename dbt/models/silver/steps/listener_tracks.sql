@@ -6,6 +6,7 @@ select
     user_id, track_id, min(song_key) as song_key,
     count(*) as started,
     count(case when is_listen then 1 end) as plays,
+    count(case when is_listen and {{ may_feed_models('matched_sources') }} then 1 end) as model_plays,
     sum(case when is_listen then heard_ms end) as heard_ms,
     count(case when is_skipped then 1 end) as skipped,
     count(is_skipped) as skip_known,

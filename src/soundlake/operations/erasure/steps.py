@@ -86,7 +86,7 @@ def _list_warehouse_steps(places: Places) -> list[Step]:
     """Silver and gold are built again from what bronze has now, into a new file; then the older snapshots go."""
     if not has_build(places.warehouse):
         return []
-    wait = retry_policy(first_wait_seconds=1, longest_wait_seconds=10, stop=stop_after_delay(_LONGEST_BUILD_SECONDS), on=Retryable)
+    wait = retry_policy(first_wait_seconds=0.2, longest_wait_seconds=1, stop=stop_after_delay(_LONGEST_BUILD_SECONDS), on=Retryable)
 
     def discard() -> int:
         wait(discard_build, places.warehouse)
