@@ -49,34 +49,31 @@ class AdjustableClock:
 class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose time jumps to the next timer when nothing else is left to run.
 
-    Timeouts and sleeps of asyncio follow it, and months pass in seconds. While a thread of the executor works, its time does not move.
-    Sockets are read, but time does not wait for them: it is made for in-process transports.
+    Timeouts and sleeps of asyncio follow it, and months pass in seconds. What goes to a thread elsewhere runs at once: its time does not
+    move meanwhile, and a poll of a simulated player costs 3 ms in place of 8. Sockets are read, but time does not wait for them: it is
+    made for in-process transports.
     """
 
     def __init__(self) -> None:
-        self._virtual_s, self._busy_threads = 0.0, 0
+        self._virtual_s = 0.0
         super().__init__(_JumpingSelector(self))
 
     def time(self) -> float:
         """Seconds since the loop was made, in virtual time."""
         return self._virtual_s
 
-    def jump(self, seconds: float) -> bool:
-        """Move the time forward; False while a thread works, whose result may come first."""
-        if self._busy_threads:
-            return False
+    def jump(self, seconds: float) -> None:
+        """Move the time forward."""
         self._virtual_s += seconds
-        return True
 
     def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ANN401
-        """As in asyncio; time does not jump until the function has returned."""
-        future: asyncio.Future[T] = super().run_in_executor(executor, func, *args)
-        self._busy_threads += 1
-        future.add_done_callback(self._note_thread_done)
+        """Run the function now; what it returns or raises is the future's."""
+        future: asyncio.Future[T] = self.create_future()
+        try:
+            future.set_result(func(*args))
+        except Exception as error:
+            future.set_exception(error)
         return future
-
-    def _note_thread_done(self, _: object) -> None:
-        self._busy_threads -= 1
 
 
 class _JumpingSelector(selectors.DefaultSelector):
@@ -90,7 +87,8 @@ class _JumpingSelector(selectors.DefaultSelector):
         ready = super().select(0)
         if ready or timeout is None or timeout <= 0:
             return ready or (super().select(None) if timeout is None else [])
-        return [] if self._loop.jump(timeout) else super().select(timeout)
+        self._loop.jump(timeout)
+        return []
 
 
 def run_in_virtual_time(make_main: Callable[[AdjustableClock], Coroutine[Any, Any, T]], start: datetime) -> T:
