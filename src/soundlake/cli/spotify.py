@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from soundlake.spotify.sign_in import Login
     from soundlake.spotify.status import AccountStatus, SpotifyStatus
     from soundlake.spotify.tokens import Connection
+    from soundlake.telemetry import Telemetry
 
 _EXIT_NOT_WELL = 1
 
@@ -83,6 +84,7 @@ def run_spotify_backfill(
 
     Exit code 1 if an account could not be asked. With --every it goes on, and `soundlake spotify status` shows what failed.
     """
+    from soundlake import wiring
     from soundlake.cli.durations import parse_duration
     from soundlake.cli.terminal import print_json
     from soundlake.errors import UsageError
@@ -92,10 +94,11 @@ def run_spotify_backfill(
     if every is not None and as_json:
         raise UsageError("--json is for a single run", next_step="leave out --every, or read `soundlake spotify status --json`")
     settings = load_settings()
-    configure_logs("spotify-backfill", as_json=settings.log_json, secrets=settings.secrets)
     if every is not None:
-        asyncio.run(_collect_again_and_again(settings, timedelta(seconds=parse_duration(every))))
+        with wiring.open_spotify_telemetry(settings, "spotify-backfill") as telemetry:
+            asyncio.run(_collect_again_and_again(settings, telemetry, timedelta(seconds=parse_duration(every))))
         return
+    configure_logs("spotify-backfill", as_json=settings.log_json, secrets=settings.secrets)
     results = asyncio.run(_collect_once(settings))
     if as_json:
         accounts = [{**asdict(one), "failure": None if one.failure is None else one.failure.message} for one in results]
@@ -116,10 +119,10 @@ async def _collect_once(settings: Settings) -> list[Collected]:
         return [await backfill.collect(account) for account in backfill.store.list_accounts()]
 
 
-async def _collect_again_and_again(settings: Settings, every: timedelta) -> None:
+async def _collect_again_and_again(settings: Settings, telemetry: Telemetry | None, every: timedelta) -> None:
     from soundlake import wiring
 
-    async with wiring.open_backfill(settings) as backfill:
+    async with wiring.open_backfill(settings, telemetry) as backfill:
         task = asyncio.ensure_future(backfill.run(every, asyncio.sleep, _print_collected))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from soundlake.settings import Settings
     from soundlake.spotify.plays.songs import Song
     from soundlake.spotify.poller import PollReport
+    from soundlake.telemetry import Telemetry
 
 _EXIT_NOTHING_COLLECTED = 1
 
@@ -29,22 +30,22 @@ def run_spotify_poll(
     follows is taken over when that process ends. With --for, exit code 1 if no account gave an answer.
     """
     from soundlake.cli.durations import parse_duration
-    from soundlake.logs import configure_logs
     from soundlake.settings import load_settings
+    from soundlake.wiring import open_spotify_telemetry
 
     settings = load_settings()
-    configure_logs("spotify-poll", as_json=settings.log_json, secrets=settings.secrets)
-    logging.getLogger("soundlake.spotify.poller").setLevel(logging.INFO)  # the legs of each song
     lines = _Lines()
-    asyncio.run(_poll(settings, lines, None if limit is None else parse_duration(limit)))
+    with open_spotify_telemetry(settings, "spotify-poll") as telemetry:
+        logging.getLogger("soundlake.spotify.poller").setLevel(logging.INFO)  # the legs of each song
+        asyncio.run(_poll(settings, telemetry, lines, None if limit is None else parse_duration(limit)))
     if limit is not None and not lines.answered:
         raise typer.Exit(_EXIT_NOTHING_COLLECTED)
 
 
-async def _poll(settings: Settings, lines: _Lines, seconds: float | None) -> None:
+async def _poll(settings: Settings, telemetry: Telemetry | None, lines: _Lines, seconds: float | None) -> None:
     from soundlake import wiring
 
-    async with wiring.open_poller(settings) as poller:
+    async with wiring.open_poller(settings, telemetry) as poller:
         task = asyncio.ensure_future(poller.run(lines.write))
         for number in (signal.SIGINT, signal.SIGTERM):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)

@@ -27,7 +27,7 @@ _STATE = "/admin/state"
 
 
 def needs_fake(settings: Settings) -> bool:
-    """Whether the fake stands in for Spotify: where no app is set."""
+    """Whether a fake replaces Spotify: where no app is set."""
     return not settings.spotify.client_id
 
 

@@ -17,7 +17,7 @@ LIVE_SILENCE = timedelta(minutes=20)
 LEAST_QUIET = timedelta(days=3)
 """A listener who plays nothing for less is on holiday."""
 
-_FEWEST_PLAYS = 20  # fewer do not tell what is usual
+_FEWEST_PLAYS = 20  # too few to know what is usual
 
 
 def find_silence(since: datetime | None, longest: timedelta, now: datetime) -> datetime | None:

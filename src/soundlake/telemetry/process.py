@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from importlib.metadata import version
+from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, PlatformCollector, ProcessCollector, start_http_server
 
@@ -14,6 +15,10 @@ from soundlake.settings import Settings
 from soundlake.telemetry.metrics import FeedMetrics, ProcessMetrics, PublishMetrics, SinkMetrics, UpkeepMetrics
 from soundlake.telemetry.reader_metrics import DashboardMetrics, StreamMetrics, TransformMetrics
 from soundlake.telemetry.service_metrics import ServiceMetrics, ServiceSample
+
+if TYPE_CHECKING:
+    from soundlake.spotify.status import SpotifyStatus
+    from soundlake.telemetry.spotify_metrics import SongMetrics, SpotifyMetrics
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +61,18 @@ class Telemetry:
     def watch_pages(self, pages: Iterable[str]) -> DashboardMetrics:
         """Add metrics for pages of the dashboard."""
         return DashboardMetrics(self.registry, pages)
+
+    def watch_spotify(self, read_status: Callable[[], SpotifyStatus]) -> SpotifyMetrics:
+        """Add metrics for the connected accounts; `read_status` is called at each scrape."""
+        from soundlake.telemetry.spotify_metrics import SpotifyMetrics  # noqa: PLC0415  # loads what only its collectors need
+
+        return SpotifyMetrics(self.registry, read_status)
+
+    def watch_songs(self) -> SongMetrics:
+        """Add metrics for changes of the song."""
+        from soundlake.telemetry.spotify_metrics import SongMetrics  # noqa: PLC0415  # the same
+
+        return SongMetrics(self.registry)
 
     def watch_services(self, sample_services: Callable[[], Iterable[ServiceSample]]) -> ServiceMetrics:
         """Add metrics for supervised services; `sample_services` is called at each scrape."""

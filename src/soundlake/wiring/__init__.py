@@ -7,7 +7,7 @@ from soundlake.wiring.importing import open_importer
 from soundlake.wiring.poller import open_listening_store, open_now_playing, open_poller
 from soundlake.wiring.reconciliation import check_everything
 from soundlake.wiring.sink import build_log_drain, build_sink
-from soundlake.wiring.spotify import open_backfill, open_clients, open_login, open_token_store, read_spotify_status
+from soundlake.wiring.spotify import open_backfill, open_clients, open_login, open_spotify_telemetry, open_token_store, read_spotify_status
 from soundlake.wiring.stack import prepare_stack, read_status
 from soundlake.wiring.stream import open_stream
 from soundlake.wiring.systems import open_broker, open_kafka, open_lake, open_publisher, open_warehouse
@@ -36,6 +36,7 @@ __all__ = [
     "open_poller",
     "open_publisher",
     "open_replayer",
+    "open_spotify_telemetry",
     "open_stream",
     "open_token_store",
     "open_upkeep",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from soundlake.spotify.plays.planner import Pace
     from soundlake.spotify.poller import ListeningStore, Poller, SongObserver
     from soundlake.spotify.tokens import Connection
+    from soundlake.telemetry import Telemetry
 
 
 def open_listening_store(settings: Settings) -> ListeningStore:
@@ -55,7 +56,11 @@ def make_show(settings: Settings) -> Callable[[str, Current | None], None]:
 
 @asynccontextmanager
 async def open_poller(
-    settings: Settings, *, show: Callable[[str, Current | None], None] | None = None, observer: SongObserver | None = None
+    settings: Settings,
+    telemetry: Telemetry | None = None,
+    *,
+    show: Callable[[str, Current | None], None] | None = None,
+    observer: SongObserver | None = None,
 ) -> AsyncIterator[Poller]:
     """The poller of all connected accounts, publishing to the event log of this deployment.
 
@@ -77,10 +82,11 @@ async def open_poller(
                 store=open_token_store(settings),
                 listenings=open_listening_store(settings),
                 make_client=make_client,
-                publisher=open_publisher(settings, broker),
+                publisher=open_publisher(settings, broker, telemetry),
                 clock=read_utc_now,
                 sleep=asyncio.sleep,
                 find_pace=pace_of,
                 show=show or make_show(settings),
                 observer=observer,
+                measure=telemetry.watch_songs().record_song if telemetry is not None else lambda _seconds: None,
             )

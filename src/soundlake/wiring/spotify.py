@@ -24,6 +24,7 @@ if TYPE_CHECKING:
     from soundlake.spotify.sign_in import Login
     from soundlake.spotify.status import SpotifyStatus
     from soundlake.spotify.tokens import Connection, TokenStore
+    from soundlake.telemetry import Telemetry
 
 _CONNECT_SECONDS, _READ_SECONDS = 5.0, 15.0
 
@@ -121,7 +122,7 @@ async def open_clients(settings: Settings) -> AsyncIterator[Callable[[Connection
 
 
 @asynccontextmanager
-async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
+async def open_backfill(settings: Settings, telemetry: Telemetry | None = None) -> AsyncIterator[Backfill]:
     """The collector of history, publishing to the event log of this deployment."""
     from soundlake.broker.protocol import read_utc_now
     from soundlake.spotify.backfill import Backfill
@@ -134,10 +135,22 @@ async def open_backfill(settings: Settings) -> AsyncIterator[Backfill]:
                 store=open_token_store(settings),
                 histories=open_history_store(settings),
                 make_client=make_client,
-                publisher=open_publisher(settings, broker),
+                publisher=open_publisher(settings, broker, telemetry),
                 clock=read_utc_now,
                 list_heard=lambda account: listenings.read(account).heard,
             )
+
+
+@contextmanager
+def open_spotify_telemetry(settings: Settings, service: str) -> Iterator[Telemetry | None]:
+    """The telemetry of a collector, with the state of all accounts."""
+    from soundlake.broker.protocol import read_utc_now
+    from soundlake.telemetry import open_telemetry
+
+    with open_telemetry(settings, service) as telemetry:
+        if telemetry is not None:
+            telemetry.watch_spotify(lambda: read_spotify_status(settings, read_utc_now()))
+        yield telemetry
 
 
 def app_of(connection: Connection) -> App:

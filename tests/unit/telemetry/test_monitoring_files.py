@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 import yaml
+from tests.unit.telemetry.test_spotify_metrics import make_spotify_status
 
 from soundlake.contract import TOPICS
 from soundlake.dashboard.pages import discover_pages
@@ -37,7 +38,7 @@ MATCHER = re.compile(r'(\w+)\s*(=~|!~|!=|=)\s*"([^"]*)"')
 GROUPING = re.compile(r"\b(?:by|without|on|ignoring|group_left|group_right)\s*\(([^)]*)\)")
 OPEN_LABELS = {"instance", "partition", "model", "le"}
 """Labels whose values are not from a fixed list."""
-SERVICES = plan_stack(Settings(_env_file=None, home=Path("/nowhere"), broker="", lake="", cache=""), ())
+SERVICES = plan_stack(Settings(_env_file=None, home=Path("/nowhere"), broker="", lake="", cache=""), (), has_spotify=True)
 
 
 @pytest.fixture(scope="module")
@@ -58,6 +59,8 @@ def telemetry() -> Telemetry:
     for page in pages:
         watched.record_snapshot(page, datetime.now(UTC))
     services = [service.name for service in (*SERVICES.servers, *SERVICES.services)]
+    telemetry.watch_songs()
+    telemetry.watch_spotify(lambda: make_spotify_status(datetime.now(UTC)))
     telemetry.watch_services(lambda: [ServiceSample(name, True, 0, 0.0, 1, 1.0) for name in services])
     return telemetry
 

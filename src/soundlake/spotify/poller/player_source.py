@@ -21,7 +21,7 @@ FAILS_AFTER = 3
 class PlayerSource:
     """Remembers of which accounts the player fails or is not allowed.
 
-    Currently-playing has no device and does not tell of a private session: it is asked only where the player gives nothing, and never
+    Currently-playing has no device and does not show a private session: it is asked only where the player gives nothing, and never
     while the last answer showed a private session.
     """
 

@@ -77,7 +77,7 @@ class Poller:
     _owners: dict[str, Owner] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
-        """The player, and what stands in for it."""
+        """The player, and its replacement."""
         self._source = PlayerSource(self.clock)
 
     async def run(self, observe: Callable[[PollReport], None]) -> None:
