@@ -73,7 +73,7 @@ def test_an_open_transaction_is_waited_for_and_reported(access, broker, tmp_path
     report = drain(broker, lake)
     assert (report.events, report.held_back) == (5, 16)
     assert "user_plays[0]: an open transaction holds back 16 offsets" in caplog.text
-    status = make_probes(tmp_path, lambda: AlwaysOpen(broker), lambda: lake, tmp_path)["sink"]()
+    status = make_probes(tmp_path, lambda: AlwaysOpen(broker), lambda: lake, tmp_path, lambda: None)["sink"]()
     assert status.notes == ("user_plays[0]: an open transaction holds back 16 offsets; they are read when it ends",)
     assert find_check(broker, lake).expected == 6
     producer.end()

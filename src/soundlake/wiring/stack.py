@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from contextlib import closing
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from soundlake.wiring.systems import open_broker, open_lake
 
 if TYPE_CHECKING:
+    from soundlake.operations.stack.connections import Connection
     from soundlake.operations.stack.status import Status
     from soundlake.settings import Settings
+    from soundlake.spotify.status import SpotifyStatus
+    from soundlake.supervisor import RunRecord
 
 
 def prepare_stack(settings: Settings) -> None:
@@ -31,6 +36,10 @@ def read_status(settings: Settings) -> Status:
     from soundlake.operations.stack.status import build_status
     from soundlake.supervisor import read_run
     from soundlake.warehouse import read_current_id
+    from soundlake.wiring.spotify import read_spotify_status
+
+    def read_spotify() -> SpotifyStatus:
+        return read_spotify_status(settings, datetime.now(UTC))
 
     home = settings.home_folder
     warehouse = settings.warehouse_address.path or home
@@ -41,6 +50,16 @@ def read_status(settings: Settings) -> Status:
         home,
         record,
         snapshot=read_current_id(warehouse),
-        probes=make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse),
-        connections=list_connections(settings, read_targets(home) if is_up else {}),
+        probes=make_probes(home, lambda: open_broker(settings), lambda: lake, warehouse, read_spotify),
+        connections=(*list_connections(settings, read_targets(home) if is_up else {}), *_find_fake(record if is_up else None)),
     )
+
+
+def _find_fake(record: RunRecord | None) -> Iterator[Connection]:
+    """Where the fake Spotify is, if it runs: its port may be another one than that of the settings."""
+    from soundlake.operations.spotify_services import FAKE
+    from soundlake.operations.stack.connections import Connection
+
+    for service in record.services if record is not None else ():
+        if service.name == FAKE and service.address is not None:
+            yield Connection("fake Spotify", service.address)

@@ -13,9 +13,11 @@ from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS
 from soundlake.errors import Unavailable
 from soundlake.lake import Lake
 from soundlake.operations.generator.state import load_state
+from soundlake.operations.spotify_services import HISTORY, LIVE
 from soundlake.operations.stack.status import Probe, WorkStatus
 from soundlake.reconciliation.log_vs_bronze import count_waiting
 from soundlake.reconciliation.stopped_topics import find_stopped
+from soundlake.spotify.status import SpotifyStatus
 from soundlake.warehouse import read_published_at
 
 _PROCESSED = tuple(topic.table for topic in LIVE_TOPIC_OF_TYPE.values())
@@ -24,12 +26,16 @@ _COUNTED_QUERIES = ("processed", "live")  # real-time mode commits its offsets o
 Positions = dict[str, dict[int, int]]
 
 
-def make_probes(home: Path, open_broker: Callable[[], Broker], open_lake: Callable[[], Lake], warehouse: Path) -> dict[str, Probe]:
+def make_probes(
+    home: Path, open_broker: Callable[[], Broker], open_lake: Callable[[], Lake], warehouse: Path, read_spotify: Callable[[], SpotifyStatus]
+) -> dict[str, Probe]:
     """One probe per service; each opens what it needs when it is called."""
     return {
         "sink": lambda: _probe_sink(open_broker(), open_lake()),
         "stream": lambda: _probe_stream(home / "stream" / "checkpoints", open_broker, open_lake()),
         "generator": lambda: _probe_generator(home),
+        HISTORY: lambda: WorkStatus(fresh_seconds=_find_age(one.last_history_at for one in read_spotify().accounts)),
+        LIVE: lambda: _probe_spotify(read_spotify()),
         "transform": lambda: WorkStatus(fresh_seconds=_measure_age(read_published_at(warehouse))),
     }
 
@@ -83,6 +89,16 @@ def _count_behind(broker: Broker, positions: Positions) -> int:
 def _find_newest(lake: Lake, names: Iterable[str], layer: str) -> datetime | None:
     written = (lake.read_last_write_time(name, layer) for name in names)
     return max((moment for moment in written if moment is not None), default=None)
+
+
+def _probe_spotify(status: SpotifyStatus) -> WorkStatus:
+    """The events that wait for the log, the newest answer, and everything that somebody has to look at."""
+    waiting = sum(one.unpublished_events for one in status.accounts)
+    return WorkStatus(waiting, _find_age(one.last_poll_at for one in status.accounts), status.alarms)
+
+
+def _find_age(moments: Iterable[datetime | None]) -> float | None:
+    return _measure_age(max((moment for moment in moments if moment is not None), default=None))
 
 
 def _probe_generator(home: Path) -> WorkStatus:

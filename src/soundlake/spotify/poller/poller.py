@@ -15,6 +15,7 @@ from soundlake.broker.protocol import Clock
 from soundlake.errors import SoundlakeError, Unavailable
 from soundlake.spotify.client import PlayerAnswer, SpotifyAPIClient
 from soundlake.spotify.collection import Gap
+from soundlake.spotify.errors import BudgetSpent
 from soundlake.spotify.plays import NowPlaying, Outcome, Play, PlayTracker
 from soundlake.spotify.plays.current import Current, find_current
 from soundlake.spotify.plays.events import make_events
@@ -33,6 +34,7 @@ _GAP = timedelta(minutes=10)
 """Twice the longest wait between two polls of an idle account: after a longer time without an answer a gap is recorded."""
 _HEARD_KEPT = 100
 _LONGEST_POLL = timedelta(minutes=2)  # a call ends after 20 s, twice with a new token; a lock that never opens does not
+_SHORT_WAIT = timedelta(seconds=31)  # the budget of half a minute is for pace, and no failure
 _FIRST_RETRY, _LONGEST_RETRY = timedelta(seconds=5), timedelta(minutes=5)
 
 
@@ -193,6 +195,8 @@ class Poller:
     def _note_failure(self, listening: Listening, error: SoundlakeError, failures: int) -> PollReport:
         """Keep since when there is no answer. The wait grows to five minutes and never ends; a limit says itself when it ends."""
         now = self.clock()
+        if isinstance(error, BudgetSpent) and error.until - now <= _SHORT_WAIT:
+            return PollReport(listening.account, find_current(listening.state, now), error.until)
         kept = self.listenings.read(listening.account)
         kept.failed_since, kept.failure = kept.failed_since or now, error.message
         try:
