@@ -10,7 +10,8 @@ import pytest
 from soundlake.broker.kafka import TopicCheck, TopicPlan
 from soundlake.errors import Permanent, TopicMissing, Unavailable
 from soundlake.operations.stack import Stack, compare_topics, plan_stack, warn_of_producer_clocks
-from soundlake.operations.stack.doctor import Finding, Verdict, check_machine
+from soundlake.operations.stack.doctor import check_machine
+from soundlake.operations.stack.findings import Finding, Verdict
 from soundlake.settings import Settings
 
 

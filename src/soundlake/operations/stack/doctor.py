@@ -5,7 +5,6 @@ from __future__ import annotations
 import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
-from enum import StrEnum
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -18,31 +17,15 @@ from soundlake.operations.servers import Server
 from soundlake.operations.servers.jars import Jar, find_missing, read_jars
 from soundlake.operations.servers.ports import check_free
 from soundlake.operations.servers.programs import find_java, find_spark_java
+from soundlake.operations.stack.findings import Finding, Verdict, run_check
 from soundlake.operations.stack.plan import PortUse, Stack
+from soundlake.operations.stack.spotify_checks import check_spotify
 from soundlake.operations.stack.topics import name_repair
 
 _NEEDED_MEMORY_GIB = 6.0  # measured after eight minutes: servers 0.6, our programs 1.9, Spark 2.9 (sum of RSS)
 _NEEDED_DISK_GIB = 5.0
 _PACKAGES = {"confluent_kafka": "Kafka's client", "redis": "Redis's client", "dbt": "dbt", "streamlit": "the dashboard", "pyspark": "Spark"}
 _INSTALL = "make setup-stack"
-
-
-class Verdict(StrEnum):
-    """The result of a check. `missing` prevents a start, `lacking` does not."""
-
-    THERE = "there"
-    LACKING = "lacking"
-    MISSING = "missing"
-
-
-@dataclass(frozen=True)
-class Finding:
-    """The result of one check, and the command that fixes it."""
-
-    name: str
-    verdict: Verdict
-    found: str
-    remedy: str | None = None
 
 
 @dataclass(frozen=True)
@@ -74,6 +57,7 @@ def check_machine(stack: Stack, *, is_up: bool, compare_topics: CompareTopics = 
         *_check_jars(stack),
         _check_memory(),
         _check_disk(stack.home),
+        *check_spotify(stack.settings, stack.home),
     ]
     if not is_up:
         findings += _check_ports(stack)
@@ -91,13 +75,13 @@ def _check_packages() -> Iterator[Finding]:
 
 
 def _check_java(stack: Stack) -> Finding:
-    return _run_check("java", lambda: str(find_spark_java() if stack.has("stream") else find_java()))
+    return run_check("java", lambda: str(find_spark_java() if stack.has("stream") else find_java()))
 
 
 def _check_servers(stack: Stack) -> Iterator[Finding]:
     """The programs of the local servers; a server elsewhere needs none."""
     for server in stack.servers:
-        yield _run_check(f"server {server.name}", partial(_find_program, server))
+        yield run_check(f"server {server.name}", partial(_find_program, server))
 
 
 def _find_program(server: Server) -> str:
@@ -122,7 +106,7 @@ def _describe_missing(missing: Sequence[Jar], folder: Path) -> str:
 
 def _check_ports(stack: Stack) -> Iterator[Finding]:
     for use in stack.port_uses:
-        yield _run_check(f"ports of {use.name}", partial(_check_port_use, use))
+        yield run_check(f"ports of {use.name}", partial(_check_port_use, use))
 
 
 def _check_port_use(use: PortUse) -> str:
@@ -138,13 +122,6 @@ def _check_topics(compare: CompareTopics, repair: str) -> Finding:
     if not differences:
         return Finding("topics", Verdict.THERE, "all existing topics have the expected settings")
     return Finding("topics", Verdict.LACKING, "; ".join(differences), repair)
-
-
-def _run_check(name: str, check: Callable[[], str]) -> Finding:
-    try:
-        return Finding(name, Verdict.THERE, check())
-    except SoundlakeError as error:
-        return Finding(name, Verdict.MISSING, error.message, error.next_step)
 
 
 def _check_memory() -> Finding:
