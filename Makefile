@@ -22,7 +22,7 @@ $(UV):
 	@infra/setup/bring_uv.sh "$(PYTHON)" "$(UV_VERSION)"
 
 setup-demo: $(UV)
-	@$(UV) sync --quiet --frozen --inexact --no-dev --extra transform --extra dashboard --python "$(PYTHON)"
+	@$(UV) sync --quiet --frozen --inexact --no-dev --extra transform --extra dashboard --extra spotify --python "$(PYTHON)"
 
 # Programs that the machine has are not installed again; a Java that is too old counts as missing.
 NOT_NEEDED = $(if $(shell java -version 2>&1 | grep -E 'version "(1[7-9]|[2-9][0-9])'),--no-extra java) $(if $(shell command -v redis-server),--no-extra redis-server)

@@ -39,13 +39,14 @@ def run_demo(
     from soundlake.operations.demo.build import ignore_others
     from soundlake.operations.demo.live import choose_ports, run_live, run_services
     from soundlake.operations.generator.state import GeneratorOptions
+    from soundlake.operations.spotify_services import is_installed
     from soundlake.settings import load_settings
 
     if from_export is None and (user is not None or alone):
         raise UsageError("--user and --alone go with --from-export", next_step="name the export's folder or zip")
     options = GeneratorOptions(from_export, user or "me", alone, listeners, days, seed)
     settings = options.set_home(load_settings())
-    has_spotify = spotify and from_export is None
+    has_spotify = spotify and from_export is None and is_installed()
     with wiring.open_demo(settings, options) as demo:
         if once:
             _print_summary(_build(demo), as_json=as_json)

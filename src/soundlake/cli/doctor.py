@@ -20,7 +20,7 @@ def run_doctor(
     missing: Annotated[bool, typer.Option("--missing", help="Print only what is missing.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print everything as one JSON object.")] = False,
 ) -> None:
-    """Check what the full stack and a Spotify account need, and print what fixes each problem; exit code 1 if something needed is missing."""
+    """Check what the full stack and a Spotify account need, and print what fixes each problem; exit code 1 if something is missing."""
     from soundlake.cli.terminal import print_json
     from soundlake.cli.topics import compare_with_plan
     from soundlake.operations.stack import is_up, plan_stack

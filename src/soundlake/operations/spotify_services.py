@@ -6,6 +6,7 @@ import sys
 import time
 from collections.abc import Callable
 from datetime import datetime
+from importlib.util import find_spec
 
 from soundlake.operations.servers.ports import LOOPBACK, is_serving
 from soundlake.progress import Reporter
@@ -24,6 +25,11 @@ FIRST_HISTORY_SECONDS = 20.0
 _POLL_SECONDS = 0.2
 _PROGRAM = (sys.executable, "-m", "soundlake.cli.app")
 _STATE = "/admin/state"
+
+
+def is_installed() -> bool:
+    """Whether the packages of the extra `spotify` are installed."""
+    return find_spec("httpx") is not None
 
 
 def needs_fake(settings: Settings) -> bool:

@@ -20,12 +20,12 @@ from soundlake.broker.protocol import Clock, read_utc_now
 from soundlake.errors import SettingsError, SoundlakeError, Unavailable
 from soundlake.spotify.answers import UnreadableAnswer, decode_object
 from soundlake.spotify.errors import RateLimited, SignInRefused
+from soundlake.spotify.redirect import DEFAULT_REDIRECT, check_redirect
 from soundlake.spotify.refusals import read_retry_after
 
 SCOPES = ("user-read-recently-played", "user-read-currently-playing", "user-read-playback-state")
 """The least that history and live listening need; nothing may be changed with them."""
 
-DEFAULT_REDIRECT = "http://127.0.0.1:8888/callback"
 _TOKEN_SECONDS = 3_600  # where the answer does not say how long its token lasts
 _BACKOFF = timedelta(seconds=60)  # where a 429 of the accounts host names no wait
 
@@ -128,26 +128,6 @@ class SpotifyAuth:
         if answer.status_code == httpx.codes.OK:
             return _read_grant(answer.content)
         raise _read_error(answer, self._clock())
-
-
-def check_redirect(redirect_uri: str) -> None:
-    """Raises SettingsError for a redirect address that Spotify does not take: it must be https, or http to a loopback address."""
-    try:
-        parts = urlsplit(redirect_uri)
-        host, port = parts.hostname or "", parts.port
-    except ValueError:
-        host, port, parts = "", None, urlsplit("")
-    if host == "localhost":
-        raise SettingsError(
-            f"SPOTIFY_REDIRECT_URI={redirect_uri}: Spotify refuses localhost since April 2025",
-            next_step=f"write 127.0.0.1 in its place, here and in the app's settings on Spotify's dashboard: {DEFAULT_REDIRECT}",
-        )
-    is_loopback = parts.scheme == "http" and host in ("127.0.0.1", "::1") and port is not None
-    if not (is_loopback or (parts.scheme == "https" and host)):
-        raise SettingsError(
-            f"SPOTIFY_REDIRECT_URI={redirect_uri}: Spotify takes https, or http with a loopback address and a port",
-            next_step=f"set {DEFAULT_REDIRECT}, here and in the app's settings on Spotify's dashboard",
-        )
 
 
 def read_code(sign_in: SignIn, redirected: str) -> str:

@@ -24,7 +24,14 @@ from soundlake.operations.stack.topics import name_repair
 
 _NEEDED_MEMORY_GIB = 6.0  # measured after eight minutes: servers 0.6, our programs 1.9, Spark 2.9 (sum of RSS)
 _NEEDED_DISK_GIB = 5.0
-_PACKAGES = {"confluent_kafka": "Kafka's client", "redis": "Redis's client", "dbt": "dbt", "streamlit": "the dashboard", "pyspark": "Spark"}
+_PACKAGES = {
+    "confluent_kafka": "Kafka's client",
+    "redis": "Redis's client",
+    "dbt": "dbt",
+    "streamlit": "the dashboard",
+    "pyspark": "Spark",
+    "httpx": "the client of Spotify",
+}
 _INSTALL = "make setup-stack"
 
 

@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator
 from contextlib import closing
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from soundlake.broker import Broker
 from soundlake.contract import LIVE_TOPIC_OF_TYPE, TOPICS
@@ -17,8 +18,10 @@ from soundlake.operations.spotify_services import HISTORY, LIVE
 from soundlake.operations.stack.status import Probe, WorkStatus
 from soundlake.reconciliation.log_vs_bronze import count_waiting
 from soundlake.reconciliation.stopped_topics import find_stopped
-from soundlake.spotify.status import SpotifyStatus
 from soundlake.warehouse import read_published_at
+
+if TYPE_CHECKING:
+    from soundlake.spotify.status import SpotifyStatus
 
 _PROCESSED = tuple(topic.table for topic in LIVE_TOPIC_OF_TYPE.values())
 _COUNTED_QUERIES = ("processed", "live")  # real-time mode commits its offsets only every few minutes

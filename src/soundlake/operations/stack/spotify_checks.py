@@ -12,7 +12,7 @@ from soundlake.errors import SettingsError
 from soundlake.operations.servers.ports import is_free
 from soundlake.operations.stack.findings import Finding, Verdict, run_check
 from soundlake.settings import Settings, locate_variable
-from soundlake.spotify.auth import check_redirect
+from soundlake.spotify.redirect import check_redirect
 
 _ID = re.compile(r"[0-9a-f]{32}")
 """The form of client ids and secrets on Spotify's dashboard."""
