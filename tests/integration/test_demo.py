@@ -10,6 +10,7 @@ import sys
 import time
 import urllib.request
 
+import duckdb
 import pytest
 from deltalake import DeltaTable
 
@@ -78,16 +79,17 @@ def test_other_options_in_the_same_home_are_refused(first_run, soundlake):
 def test_the_demo_runs_live_events_and_a_dashboard_until_it_is_stopped(first_run, home):
     process = subprocess.Popen(
         [sys.executable, "-m", "soundlake.cli.app", "demo"],
-        env={**os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "5"},
+        env={**os.environ, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "5", "SPOTIFY_CLIENT_ID": ""},
         stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
     )  # fmt: skip
     try:
         assert process.stderr is not None
         address = next(line.split()[-1] for line in process.stderr if line.startswith("dashboard: "))
         assert wait_until(lambda: answers(address), 180), "the dashboard does not answer"
+        snapshot = home / "warehouse" / "snapshots" / "current.duckdb"
+        assert wait_until(lambda: count_plays(snapshot, "fake-01") >= 50, 120), "no plays of the fake Spotify's listener"
         state = home / "demo.json"
         assert wait_until(lambda: json.loads(state.read_text())["live_until"] is not None, 180), "no live events"
-        snapshot = home / "warehouse" / "snapshots" / "current.duckdb"
         before = snapshot.readlink()
         assert wait_until(lambda: snapshot.readlink() != before, 240), "gold is not refreshed"
     finally:
@@ -115,6 +117,11 @@ def test_a_row_deleted_from_bronze_is_found(first_run, soundlake, home):
     wrong = [check["name"] for check in json.loads(out)["checks"] if not check["ok"]]
     assert code == 3
     assert "user_likes: log = bronze + rejected" in wrong
+
+
+def count_plays(snapshot, listener: str) -> int:
+    with duckdb.connect(str(snapshot), read_only=True) as connection:
+        return connection.execute("select count(*) from silver.silver_plays where user_id = ?", [listener]).fetchone()[0]
 
 
 def answers(address: str) -> bool:

@@ -110,3 +110,18 @@ def test_compaction_and_retention_run_as_a_service_beside_each_sink(make_setting
         commands = {service.name: service.command for service in services}
         assert commands["upkeep"][-3:] == ("compact", "--every", "10m")
         assert commands["sink"][-3:] == ("sink", "--compact-every", "0")
+
+
+@pytest.mark.parametrize(
+    ("client_id", "expected"),
+    [("", ["fake-spotify", "spotify-backfill", "spotify-poll"]), ("0123456789abcdef" * 2, ["spotify-backfill", "spotify-poll"])],
+    ids=["no app: the fake", "an app"],
+)
+def test_spotify_is_collected_from_on_demand_and_from_a_fake_without_an_app(make_settings, client_id, expected):
+    settings = make_settings(spotify={"client_id": client_id})
+    plain, stack = plan_stack(settings, ()), plan_stack(settings, (), has_spotify=True)
+    assert names(stack.services)[len(plain.services) :] == expected
+    assert ("fake-spotify" in names(stack.port_uses)) == (not client_id)
+    assert {"spotify-backfill", "spotify-poll"} <= stack.metrics_ports.keys()
+    assert "spotify-poll" not in plain.metrics_ports
+    assert names(plan_stack(settings, (), expected, has_spotify=True).services) == names(plain.services)
