@@ -6,18 +6,22 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
 
+import numpy as np
 import obstore
 import pyarrow as pa
 import pyarrow.compute as pc
+import pyarrow.dataset as pads
 from deltalake import CommitProperties, DeltaTable
 from deltalake.exceptions import TableNotFoundError
 
 from soundlake.contract import REJECTED_TABLE, TOPICS
 from soundlake.contract.mentions import OwnerSearch
 from soundlake.lake.compaction import vacuum_table
+from soundlake.lake.data_files import write_files
 from soundlake.lake.deleted_rows import SOURCE_COLUMNS, DeletedBy, count_deleted_rows
 from soundlake.lake.forgotten import Scope
 from soundlake.lake.lake import Lake
+from soundlake.lake.layout import LAYOUTS, TableLayout
 from soundlake.lake.object_store import open_filesystem, open_store
 from soundlake.lake.protocol import CommitConflict, make_position_app_id
 from soundlake.lake.store_errors import translate_store_errors
@@ -27,7 +31,6 @@ BRONZE_TABLES = (*(topic.table for topic in TOPICS), REJECTED_TABLE)
 PROCESSED = "processed"
 PROCESSED_TABLES = ("plays", "skips", "likes", "playlists", "now_playing", "quarantine")
 _COPIES = ("silver", "gold")
-_COORDINATES = ["_topic", "_partition", "_offset"]
 _OFFSETS_PER_PREDICATE = 2_000
 
 
@@ -43,11 +46,6 @@ class Person:
         """Finds their records in a log and among rejected ones."""
         return OwnerSearch(self.user_ids, self.scope.sources)
 
-    def covers_rows(self) -> pc.Expression:
-        """Their rows in a table of events."""
-        theirs = pc.field("user_id").isin(pa.array(sorted(self.user_ids), pa.string()))
-        return theirs if self.scope.sources is None else theirs & pc.field("source").isin(pa.array(self.scope.sources, pa.string()))
-
 
 class LakeErasure:
     """Erases listeners from the tables of a lake. Every method can be repeated after a crash, and finds the rest then."""
@@ -61,18 +59,17 @@ class LakeErasure:
         return 0 if table is None else len(self._read_theirs(table))
 
     def erase(self, name: str, layer: str = "bronze") -> int:
-        """Delete the rows of the listeners from a table, count them in the same commit, and delete every file that no version needs.
+        """Delete the rows of the listeners from a table, count them in the same commits, and delete every file that no version needs.
 
-        The writers' lock is held alone meanwhile, since a file that no commit names yet is deleted too. Raises Unavailable, or
-        CommitConflict if a writer on another machine changes the same files again and again.
+        The writers' lock is held alone meanwhile, since a file that no commit names yet is deleted too. Returns the number of rows. Raises
+        Unavailable, or CommitConflict if a writer on another machine changes the same partitions again and again.
         """
         with self._lake.write_alone():
             if self._find(name, layer) is None:
                 return 0
             policy = retry_policy(first_wait_seconds=0.1, longest_wait_seconds=2, stop=10, on=CommitConflict)
-            deleted = policy(self._delete_rows, name, layer)
-            table = self._lake.open_delta(name, layer)
-            vacuum_table(table, 0)
+            deleted = policy(self._rewrite_partitions, name) if layer == "bronze" else policy(self._delete_rows, name, layer)
+            vacuum_table(self._lake.open_delta(name, layer), 0)
         return deleted
 
     def delete_copies(self) -> int:
@@ -99,28 +96,73 @@ class LakeErasure:
                 return None
 
     def _read_theirs(self, table: DeltaTable) -> pa.Table:
-        """The coordinates of the listeners' rows; rejected records are searched, whatever their form."""
-        columns = [*(["_broker"] if "_broker" in _list_columns(table) else []), *_COORDINATES]
+        """The coordinates and partitions of the listeners' rows."""
+        wanted = [*SOURCE_COLUMNS, "_offset", "user_id", "source", "key", "value", *table.metadata().partition_columns]
         with translate_store_errors(table.table_uri):
-            data = table.to_pyarrow_dataset(filesystem=open_filesystem(table.table_uri, self._lake.storage_options))
-            if "value" not in data.schema.names:
-                return data.to_table(columns=columns, filter=self._person.covers_rows())
-            found = [pa.table(batch).filter(pa.array(self._search.find(batch["key"], batch["value"])))
-                     for batch in data.to_batches(columns=[*columns, "key", "value"]) if len(batch)]  # fmt: skip
+            data = self._open_dataset(table)
+            columns = [name for name in wanted if name in data.schema.names]
+            found = [pa.table(batch) for batch in data.to_batches(columns=columns) if len(batch)]
         schema = pa.schema([data.schema.field(name) for name in columns])
-        return pa.concat_tables([schema.empty_table(), *(rows.select(columns) for rows in found)])
+        return pa.concat_tables([schema.empty_table(), *(rows.filter(pa.array(self._find_theirs(rows))) for rows in found)])
+
+    def _open_dataset(self, table: DeltaTable) -> pads.Dataset:
+        return table.to_pyarrow_dataset(filesystem=open_filesystem(_find_place(table), self._lake.storage_options))
+
+    def _find_theirs(self, rows: pa.Table) -> np.ndarray:
+        """A mask of the listeners' rows. Rejected records are searched, whatever their form."""
+        if "value" in rows.column_names:
+            return self._search.find(rows["key"].combine_chunks(), rows["value"].combine_chunks())
+        theirs = pc.is_in(rows["user_id"], pa.array(sorted(self._person.user_ids), pa.string()))
+        if self._person.scope.sources is not None:
+            theirs = pc.and_(theirs, pc.is_in(rows["source"], pa.array(self._person.scope.sources, pa.string())))
+        mask: np.ndarray = theirs.to_numpy()
+        return mask
+
+    def _rewrite_partitions(self, name: str) -> int:
+        """Write the partitions of a bronze table that hold the listeners again, one commit a day, of history a year; returns the rows gone.
+
+        delta-rs's own delete writes files whose text Arrow reads as string_view: filters on it fail, or find nothing (1.6.6, tried).
+        """
+        table, layout = self._lake.open_delta(name), LAYOUTS[name]
+        cells = self._read_theirs(table).group_by(list(layout.partition_by)).aggregate([]).to_pylist()
+        groups: dict[tuple[str, ...], list[str]] = {}
+        for cell in sorted(tuple(cell[part] for part in layout.partition_by) for cell in cells):
+            groups.setdefault(cell[:-1], []).append(cell[-1])
+        deleted = 0
+        for outer, inner in groups.items():
+            deleted += self._rewrite(table, layout, dict(zip(layout.partition_by, outer, strict=False)), inner)
+        return deleted
+
+    def _rewrite(self, table: DeltaTable, layout: TableLayout, outer: dict[str, str], inner: list[str]) -> int:
+        last = layout.partition_by[-1]
+        with translate_store_errors(table.table_uri):
+            chosen = _all_of([*(pc.field(part) == value for part, value in outer.items()), pc.field(last).isin(inner)])
+            rows = self._open_dataset(table).to_table(filter=chosen)
+            is_theirs = self._find_theirs(rows)
+            theirs, others = rows.filter(pa.array(is_theirs)), rows.filter(pa.array(~is_theirs))
+            counted = self._leave_out_pending(theirs) if layout.name == REJECTED_TABLE else theirs
+            actions = write_files(open_store(_find_place(table), self._lake.storage_options), others.select(layout.schema.names), layout, 0)
+            table.create_write_transaction(
+                actions=[*actions],
+                mode="overwrite",
+                schema=table.schema(),
+                partition_by=list(layout.partition_by),
+                partition_filters=[*((part, "=", value) for part, value in outer.items()), (last, "in", inner)],
+                commit_properties=CommitProperties(app_transactions=count_deleted_rows(table, counted, DeletedBy.ERASURE)),
+            )
+            table.update_incremental()
+        return len(theirs)
 
     def _delete_rows(self, name: str, layer: str) -> int:
+        """Delete from a table that Spark wrote: its partitions are months, too large to be written again here."""
         table = self._lake.open_delta(name, layer)
         rows = self._read_theirs(table)
         if not len(rows):
             return 0
-        parts = _name_offsets(rows) if "value" in _list_columns(table) else [(rows, self._name_listeners())]
+        predicates = _name_offsets(rows) if "value" in rows.column_names else [self._name_listeners()]
         with translate_store_errors(table.table_uri):
-            for part, predicate in parts:
-                counted = self._leave_out_pending(part) if name == REJECTED_TABLE else part
-                transactions = count_deleted_rows(table, counted, DeletedBy.ERASURE) if "_broker" in rows.column_names else []
-                table.delete(predicate, commit_properties=CommitProperties(app_transactions=transactions))
+            for predicate in predicates:
+                table.delete(predicate)
                 table.update_incremental()
         return len(rows)
 
@@ -143,19 +185,19 @@ class LakeErasure:
         return predicate if self._person.scope.sources is None else f"{predicate} and source in ({_join(self._person.scope.sources)})"
 
 
-def _list_columns(table: DeltaTable) -> set[str]:
-    return {field.name for field in table.schema().fields}
+def _name_offsets(rows: pa.Table) -> Iterator[str]:
+    """Predicates for rejected records, which have no listener's column: their coordinates."""
+    for source in rows.group_by(["_topic", "_partition"]).aggregate([("_offset", "list")]).to_pylist():
+        offsets = source.pop("_offset_list")
+        terms = [f"{name} = {value!r}" for name, value in source.items()]
+        for start in range(0, len(offsets), _OFFSETS_PER_PREDICATE):
+            listed = ", ".join(map(str, offsets[start : start + _OFFSETS_PER_PREDICATE]))
+            yield " and ".join([*terms, f"_offset in ({listed})"])
 
 
-def _name_offsets(rows: pa.Table) -> Iterator[tuple[pa.Table, str]]:
-    """Rejected records in parts, each with its predicate: they have no listener's column, so it names their coordinates."""
-    names = [name for name in SOURCE_COLUMNS if name in rows.column_names]
-    for source in rows.group_by(names).aggregate([]).to_pylist():
-        of_source = rows.filter(_all_of([pc.field(name) == value for name, value in source.items()]))
-        for start in range(0, len(of_source), _OFFSETS_PER_PREDICATE):
-            part = of_source.slice(start, _OFFSETS_PER_PREDICATE)
-            terms = [f"{name} = {value!r}" for name, value in source.items()]
-            yield part, " and ".join([*terms, f"_offset in ({', '.join(map(str, part['_offset'].to_pylist()))})"])
+def _find_place(table: DeltaTable) -> str:
+    """The address of a table as our clients take it: a path, or s3://…."""
+    return table.table_uri.removeprefix("file://").rstrip("/")
 
 
 def _all_of(conditions: Sequence[pc.Expression]) -> pc.Expression:

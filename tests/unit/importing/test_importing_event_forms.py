@@ -17,6 +17,7 @@ from importing_fakes import NOW, Deployment
 from soundlake.contract import HISTORY, decode_record, decode_records
 from soundlake.history import find_event_files
 from soundlake.importing import import_events
+from soundlake.lake import Forgotten
 
 REQUIRED = {"event_type": "play", "played_at": "2024-03-01T10:00:00Z", "user_id": "anna"}
 NOW_MS = int(NOW.timestamp() * 1000)
@@ -89,6 +90,8 @@ def run_import(*paths):
 
 class Collector:
     """A publisher that keeps what it is given; refused rows as the sink's decoder sees them."""
+
+    forgotten = Forgotten()
 
     def __init__(self):
         self.stored, self.refused = {}, []
