@@ -16,6 +16,13 @@ def is_past_its_end(song: Song, now: Sighting) -> bool:
     return song.duration_ms is not None and now.position_ms >= song.duration_ms + PAST_THE_END_MS
 
 
+def is_out_of_reach(song: Song, before: Sighting, now: Sighting) -> bool:
+    """Whether the position is past the length and further than the clock went: nobody seeks there, it is the old song's clock (W07)."""
+    elapsed = now.at_ms - before.at_ms
+    reach = elapsed * (FASTEST_SPEED if is_speech(song) else 1) + JITTER_MS
+    return is_past_its_end(song, now) and now.position_ms - before.position_ms > reach
+
+
 def is_leftover(ended: EndedPlay | None, song: Song, now: Sighting) -> bool:
     """Whether the answer is about a play that was closed: past its end, or a few seconds late."""
     if ended is None or not is_same_song(ended.song, song):

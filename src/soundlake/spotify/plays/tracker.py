@@ -10,7 +10,7 @@ from soundlake.spotify.models import PlayerState
 from soundlake.spotify.plays.endings import TRACKDONE, Ending, end_before, end_in_absence, end_past_its_end, is_played_out
 from soundlake.spotify.plays.hearing import JITTER_MS, advance, is_unmeasured
 from soundlake.spotify.plays.instants import write_ms
-from soundlake.spotify.plays.leftovers import is_leftover, is_past_its_end, is_return
+from soundlake.spotify.plays.leftovers import is_leftover, is_out_of_reach, is_past_its_end, is_return
 from soundlake.spotify.plays.outcomes import NowPlaying, Outcome, Play, Skip
 from soundlake.spotify.plays.restarts import FORGOTTEN_MS, is_restart
 from soundlake.spotify.plays.settings import describe_setting, fill_setting, get_setting
@@ -103,6 +103,9 @@ class PlayTracker:
         if not play.is_settled:
             return self._see_unsettled(play, now)
         outcomes = self._close_leaving()
+        if is_out_of_reach(play.song, play.last, now):
+            play.seen_ms = now.at_ms
+            return outcomes
         if _was_reset(play, now):
             return outcomes + self._see_absence(now.at_ms)
         if is_restart(play, now):
@@ -202,8 +205,11 @@ def _find_position(state: ListeningState, song: Song, answer: PlayerState) -> in
 
 
 def _goes_on(play: OpenPlay, song: Song, now: Sighting) -> bool:
-    """Whether the answer shows the song of the play, also under the id of another release, which does not begin now (P09)."""
-    return is_same_song(play.song, song) or (is_same_recording(play.song, song) and now.position_ms >= play.last.position_ms - JITTER_MS)
+    """Whether the answer shows the song of the play, also under the id of another release (P09) if that did not begin since."""
+    if is_same_song(play.song, song):
+        return True
+    began_since = now.position_ms <= now.at_ms - play.last.at_ms + JITTER_MS and now.position_ms < play.last.position_ms - JITTER_MS
+    return is_same_recording(play.song, song) and not (began_since and play.is_settled)
 
 
 def _was_reset(play: OpenPlay, now: Sighting) -> bool:

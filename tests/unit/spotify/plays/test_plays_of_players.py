@@ -128,6 +128,16 @@ CASES = {
                                 [play("E", 0, 600000, content_type="episode")]),
     "an episode that is slow": ([run(0, 600, "E", type="episode", speed=0.8), none(600, 640)], [play("E", 0, 600000)]),
     "an episode that is resumed": ([run(0, 600, "E", 1800000, type="episode"), none(600, 640)], [play("E", 0, 600000)]),
+    "the old song's clock in one answer, after a right one": (
+        [run(0, 300, "C", 0), run(300, 306, "B"), run(306, 311, "B", 306000), run(311, 480, "B", 11000), none(480, 510)],
+        [play("C", 0, 150000), play("B", 300, 180000, skipped=False)]),
+    "another id while an answer is late": (
+        [run(0, 60, "A"), run(60, 66, "R", 50000), run(66, 200, "A", 66000), none(200, 230)], [play("A", 0, 200000, skipped=False)]),
+    "another id after the old song's clock": (
+        [run(0, 168, "B"), run(168, 173, "A", 168000), run(173, 368, "R", 5000), none(368, 400)],
+        [play("B", 0, 168000), play("A", 168, 200000, skipped=False)]),
+    "another id as one seeks back": (
+        [run(0, 100, "A"), run(100, 160, "R", 70000), run(160, 230, "A", 130000), none(230, 260)], [play("A", 0, 230000, skipped=False)]),
     "one empty answer at the end, and the song goes on": (
         [run(0, 198, "A"), none(198, 201), run(201, 251, "A", 150000), none(251, 290)], [play("A", 0, 250000, skipped=False)]),
     "a private session within a song": ([run(0, 60, "A"), run(60, 120, "A", 60000, is_private_session=True), run(120, 200, "A", 120000),
