@@ -23,6 +23,8 @@ from soundlake.spotify.fake.timeline import Listing, TruePlay
 
 ROWS_SCHEMA = pa.schema([pa.field("view", pa.string()), *IDENTITY_SCHEMA, pa.field("faults", pa.string())])
 _NEAR_MS, _LATEST_MATCH_MS = 15_000, 60_000
+_FLOOR_MS = 5_000
+"""The shortest time between two polls: a shorter play that did not reach its end can lie between them."""
 _NAMELESS, _LATE = 0.003, 0.1
 """Rows of removed tracks have a uri only; after a logout or an unexpected exit `ts` is the next start of the app."""
 
@@ -157,10 +159,14 @@ def compare_plays(truth: Truth, database: Path) -> dict[str, object]:
     live = [(place, number) for place, number in pairs if "spotify_live" in found[number][5] and not true[place][1].private_ms]
     ms = np.array([abs((found[number][4] or 0) - true[place][1].heard_ms) for place, number in live])
     starts = np.array([abs(found[number][3] - true[place][1].start_ms) for place, number in live])
-    followed = [play for plays in truth.plays.values() for play in plays if not play.is_offline and play.heard_ms]
+    by_spotify = {place for place, number in pairs if {"spotify_live", "spotify_recent"} & set(found[number][5].split(","))}
+    public = {place for place, (_, play) in enumerate(true) if play.heard_ms and not play.is_offline}
+    longer = {place for place in public if true[place][1].heard_ms >= _FLOOR_MS}
     return {
         "true_plays": len(true), "found": len(found), "precision": round(len(pairs) / len(found), 5),
-        "recall": round(len(pairs) / len(true), 5), "live": len(live), "could_be_followed": len(followed),
+        "recall": round(len(pairs) / len(true), 5), "live": len(live),
+        "recall_without_export": round(len(public & by_spotify) / len(public), 5),
+        "recall_without_export_from_5_s": round(len(longer & by_spotify) / len(longer), 5),
         "ms_played_p50_p95_p99": np.percentile(ms, [50, 95, 99]).round().tolist(),
         "start_p50_p95_p99": np.percentile(starts, [50, 95, 99]).round().tolist(),
     }  # fmt: skip

@@ -66,12 +66,12 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
         """Move the time forward."""
         self._virtual_s += seconds
 
-    def run_in_executor(self, executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ANN401
+    def run_in_executor(self, _executor: Any, func: Callable[..., T], *args: Any) -> asyncio.Future[T]:  # type: ignore[override]  # noqa: ANN401
         """Run the function now; what it returns or raises is the future's."""
         future: asyncio.Future[T] = self.create_future()
         try:
             future.set_result(func(*args))
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001  # as a future of a thread has it
             future.set_exception(error)
         return future
 
