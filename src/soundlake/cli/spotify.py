@@ -39,6 +39,7 @@ def run_spotify_login(
     """Connect an account of Spotify, or sign it in again. Exit code 3 if it was not granted, 1 if nobody answered in time."""
     from soundlake import wiring
     from soundlake.cli.durations import parse_duration
+    from soundlake.lake import Scope
     from soundlake.settings import load_settings
     from soundlake.spotify.auth import SignIn
 
@@ -51,6 +52,11 @@ def run_spotify_login(
             connection = login.finish(sign_in, _take_pasted(login, sign_in), user)
         else:
             connection = _sign_in_by_browser(login, sign_in, user, seconds)
+    wiring.allow_again(settings, [connection.listener], Scope.SPOTIFY_API)
+    if wiring.is_forgotten(settings, connection.listener):
+        typer.echo(
+            f"! the listener {connection.listener} was forgotten, and nothing is stored: soundlake forget --allow {connection.listener}"
+        )
     typer.echo(f"connected: {connection.display_name or connection.account}, as the listener {connection.listener}")
     typer.echo(f"a new sign-in is due on {connection.sign_in_due_at:%Y-%m-%d}")
 

@@ -9,6 +9,7 @@ from functools import partial
 from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
+from soundlake.wiring.poller import open_now_playing
 from soundlake.wiring.spotify import locate_spotify, open_history_store, open_request_budget, open_token_store
 from soundlake.wiring.systems import open_broker, open_lake, open_warehouse
 
@@ -47,6 +48,7 @@ def open_erasure(settings: Settings, user_ids: Collection[str], scope: Scope, re
             kept=partial(_list_topics, settings, read_utc_now) if is_kafka else tuple,
             transform=partial(_transform, settings),
             hold_imports=partial(hold_lock, settings.home_folder / IMPORT_LOCK),
+            forget_cache=partial(_forget_now_playing, settings),
         )
         yield Erasure(places, user_ids, scope, read_utc_now, reporter)
 
@@ -76,6 +78,13 @@ def _open_embedded(settings: Settings) -> EmbeddedBroker:
     broker = open_broker(settings)
     assert isinstance(broker, EmbeddedBroker)
     return broker
+
+
+def _forget_now_playing(settings: Settings, user_ids: Collection[str]) -> None:
+    """The cache's live metrics hold hashes and counts only, for minutes."""
+    store = open_now_playing(settings)
+    for user_id in user_ids:
+        store.delete(user_id)
 
 
 def _transform(settings: Settings) -> object:

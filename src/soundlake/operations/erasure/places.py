@@ -33,7 +33,7 @@ class ErasableLog(Protocol):
 class Places:
     """Everything that an erasure touches. `kept` names what only retention deletes; `hold_imports` waits for the import that runs.
 
-    `transform` builds the warehouse and publishes it, `forget_cache` deletes what the cache keeps of listeners and returns how many keys.
+    `transform` builds the warehouse and publishes it, `forget_cache` deletes what the cache keeps of listeners.
     """
 
     home: Path
@@ -44,4 +44,4 @@ class Places:
     kept: Callable[[], tuple[Kept, ...]]
     transform: Callable[[], object]
     hold_imports: Callable[[], AbstractContextManager[object]]
-    forget_cache: Callable[[Collection[str]], int] = lambda _user_ids: 0
+    forget_cache: Callable[[Collection[str]], None] = lambda _user_ids: None

@@ -45,9 +45,10 @@ class Erasure:
         journal = Journal(self._clock(), list(accounts))
         found = {}
         for step in self._list_steps(journal, accounts):
-            self._reporter.begin(f"count: {step.name}")
-            found[step.name] = step.count()
-            self._reporter.end(f"{found[step.name]:,}")
+            if step.count is not None:
+                self._reporter.begin(f"count: {step.name}")
+                found[step.name] = step.count()
+                self._reporter.end(f"{found[step.name]:,}")
         return Plan(tuple(accounts), {name: count for name, count in found.items() if count}, self._places.kept())
 
     def run(self) -> Receipt:
@@ -78,7 +79,7 @@ class Erasure:
 
     def _run_step(self, step: Step, path: Path, journal: Journal) -> None:
         self._reporter.begin(step.name)
-        expected = step.count()
+        expected = 0 if step.count is None else step.count()
         if expected > journal.deleted.get(step.name, 0):  # kept first: a step that is killed after its commit finds nothing more
             journal.deleted[step.name] = expected
             self._write_journal(path, journal)

@@ -24,11 +24,11 @@ _POLLER_SECONDS = 60
 
 @dataclass(frozen=True)
 class Step:
-    """One step: the name of its place, and what it does; `run` returns how much it deleted, `count` how much there is."""
+    """One step: the name of its place; `run` deletes and returns how much, `count` says how much there is, where it can be counted."""
 
     name: str
     run: Callable[[], int]
-    count: Callable[[], int] = lambda: 0
+    count: Callable[[], int] | None = None
 
 
 def list_steps(places: Places, person: Person, journal: Journal, clock: Callable[[], datetime]) -> list[Step]:
@@ -42,9 +42,9 @@ def list_steps(places: Places, person: Person, journal: Journal, clock: Callable
         *(_make_table_step(lake, PROCESSED, name) for name in PROCESSED_TABLES),
         Step("copies of silver and gold", lake.delete_copies),
         *_list_warehouse_steps(places),
-        Step("cache", lambda: places.forget_cache(person.user_ids)),
         *_list_file_steps(places, person, journal.accounts),
         Step("Spotify accounts, the rest", lambda: _remove_rest(places, journal.accounts, clock)),
+        Step("cache", lambda: _forget_cache(places, person)),
     ]
 
 
@@ -67,6 +67,11 @@ def _remove_rest(places: Places, accounts: Sequence[str], clock: Callable[[], da
             policy(places.accounts.remove_rest, account, clock())
         except Unavailable:
             places.accounts.remove(account)
+    return 0
+
+
+def _forget_cache(places: Places, person: Person) -> int:
+    places.forget_cache(person.user_ids)
     return 0
 
 
