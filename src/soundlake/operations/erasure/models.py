@@ -32,10 +32,10 @@ class Plan:
 
 
 class Journal(Struct):
-    """How far an erasure is. It names the accounts, since their tokens may be gone already; it is deleted with the last step."""
+    """How far an erasure is. It names the accounts with their listeners, since these may be gone already; the last step deletes it."""
 
     begun_at: datetime
-    accounts: list[str] = field(default_factory=list)
+    accounts: dict[str, str] = field(default_factory=dict)
     done: list[str] = field(default_factory=list)
     deleted: dict[str, int] = field(default_factory=dict)
 

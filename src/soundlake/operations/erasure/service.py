@@ -42,9 +42,9 @@ class Erasure:
     def plan(self) -> Plan:
         """What would be deleted now; nothing is changed but the salt of the hashes, which is made if there is none."""
         accounts = self._places.accounts.find(self._user_ids)
-        journal = Journal(self._clock(), list(accounts))
+        journal = Journal(self._clock(), accounts)
         found = {}
-        for step in self._list_steps(journal, accounts):
+        for step in self._list_steps(journal):
             if step.count is not None:
                 self._reporter.begin(f"count: {step.name}")
                 found[step.name] = step.count()
@@ -62,9 +62,9 @@ class Erasure:
             accounts = self._places.accounts.find(self._user_ids)
             path = self._folder / f"{self._make_id()}.journal"
             journal = self._read_journal(path) or Journal(self._clock())
-            journal.accounts = sorted({*journal.accounts, *accounts})
+            journal.accounts |= accounts
             self._write_journal(path, journal)
-            for step in self._list_steps(journal, accounts):
+            for step in self._list_steps(journal):
                 if step.name not in journal.done:
                     self._run_step(step, path, journal)
             receipt = self._write_receipt(journal)
@@ -72,10 +72,12 @@ class Erasure:
                 one.unlink(missing_ok=True)
         return receipt
 
-    def _list_steps(self, journal: Journal, accounts: dict[str, str]) -> list[Step]:
-        """The steps; an account that is named by its id stands for its listener where only this account's events go."""
-        named = {accounts.get(user_id, user_id) for user_id in self._user_ids} if self._scope is Scope.SPOTIFY_API else self._user_ids
-        return list_steps(self._places, Person(frozenset(named), self._scope), journal, self._clock)
+    def _list_steps(self, journal: Journal) -> list[Step]:
+        """The steps; of an account that is to be disconnected, the events of its listener go."""
+        named = self._user_ids
+        if self._scope is Scope.SPOTIFY_API:
+            named = frozenset(journal.accounts.get(user_id, user_id) for user_id in named)
+        return list_steps(self._places, Person(named, self._scope), journal, self._clock)
 
     def _run_step(self, step: Step, path: Path, journal: Journal) -> None:
         self._reporter.begin(step.name)

@@ -36,14 +36,14 @@ def list_steps(places: Places, person: Person, journal: Journal, clock: Callable
     lake = LakeErasure(places.lake, person)
     return [
         Step("tombstones", lambda: _add_tombstones(places, person)),
-        Step("Spotify accounts", lambda: _remove_accounts(places, journal.accounts), lambda: len(journal.accounts)),
+        Step("Spotify accounts", lambda: _remove_accounts(places, [*journal.accounts]), lambda: len(journal.accounts)),
         *_list_log_steps(places, person),
         *(_make_table_step(lake, "bronze", name) for name in BRONZE_TABLES),
         *(_make_table_step(lake, PROCESSED, name) for name in PROCESSED_TABLES),
         Step("copies of silver and gold", lake.delete_copies),
         *_list_warehouse_steps(places),
-        *_list_file_steps(places, person, journal.accounts),
-        Step("Spotify accounts, the rest", lambda: _remove_rest(places, journal.accounts, clock)),
+        *_list_file_steps(places, person, [*journal.accounts]),
+        Step("Spotify accounts, the rest", lambda: _remove_rest(places, [*journal.accounts], clock)),
         Step("cache", lambda: _forget_cache(places, person)),
     ]
 
