@@ -1,4 +1,4 @@
-"""Whose a record is, as far as it can be read: by its key, by its `user_id`, or by an id somewhere in bytes that do not decode."""
+"""Whose a record is, as far as it can be read: by its key, by its `user_id`, or by an id within bytes that do not decode."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ _IDS_PER_PASS = 200  # the alternatives of one regular expression
 class OwnerSearch:
     """Finds the records of some listeners.
 
-    A record that names its listener is that one's, whoever else it mentions. One that names none (or does not parse) is theirs if an id
-    stands in it as a word: as it is, escaped as in JSON once or twice, or in base64. `sources` limits it to records that name one of them.
+    A record that names its listener is that one's, whomever it mentions. One that names none (or does not parse) is theirs if it contains
+    an id as a word: plain, escaped as in JSON once or twice, or in base64. `sources` limits it to records that name one of them.
     """
 
     def __init__(self, user_ids: Collection[str], sources: Collection[str] | None = None) -> None:
@@ -72,7 +72,7 @@ def _read_owner(value: bytes) -> tuple[str | None, str | None]:
 
 
 def _list_forms(user_id: str) -> Iterator[bytes]:
-    """An id as it may stand in a record: plain, and escaped as in JSON once or twice."""
+    """An id as a record may contain it: plain, and escaped as in JSON once or twice."""
     yield user_id.encode()
     once = json.dumps(user_id)[1:-1]
     yield once.encode()

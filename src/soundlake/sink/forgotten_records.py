@@ -20,7 +20,7 @@ class _Named(msgspec.Struct):
 
 
 def find_forgotten(batch: DecodedBatch, forgotten: Forgotten) -> np.ndarray:
-    """A mask of the batch: the records of forgotten listeners. Of a record that does not decode, key and `user_id` tell whose it is."""
+    """A mask of the batch: the records of forgotten listeners. Of a record that does not decode, key and `user_id` name the owner."""
     mask = np.zeros(len(batch.batch), np.bool_)
     if not forgotten.hashes:
         return mask

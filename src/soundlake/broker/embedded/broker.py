@@ -141,8 +141,8 @@ class EmbeddedBroker:
     def erase(self, find: Find) -> int:
         """Erase the records that `find` (keys and values to a mask) chooses; returns how many. Their offsets hold no record from then on.
 
-        At the end the file is written again, without what it held before; appends wait meanwhile. Raises Unavailable if readers do not
-        let go of the old pages within 30 s.
+        At the end the file is written again, without what it held before; appends wait meanwhile. Raises Unavailable if readers hold
+        the old pages for 30 s.
         """
         return erase_records(self._file, find)
 
