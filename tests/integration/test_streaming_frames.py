@@ -41,6 +41,7 @@ from soundlake.dashboard.live_source import NewBronzeRows
 from soundlake.errors import DataError
 from soundlake.generator import GeneratorConfig, make_world
 from soundlake.generator.output.fault_injection import FaultRates, inject_faults
+from soundlake.lake import Forgotten, Scope
 from soundlake.settings import Settings
 from soundlake.streaming.decoding import RECORD_DDL, decode
 from soundlake.streaming.deployment import StreamLocations
@@ -50,7 +51,7 @@ from soundlake.streaming.now_playing import decode_natively, enrich_now_playing
 from soundlake.streaming.processed import ProcessedWriter, TableMaintenance, process
 from soundlake.streaming.processed_tables import TABLES, ensure_tables
 from soundlake.streaming.startup_checks import check_log_ids
-from soundlake.streaming.transforms import apply_rules, normalize
+from soundlake.streaming.transforms import apply_rules, leave_out_forgotten, normalize
 from soundlake.warehouse.extensions import provide_extensions
 from soundlake.warehouse.snapshot import open_snapshot
 
@@ -364,3 +365,14 @@ def test_redis_and_bronze_give_the_same_numbers_of_the_current_minute(spark, red
     assert sum(minute.plays for minute in text.minutes) > 100
     assert all(minute.listeners <= minute.started + minute.skips + minute.likes + minute.playlist_changes for minute in text.minutes)
     assert len(text.top_tracks) == 10
+
+
+def test_rows_of_forgotten_listeners_are_left_out(spark):
+    of_users = [("alice", None), ("bob", "spotify_live"), ("bob", "lastfm"), ("bob", None), ("carl", "spotify_live")]
+    rows = [(user_id, source, None, number) for number, (user_id, source) in enumerate(of_users)]
+    rows += [(None, None, b"alice", 5), (None, None, b"bob", 6), (None, None, None, 7)]
+    hash_of = Forgotten("salt").hash
+    forgotten = Forgotten("salt", frozenset([(Scope.EVERYTHING, hash_of("alice")), (Scope.SPOTIFY_API, hash_of("bob"))]))
+    frame = spark.createDataFrame(rows, "user_id string, source string, _key binary, number int")
+    assert {row["number"] for row in leave_out_forgotten(frame, forgotten).collect()} == {2, 3, 4, 6, 7}
+    assert leave_out_forgotten(frame, Forgotten()).count() == len(rows)

@@ -64,7 +64,10 @@ class StreamJob:
         limits: StreamLimits,
         open_live_store: live.OpenLiveStore | None = None,
         observe: ObserveProgress = discard_progress,
+        *,
+        begin_write: processed.BeginWrite = processed.write_all,
     ) -> None:
+        self._begin_write = begin_write
         self._session, self._locations, self._limits, self._open_live_store = session, locations, limits, open_live_store
         self._observe, self._progress = observe, ProgressReporter(self._handle_progress)
         self._starts: dict[str, Callable[..., StreamingQuery]] = {
@@ -130,7 +133,8 @@ class StreamJob:
             return ids[0]
 
         tracks = TrackDimension(self._session, f"{self._locations.silver}/silver_tracks")
-        writer = processed.ProcessedWriter(self._locations, tracks, read_checkpoint_id, TableMaintenance(self._session, self._locations))
+        maintenance = TableMaintenance(self._session, self._locations)
+        writer = processed.ProcessedWriter(self._locations, tracks, read_checkpoint_id, maintenance, self._begin_write)
         rows = processed.stream_processed(self._session, self._locations, self._limits)
         query = self._start(
             rows.writeStream.foreachBatch(writer.write).outputMode("append"), processed.NAME, self._limits.trigger_seconds, until_drained

@@ -6,17 +6,19 @@ import math
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor, wait
+from contextlib import AbstractContextManager, nullcontext
 
 from pyspark import inheritable_thread_target
 from pyspark.sql import DataFrame, SparkSession
 
 from soundlake.contract.topics import TOPICS
+from soundlake.lake import Forgotten
 from soundlake.settings import SchemaRegistryAccess
 from soundlake.streaming.decoding import decode, stream_records
 from soundlake.streaming.deployment import StreamLimits, StreamLocations
 from soundlake.streaming.enrichment import TrackDimension, enrich
 from soundlake.streaming.processed_tables import QUARANTINE, TABLES, Batch, append_batch, assign_table, holds_batch, shape_quarantine
-from soundlake.streaming.transforms import apply_rules, drop_repeats, normalize
+from soundlake.streaming.transforms import apply_rules, drop_repeats, leave_out_forgotten, normalize
 
 NAME = "processed"
 _TABLES_AT_ONCE = 2
@@ -33,17 +35,33 @@ def process(records: DataFrame, repeat_minutes: int, registry: SchemaRegistryAcc
     return assign_table(drop_repeats(normalize(apply_rules(decode(records, registry))), repeat_minutes))
 
 
+BeginWrite = Callable[[], AbstractContextManager[Forgotten]]
+"""As `BronzeTables.begin_write`."""
+
+
+def write_all() -> AbstractContextManager[Forgotten]:
+    """Nobody was forgotten, and nothing else writes."""
+    return nullcontext(Forgotten())
+
+
 class ProcessedWriter:
     """Writes batches into the processed tables, each table in a commit of its own that names the checkpoint and the batch.
 
     Two tables are written at once: each is one task that writes one file, and Delta's work around it is no task. A stop in mid-batch leaves
     one table ahead of another until the batch is repeated; a table that already holds it is then skipped. Only the first batch after a
-    start can be a repeat: a failed batch ends the query, and no other process writes these tables.
+    start can be a repeat: a failed batch ends the query, and no other process writes these tables. `begin_write` holds the writers' lock,
+    which an erasure holds alone, and yields who was forgotten.
     """
 
     def __init__(
-        self, locations: StreamLocations, tracks: TrackDimension, read_checkpoint_id: Callable[[], str], maintenance: TableMaintenance
+        self,
+        locations: StreamLocations,
+        tracks: TrackDimension,
+        read_checkpoint_id: Callable[[], str],
+        maintenance: TableMaintenance,
+        begin_write: BeginWrite = write_all,
     ) -> None:
+        self._begin_write = begin_write
         self._locations, self._tracks, self._read_checkpoint_id, self._maintenance = locations, tracks, read_checkpoint_id, maintenance
         self._is_first = True
         self._writers = ThreadPoolExecutor(_TABLES_AT_ONCE, "table")
@@ -51,6 +69,10 @@ class ProcessedWriter:
     def write(self, rows: DataFrame, number: int) -> None:
         """Write one batch."""
         batch = Batch(self._read_checkpoint_id(), number)
+        with self._begin_write() as forgotten:
+            self._write(leave_out_forgotten(rows, forgotten), batch)
+
+    def _write(self, rows: DataFrame, batch: Batch) -> None:
         rows.persist()
         try:
             largest_first = sorted(rows.groupBy("_table").count().collect(), key=lambda row: -row["count"])

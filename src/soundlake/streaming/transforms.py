@@ -6,7 +6,9 @@ from pyspark.sql import Column, DataFrame
 from pyspark.sql import functions as f
 
 from soundlake.contract.expressions import NORMAL_FORMS
+from soundlake.contract.record import SPOTIFY_API_SOURCES
 from soundlake.contract.rules import RULES, Rule
+from soundlake.lake import Forgotten, Scope
 
 PROCESSED_AT = "processed_at"
 """When the batch of an event began (UTC); the same when the batch is repeated."""
@@ -32,6 +34,16 @@ def _breaks(rule: Rule) -> Column:
 def normalize(events: DataFrame) -> DataFrame:
     """Names without white space at their ends, devices in the contract's terms; times are in UTC since decoding."""
     return events.withColumns({name: f.expr(form) for name, form in NORMAL_FORMS.items()})
+
+
+def leave_out_forgotten(rows: DataFrame, forgotten: Forgotten) -> DataFrame:
+    """Without the rows of forgotten listeners; of a record that does not decode, the key names the listener."""
+    if not forgotten.hashes:
+        return rows
+    digest = f.sha2(f.concat(f.lit(forgotten.salt), f.coalesce("user_id", f.col("_key").cast("string"))), 256)
+    hashes = {scope: [digest for one, digest in forgotten.hashes if one is scope] for scope in Scope}
+    from_api = digest.isin(hashes[Scope.SPOTIFY_API]) & f.col("source").isin(*SPOTIFY_API_SOURCES)
+    return rows.where(f.coalesce(~(digest.isin(hashes[Scope.EVERYTHING]) | f.coalesce(from_api, f.lit(False))), f.lit(True)))  # noqa: FBT003  # SQL
 
 
 def drop_repeats(checked: DataFrame, minutes: int) -> DataFrame:

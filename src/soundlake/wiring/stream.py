@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING
 
 from soundlake.errors import SettingsError
 from soundlake.wiring.schema_registry import find_decoder
-from soundlake.wiring.systems import open_kafka
+from soundlake.wiring.systems import make_lake, open_kafka
 
 if TYPE_CHECKING:
     from soundlake.settings import Settings
@@ -58,6 +58,7 @@ def open_stream(settings: Settings, queries: Sequence[str], telemetry: Telemetry
         session = open_session(plan_cluster(settings, jars, scratch, queries))
         try:
             open_store = partial(open_redis_store, settings.cache_address.url)
-            yield StreamJob(session, find_locations(settings, log_ids), find_limits(settings), open_store, observe)
+            locations, limits, lake = find_locations(settings, log_ids), find_limits(settings), make_lake(settings)
+            yield StreamJob(session, locations, limits, open_store, observe, begin_write=lake.begin_write)
         finally:
             session.stop()

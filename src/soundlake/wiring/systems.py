@@ -54,11 +54,16 @@ def open_publisher(settings: Settings, broker: Broker, telemetry: Telemetry | No
 
 def open_lake(settings: Settings) -> Lake:
     """The lake of this deployment; creates the bronze tables that are missing."""
-    from soundlake.lake import Lake
-
-    lake = Lake(settings.lake_address, settings.storage_options, lock_folder=settings.home_folder)
+    lake = make_lake(settings)
     lake.ensure_tables()
     return lake
+
+
+def make_lake(settings: Settings) -> Lake:
+    """The lake of this deployment as it is."""
+    from soundlake.lake import Lake
+
+    return Lake(settings.lake_address, settings.storage_options, lock_folder=settings.home_folder)
 
 
 def open_warehouse(settings: Settings, lake: Lake, telemetry: Telemetry | None = None) -> Warehouse:
