@@ -8,7 +8,10 @@ import random
 import subprocess
 import sys
 import time
+from contextlib import contextmanager
+from dataclasses import replace
 from datetime import UTC, datetime
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -21,6 +24,7 @@ from soundlake.contract import TOPICS
 from soundlake.spotify.budget import Limits
 from soundlake.spotify.fake import AdjustableClock, FakeApp, FakeSpotify, write_timeline
 from soundlake.spotify.poller import ListeningStore, Poller, find_pace
+from soundlake.spotify.tokens import FileTokenStore
 
 CHANGES = 300
 
@@ -68,36 +72,53 @@ def home(tmp_path):
     fake.add_app(FakeApp())
     fake.add_account(write_timeline("anna", int(now.timestamp() * 1000), {"A": 3_000_000}, [{"run": [0, 3_000, "A", 0]}]))
     folder = tmp_path / "home"
-    SpotifyHome(fake, lambda: datetime.now(UTC), folder / "spotify").connect("anna")
+    account = SpotifyHome(fake, lambda: datetime.now(UTC), folder / "spotify").connect("anna").account
     with serve(fake) as url:
-        yield {
-            **os.environ, "SOUNDLAKE_HOME": str(folder), "SPOTIFY_CLIENT_ID": FakeApp().client_id, "SPOTIFY_ACCOUNTS_URL": url,
-            "SPOTIFY_API_URL": url,
-        }  # fmt: skip
+        move(folder, account, url)
+        yield {**os.environ, "SOUNDLAKE_HOME": str(folder)}
 
 
+def move(folder, account, url):
+    """Give the connection the address of the served fake."""
+    store = FileTokenStore(folder / "spotify" / "accounts")
+    store.write(replace(store.read(account), accounts_url=url, api_url=url))
+
+
+@contextmanager
 def start(environment, *arguments):
     command = [sys.executable, "-m", "soundlake.cli.app", "spotify", "poll", *arguments]
-    return subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    process = subprocess.Popen(command, stderr=subprocess.PIPE, text=True, env=environment)
+    try:
+        yield process
+    finally:
+        process.kill()
+        process.communicate()
+
+
+def read_until(process, text):
+    """The line of the process that holds the text; fails when the process ends before."""
+    while text not in (line := process.stderr.readline()):
+        assert line, process.wait()
+    return line
 
 
 def test_a_second_process_names_the_first_and_takes_over_within_a_minute_of_its_kill(home):
-    first = start(home)
-    assert "acc-anna: Artist" in first.stderr.readline()
-    second = start(home)
-    assert f"acc-anna is followed by process {first.pid} on " in second.stderr.readline()
-    first.kill()
-    first.communicate()
-    killed = time.monotonic()
-    while "acc-anna: Artist" not in (line := second.stderr.readline()):
-        assert line, second.wait()
-    assert time.monotonic() - killed < 60
-    second.terminate()
-    second.communicate(timeout=20)
-    assert second.returncode == 0
+    with start(home) as first:
+        assert " published after " in read_until(first, "acc-anna plays another song: seen after ")
+        read_until(first, "acc-anna: Artist")
+        with start(home) as second:
+            read_until(second, f"acc-anna is followed by process {first.pid} on ")
+            first.kill()
+            killed = time.monotonic()
+            read_until(second, "acc-anna: ")
+            assert time.monotonic() - killed < 60
+            second.terminate()
+            second.communicate(timeout=20)
+            assert second.returncode == 0
 
 
 def test_a_poller_that_ends_without_an_answer_says_so(home):
-    process = start({**home, "SPOTIFY_API_URL": "http://127.0.0.1:9"}, "--for", "3s")
-    err = process.communicate(timeout=60)[1]
-    assert (process.returncode, "Spotify does not answer /v1/me/player" in err) == (1, True), err
+    move(Path(home["SOUNDLAKE_HOME"]), "acc-anna", "http://127.0.0.1:9")
+    with start(home, "--for", "3s") as process:
+        err = process.communicate(timeout=60)[1]
+    assert (process.returncode, "Spotify does not answer /v1/me" in err) == (1, True), err
