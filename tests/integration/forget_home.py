@@ -32,7 +32,7 @@ def make_play(rng: random.Random, user_id: str, **fields: object) -> dict[str, o
     song = rng.randrange(30)
     return {
         "event_id": str(uuid.UUID(int=rng.getrandbits(128), version=4)), "event_type": "play", "user_id": user_id,
-        "played_at": _EPOCH + timedelta(seconds=rng.randrange(200 * 86_400)), "track_id": f"track-{song}", "track_name": f"Song {song}",
+        "played_at": _EPOCH + timedelta(seconds=rng.randrange(14 * 86_400)), "track_id": f"track-{song}", "track_name": f"Song {song}",
         "artist_id": f"artist-{song % 7}", "artist_name": f"Artist {song % 7}", "duration_ms": 200_000, "ms_played": 190_000,
         "source": "generator", **fields,
     }  # fmt: skip

@@ -12,6 +12,7 @@ import pytest
 from tests.integration.forget_home import ForgetHome
 
 KILLS = 30
+STEPS_BEFORE_THE_BUILD = 18
 SINK = ("sink", "--compact-every", "0")
 COMPACTION = ("compact", "--every", "0.5s")
 
@@ -40,12 +41,12 @@ def test_a_killed_erasure_resumes_and_leaves_nothing(home):
     (home.folder / "logs").mkdir()
     (home.folder / "logs" / "spotify-poll.log").write_text("".join(f"2026-11-30 {user_id}: answers again\n" for user_id in home.erased))
     with home.run_beside(SINK, COMPACTION):
-        for _ in range(KILLS):
-            steps.add(kill_once(home, listeners))
+        for number in range(KILLS):
+            steps.add(kill_once(home, listeners, after=STEPS_BEFORE_THE_BUILD * number // (KILLS - 3)))
         home.run("forget", "--from-file", listeners, "--yes")
     home.run("sink", "--until-drained")
     home.run("transform")
-    assert len(steps) >= 5, steps  # kills in different steps
+    assert len(steps) >= 10, steps  # kills in different steps
     assert_nothing_is_left(home)
     receipts = [json.loads(path.read_text()) for path in (home.folder / "erasure" / "receipts").iterdir()]
     assert len(receipts[0]["listeners"]) == 100
@@ -54,21 +55,20 @@ def test_a_killed_erasure_resumes_and_leaves_nothing(home):
     assert not list((home.folder / "erasure").glob("*.journal"))
 
 
-def kill_once(home: ForgetHome, listeners: str) -> int:
-    """Start the erasure and kill it some time after it went on; returns how many steps were done."""
-    before = read_journals(home)
+def kill_once(home: ForgetHome, listeners: str, after: int) -> int:
+    """Start the erasure and kill it some time after so many steps are done; returns how many were."""
     with home.start("forget", "--from-file", listeners, "--yes") as erasure:
-        while erasure.poll() is None and read_journals(home) == before:
+        while erasure.poll() is None and count_done(home) < after:
             time.sleep(0.005)
         time.sleep(home.rng.uniform(0, 0.5))
         erasure.send_signal(signal.SIGKILL)
     assert erasure.returncode == -signal.SIGKILL, (home.folder / "logs" / "forget.log").read_text()[-3000:]
-    return sum(len(json.loads(text)["done"]) for _, text in read_journals(home))
+    return count_done(home)
 
 
-def read_journals(home: ForgetHome) -> list[tuple[int, str]]:
-    """The journals with their times: each write is another one."""
-    return [(path.stat().st_mtime_ns, path.read_text()) for path in (home.folder / "erasure").glob("*.journal")]
+def count_done(home: ForgetHome) -> int:
+    """How many steps the journal names; -1 before there is one."""
+    return max((len(json.loads(path.read_text())["done"]) for path in (home.folder / "erasure").glob("*.journal")), default=-1)
 
 
 def test_an_erasure_beside_sink_compaction_and_builds_loses_nothing_of_others(home):
