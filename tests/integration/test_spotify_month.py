@@ -12,7 +12,7 @@ from tests.spotify_home import START, T0_MS, SpotifyHome
 from soundlake.broker.memory import MemoryBroker
 from soundlake.broker.publisher import Publisher
 from soundlake.contract import TOPICS
-from soundlake.spotify.backfill import Backfill
+from soundlake.spotify.backfill import EVERY, Backfill
 from soundlake.spotify.collection import HistoryStore
 from soundlake.spotify.fake import FakeApp, FakeSpotify, run_in_virtual_time
 from soundlake.spotify.fake.clock import to_ms
@@ -51,7 +51,7 @@ def to_ms_text(text):
     return to_ms(datetime.fromisoformat(text))
 
 
-def collect(folder, listeners, days):
+def collect(folder, listeners, days, every=EVERY):
     """Collect the history of simulated listeners, three of them heavy, through faults, an outage of hours and a restart a day."""
 
     async def main(clock):
@@ -75,7 +75,7 @@ def collect(folder, listeners, days):
             backfill = Backfill(
                 home.store, histories, lambda one: home.make_client(one.account, home.find_app()), Publisher(broker, clock), clock
             )
-            task = asyncio.ensure_future(backfill.run(timedelta(minutes=10), clock.sleep, note))
+            task = asyncio.ensure_future(backfill.run(every, clock.sleep, note))
             await clock.sleep(86_400)
             task.cancel()
             await asyncio.gather(task, return_exceptions=True)
@@ -84,9 +84,13 @@ def collect(folder, listeners, days):
     return run_in_virtual_time(main, START)
 
 
-@pytest.mark.parametrize(("listeners", "days"), [(4, 2), pytest.param(20, 30, marks=pytest.mark.soak)], ids=["days", "month"])
-def test_nothing_is_lost_but_what_the_rule_of_fifty_makes_impossible(tmp_path, listeners, days):
-    month = collect(tmp_path, listeners, days)
+@pytest.mark.parametrize(
+    ("listeners", "days", "every"),
+    [(4, 2, EVERY), (20, 30, timedelta(hours=2)), pytest.param(20, 30, EVERY, marks=pytest.mark.soak)],
+    ids=["days", "month asked every two hours", "month"],
+)
+def test_nothing_is_lost_but_what_the_rule_of_fifty_makes_impossible(tmp_path, listeners, days, every):
+    month = collect(tmp_path, listeners, days, every)
     assert len(month.events) == len({event["event_id"] for event in month.events})
     lost = 0
     for user in month.fetches:
