@@ -20,7 +20,7 @@ def find_alarms(connections: Sequence[Connection], accounts: Sequence[AccountSta
         yield f"Spotify refuses the tokens of all {count} accounts at once: an outage, they are tried again after an hour"
     for one in accounts:
         yield from _find_sign_in_alarms(one, is_outage=outage)
-        if one.is_connected:
+        if one.wait is None:  # else its reason is said already
             yield from _find_silence_alarms(one)
 
 

@@ -133,3 +133,16 @@ def test_no_representation_of_a_status_holds_a_token(tmp_path):
     connection, text = run(tmp_path, main)
     assert connection.access_token not in text
     assert connection.refresh_token not in text
+
+
+def test_who_waits_is_silent_for_that_reason_and_named_once(tmp_path):
+    async def main(home):
+        client = home.connect("anna")
+        home.fake.faults.add(Fault("quota_exceeded"))
+        await home.clock.sleep(7_200)
+        with pytest.raises(Exception, match="QUOTA_EXCEEDED"):
+            await client.get_player()
+        return read(home)
+
+    status = run(tmp_path, main)
+    assert (len(status.alarms), "quota" in status.alarms[0], status.accounts[0].health) == (1, True, "silent")
