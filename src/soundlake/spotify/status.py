@@ -10,7 +10,7 @@ from soundlake.spotify.alarms import find_alarms
 from soundlake.spotify.budget import App, AppUse, Park, RequestBudget
 from soundlake.spotify.budget.request_budget import read_ms
 from soundlake.spotify.collection import Gap, History, HistoryStore
-from soundlake.spotify.poller import Listening, ListeningStore, Owner
+from soundlake.spotify.poller import ListeningStore, Owner
 from soundlake.spotify.silence import HISTORY_SILENCE, LIVE_SILENCE, find_quiet, find_silence
 from soundlake.spotify.tokens import Connection, TokenStore
 from soundlake.spotify.tokens.refused_grants import PROBE_AFTER
@@ -133,17 +133,16 @@ def _describe(connection: Connection, records: Records, now: datetime) -> Accoun
         live_failure=live.failure,
         live_gaps=tuple(live.gaps),
         unpublished_events=len(live.outbox),
-        history_silent_since=find_silence(_find_history_start(connection, history, live), HISTORY_SILENCE, now),
+        history_silent_since=find_silence(_find_history_start(connection, history), HISTORY_SILENCE, now),
         live_silent_since=find_silence(live.answered_at or live.failed_since, LIVE_SILENCE, now),
         quiet_since=find_quiet(live.heard, now),
         followed_by=records.listenings.find_owner(connection.account, now),
     )
 
 
-def _find_history_start(connection: Connection, history: History, live: Listening) -> datetime | None:
-    """Since when history is to be collected: the last answer, or the sign-in; None where only the poller is used, and history never was."""
-    is_live_only = history == History(connection.account) and (live.answered_at or live.failed_since)
-    return None if is_live_only else history.answered_at or connection.authorized_at
+def _find_history_start(connection: Connection, history: History) -> datetime | None:
+    """Since when there is no history: the last answer, or the sign-in; None where nobody ever asked for it."""
+    return history.answered_at or (connection.authorized_at if history.asked_at is not None else None)
 
 
 def _find_wait(connection: Connection, park: Park | None) -> Wait | None:

@@ -86,13 +86,17 @@ def test_a_poller_that_never_had_an_answer_is_degraded_at_once_and_silent_later(
     assert "nothing followed since 2026-01-01 20:00 UTC: no network" in later.alarms[0]
 
 
-def test_an_account_that_nothing_collects_is_named_after_an_hour(tmp_path):
+@pytest.mark.parametrize("was_asked", [True, False])
+def test_history_that_never_came_is_an_alarm_once_it_was_asked_for(tmp_path, was_asked):
     async def main(home):
-        home.connect("anna")
+        account, now = home.connect("anna").account, home.clock()
+        if was_asked:
+            home.make_records().histories.write(History(account, asked_at=now, failure="no network"))
         await home.clock.sleep(3_601)
         return read(home)
 
-    assert "no history since 2026-01-01 20:00 UTC: `soundlake spotify backfill` does not run" in run(tmp_path, main).alarms[0]
+    alarms = run(tmp_path, main).alarms
+    assert ["no history since 2026-01-01 20:00 UTC: no network" in alarm for alarm in alarms] == [True] * was_asked
 
 
 @pytest.mark.parametrize(("days", "plays", "is_quiet"), [(3, 40, False), (5, 40, True), (5, 19, False)])
@@ -138,6 +142,7 @@ def test_no_representation_of_a_status_holds_a_token(tmp_path):
 def test_who_waits_is_silent_for_that_reason_and_named_once(tmp_path):
     async def main(home):
         client = home.connect("anna")
+        home.make_records().histories.write(History(client.account, asked_at=home.clock()))
         home.fake.faults.add(Fault("quota_exceeded"))
         await home.clock.sleep(7_200)
         with pytest.raises(Exception, match="QUOTA_EXCEEDED"):
