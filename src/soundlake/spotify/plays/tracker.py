@@ -67,7 +67,9 @@ class PlayTracker:
 
     def _see_absence(self, now_ms: int, *, is_private: bool = False) -> list[Outcome]:
         """An answer without the song: one is not believed (M06), and a song may be resumed after many (D03)."""
-        play, outcomes = self.state.play, self._close_leaving()
+        play = self.state.play
+        may_settle = play is not None and not play.is_settled and play.absence is None
+        outcomes = [] if may_settle else self._close_leaving()
         if play is None:
             return outcomes
         if play.absence is None:
