@@ -137,7 +137,7 @@ CASES = {
         [run(0, 168, "B"), run(168, 173, "A", 168000), run(173, 368, "R", 5000), none(368, 400)],
         [play("B", 0, 168000), play("A", 168, 200000, skipped=False)]),
     "the old song's clock, and then an answer without a song": (
-        [run(0, 168, "B"), run(168, 173, "A", 168000), {"null_item": [173, 178, "unknown"]}, run(178, 368, "A", 10000), none(368, 400)],
+        [run(0, 168, "B"), run(168, 173, "A", 196000), {"null_item": [173, 178, "unknown"]}, run(178, 368, "A", 10000), none(368, 400)],
         [play("B", 0, 168000), play("A", 168, 200000, skipped=False)]),
     "another id as one seeks back": (
         [run(0, 100, "A"), run(100, 160, "R", 70000), run(160, 230, "A", 130000), none(230, 260)], [play("A", 0, 230000, skipped=False)]),
