@@ -12,7 +12,7 @@ import pytest
 from tests.integration.forget_home import ForgetHome
 
 KILLS = 30
-STEPS_BEFORE_THE_BUILD = 18
+STEPS_BEFORE_THE_BUILD = 17
 SINK = ("sink", "--compact-every", "0")
 COMPACTION = ("compact", "--every", "0.5s")
 

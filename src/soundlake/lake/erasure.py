@@ -63,7 +63,7 @@ class LakeErasure:
         """Delete the rows of the listeners from a table, count them in the same commits, and delete every file that no version needs.
 
         The writers' lock is held alone for each commit, and while files are deleted, among them those that no commit names yet. Returns
-        the number of rows. Raises Unavailable, or CommitConflict if a writer on another machine changes the same partitions again and again.
+        the number of rows. Raises Unavailable, or CommitConflict if a writer on another machine changes the same partitions every time.
         """
         if self._find(name, layer) is None:
             return 0

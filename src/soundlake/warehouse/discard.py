@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 from soundlake.warehouse.build_lock import hold_build_lock
@@ -15,16 +16,17 @@ def has_build(folder: Path) -> bool:
     return (folder / BUILD).exists() or (folder / SNAPSHOTS / CURRENT).is_symlink()
 
 
-def discard_build(folder: Path) -> None:
-    """Delete the build database with its spilled rows, and dbt's logs and compiled models. Snapshots stay for their readers.
+def discard_build(folder: Path, delete_copies: Callable[[], int]) -> int:
+    """Delete the build database with its spilled rows, dbt's logs and compiled models, and the copies in the lake, which it counts.
 
-    Raises Unavailable while a build runs.
+    Snapshots stay for their readers. Raises Unavailable while a build runs: it would write its copies after they are deleted.
     """
     with hold_build_lock(folder):
         for path in folder.glob(f"{BUILD}*"):
             path.unlink(missing_ok=True)
         for name in ("temp", "dbt"):
             shutil.rmtree(folder / name, ignore_errors=True)
+        return delete_copies()
 
 
 def delete_old_snapshots(folder: Path) -> int:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from contextlib import ExitStack, closing, contextmanager
 from datetime import datetime, timedelta
 from functools import partial
@@ -45,7 +45,7 @@ def open_erasure(settings: Settings, user_ids: Collection[str], scope: Scope, re
             warehouse=warehouse_folder,
             accounts=open_connected_accounts(settings),
             log=None if is_kafka else stack.enter_context(closing(_open_embedded(settings))),
-            kept=partial(_list_topics, settings, read_utc_now) if is_kafka else tuple,
+            kept=(lambda: list_kept_topics(settings, read_utc_now())) if is_kafka else tuple,
             transform=partial(_transform, settings),
             hold_imports=partial(hold_lock, settings.home_folder / IMPORT_LOCK),
             forget_cache=partial(_forget_now_playing, settings),
@@ -92,12 +92,12 @@ def _transform(settings: Settings) -> object:
         return warehouse.transform()
 
 
-def _list_topics(settings: Settings, clock: Callable[[], datetime]) -> tuple[Kept, ...]:
+def list_kept_topics(settings: Settings, now: datetime) -> tuple[Kept, ...]:
     """The topics of Kafka, which deletes by age only, and when the last record of now is gone."""
     from soundlake.contract import TOPICS
     from soundlake.contract.topics import DLQ, NOW_PLAYING_ENRICHED
     from soundlake.operations.erasure import Kept
 
-    until = clock() + timedelta(hours=settings.topics.retention_hours, days=_SEGMENT_DAYS)
+    until = now + timedelta(hours=settings.topics.retention_hours, days=_SEGMENT_DAYS)
     reason = "Kafka deletes whole segments by age; the sink stores nothing of forgotten listeners"
     return tuple(Kept(f"Kafka topic {topic.name}", until, reason) for topic in (*TOPICS, DLQ, NOW_PLAYING_ENRICHED))

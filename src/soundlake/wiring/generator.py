@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from soundlake.wiring.importing import open_importer
 from soundlake.wiring.sink import build_log_drain
-from soundlake.wiring.systems import open_broker, open_lake, open_publisher, open_warehouse
+from soundlake.wiring.systems import make_lake, open_broker, open_lake, open_publisher, open_warehouse
 
 if TYPE_CHECKING:
     from soundlake.operations.demo.build import Demo
@@ -41,6 +41,7 @@ def open_demo(settings: Settings, options: GeneratorOptions) -> Iterator[Demo]:
             publisher=open_publisher(settings, broker),
             drain=build_log_drain(settings, broker, lake),
             warehouse=warehouse,
+            read_forgotten=lake.tombstones.read,
             import_person=None if options.export is None else partial(_import_person, settings, options),
         )
 
@@ -57,7 +58,8 @@ def open_feed(settings: Settings, options: GeneratorOptions, telemetry: Telemetr
         state = replace(options, days=FIRST_DAYS if options.days is None else options.days).make_state(datetime.now(UTC).date())
     options.check_state(state, settings.home)
     with closing(open_broker(settings)) as broker:
-        yield GeneratorFeed(settings.home, state, open_publisher(settings, broker, telemetry))
+        publisher, read_forgotten = open_publisher(settings, broker, telemetry), make_lake(settings).tombstones.read
+        yield GeneratorFeed(settings.home, state, publisher, read_forgotten=read_forgotten)
 
 
 def make_history_wait(settings: Settings) -> Callable[[Reporter], None]:

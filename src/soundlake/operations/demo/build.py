@@ -13,6 +13,7 @@ import pyarrow as pa
 
 from soundlake.broker import Publisher
 from soundlake.importing import LogDrain
+from soundlake.lake import Forgotten
 from soundlake.operations.generator.feed import GeneratorFeed
 from soundlake.operations.generator.state import GeneratorState
 from soundlake.progress import Reporter
@@ -78,10 +79,11 @@ class Demo:
         publisher: Publisher,
         drain: LogDrain,
         warehouse: Warehouse,
+        read_forgotten: Callable[[], Forgotten] = Forgotten,
         import_person: ImportPerson | None = None,
     ) -> None:
         self.home = home
-        self.feed = GeneratorFeed(home, state, publisher, self._read_tracks)
+        self.feed = GeneratorFeed(home, state, publisher, self._read_tracks, read_forgotten=read_forgotten)
         self._drain, self._warehouse = drain, warehouse
         self._import_person = import_person
         self._stopwatch = _Stopwatch()

@@ -40,8 +40,7 @@ def list_steps(places: Places, person: Person, journal: Journal, clock: Callable
         *_list_log_steps(places, person),
         *(_make_table_step(lake, "bronze", name) for name in BRONZE_TABLES),
         *(_make_table_step(lake, PROCESSED, name) for name in PROCESSED_TABLES),
-        Step("copies of silver and gold", lake.delete_copies),
-        *_list_warehouse_steps(places),
+        *_list_warehouse_steps(places, lake),
         *_list_file_steps(places, person, [*journal.accounts]),
         Step("Spotify accounts, the rest", lambda: _remove_rest(places, [*journal.accounts], clock)),
         Step("cache", lambda: _forget_cache(places, person)),
@@ -87,22 +86,17 @@ def _make_table_step(lake: LakeErasure, layer: str, name: str) -> Step:
     return Step(f"{layer}/{name}", lambda: lake.erase(name, layer), lambda: lake.count(name, layer))
 
 
-def _list_warehouse_steps(places: Places) -> list[Step]:
-    """Silver and gold are built again from what bronze has now, into a new file; then the older snapshots go."""
-    if not has_build(places.warehouse):
-        return []
+def _list_warehouse_steps(places: Places, lake: LakeErasure) -> list[Step]:
+    """Silver and gold, if they were built, are built again from what bronze has now, into a new file; then the older snapshots go."""
     wait = retry_policy(first_wait_seconds=0.2, longest_wait_seconds=1, stop=stop_after_delay(_LONGEST_BUILD_SECONDS), on=Retryable)
 
-    def discard() -> int:
-        wait(discard_build, places.warehouse)
-        return 0
-
     def build() -> int:
-        wait(places.transform)
+        if has_build(places.warehouse):  # its link to the newest snapshot is still there
+            wait(places.transform)
         return 0
 
     return [
-        Step("build database", discard),
+        Step("copies of silver and gold", lambda: wait(discard_build, places.warehouse, lake.delete_copies)),
         Step("silver and gold, built again", build),
         Step("older snapshots", lambda: wait(delete_old_snapshots, places.warehouse)),
     ]

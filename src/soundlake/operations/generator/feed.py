@@ -14,6 +14,7 @@ from soundlake.broker import Publisher
 from soundlake.errors import Unavailable
 from soundlake.generator import World, generate_live_events, make_world
 from soundlake.generator.model.neighbours import make_neighbour_world
+from soundlake.lake import Forgotten
 from soundlake.local_files import replace_file
 from soundlake.operations.generator.state import GeneratorState, save_state
 from soundlake.progress import Reporter
@@ -37,11 +38,20 @@ def refuse_person(person: str) -> pa.Table:
 class GeneratorFeed:
     """The generated events of one home. Every step can be interrupted and repeated: what was published is not published again."""
 
-    def __init__(self, home: Path, state: GeneratorState, publisher: Publisher, read_tracks: ReadTracks = refuse_person) -> None:
+    def __init__(
+        self,
+        home: Path,
+        state: GeneratorState,
+        publisher: Publisher,
+        read_tracks: ReadTracks = refuse_person,
+        *,
+        read_forgotten: Callable[[], Forgotten] = Forgotten,
+    ) -> None:
         self.home = home
         self.state = state
         self._publisher = publisher
         self._read_tracks = read_tracks
+        self._read_forgotten = read_forgotten
 
     @property
     def has_tracks(self) -> bool:
@@ -72,7 +82,7 @@ class GeneratorFeed:
             self._make_world(), self._find_live_start(), clock=lambda: datetime.now(UTC), sleep=time.sleep, speed=CATCH_UP_SPEED
         )
         for batch in live:
-            waiting = batch.events
+            waiting = self._leave_out_forgotten(batch.events)
             while len(waiting):
                 account = self._publisher.publish(waiting)
                 waiting = waiting.filter(pa.array(~(account.acknowledged_rows | account.unsure_rows)))
@@ -97,7 +107,11 @@ class GeneratorFeed:
                 pq.write_table(self._read_tracks(self.state.person), draft)
         return make_neighbour_world(self.state.config, pq.read_table(path))
 
-    def _publish(self, events: pa.Table) -> int:
+    def _leave_out_forgotten(self, events: pa.Table) -> pa.Table:
+        return events.filter(pa.array(~self._read_forgotten().find(events)))
+
+    def _publish(self, generated: pa.Table) -> int:
+        events = self._leave_out_forgotten(generated)
         account = self._publisher.publish(events)
         if account.acknowledged != account.sent:
             reasons = ", ".join(f"{count:,} × {reason}" for reason, count in account.failed_by_reason.items()) or "no answer"
