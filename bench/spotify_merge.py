@@ -76,7 +76,7 @@ def collect(folder: Path, plays: int, listeners: int, seed: int) -> tuple[pa.Tab
     """The events of poller and backfill, and what was really played."""
 
     async def main(clock: AdjustableClock) -> tuple[pa.Table, Truth]:
-        simulated = simulate_listeners(listeners, START, seed=seed, tracks=5_000, busy=max(1, listeners // 2))
+        simulated = simulate_listeners(listeners, START, seed=seed, busy=max(1, listeners // 2))
         fake = FakeSpotify(clock, simulated=simulated)
         fake.add_app(FakeApp())
         add_faults(fake, seed)
