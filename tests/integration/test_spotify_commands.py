@@ -178,3 +178,10 @@ def find_free_port():
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return probe.getsockname()[1]
+
+
+def test_an_account_stays_with_the_hosts_that_it_was_connected_at(machine):
+    machine.sign_in("anna")
+    elsewhere = {"SPOTIFY_ACCOUNTS_URL": "http://127.0.0.1:9", "SPOTIFY_API_URL": "http://127.0.0.1:9", "SPOTIFY_CLIENT_ID": "0" * 32}
+    code, out, err = machine.run("spotify", "backfill", "--json", **elsewhere)
+    assert (code, json.loads(out)["accounts"][0]["plays"]) == (0, 10), err

@@ -19,7 +19,7 @@ LIVE = "spotify-poll"
 FAKE_ACCOUNT = "fake-01"
 """The account of the fake that plays round the clock; its listener has the same name."""
 
-FIRST_HISTORY_SECONDS = 20.0
+FIRST_HISTORY_SECONDS = 15.0
 """How long a build waits for the first history; what comes later is in the next one."""
 
 _POLL_SECONDS = 0.2
