@@ -99,6 +99,16 @@ def _with(**more: Any) -> Callable[..., Variant]:
     return change
 
 
+def _set_field(states: list[State], name: str, value: str) -> Variant:
+    changed = {"omit": [name]} if value in ("absent", "missing") else {name: {"null": None, "true": True, "false": False}[value]}
+    return _with(**changed)(states)
+
+
+def _poll_every(states: list[State], seconds: str) -> Variant:
+    """For the state machine alone; the poller has its own rhythm."""
+    return Variant(states, given={"poll_s": float(seconds)})
+
+
 _VARIANTS: Mapping[str, Callable[..., Variant]] = {
     r"restart of the (?:poller|process) at (\d+)": _restart_at,
     r"recently-played has (\w+) twice \(stamps (\d+) and (\d+)\)": _list_again,
@@ -110,5 +120,7 @@ _VARIANTS: Mapping[str, Callable[..., Variant]] = {
     r"device is null": _with(device=None),
     r"device\.type is a value never seen": _with(device_type="Toaster"),
     r"currently_playing_type is a value never seen": _with(currently_playing_type="hologram"),
+    r"(?:an? |one )?polls? every (\d+) s": _poll_every,
+    r"(\w+) is (null|true|false|absent|missing)$": _set_field,
     r"an unknown key holds a deep object": _with(novelty={"a": {"b": [{"c": None}] * 3}}),
 }
