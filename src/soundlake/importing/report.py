@@ -26,11 +26,11 @@ class RowCounts:
 
     rows_stored: int = 0
     rows_duplicate: int = 0
-    rows_forgotten: int = 0
     refused_by_reason: Counter[str] = field(default_factory=Counter)
     ms_played: int = 0
     first_played_at: datetime | None = None
     last_played_at: datetime | None = None
+    rows_forgotten: int = 0
 
     @property
     def rows_refused(self) -> int:
