@@ -31,6 +31,7 @@ def run_up(
     """Start the full stack (Kafka, object store, Redis, sink, Spark, generator, transform, dashboard) and keep it up; `down` ends it."""
     from soundlake.cli.stop_signals import leave_on_signal
     from soundlake.cli.terminal import show_progress
+    from soundlake.operations.spotify_services import LIVE
     from soundlake.operations.stack import SUPERVISOR, install_programs, is_up, join, keep_up, launch, plan_stack, sample_services
     from soundlake.settings import load_settings
     from soundlake.telemetry import open_telemetry
@@ -55,6 +56,8 @@ def run_up(
             arguments = [*feed, *left_out, *(["--spotify"] if spotify else [])]
             record = await_stack(progress, partial(launch, stack.home, arguments, stack.settings.child_environment))
     _print_record(record, as_json=as_json)
+    if spotify and LIVE not in {service.name for service in record.services}:
+        typer.echo("it was up already, without Spotify: `soundlake down`, then `soundlake up --spotify`", err=True)
 
 
 def run_down(*, as_json: Annotated[bool, typer.Option("--json", help="Print the ended services as one JSON object.")] = False) -> None:
