@@ -42,7 +42,7 @@ def test_a_killed_erasure_resumes_and_leaves_nothing(home):
     (home.folder / "logs" / "spotify-poll.log").write_text("".join(f"2026-11-30 {user_id}: answers again\n" for user_id in home.erased))
     with home.run_beside(SINK, COMPACTION):
         for number in range(KILLS):
-            steps.add(kill_once(home, listeners, after=STEPS_BEFORE_THE_BUILD * number // (KILLS - 3)))
+            steps.add(kill_once(home, listeners, after=min(STEPS_BEFORE_THE_BUILD, STEPS_BEFORE_THE_BUILD * number // (KILLS - 3))))
         home.run("forget", "--from-file", listeners, "--yes")
     home.run("sink", "--until-drained")
     home.run("transform")
