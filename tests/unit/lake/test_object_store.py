@@ -62,7 +62,7 @@ class OverwritingStore(BaseHTTPRequestHandler):
         self._answer(b"")
 
     def do_POST(self) -> None:  # deletes
-        self._answer(b"<DeleteResult/>")
+        self._answer(b"<DeleteResult><Deleted><Key>any</Key></Deleted></DeleteResult>")
 
     def _answer(self, body: bytes) -> None:
         self.rfile.read(int(self.headers["Content-Length"]))
