@@ -39,7 +39,7 @@ def write_batch(spark, locations: StreamLocations, checkpoint: str, number: int,
 
 
 def test_a_repeated_batch_is_skipped_in_tables_that_hold_it_after_compaction_too(spark, locations):
-    ensure_tables(spark, locations.processed)
+    ensure_tables(locations)
     first = [make_value(event_id=str(uuid.uuid4())) for _ in range(3)]
     second = [make_value(event_id=str(uuid.uuid4())), b"{"]
 
@@ -56,20 +56,20 @@ def test_a_repeated_batch_is_skipped_in_tables_that_hold_it_after_compaction_too
 
 
 def test_a_new_checkpoint_over_tables_of_another_is_refused_until_they_are_moved_away(spark, locations, tmp_path):
-    ensure_tables(spark, locations.processed)
-    check_table_owner(spark, locations.processed, None)  # nobody wrote anything yet
+    ensure_tables(locations)
+    check_table_owner(locations, None)  # nobody wrote anything yet
     write_batch(spark, locations, "a", 0, [make_value(), b"{"])
     spark.sql(f"optimize delta.`{locations.table('plays')}`")
-    check_table_owner(spark, locations.processed, "a")
+    check_table_owner(locations, "a")
     with pytest.raises(DataError, match="wrote plays, quarantine; the events") as caught:
         StreamJob(spark, locations, StreamLimits()).run(["processed"], stop=threading.Event())
     assert "or move these tables away too" in str(caught.value)
     with pytest.raises(DataError):
-        check_table_owner(spark, locations.processed, "b")
+        check_table_owner(locations, "b")
     assert read_checkpoint_id(spark, locations.checkpoint("processed")) is None, "a refused start leaves no checkpoint"
     Path(tmp_path / "processed").rename(tmp_path / "away")
-    ensure_tables(spark, locations.processed)
-    check_table_owner(spark, locations.processed, "b")
+    ensure_tables(locations)
+    check_table_owner(locations, "b")
 
 
 def test_a_checkpoint_is_known_by_the_id_that_spark_gave_it(spark, tmp_path):
@@ -82,7 +82,7 @@ def test_a_checkpoint_is_known_by_the_id_that_spark_gave_it(spark, tmp_path):
 
 
 def test_old_files_go_once_after_each_start_and_not_with_every_compaction(spark, locations, tmp_path):
-    ensure_tables(spark, locations.processed)
+    ensure_tables(locations)
     old = tmp_path / "processed" / "plays" / "of-a-batch-that-was-killed.parquet"
 
     def compact(maintenance: TableMaintenance) -> bool:

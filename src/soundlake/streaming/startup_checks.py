@@ -12,7 +12,7 @@ from soundlake.lake.object_store import open_store
 from soundlake.lake.store_errors import translate_store_errors
 from soundlake.settings import Settings
 from soundlake.streaming import processed
-from soundlake.streaming.deployment import SUBMITTED
+from soundlake.streaming.deployment import SUBMITTED, StreamLocations
 from soundlake.streaming.processed_tables import TABLES, read_newest_batch
 
 _GCS_ENDPOINT = "https://storage.googleapis.com"
@@ -61,18 +61,18 @@ def describe_state(query: str) -> str:
     return f"the checkpoint of {query} and the processed tables" if query == processed.NAME else f"the checkpoint of {query}"
 
 
-def check_table_owner(session: SparkSession, tables: str, checkpoint_id: str | None) -> None:
+def check_table_owner(locations: StreamLocations, checkpoint_id: str | None) -> None:
     """Raises DataError if the processed tables hold batches but none of this checkpoint: it would append the same events again."""
     others = {}
     for name in TABLES:
-        batch = read_newest_batch(session, f"{tables}/{name}")
+        batch = read_newest_batch(locations, name)
         if batch is not None and batch.checkpoint_id == checkpoint_id:
             return
         others[name] = batch
     written = [name for name, batch in others.items() if batch is not None]
     if written:
         raise DataError(
-            f"{tables}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still holds "
+            f"{locations.processed}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still holds "
             "would be stored twice",
             next_step="restore that checkpoint, or move these tables away too: they are then filled again from all that the topics hold",
         )
