@@ -36,7 +36,7 @@ def create_table(
 
 
 def read_commit_notes(uri: str, storage_options: dict[str, str], *, limit: int) -> list[str]:
-    """The notes (`userMetadata`) of those of the newest `limit` commits that have one, newest first. Raises Unavailable or SettingsError."""
+    """The notes (`userMetadata`) of the newest `limit` commits, newest first, without commits that have none. Raises Unavailable."""
     with translate_store_errors(uri):
         commits = DeltaTable(uri, storage_options=storage_options).history(limit=limit)
     return [commit["userMetadata"] for commit in commits if commit.get("userMetadata")]

@@ -72,8 +72,8 @@ def check_table_owner(locations: StreamLocations, checkpoint_id: str | None) -> 
     written = [name for name, batch in others.items() if batch is not None]
     if written:
         raise DataError(
-            f"{locations.processed}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still holds "
-            "would be stored twice",
+            f"{locations.processed}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still "
+            "holds would be stored twice",
             next_step="restore that checkpoint, or move these tables away too: they are then filled again from all that the topics hold",
         )
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 
 import pyarrow as pa
@@ -17,14 +18,8 @@ SCHEMA = pa.schema([("number", pa.int64()), ("year", pa.string())])
 def create(uri: Path, schema: pa.Schema = SCHEMA, properties: dict[str, str] | None = None) -> list[str]:
     """Create the table; whether the store was checked, and whether there is a new table."""
     done: list[str] = []
-    is_new = create_table(
-        str(uri),
-        schema,
-        partition_by=("year",),
-        properties=properties or {},
-        storage_options={},
-        check_store=lambda: done.append("checked"),
-    )
+    check_store, options = partial(done.append, "checked"), properties or {}
+    is_new = create_table(str(uri), schema, partition_by=("year",), properties=options, storage_options={}, check_store=check_store)
     return [*done, "created"] if is_new else done
 
 
