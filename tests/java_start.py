@@ -51,6 +51,6 @@ def archive_classes(jars: Path, run: Callable[[tuple[str, ...]], None]) -> None:
         if archive.exists():
             return
         part = archive.with_suffix(".part")
-        with suppress(subprocess.SubprocessError, psutil.TimeoutExpired, Unavailable):
+        with suppress(subprocess.TimeoutExpired, psutil.TimeoutExpired, Unavailable):
             run((ONE_COMPILER, f"-XX:ArchiveClassesAtExit={part}", "-Xlog:disable"))
             part.replace(archive)
