@@ -8,6 +8,7 @@ import threading
 import time
 import uuid
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -22,7 +23,7 @@ from soundlake.streaming.enrichment import TrackDimension
 from soundlake.streaming.job import StreamJob
 from soundlake.streaming.processed import COMMITS_PER_COMPACTION, ProcessedWriter, TableMaintenance
 from soundlake.streaming.processed_tables import TABLES, assign_table, ensure_tables
-from soundlake.streaming.startup_checks import check_table_owner, read_checkpoint_id
+from soundlake.streaming.startup_checks import check_log_ids, check_table_owner, read_checkpoint_id
 from soundlake.streaming.transforms import apply_rules, normalize
 
 BY_SPARK = {
@@ -157,3 +158,17 @@ def test_sparks_java_takes_its_classes_from_the_archive_of_the_tests(spark, spar
         pytest.skip("it could not be made on this machine: tests are only slower")
     java = spark.sparkContext._jvm.java.lang.ProcessHandle.current().pid()
     assert archive.name in Path(f"/proc/{java}/maps").read_text()
+
+
+def test_ids_of_logs_are_compared_with_those_stored_also_if_a_query_of_spark_stored_them(spark, tmp_path):
+    uri = f"file://{tmp_path}/processed-logs"
+    check = partial(check_log_ids, spark, "processed", uri)
+    spark.createDataFrame([("plays", "a"), ("skips", "b")], "topic STRING, log_id STRING").write.json(uri)
+    with pytest.raises(DataError, match="plays: the topic was deleted and recreated"):
+        check({"plays": "recreated", "skips": "b"})
+    check({"plays": "a", "skips": "b", "likes": "c"})
+    with pytest.raises(DataError, match="likes, skips: the topic"):
+        check({"plays": "a", "skips": "recreated", "likes": "recreated"})
+    check({"plays": "recreated"}, is_new=True)
+    with pytest.raises(DataError, match="plays: the topic"):
+        check({"plays": "a"})
