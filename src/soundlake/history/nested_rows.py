@@ -15,7 +15,7 @@ def list_rows(value: object, is_row: IsRow, levels: int = _LEVELS) -> Sequence[A
     """The rows in the value; the value itself if there are none.
 
     A list gives all its elements, so that each is counted; an object that is no row those of its members that hold a row. An object of
-    columns (`{"ts": {"0": …, "1": …}, …}`, what Pandas writes unless told otherwise) is read as rows.
+    columns (`{"ts": {"0": …, "1": …}, …}`, the usual form of Pandas) is read as rows.
     """
     if isinstance(value, list) and levels:
         return [row for element in value for row in list_rows(element, is_row, levels - 1)]
