@@ -121,6 +121,10 @@ CASES = {
     "names that one download lacks": (1, [extended(100, 90_000, title=None, artist=None, track_id="b"),
                                           extended(100, 90_000, track_id="b", reason_end="trackdone")]),
     "a renamed artist": (1, [short(60, 90_000, artist="Old"), extended(100, 90_000, track_id="b", artist="New")]),
+    "a renamed artist and another id": (
+        1, [extended(100, 90_000, track_id="a", artist="Old"), extended(100, 90_000, track_id="b", artist="New")],
+    ),
+    "two artists in one file": (2, [extended(100, 90_000, track_id="a"), extended(100, 90_000, "#2", track_id="b", artist="New")]),
     "names in two normal forms": (1, [short(60, 90_000, artist="Beyla\u0301"), extended(100, 90_000, artist="Beyl\u00e1")]),
     "equal short rows": (2, [short(60, 20_000), short(60, 20_000), extended(75, 20_000), extended(95, 20_000)]),
     "the form of 2018 to the second": (2, [short_2018(100, artist="X, Y"), extended(100, 90_000), short(60, 90_000), short_2018(500)]),
