@@ -12,6 +12,8 @@ export SOUNDLAKE_HOME ?= $(CURDIR)/.soundlake
 export SOUNDLAKE_DOWNLOADS ?= $(CURDIR)/.tools/jars
 export UV_PYTHON_DOWNLOADS := never
 export UV_HTTP_TIMEOUT ?= 180
+# Some environments forbid compiled modules; tests start hundreds of processes, and without them dbt's imports take 2.8 s instead of 1.6 s.
+export PYTHONDONTWRITEBYTECODE :=
 ARGS ?=
 PACKAGES ?=
 

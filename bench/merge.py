@@ -23,6 +23,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
+import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -50,6 +51,16 @@ PERIODS = {
 }
 """The part of the days that each source knows: downloads were requested earlier or later, the poller and scrobblers began later."""
 PARTS = 2
+_NO_OVERLAPS = """
+select place from (
+    select
+        place, played_at >= coalesce(max(played_at + to_milliseconds(ms_played)) over (
+            partition by user_id order by place rows between unbounded preceding and 1 preceding
+        ), played_at) as is_possible
+    from (select user_id, played_at, ms_played, row_number() over () - 1 as place from plays)
+)
+where is_possible order by place
+"""
 GOLD = {path.stem for path in (PROJECT / "models" / "gold").rglob("*.sql")}
 """Not built: only silver is judged."""
 
@@ -70,6 +81,18 @@ def make_config(listeners: int, days: int, seed: int) -> GeneratorConfig:
     """A world that ends before today: what is in the future would be rejected."""
     config = GeneratorConfig(listeners=listeners, days=days, seed=seed)
     return config.end_before(datetime(2026, 6, 1, tzinfo=UTC).date())
+
+
+def leave_out_overlaps(plays: pa.Table) -> pa.Table:
+    """The plays by listener and start, without those that began while another one of the listener went on.
+
+    The generator's people share accounts and play on two devices at once. The service does not allow that.
+    """
+    plays = plays.sort_by([("user_id", "ascending"), ("played_at", "ascending"), ("event_id", "ascending")])
+    with duckdb.connect() as connection:
+        connection.register("plays", plays)
+        places = connection.sql(_NO_OVERLAPS).to_arrow_table()["place"]
+    return plays.take(places)
 
 
 def write_views(config: GeneratorConfig, plays: pa.Table, folder: Path, views: Sequence[str]) -> pa.Table:
@@ -131,7 +154,7 @@ def open_folder(folder: Path | None) -> Iterator[Path]:
 def run(config: GeneratorConfig, folder: Path, views: Sequence[str]) -> dict[str, object]:
     """Write, import, build and judge."""
     events = pa.concat_tables(list(generate_events(config)))
-    plays = events.filter(pc.equal(events["event_type"], "play"))
+    plays = leave_out_overlaps(events.filter(pc.equal(events["event_type"], "play")))
     chance = random.Random(config.seed)
     (folder / "views").mkdir()
     rows = write_views(config, plays, folder / "views", views)

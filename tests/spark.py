@@ -70,10 +70,31 @@ def _run_in_a_process(jars: Path, java_options: tuple[str, ...]) -> None:
 
 
 def _run_once(jars: Path, java_options: str) -> None:
-    """Use what most tests need classes for, a shuffle and a Delta table; print the process id of Java."""
+    """Use what most tests need classes for, a batch of the job's largest query; print the process id of Java."""
+    from py4j.protocol import Py4JJavaError
+    from tests.integration.streaming_frames import make_records, make_value
+
+    from soundlake.streaming.decoding import RECORD_DDL
+    from soundlake.streaming.deployment import StreamLocations
+    from soundlake.streaming.enrichment import TrackDimension
+    from soundlake.streaming.processed import ProcessedWriter, TableMaintenance, process
+    from soundlake.streaming.processed_tables import ensure_tables
+
     with TemporaryDirectory() as folder, _open_session(Path(folder), jars, java_options) as session:
-        session.range(1_000).selectExpr("id % 7 as k").groupBy("k").count().write.format("delta").save(f"file://{folder}/table")
-        session.read.format("delta").load(f"file://{folder}/table").count()
+        locations = StreamLocations({}, f"file://{folder}/processed", f"file://{folder}/silver", f"file://{folder}/checkpoints")
+        ensure_tables(locations)
+        make_records(session, [make_value(), b"{"]).write.parquet(f"file://{folder}/records")
+        tracks, maintenance = TrackDimension(session, locations.silver), TableMaintenance(session, locations)
+        writer = ProcessedWriter(locations, tracks, lambda: "archive", maintenance)
+        rows = process(session.readStream.schema(RECORD_DDL).parquet(f"file://{folder}/records"), repeat_minutes=10)
+        stream = rows.writeStream.foreachBatch(writer.write).option("checkpointLocation", locations.checkpoint("processed"))
+        stream.trigger(availableNow=True).start().awaitTermination()
+        nobody = {"kafka.bootstrap.servers": "127.0.0.1:9", "subscribe": "t"}
+        quick = {"kafka.default.api.timeout.ms": "1000", "kafka.request.timeout.ms": "1000"}
+        with suppress(Py4JJavaError):  # no broker answers; Kafka's classes are loaded
+            session.read.format("kafka").options(**nobody, **quick).load().count()
+        session.sql(f"optimize delta.`{locations.table('plays')}`")
+        assert session.read.format("delta").load(locations.table("plays")).count() == 1
         print(next(process.pid for process in psutil.Process().children(recursive=True) if process.name() == "java"))
 
 

@@ -200,7 +200,7 @@ late_ends as (
         {%- else %}
         fits.sought_class <> 'short_second'
         and coalesce(fits.ends_from, fits.starts_until) >= fits.hub_started_at
-        and coalesce(fits.ends_from, fits.starts_until) <= fits.hub_closed_at
+        and coalesce(fits.ends_from, fits.started_at) <= fits.hub_closed_at
         {%- endif %}
         {%- for before in done %}
         and sought_{{ before }}.sought_id is null

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 import uuid
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -211,7 +211,7 @@ def run_on_s3a(spark, locations, object_store) -> Iterator:
     def run_one(bucket: str, changes: dict[str, str]) -> SoundlakeError:
         for name, value in (properties | quick | changes).items():
             hadoop.set(name, value)
-        return run_job(spark, replace(locations, processed=f"s3a://{bucket}/{uuid.uuid4()}"), "processed")
+        return run_job(spark, replace(locations, checkpoints=f"s3a://{bucket}/{uuid.uuid4()}"), "processed")
 
     yield run_one
     for name in (*properties, *quick):
@@ -237,4 +237,24 @@ def test_javas_error_of_a_store_becomes_an_error_of_ours(run_on_s3a, bucket, cha
 def test_a_lake_without_write_access_becomes_an_error_of_ours(spark, locations):
     error = run_job(spark, replace(locations, processed=Path("/proc/processed").as_uri()), "processed")
     assert type(error) is Unavailable
-    assert error.message == "the query processed stopped: no table can be created in the lake"
+    assert error.message.startswith("/proc/processed/")
+    assert error.next_step
+
+
+@pytest.fixture
+def create_tables_in(spark, locations, object_store) -> Callable[..., SoundlakeError]:
+    """How the job ends that cannot create its tables in this bucket."""
+
+    def run_one(bucket: str, **changes: str) -> SoundlakeError:
+        options = object_store.server.storage_options | changes
+        return run_job(spark, replace(locations, processed=f"s3a://{bucket}/{uuid.uuid4()}", storage_options=options), "processed")
+
+    return run_one
+
+
+def test_a_bucket_in_which_no_table_can_be_created_is_reported(create_tables_in):
+    missing, closed = create_tables_in("no-such-bucket"), create_tables_in(BUCKET, AWS_SECRET_ACCESS_KEY="wrong-secret")
+    assert (type(missing), type(closed)) == (SettingsError, SettingsError)
+    assert "there is no such bucket" in missing.message
+    assert "the store does not accept these keys" in closed.message
+    assert "wrong-secret" not in str(closed)

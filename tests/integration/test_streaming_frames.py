@@ -253,7 +253,7 @@ def both(spark, hostile_log) -> Iterable[duckdb.DuckDBPyConnection]:
     """What Spark and dbt made of the same log: `processed_<name>` and silver side by side, and what the sink rejected."""
     home: Path = hostile_log.home
     locations = StreamLocations({}, f"file://{home}/lake/processed", f"file://{home}/lake/silver", f"file://{home}/checkpoints")
-    ensure_tables(spark, locations.processed)
+    ensure_tables(locations)
     rows = process(spark.readStream.schema(RECORD_DDL).parquet(f"file://{home}/records").coalesce(2), repeat_minutes=10)
     writer = ProcessedWriter(
         locations, TrackDimension(spark, f"{locations.silver}/silver_tracks"), lambda: "test", TableMaintenance(spark, locations)

@@ -105,6 +105,7 @@ CASES = {
     "short rows of a song heard twice offline": (2, [short(60, 90_000), short(240, 90_000), extended(30_000, 90_000, start=0),
                                                      extended(30_000, 90_000, "#2", start=180)]),
     "a resumed song that is scrobbled twice": (1, [extended(300, 200_000, start=0), lastfm(0), lastfm(170), recent(300), recent(100)]),
+    "scrobbled twice by the minute": (1, [extended(150, 120_000, start=0), lastfm_minute(0), lastfm_minute(120)]),
     "a player that was left paused": (1, [live(0, 100_000), extended(700, 100_000, start=0), short_2018(700)]),
     "equal rows of 2018": (2, [short_2018(100), short_2018(100), extended(100, 500), extended(101, 400)]),
     "two pollers and a moment": (1, [live(0, 100), live(1.4, 800)]),
@@ -122,6 +123,10 @@ CASES = {
     "names that one download lacks": (1, [extended(100, 90_000, title=None, artist=None, track_id="b"),
                                           extended(100, 90_000, track_id="b", reason_end="trackdone")]),
     "a renamed artist": (1, [short(60, 90_000, artist="Old"), extended(100, 90_000, track_id="b", artist="New")]),
+    "a renamed artist and another id": (
+        1, [extended(100, 90_000, track_id="a", artist="Old"), extended(100, 90_000, track_id="b", artist="New")],
+    ),
+    "two artists in one file": (2, [extended(100, 90_000, track_id="a"), extended(100, 90_000, "#2", track_id="b", artist="New")]),
     "names in two normal forms": (1, [short(60, 90_000, artist="Beyla\u0301"), extended(100, 90_000, artist="Beyl\u00e1")]),
     "equal short rows": (2, [short(60, 20_000), short(60, 20_000), extended(75, 20_000), extended(95, 20_000)]),
     "the form of 2018 to the second": (2, [short_2018(100, artist="X, Y"), extended(100, 90_000), short(60, 90_000), short_2018(500)]),

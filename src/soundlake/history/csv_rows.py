@@ -3,18 +3,33 @@
 from __future__ import annotations
 
 import csv
+import re
 from collections.abc import Iterable, Iterator
 
 from soundlake.history.json_values import LargeValue, Value
 from soundlake.history.models import RefusedRow
 
+_NO_DELIMITERS = re.compile(r'"[^"]*"|&#?\w{1,9};')  # quoted cells and HTML entities
 _LINES_OF_A_ROW = 20
 """A row with line breaks in quoted cells has at most this many lines."""
 
 
 def find_delimiter(line: str) -> str:
     """The delimiter of a CSV file, from its first line: the one of comma, semicolon and tab that it has most of."""
-    return max(",;\t", key=line.count)
+    return max(",;\t", key=_NO_DELIMITERS.sub("", line).count)
+
+
+def has_bare_returns(head: bytes) -> bool:
+    """Whether the lines of a file, of which these are the first bytes, end with carriage returns alone."""
+    return b"\r" in head.split(b"\n", 1)[0].rstrip(b"\r")
+
+
+def end_lines_by_feeds(blocks: Iterable[bytes]) -> Iterator[bytes]:
+    """The blocks of a CSV file, with line feeds where its lines end with carriage returns alone."""
+    is_bare: bool | None = None
+    for block in blocks:
+        is_bare = has_bare_returns(block) if is_bare is None else is_bare
+        yield block.replace(b"\r", b"\n") if is_bare else block
 
 
 def parse_csv(lines: Iterable[Value]) -> Iterator[list[str] | RefusedRow]:
@@ -48,7 +63,7 @@ def _parse_waiting(lines: list[str], delimiter: str) -> Iterator[list[str] | Ref
 
 def _parse_row(text: str, delimiter: str, *, quoting: int = csv.QUOTE_MINIMAL) -> list[str] | RefusedRow:
     try:
-        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, quoting=quoting))]  # type: ignore[arg-type]
+        return [cell.strip() for cell in next(csv.reader([text], delimiter=delimiter, quoting=quoting, skipinitialspace=True))]  # type: ignore[arg-type]
     except csv.Error:
         return RefusedRow("not_csv", {"value": text})
 

@@ -12,7 +12,7 @@ from functools import cached_property
 import orjson
 
 from soundlake.history.csv_rows import find_delimiter
-from soundlake.history.json_values import split_json
+from soundlake.history.json_values import AROUND_VALUES, split_json
 from soundlake.history.models import BrokenFile
 
 _VALUES_READ = 50
@@ -70,7 +70,7 @@ class FileHead:
             return ()
         lines = self.text.decode(errors="replace").splitlines()[:_LINES_READ]
         try:
-            return tuple(tuple(row) for row in csv.reader(lines, delimiter=find_delimiter(lines[0])) if row)
+            return tuple(tuple(row) for row in csv.reader(lines, delimiter=find_delimiter(lines[0]), skipinitialspace=True) if row)
         except csv.Error:
             return ()
 
@@ -94,12 +94,15 @@ class FileHead:
             return f"JSON with {', '.join(names[:_NAMES_SHOWN])}{', …' if len(names) > _NAMES_SHOWN else ''}"
         if self.text.startswith(b"["):
             return "JSON without an object"
+        if len(self.cells) > 1 and len(self.cells[0]) == len(self.cells[1]) > 1:
+            names = [*self.cells[0]]
+            return f"CSV with {', '.join(names[:_NAMES_SHOWN])}{', …' if len(names) > _NAMES_SHOWN else ''}"
         return "text" if self.text else "no text"
 
 
 def _parse(value: bytes) -> object:
     try:
-        return orjson.loads(value)
+        return orjson.loads(value.strip(AROUND_VALUES))
     except orjson.JSONDecodeError:
         try:
             return json.loads(value)

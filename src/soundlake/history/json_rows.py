@@ -41,7 +41,7 @@ class _SeveralValues(Exception):  # no error: another way to read the text
 def _parse_leniently(name: str, data: bytes) -> object:
     """Parse with the standard library, which accepts NaN and half surrogate pairs, and reports the position of an error."""
     try:
-        text = data.decode("utf-8-sig")
+        text = _drop_last_comma(data).decode("utf-8-sig")
     except UnicodeDecodeError as cause:
         line = data.count(b"\n", 0, cause.start) + 1
         column = cause.start - (data.rfind(b"\n", 0, cause.start) + 1) + 1
@@ -56,6 +56,12 @@ def _parse_leniently(name: str, data: bytes) -> object:
         raise BrokenFile(name, problem, line=cause.lineno, column=cause.colno, byte=byte) from cause
     except RecursionError as cause:
         raise BrokenFile(name, "is nested too deeply to be an export") from cause
+
+
+def _drop_last_comma(data: bytes) -> bytes:
+    """The text without a comma behind the last element of its array, which editing by hand leaves."""
+    inner = data.rstrip().removesuffix(b"]").rstrip()
+    return inner[:-1] + b"]" if inner.endswith(b",") and data.rstrip().endswith(b"]") else data
 
 
 def _replace_half_surrogates(value: object) -> object:

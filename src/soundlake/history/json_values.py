@@ -17,6 +17,8 @@ import orjson
 from soundlake.history.models import BrokenFile, RefusedRow
 
 _BOM = b"\xef\xbb\xbf"
+AROUND_VALUES = b", \t\r\n" + _BOM
+"""What can be left around a value where files were joined by hand: commas, and the byte order mark of each file."""
 _QUOTE, _BACKSLASH, _COMMA = b'"\\,'
 _OPENING, _CLOSING = b"[{", b"]}"
 _IS_STRUCTURAL = np.zeros(256, bool)
@@ -83,7 +85,7 @@ def _choose_splitter(name: str, first: bytes, max_value_bytes: int) -> _Splitter
 
 def _is_object(line: bytes) -> bool:
     try:
-        return isinstance(orjson.loads(line), dict)
+        return isinstance(orjson.loads(line.strip(AROUND_VALUES)), dict)
     except orjson.JSONDecodeError:
         return False
 
@@ -169,8 +171,7 @@ class _BracketSplitter:
         return self._clean([self._pending.take(b"")])
 
     def _clean(self, values: list[Value]) -> list[Value]:
-        around = b" \t\r\n" if self._is_array else b", \t\r\n"
-        stripped = (value if isinstance(value, LargeValue) else value.strip(around) for value in values)
+        stripped = (value if isinstance(value, LargeValue) else value.strip(AROUND_VALUES) for value in values)
         return [value for value in stripped if _has_text(value)]
 
     def _find_cuts(self, block: bytes) -> npt.NDArray[np.int64]:

@@ -21,15 +21,16 @@ from soundlake.history.file_head import FileHead
 from soundlake.history.lastfm_csv import Columns, find_columns, find_doubled_rows, find_runs, get_cell
 from soundlake.history.lastfm_times import read_times
 from soundlake.history.models import BrokenFile, HistoryRows, RefusedRow
+from soundlake.history.nested_rows import list_rows
 from soundlake.history.play_columns import build_events, find_refusal_reasons, format_source_refs, write_extra
 from soundlake.history.row_files import RowFile
 from soundlake.history.scrobbles import make_scrobble_keys
 from soundlake.history.twin_rows import number_twins
 
 SOURCE = "lastfm"
-_HIDDEN_PROFILE = 17
+_HIDDEN_PROFILE = "17"
 _MINUTE = "minute"
-_TIME_FIELDS = ("date", "uts", "timestamp", "time")
+_TIME_FIELDS = ("date", "uts", "timestamp", "time", "playback_date")
 _MAPPED = ("name", "track", "title", "artist", "album", *_TIME_FIELDS, "@attr", "image", "url", "streamable", "loved")
 _NO_ROWS = HistoryRows(build_events({}, 0))
 
@@ -126,7 +127,7 @@ def _read_json(file: RowFile) -> Iterator[_Part]:
             if isinstance(row, RefusedRow):
                 part.refused.append(row)
             elif isinstance(row, dict) and "error" in row:
-                error = error or (row if row["error"] == _HIDDEN_PROFILE else None)
+                error = error or (row if str(row["error"]) == _HIDDEN_PROFILE else None)
                 part.refused.append(RefusedRow("error_page", row))
             elif isinstance(row, dict) and ("artist" in row or _find_title(row)):
                 part.scrobbles.append(_read_object(row))
@@ -139,8 +140,6 @@ def _read_json(file: RowFile) -> Iterator[_Part]:
 
 def _list_rows(value: object) -> Sequence[Any]:
     """The scrobbles in a value: a page (its `track` a list or one object), a wrapper around pages or a list, or the scrobble itself."""
-    if isinstance(value, list):
-        return [row for element in value for row in _list_rows(element)]
     if isinstance(value, dict):
         for name in ("recenttracks", "scrobbles"):
             if isinstance(value.get(name), (dict, list)):
@@ -148,7 +147,7 @@ def _list_rows(value: object) -> Sequence[Any]:
         track = value.get("track")
         if isinstance(track, (dict, list)):
             return track if isinstance(track, list) else [track]
-    return [value]
+    return list_rows(value, _is_scrobble)
 
 
 def _is_scrobble(row: object) -> bool:

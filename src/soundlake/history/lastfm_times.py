@@ -12,8 +12,12 @@ from soundlake.history.play_columns import Times, parse_times
 
 _NAMES = ("jan", "feb", "mar", "apr", "may", "jun", "jul", "aug", "sep", "oct", "nov", "dec")
 _MONTHS = {name: number for number, name in enumerate(_NAMES, start=1)}
-_TEXT = re.compile(r"(\d{1,2}) ([A-Za-z]{3})[a-z]* (\d{4}),? +(\d{1,2}):(\d\d)(:\d\d)?(?: UTC)?", re.ASCII)
-_ISO = re.compile(r"\d{4}-\d\d-\d\d[T ]\d\d:\d\d(:\d\d)?[0-9.]*(?:Z| UTC|[+-]\d\d:?\d\d)?", re.ASCII)
+_TEXT = re.compile(
+    r"(?:[A-Za-z]{3,9},? )?(\d{1,2}) ([A-Za-z]{3})[a-z]* (\d{4}),? +(\d{1,2}):(\d\d)(:\d\d)?(?: ?([AaPp])[Mm])?(?: (?:UTC|GMT))?", re.ASCII
+)
+_ISO = re.compile(r"\d{4}([-/])\d\d\1\d\d[T ]\d\d:\d\d(:\d\d)?[0-9.]*(?:Z| UTC|[+-]\d\d:?\d\d)?", re.ASCII)
+_DATE = re.compile(r"\d{4}-\d\d-\d\d", re.ASCII)  # a date alone is no time
+_HALF_A_DAY = 12
 
 
 def is_time(text: str) -> bool:
@@ -35,8 +39,10 @@ def _normalize(value: object) -> tuple[object, bool]:
     if text.isdecimal():
         return int(text[:20]), False
     if match := _TEXT.fullmatch(text):
-        day, month, year, hour, minute, seconds = match.groups()
+        day, month, year, hour, minute, seconds, half = match.groups()
         number = _MONTHS.get(month.casefold(), 0)
-        return f"{year}-{number:02}-{int(day):02}T{int(hour):02}:{minute}{seconds or ':00'}Z", seconds is None
-    match = _ISO.fullmatch(text)
-    return text, match is not None and match[1] is None
+        hours = int(hour) % _HALF_A_DAY + _HALF_A_DAY * (half in "Pp") if half else int(hour)
+        return f"{year}-{number:02}-{int(day):02}T{hours:02}:{minute}{seconds or ':00'}Z", seconds is None
+    if match := _ISO.fullmatch(text):
+        return text.replace("/", "-"), match[2] is None
+    return (None if _DATE.fullmatch(text) else text), False

@@ -17,6 +17,7 @@ from soundlake.contract.ids import make_event_ids
 from soundlake.contract.record import SCHEMA_VERSION
 from soundlake.history.file_head import FileHead
 from soundlake.history.models import BrokenFile, HistoryRows, RefusedRow
+from soundlake.history.nested_rows import list_rows
 from soundlake.history.personal_fields import strip_personal
 from soundlake.history.play_columns import (
     Row,
@@ -26,7 +27,7 @@ from soundlake.history.play_columns import (
     find_spotify_id,
     format_source_refs,
     parse_times,
-    read_milliseconds,
+    read_number,
     read_texts,
     write_extra,
 )
@@ -36,6 +37,7 @@ from soundlake.history.twin_rows import number_twins
 
 SOURCE = "listenbrainz"
 _MS_PER_SECOND = 1000
+_LONGEST = 2**40
 _MAPPED = ("listened_at", "track_metadata")
 _MAPPED_OF_TRACK = ("track_name", "artist_name", "release_name", "additional_info")
 _MAPPED_OF_INFO = ("duration_ms", "duration")
@@ -85,13 +87,13 @@ class ListenBrainz:
 
 
 def _list_rows(value: object) -> Sequence[Any]:
-    """The value itself, or the listens in a saved answer of the API."""
+    """The listens in a saved answer of the API, in lists and objects around them; else the value itself."""
     if isinstance(value, dict) and "track_metadata" not in value:
         inner = value.get("payload", value)
         listens = inner.get("listens") if isinstance(inner, dict) else None
         if isinstance(listens, list):
             return listens
-    return [value]
+    return list_rows(value, _is_listen)
 
 
 def _is_listen(row: object) -> bool:
@@ -146,9 +148,16 @@ def _find_track_id(info: Row) -> str | None:
 
 def _read_durations(infos: Sequence[Row]) -> pa.Array:
     """Milliseconds, null where unknown."""
-    ms, seconds = read_milliseconds(infos, "duration_ms"), read_milliseconds(infos, "duration")
-    lengths = np.where(ms > 0, ms, np.minimum(seconds, 2**40) * _MS_PER_SECOND)
-    return pa.array(lengths, mask=lengths <= 0)
+    return pa.array(
+        [_read_length(info.get("duration_ms"), 1) or _read_length(info.get("duration"), _MS_PER_SECOND) for info in infos], pa.int64()
+    )
+
+
+def _read_length(value: object, ms: int) -> int | None:
+    """The length of a song in milliseconds, `ms` to the unit; players also send fractions and text."""
+    number = read_number(value) if isinstance(value, str) else value
+    is_length = type(number) in (int, float) and 0 < number < _LONGEST  # type: ignore[operator]
+    return round(number * ms) if is_length else None  # type: ignore[operator]
 
 
 def _collect_extra(row: Row, track: Row, info: Row) -> str | None:

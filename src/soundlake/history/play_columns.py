@@ -21,7 +21,7 @@ from soundlake.contract.record import GENERATED_ID_PREFIX
 Row = Mapping[str, Any]
 Times = npt.NDArray[np.datetime64]
 _EARLIEST = np.datetime64("2000-01-01T00:00:00", "us")
-_NUMBER = re.compile(r"-?\d{1,20}(?:\.\d{1,20})?", re.ASCII)
+_NUMBER = re.compile(r"\s*-?\d{1,20}(?:\.\d{1,20})?(?:[eE]\+?\d{1,2})?\s*", re.ASCII)
 _ID = f"[0-9A-Za-z]{{22}}|{GENERATED_ID_PREFIX}[0-9A-Za-z_]+"
 _SPOTIFY_ID = re.compile(rf"(?:spotify:|open\.spotify\.com/(?:intl-\w+/)?)(?:track|episode|chapter)[:/]({_ID})", re.ASCII)
 _DIGITS_OF_SECONDS = 9  # from 1973 on; fewer digits can be a date ("20240301")
@@ -65,7 +65,7 @@ def read_number(text: str) -> float | None:
     """A text that is a number, whole ones as int; null for any other text."""
     if not _NUMBER.fullmatch(text):
         return None
-    return float(text) if "." in text else int(text)
+    return int(text) if text.strip().removeprefix("-").isdecimal() else float(text)
 
 
 def parse_times(values: Sequence[object], *, layout: str | None = None) -> Times:
@@ -83,7 +83,7 @@ def _parse_time(value: object, layout: str | None) -> np.datetime64:
     """One value; only for columns that Arrow cannot cast."""
     if isinstance(value, str):
         number = read_number(value) if len(value) >= _DIGITS_OF_SECONDS else None
-        return _parse_text(value.removesuffix(" UTC"), layout) if number is None else parse_epoch(number)
+        return _parse_text(value.strip().upper().removesuffix(" UTC"), layout) if number is None else parse_epoch(number)
     return parse_epoch(value)
 
 

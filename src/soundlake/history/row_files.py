@@ -8,9 +8,9 @@ from itertools import chain, islice
 
 import orjson
 
-from soundlake.history.csv_rows import parse_csv
+from soundlake.history.csv_rows import end_lines_by_feeds, parse_csv
 from soundlake.history.json_rows import parse_document
-from soundlake.history.json_values import LargeValue, Value, split_json, split_lines
+from soundlake.history.json_values import AROUND_VALUES, LargeValue, Value, split_json, split_lines
 from soundlake.history.models import BrokenFile, RefusedRow
 from soundlake.history.source_files import SourceFile
 
@@ -54,7 +54,8 @@ class RowFile:
 
     def read_csv(self) -> Iterator[list[list[str] | RefusedRow]]:
         """Its lines as CSV, without empty ones; a RefusedRow for each that is none. Raises BrokenFile."""
-        rows = parse_csv(line for values in split_lines(self._read_blocks(), max_value_bytes=MAX_VALUE_BYTES) for line in values)
+        blocks = end_lines_by_feeds(self._read_blocks())
+        rows = parse_csv(line for values in split_lines(blocks, max_value_bytes=MAX_VALUE_BYTES) for line in values)
         while batch := list(islice(rows, _BATCH_ROWS)):
             yield batch
 
@@ -77,7 +78,7 @@ def _parse_value(value: Value) -> object:
     try:
         return orjson.loads(value)
     except orjson.JSONDecodeError:
-        return _parse_leniently(value)
+        return _parse_leniently(value.strip(AROUND_VALUES))
 
 
 def _parse_leniently(value: bytes) -> object:

@@ -28,7 +28,10 @@ MAX_LEVELS = 3
 
 _SMALL_BYTES = 64 * 1024**2
 _READ_ERRORS = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, OSError, UnicodeError)
-_UTF16 = (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+_UTF16 = {codecs.BOM_UTF16_LE: "utf-16", codecs.BOM_UTF16_BE: "utf-16"} | {
+    bracket.encode(name): name for bracket in "[{" for name in ("utf-16-le", "utf-16-be")
+}
+"""The first two bytes of text in UTF-16: a byte order mark, or the bracket that JSON begins with."""
 _BOM = "\ufeff"
 
 
@@ -74,7 +77,7 @@ class SourceFile:
         if first == b"\x1f\x8b":
             return cast("IO[bytes]", stack.enter_context(gzip.GzipFile(fileobj=raw))), self.size_bytes
         if first in _UTF16:
-            return cast("IO[bytes]", codecs.EncodedFile(raw, "utf-8", "utf-16")), self.packed_bytes
+            return cast("IO[bytes]", codecs.EncodedFile(raw, "utf-8", _UTF16[first])), self.packed_bytes
         return raw, self.packed_bytes
 
     def _check_size(self, count: int, packed: int | None) -> None:

@@ -7,7 +7,7 @@ podcasts, audiobooks) `endTime`, one of the short form of 2018 `time`. The form 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 import pyarrow as pa
@@ -15,6 +15,7 @@ import pyarrow as pa
 from soundlake.contract import EVENT_SCHEMA
 from soundlake.history.file_head import FileHead
 from soundlake.history.models import SOURCE, FormRows, HistoryRows, RefusedRow
+from soundlake.history.nested_rows import list_rows
 from soundlake.history.personal_fields import strip_personal
 from soundlake.history.play_columns import Row
 from soundlake.history.row_files import RowFile
@@ -40,7 +41,7 @@ class SpotifyExport:
 
     def recognises(self, head: FileHead) -> bool:
         """A row of one of the forms; by its name a file that has no whole row, or rows of no known form."""
-        if any(_is_history(row) for value in head.values for row in _list_rows(value)):
+        if any(_is_history(row) for value in head.values for row in list_rows(value, _is_history)):
             return True
         if not head.values and (is_extended(head.members) or is_short(head.members)):
             return True
@@ -62,7 +63,7 @@ class SpotifyExport:
             extended: list[Row] = []
             short: list[Row] = []
             refused: list[RefusedRow] = []
-            for row in (row for value in values for row in _list_rows(value)):
+            for row in (row for value in values for row in list_rows(value, _is_history)):
                 if isinstance(row, RefusedRow):
                     refused.append(row)
                 elif not isinstance(row, dict):
@@ -78,15 +79,6 @@ class SpotifyExport:
                 events=pa.concat_tables([EVENT_SCHEMA.empty_table(), *(form.events for form, _ in forms)]),
                 refused=(*refused, *(row for form, rows in forms for row in _list_refused(form, rows))),
             )
-
-
-def _list_rows(value: object) -> Sequence[object]:
-    """The value itself, or the rows of the only list in an object that is no row."""
-    if isinstance(value, dict) and not _is_history(value):
-        lists = [member for member in value.values() if isinstance(member, list)]
-        if len(lists) == 1 and any(map(_is_history, lists[0])):
-            return lists[0]
-    return [value]
 
 
 def _is_history(row: object) -> bool:

@@ -24,6 +24,7 @@ from soundlake.lake.object_store import check_create_only, open_store
 from soundlake.lake.protocol import Checkpoint, CommitConflict, ignore_checkpoint
 from soundlake.lake.retention import delete_old_rows
 from soundlake.lake.store_errors import translate_store_errors
+from soundlake.lake.table_log import create_table
 from soundlake.local_files import hold_alone, share_lock
 from soundlake.settings import Address
 
@@ -165,16 +166,15 @@ class Lake:
 
     def _ensure_table(self, layout: TableLayout) -> None:
         uri = self.find_uri(layout.name)
-        if not DeltaTable.is_deltatable(uri, self.storage_options):
-            self._check_store()
-            DeltaTable.create(
-                uri,
-                schema=layout.full_schema,
-                mode="ignore",
-                partition_by=list(layout.partition_by),
-                configuration={**TABLE_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(layout.stats_columns)},
-                storage_options=self.storage_options,
-            )
+        is_new = create_table(
+            uri,
+            layout.full_schema,
+            partition_by=layout.partition_by,
+            properties={**TABLE_PROPERTIES, "delta.dataSkippingStatsColumns": ",".join(layout.stats_columns)},
+            storage_options=self.storage_options,
+            check_store=self._check_store,
+        )
+        if is_new:
             return
         table = DeltaTable(uri, storage_options=self.storage_options)
         known = {field.name for field in table.schema().fields}

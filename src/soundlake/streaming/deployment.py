@@ -33,6 +33,7 @@ class StreamLocations:
     """What the job reads and writes: Kafka's client properties (`kafka.…`), the folders of tables and checkpoints as Spark URIs.
 
     `log_ids` has the id of the log behind each topic; it changes when a topic is recreated. Framed records are read with `registry`.
+    With `storage_options` delta-rs reaches the bucket of the tables.
     """
 
     kafka: Mapping[str, str] = field(repr=False)
@@ -41,6 +42,7 @@ class StreamLocations:
     checkpoints: str
     log_ids: Mapping[str, str] = field(default_factory=dict)
     registry: SchemaRegistryAccess | None = None
+    storage_options: Mapping[str, str] = field(default_factory=dict, repr=False)
 
     def table(self, name: str) -> str:
         """URI of a processed table."""
@@ -110,6 +112,11 @@ def to_spark_uri(address: Address) -> str:
     return address.url.replace("s3://", "s3a://", 1).rstrip("/")
 
 
+def to_delta_uri(uri: str) -> str:
+    """A Spark URI as delta-rs takes it: a path, s3://… or gs://…."""
+    return uri.removeprefix("file://").replace("s3a://", "s3://", 1)
+
+
 def _quote(text: str) -> str:
     """A quoted JAAS string; quotes and backslashes are escaped."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"') + '"'
@@ -142,6 +149,7 @@ def find_locations(settings: Settings, log_ids: Mapping[str, str]) -> StreamLoca
         checkpoints,
         log_ids,
         settings.registry.access,
+        settings.storage_options,
     )
 
 

@@ -116,8 +116,8 @@ class StreamJob:
         checkpoint = self._locations.checkpoint(name)
         checkpoint_id = read_checkpoint_id(self._session, checkpoint)
         if name == processed.NAME:
-            ensure_tables(self._session, self._locations.processed)
-            check_table_owner(self._session, self._locations.processed, checkpoint_id)
+            ensure_tables(self._locations)
+            check_table_owner(self._locations, checkpoint_id)
         log_ids = {topic: self._locations.log_ids[topic] for topic in READS[name] if topic in self._locations.log_ids}
         check_log_ids(self._session, name, f"{checkpoint}-logs", log_ids, is_new=checkpoint_id is None)
 

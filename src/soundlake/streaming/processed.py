@@ -90,11 +90,10 @@ class ProcessedWriter:
         self._maintenance.run()
 
     def _append(self, rows: DataFrame, name: str, tracks: DataFrame, batch: Batch) -> None:
-        uri = self._locations.table(name)
-        if self._is_first and holds_batch(rows.sparkSession, uri, batch):
+        if self._is_first and holds_batch(self._locations, name, batch):
             return
         shaped = shape_quarantine(rows) if name == QUARANTINE else enrich(rows, tracks)
-        append_batch(shaped, TABLES[name], uri, batch)
+        append_batch(shaped, TABLES[name], self._locations.table(name), batch)
         self._maintenance.note_commit(name)
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping, Sequence
 
-from pyspark.errors import AnalysisException
 from pyspark.sql import SparkSession
 
 from soundlake.errors import DataError, SettingsError
@@ -12,7 +12,8 @@ from soundlake.lake.object_store import open_store
 from soundlake.lake.store_errors import translate_store_errors
 from soundlake.settings import Settings
 from soundlake.streaming import processed
-from soundlake.streaming.deployment import SUBMITTED
+from soundlake.streaming.deployment import SUBMITTED, StreamLocations
+from soundlake.streaming.hadoop_files import read_folder, read_text, replace_folder
 from soundlake.streaming.processed_tables import TABLES, read_newest_batch
 
 _GCS_ENDPOINT = "https://storage.googleapis.com"
@@ -49,11 +50,8 @@ def _list_stores(settings: Settings, queries: Sequence[str]) -> Iterator[tuple[s
 
 def read_checkpoint_id(session: SparkSession, uri: str) -> str | None:
     """The id that Spark gave this checkpoint; None if there is no checkpoint yet."""
-    try:
-        found = session.read.schema("id STRING").json(f"{uri}/metadata").first()
-    except AnalysisException:  # there is none
-        return None
-    return None if found is None else found["id"]
+    text = read_text(session, f"{uri}/metadata")
+    return None if text is None else str(json.loads(text)["id"])
 
 
 def describe_state(query: str) -> str:
@@ -61,24 +59,21 @@ def describe_state(query: str) -> str:
     return f"the checkpoint of {query} and the processed tables" if query == processed.NAME else f"the checkpoint of {query}"
 
 
-def check_table_owner(session: SparkSession, tables: str, checkpoint_id: str | None) -> None:
+def check_table_owner(locations: StreamLocations, checkpoint_id: str | None) -> None:
     """Raises DataError if the processed tables hold batches but none of this checkpoint: it would append the same events again."""
     others = {}
     for name in TABLES:
-        batch = read_newest_batch(session, f"{tables}/{name}")
+        batch = read_newest_batch(locations, name)
         if batch is not None and batch.checkpoint_id == checkpoint_id:
             return
         others[name] = batch
     written = [name for name, batch in others.items() if batch is not None]
     if written:
         raise DataError(
-            f"{tables}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still holds "
-            "would be stored twice",
+            f"{locations.processed}: another checkpoint of {processed.NAME} wrote {', '.join(written)}; the events that the log still "
+            "holds would be stored twice",
             next_step="restore that checkpoint, or move these tables away too: they are then filled again from all that the topics hold",
         )
-
-
-_DDL = "topic STRING, log_id STRING"
 
 
 def check_log_ids(session: SparkSession, query: str, uri: str, log_ids: Mapping[str, str], *, is_new: bool = False) -> None:
@@ -95,11 +90,10 @@ def check_log_ids(session: SparkSession, query: str, uri: str, log_ids: Mapping[
             next_step=f"restore the log, or move {describe_state(query)} away to start over with what the topics hold",
         )
     if stored.keys() != log_ids.keys():
-        session.createDataFrame(sorted(log_ids.items()), _DDL).coalesce(1).write.mode("overwrite").json(uri)
+        lines = [json.dumps({"topic": topic, "log_id": log_id}) for topic, log_id in sorted(log_ids.items())]
+        replace_folder(session, uri, "\n".join(lines))
 
 
 def _read_stored_ids(session: SparkSession, uri: str) -> dict[str, str]:
-    try:
-        return {row["topic"]: row["log_id"] for row in session.read.schema(_DDL).json(uri).collect()}
-    except AnalysisException:  # none stored yet
-        return {}
+    rows = [json.loads(line) for text in read_folder(session, uri) for line in text.splitlines()]
+    return {row["topic"]: row["log_id"] for row in rows}

@@ -31,6 +31,7 @@ def convert(field, column):
         ("duration_ms", "9223372036854775807", 2**63 - 1), ("duration_ms", "9223372036854775808", BAD), ("duration_ms", "1e999", BAD),
         ("duration_ms", "0e9999", 0), ("duration_ms", "1.5", BAD), ("duration_ms", "3:45", BAD), ("duration_ms", "Infinity", BAD),
         ("duration_ms", "", None), ("duration_ms", "  ", None), ("duration_ms", "NaN", None), ("duration_ms", "<NA>", None),
+        ("duration_ms", "NA", None), ("duration_ms", "N/A", None), ("duration_ms", "\\N", None), ("track_name", "NA", "NA"),
         ("duration_ms", "true", BAD), ("duration_ms", "1,000", BAD), ("duration_ms", "٣", BAD),
         ("is_shuffle", "True", True), ("is_shuffle", "f", False), ("is_shuffle", "1", True), ("is_shuffle", "0.0", False),
         ("is_shuffle", "yes", BAD), ("is_shuffle", "2", BAD), ("is_shuffle", "", None), ("is_shuffle", "None", None),

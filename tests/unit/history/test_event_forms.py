@@ -69,6 +69,8 @@ def line(title, number=1):
         (make_csv(line("a"), line("b")), ["a", "b"]),
         (make_csv(line("a"), line("b"), end="\r\n"), ["a", "b"]),
         (make_csv(line("a"), line("b"), end="\r"), ["a", "b"]),
+        (make_csv(line('"one\ntwo"'), line("b"), end="\r"), ["one\ntwo", "b"]),
+        (make_csv(line("a"), line("b"), end="\r\r\n"), ["a", "b"]),
         (make_csv(line("a"), "", "  ", line("b")).rstrip("\n"), ["a", "b"]),
         (make_csv(line('"a, b"'), line('"say ""hi"""'), line('5" vinyl')), ["a, b", 'say "hi"', '5" vinyl']),
         (make_csv(line('"one\n\ntwo"'), line("b")), ["one\n\ntwo", "b"]),
@@ -80,7 +82,8 @@ def line(title, number=1):
         (make_csv(line("NULL"), line("")), ["NULL", None]),
         (make_csv(header=HEADER), []),
     ],
-    ids=["lf", "crlf", "cr", "blank lines", "quotes", "line breaks in quotes", "semicolon", "tab", "sep line", "backslash quotes",
+    ids=["lf", "crlf", "cr", "cr, a line feed in quotes", "cr cr lf", "blank lines", "quotes",
+         "line breaks in quotes", "semicolon", "tab", "sep line", "backslash quotes",
          "backslash quote before the delimiter", "words for null in a text", "header alone"],
 )  # fmt: skip
 def test_csv_in_the_ways_that_tools_write_it(read, text, expected):
@@ -159,6 +162,8 @@ def test_unknown_columns_of_csv_have_the_types_that_json_has(read):
         ("notes.txt", "Dear diary", "first line names no field"),
         ("e.xlsx", b"PK\x03\x04rest", "Excel workbook"),
         ("e.parquet", b"PAR1 and no more", "cannot be read to its end, only the first 0 rows"),
+        ("e.parquet.gz", gzip.compress(b"PAR1 and more", mtime=0), "packed again"),
+        ("notes.txt", "Dear diary,\rtoday\n", "first line names no field"),
         ("e.avro", b"Obj\x01rest", "Avro"),
         ("e.csv.gz", gzip.compress(b"", mtime=0), None),
         ("e.json", "[]", None),
@@ -179,6 +184,8 @@ TEXTS = {
     "lines": "\n".join(map(json.dumps, ROWS)), "lines, crlf": "\r\n".join(map(json.dumps, ROWS)) + "\r\n", "one line": json.dumps(ROWS),
     "element a line": "[\n" + ",\n".join(map(json.dumps, ROWS)) + "\n]\n", "pretty": json.dumps(ROWS, indent=2),
     "pretty objects": "\n".join(json.dumps(row, indent=2) for row in ROWS), "arrays": "".join(f"[{json.dumps(row)}]\n" for row in ROWS),
+    "arrays in an array": json.dumps([[row] for row in ROWS]), "lines, cr": "\r".join(map(json.dumps, ROWS)),
+    "a comma behind the last": json.dumps(ROWS)[:-1] + ",]",
 }  # fmt: skip
 
 
@@ -210,6 +217,8 @@ def test_the_rows_before_the_end_of_a_cut_gz_file_are_read(read):
         ('{"extra": {"mood": "calm"}, "level": 1}', {"level": 1, "mood": "calm"}),
         ('{"extra": "{\\"mood\\": 1}"}', {"mood": 1}),
         ('{"extra": "calm"}', {"extra": "calm"}),
+        ('{"ms_played": 1},', {"ms_played": 1}),
+        ('\ufeff{"ms_played": 1}\r', {"ms_played": 1}),
         ('{"big": 123456789012345678901234567890}', {"big": 123456789012345678901234567890}),
     ],
 )  # fmt: skip

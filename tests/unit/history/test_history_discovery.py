@@ -82,6 +82,7 @@ def test_a_file_named_as_history_is_read_though_it_has_no_whole_row_of_it(lay, n
         ("x.pdf", "%PDF-1.4", "a PDF document"),
         ("x.json", '[{"b": 1, "a": 2}]', "JSON with a, b"),
         ("my_endsong.json", "[]", "JSON without an object"),
+        ("x.csv", "ts,ms_played\n2024-01-01,5\n", "CSV with ts, ms_played"),
         ("notes.txt", "hello", "text"),
         ("nothing.txt", "", "empty"),
         ("x.bin", "\0\1", "no text"),
@@ -221,9 +222,11 @@ def test_utf_16_and_gzip_are_read(tmp_path):
     import gzip
 
     (tmp_path / "a.json").write_bytes(HISTORY.encode("utf-16"))
+    (tmp_path / "a2.json").write_bytes(HISTORY.encode("utf-16-le"))
+    (tmp_path / "a3.json").write_bytes(HISTORY.encode("utf-16-be"))
     (tmp_path / "b.json.gz").write_bytes(gzip.compress(HISTORY.encode()))
     with find(tmp_path, user="anna") as found:
-        assert [json.loads(data) for data in read_all(found)] == [json.loads(HISTORY)] * 2
+        assert [json.loads(data) for data in read_all(found)] == [json.loads(HISTORY)] * 4
 
 
 def test_a_path_that_does_not_exist_is_wrong_use(tmp_path):

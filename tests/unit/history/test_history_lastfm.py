@@ -13,6 +13,7 @@ UTS = '"1270468740","05 Apr 2010, 11:59","The Lanterns","","Nights","","Ode",""'
 AS_LIST = {"username": "anna", "scrobbles": [{"track": "Ode", "artist": "The Lanterns", "album": "Nights", "date": 1270468740000}]}
 AS_OBJECTS = [{"name": "Ode", "artist": {"name": "The Lanterns"}, "album": {"title": "Nights"}, "date": {"uts": "1270468740"}}]
 SINGLE = {"name": "Ode", "artist": {"#text": "The Lanterns"}, "album": {"#text": "Nights"}, "date": {"uts": 1270468740}}
+PLAYED = {"artist": "The Lanterns", "title": "Ode", "album": "Nights", "playback_date": "05 Apr 2010, 11:59"}
 HEADER = "uts,utc_time,artist,artist_mbid,album,album_mbid,track,track_mbid\n"
 AT = datetime(2010, 4, 5, 11, 59, tzinfo=UTC)
 
@@ -39,10 +40,21 @@ def list_reasons(result):
         (json.dumps(AS_LIST), "lastfm"),
         (json.dumps(AS_OBJECTS), "lastfm"),
         (json.dumps({"recenttracks": {"track": SINGLE, "@attr": {"page": "1"}}}), "lastfm"),
+        (json.dumps({"1": {"recenttracks": {"track": [SINGLE]}}, "2": {"recenttracks": {"track": []}}}), "lastfm"),
+        (json.dumps({"user": "anna", "pages": [{"track": [SINGLE]}]}), "lastfm"),
+        ("1270468740\tOde\tThe Lanterns\tNights\tm\t\tm\n", "lastfm"),
+        ('"The Lanterns", "Ode", "Nights", "2010-04-05 11:59:00", "", "275"\n', "lastfm"),
+        (HEADER.replace("\n", "\r") + UTS + "\r", "lastfm"),
+        ('"Artist Name";"Track Name";"Album";"Played At"\n"The Lanterns";"Ode";"Nights";"2010/04/05 11:59:00"\n', "lastfm"),
+        ("artist,title,album,date,time\nThe Lanterns,Ode,Nights,2010-04-05,11:59:00\n", "lastfm"),
+        ("artist,title,album,date,time\nThe Lanterns,Ode,Nights,05 Apr 2010, 11:59\n", "lastfm_minute"),
+        ("artist,title,album,date\nThe Lanterns,Ode,Nights,Monday 5 April 2010 11:59am\n", "lastfm_minute"),
+        (json.dumps(PLAYED), "lastfm_minute"),
     ],
     ids=[
         "four columns", "a comma in the date", "ISO, BOM, CRLF", "uts", "uts without a header", "semicolons", "tabs", "a list", "objects",
-        "a page",
+        "a page", "pages by number", "pages in an object", "lastexport.py", "six columns", "carriage returns", "names with spaces",
+        "date and time", "date and minute", "weekday and half of the day", "pylast",
     ],
 )  # fmt: skip
 def test_every_form_gives_the_same_play(text, form):
@@ -76,6 +88,25 @@ def test_rows_without_date_names_or_in_1970_are_refused_and_the_others_are_read(
     assert list_reasons(result) == ["no_date", "names_nothing", "played_at_out_of_range", "bad_date"]
     assert result.events["track_name"].to_pylist() == ["C", 'ti"tle', "C", "C", "C"]
     assert result.events["album_name"].to_pylist()[1] is None
+
+
+@pytest.mark.parametrize(("time", "reason"), [("2010-04-05", "bad_date"), ("0", "played_at_out_of_range"), ("1.270468740e9", None)])
+def test_a_date_alone_is_no_time(time, reason):
+    assert list_reasons(read(f"artist,track,date\nA,B,{time}\n")) == ([reason] if reason else [])
+
+
+def test_without_an_album_and_with_date_and_time_apart():
+    result = read("2010-04-05,11:59:00,The Lanterns,Ode\n")
+    assert result.events.select(["played_at", "artist_name", "track_name"]).to_pylist() == [
+        {"played_at": AT, "artist_name": "The Lanterns", "track_name": "Ode"}
+    ]
+
+
+@pytest.mark.parametrize(
+    "line", ["A &amp; B,Al,&quot;Q&quot; &lt;3,05 Apr 2010 11:59\n", '"A, B, C, D and E";"Al";"Q";"05 Apr 2010 11:59"\n']
+)
+def test_the_delimiter_is_none_of_quoted_cells_and_entities(line):
+    assert read(line).events["album_name"].to_pylist() == ["Al"]
 
 
 def test_a_quotation_mark_that_is_never_closed_costs_its_row_at_most():
@@ -118,8 +149,9 @@ def test_pages_of_the_api_with_a_song_playing_now_a_single_track_and_an_error():
     assert result.events["extra"].to_pylist() == [None, None]
 
 
-def test_a_hidden_profile_is_an_error_after_the_rows_before_it():
-    parts = LastFm().read(make_file(json.dumps([PAGE, {"error": 17, "message": "x"}]).encode()), user_id="anna", now=NOW)
+@pytest.mark.parametrize("code", [17, "17"])
+def test_a_hidden_profile_is_an_error_after_the_rows_before_it(code):
+    parts = LastFm().read(make_file(json.dumps([PAGE, {"error": code, "message": "x"}]).encode()), user_id="anna", now=NOW)
     assert len(next(parts).events) == 1
     with pytest.raises(BrokenFile, match="hides its listening"):
         next(parts)

@@ -39,6 +39,7 @@ def test_a_listen_becomes_a_play_with_an_unknown_time_heard():
     [
         ({}, None), ({"duration_ms": 180_000}, 180_000), ({"duration": 180}, 180_000), ({"duration_ms": "180000"}, 180_000),
         ({"duration_ms": 0, "duration": 181.0}, 181_000), ({"duration_ms": -1}, None), ({"duration_ms": "long"}, None),
+        ({"duration": 180.4}, 180_400), ({"duration": "180"}, 180_000), ({"duration_ms": 180_000.7}, 180_001), ({"duration": True}, None),
     ],
     ids=str,
 )  # fmt: skip
@@ -103,8 +104,9 @@ def test_a_line_that_is_not_json_costs_only_itself():
         lambda rows: json.dumps(rows, indent=2),
         lambda rows: json.dumps({"payload": {"count": len(rows), "listens": rows}}),
         lambda rows: "\n".join(json.dumps(row, indent=1) for row in rows),
+        lambda rows: json.dumps({"listen_type": "import", "payload": rows}),
     ],
-    ids=["lines", "the older array", "the array indented", "an answer of the API", "objects one after another"],
+    ids=["lines", "the older array", "the array indented", "an answer of the API", "objects one after another", "what a player submits"],
 )
 def test_every_layout_gives_the_same_plays(form):
     rows = [make_listen(), make_listen(at=1700000200.5), make_listen(at=1700000400, info={"tags": ["x" * 300_000]})]

@@ -221,7 +221,9 @@ def test_the_id_of_a_row_is_that_of_its_values_as_it_was_from_the_beginning():
         {"ts": "2024-02-29T23:59:30.000Z"}, {"ts": "2024-03-01T00:59:30+01:00"},
         {"ts": "2024-02-29 23:59:30"}, {"ts": "2024-02-29T23:59:30"},
         {"ts": "2024-02-29 23:59:30 UTC"}, {"ts": 1709251170}, {"ts": 1709251170000}, {"ts": "1709251170"}, {"ts": 1709251170.0},
-        {"ms_played": 60_000.0}, {"ms_played": "60000"}, {"ms_played": "60000.0"}, {"reason_end": "trackdone "},
+        {"ts": "2024-02-29T23:59:30z"}, {"ts": " 2024-02-29T23:59:30Z "}, {"ts": "1.70925117e9"},
+        {"ms_played": 60_000.0}, {"ms_played": "60000"}, {"ms_played": "60000.0"}, {"ms_played": " 60000 "},
+        {"ms_played": "6e4"}, {"reason_end": "trackdone "},
     ],
     ids=str,
 )  # fmt: skip

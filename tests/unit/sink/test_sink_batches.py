@@ -21,6 +21,7 @@ from soundlake.lake import BronzeTables, Lake, MemoryBronzeTables, make_position
 from soundlake.settings import Address
 from soundlake.sink import Sink, SinkLimits
 from soundlake.sink.membership import CONSUMER_GROUP
+from soundlake.sink.rejected_table import RejectedTable
 
 NOW = datetime(2026, 11, 22, 16, 30, tzinfo=UTC)
 
@@ -205,6 +206,17 @@ def run_until(broker, lake, point: str, hook=None, topics=TOPICS) -> None:
             hook()
 
     Sink(broker, lake, SinkLimits(), clock=lambda: NOW, checkpoint=checkpoint, topics=topics).run(until_drained=True)
+
+
+def test_rejected_rows_are_read_above_the_position_of_each_partition(broker, lake):
+    publish(broker, "user_plays", *[b"oops"] * 24, keys=[b"%d" % number for number in range(24)])
+    drain(broker, lake)
+    stored = [(row["_partition"], row["_offset"]) for row in lake.read("rejected", ["_partition", "_offset"]).to_pylist()]
+    positions = {0: -1, 1: 1}
+    rows = RejectedTable(lake.open_table("rejected")).read_above(broker.log_id("user_plays"), "user_plays", positions).to_pylist()
+    found = [(row["_partition"], row["_offset"]) for row in rows]
+    assert sorted(found) == sorted((number, offset) for number, offset in stored if offset > positions.get(number, offset))
+    assert len(found) < len(stored)
 
 
 def test_a_record_in_bronze_rejected_is_not_stored_again_after_a_crash(broker, lake):

@@ -11,7 +11,15 @@ import pytest
 from pydantic import SecretStr
 
 from soundlake.settings import Settings
-from soundlake.streaming.deployment import SUBMITTED, find_limits, find_locations, make_kafka_options, make_store_properties, plan_cluster
+from soundlake.streaming.deployment import (
+    SUBMITTED,
+    find_limits,
+    find_locations,
+    make_kafka_options,
+    make_store_properties,
+    plan_cluster,
+    to_delta_uri,
+)
 from soundlake.streaming.enrichment import list_zones
 from soundlake.streaming.session import make_scratch
 
@@ -44,6 +52,22 @@ def test_a_bucket_is_named_as_hadoop_names_it(tmp_path):
     beside = make_settings(tmp_path, stream={"checkpoints": "s3://spotify-data-lake/checkpoints"})
     assert find_locations(beside, {}).checkpoint("live") == "s3a://spotify-data-lake/checkpoints/live"
     assert make_store_properties("/lake", {}) == {}
+
+
+@pytest.mark.parametrize(
+    ("uri", "expected"),
+    [("file:///my lake/a%20b", "/my lake/a%20b"), ("s3a://lake/s3a://", "s3://lake/s3a://"), ("gs://lake", "gs://lake")],
+)
+def test_a_table_of_spark_has_a_name_for_delta_rs(uri, expected):
+    assert to_delta_uri(uri) == expected
+
+
+def test_delta_rs_reaches_the_processed_tables_with_the_keys_of_the_lake_and_shows_none(tmp_path):
+    locations = find_locations(
+        make_settings(tmp_path, lake="s3://lake", s3={"AWS_SECRET_ACCESS_KEY": "hush", "AWS_ACCESS_KEY_ID": "me"}), {}
+    )
+    assert locations.storage_options["AWS_SECRET_ACCESS_KEY"] == "hush"
+    assert "hush" not in repr(locations)
 
 
 @pytest.mark.parametrize(("endpoint", "is_secure", "is_by_path"), [("http://127.0.0.1:8333", "false", "true"), ("", "true", "false")])

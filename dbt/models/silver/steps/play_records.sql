@@ -50,13 +50,10 @@ titled as (
 compared as (
     select
         *,
-        -- The artist of a song was renamed, or there are two songs: of rows that all have ids, a different artist makes a different song.
+        -- An artist is renamed, and the song can get another id. No two songs of one title and length, to the millisecond, end in the same
+        -- second; rows of one file that look so are twins.
         case
-            when
-                ms_played > 0 and source_class in ('extended', 'short') and (
-                    count(track_id) over (partition by {{ look }}, title) < count(*) over (partition by {{ look }}, title)
-                )
-                then ''
+            when ms_played > 0 and source_class in ('extended', 'short') then ''
             else coalesce(artist_key, min(artist_key) over (partition by {{ look }}, title), '')
         end as artist,
         case

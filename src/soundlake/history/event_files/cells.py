@@ -1,9 +1,10 @@
-"""Convert the cells of one column to the type of its field: each alone, by what it says and not by the type of its column.
+r"""Convert the cells of one column to the type of its field: each alone, by what it says and not by the type of its column.
 
 A cell means the same in every form of file, so the rules are those of its text: what is `180000` in CSV is `180000`, `180000.0` or
 `"180000"` in JSON, and an integer, a float or a text in Parquet. Columns of the field's own type are only cast.
 
-- null: null, NaN, the empty text; where the field is no text also `nan`, `nat`, `null`, `none` and `<NA>` in any case.
+- null: null, NaN, the empty text; where the field is no text also `nan`, `nat`, `null`, `none`, `<NA>`, `NA`, `N/A`, `#N/A` and
+  `\N` in any case.
 - integer: whole numbers of 64 bits, also written `180000.0` or `1.8e5`.
 - boolean: `true`, `t`, `1` and `false`, `f`, `0` in any case.
 - time: see `times`.

@@ -11,7 +11,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-_NULLS = pa.array(["", "nan", "nat", "null", "none", "<na>"])
+_NULLS = pa.array(["", "nan", "nat", "null", "none", "<na>", "na", "n/a", "#n/a", "\\n"])
 
 Mask = npt.NDArray[np.bool_]
 

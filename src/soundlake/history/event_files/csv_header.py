@@ -8,6 +8,7 @@ from collections import Counter
 from dataclasses import dataclass
 
 from soundlake.contract.unknown_fields import KNOWN_FIELDS
+from soundlake.history.csv_rows import has_bare_returns
 
 _DELIMITERS = ",;\t|"
 _EXCEL_HINT = re.compile(r"sep=(.)\r?$")
@@ -33,7 +34,7 @@ def read_csv_header(head: bytes) -> CsvHeader | None:
 
     The delimiter is the one that gives the most names of fields; a first line `sep=;`, as Excel reads it, is skipped.
     """
-    line_end = b"\r" if b"\r" in head and b"\n" not in head else b"\n"
+    line_end = b"\r" if has_bare_returns(head) else b"\n"
     lines = head.decode("utf-8", "surrogateescape").split(line_end.decode(), 2)
     hint = _EXCEL_HINT.match(lines[0])
     line = lines[1] if hint and len(lines) > 1 else lines[0]
@@ -42,7 +43,10 @@ def read_csv_header(head: bytes) -> CsvHeader | None:
 
 
 def _split(line: str, delimiter: str) -> tuple[str, tuple[str, ...]]:
-    cells = next(csv.reader([line], delimiter=delimiter), [])
+    try:
+        cells = next(csv.reader([line], delimiter=delimiter), [])
+    except csv.Error:
+        cells = []
     return delimiter, tuple(cell.strip() for cell in cells)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from itertools import chain
 
 import msgspec
 import orjson
@@ -14,7 +15,7 @@ from soundlake.contract.unknown_fields import KNOWN_FIELDS, DuplicateField, Memb
 from soundlake.history.event_files.limits import MAX_EVENT_BYTES, limit_record
 from soundlake.history.event_files.rows import Notes, merge_extra, write_records
 from soundlake.history.event_files.sources import EventFile, OnBytesRead, read_blocks
-from soundlake.history.json_values import split_json, split_lines
+from soundlake.history.json_values import AROUND_VALUES, Value, split_json, split_lines
 
 _NULL, _EMPTY_TEXT = b"null", b'""'
 _NESTED = (b"{", b"[")
@@ -30,8 +31,17 @@ def read_json(file: EventFile, notes: Notes, on_bytes_read: OnBytesRead, *, is_l
     limit = MAX_EVENT_BYTES
     values = split_lines(blocks, max_value_bytes=limit) if is_lines else split_json(file.name, blocks, max_value_bytes=limit)
     for batch in values:
-        records = [limit_record(value).strip() for value in batch]
+        records = [limit_record(value).strip() for value in (batch if is_lines else _open_arrays(file.name, batch))]
         yield normalize_records(records, notes, file.folder_fields) if file.folder_fields else records
+
+
+def _open_arrays(name: str, batch: Sequence[Value]) -> Iterator[Value]:
+    """The values, of an array in an array its elements: files of arrays that were put into one."""
+    for value in batch:
+        if isinstance(value, bytes) and value.startswith(b"["):
+            yield from chain.from_iterable(split_json(name, [value], max_value_bytes=MAX_EVENT_BYTES))
+        else:
+            yield value
 
 
 def normalize_records(records: Sequence[bytes], notes: Notes, folder_fields: Mapping[str, str | None] | None = None) -> list[bytes]:
@@ -64,6 +74,8 @@ def _read_members(record: bytes) -> Members | None:
         record.decode()  # msgspec does not look into the texts that it leaves raw
         return read_members(record)
     except msgspec.DecodeError:
+        if (bare := record.strip(AROUND_VALUES)) != record:
+            return _read_members(bare)
         return _read_constants(record) if b"NaN" in record or b"Infinity" in record else None
     except (DuplicateField, UnicodeDecodeError, RecursionError):
         return None

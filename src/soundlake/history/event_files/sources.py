@@ -13,6 +13,7 @@ from typing import IO, Literal, cast
 
 import pyarrow as pa
 
+from soundlake.history.csv_rows import has_bare_returns
 from soundlake.history.event_files.csv_header import read_csv_header
 from soundlake.history.models import BrokenFile
 
@@ -56,12 +57,14 @@ def recognise_form(file: EventFile) -> Form:
     """The form of the file by its first bytes; the name decides only where they could be anything. Raises BrokenFile with what it is."""
     raw = read_head(file)
     if raw.startswith(PARQUET_MAGIC):
+        _check_not_packed(file)
         return "parquet"
     text = raw.lstrip()
     if not text:
         return "empty"
     if text.startswith((b"[", b"{")):
-        return "values" if text.startswith(b"[") or text.split(b"\n", 1)[0].strip() == b"{" else "lines"
+        is_spread = text.startswith(b"[") or text.split(b"\n", 1)[0].strip() == b"{" or has_bare_returns(text)
+        return "values" if is_spread else "lines"
     if read_csv_header(raw):
         return "csv"
     name = file.path.name.casefold()
@@ -108,6 +111,12 @@ def read_blocks(file: EventFile, on_bytes_read: OnBytesRead, block_bytes: int = 
             done = packed.tell()
             if cause is not None:
                 raise BrokenFile(file.name, f"cannot be read to its end: {cause}", byte=done) from cause
+
+
+def _check_not_packed(file: EventFile) -> None:
+    with _open(file) as stream:
+        if stream.read(len(PARQUET_MAGIC)) != PARQUET_MAGIC:
+            raise BrokenFile(file.name, "is Parquet that was packed again: unpack it")
 
 
 def _open(file: EventFile) -> IO[bytes]:
