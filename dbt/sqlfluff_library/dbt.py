@@ -16,11 +16,6 @@ def listagg(measure, delimiter_text="','", order_by_clause=None, limit_num=None)
     return f"string_agg({measure}, {delimiter_text})"
 
 
-def safe_cast(field, type):  # noqa: A002  # dbt's own name of the argument
-    """An expression of that type."""
-    return f"try_cast({field} as {type})"
-
-
 def type_string():
     """The type of text."""
     return "varchar"

@@ -11,6 +11,7 @@ from tests.warehouse_builder import BronzeBuilder
 from soundlake.warehouse import Warehouse
 
 T0 = datetime(2026, 1, 1, 20, tzinfo=UTC)
+URI = "spotify:track:sl_0000000000000000000001"  # no time after its colon, as there is in exports
 
 
 def observe(source, start, ms_played=None, ref=None, *, title="A", artist="X", **fields):
@@ -26,11 +27,11 @@ def write_time(seconds):
 
 def live(start, ms_played, ended=None, **fields):
     extra = {} if ended is None else {"extra": json.dumps({"ended_at": write_time(ended)})}
-    return observe("spotify_live", start, ms_played, **extra, **fields)
+    return observe("spotify_live", start, ms_played, URI, **extra, **fields)
 
 
 def recent(stamp, **fields):
-    return observe("spotify_recent", stamp, **fields)
+    return observe("spotify_recent", stamp, ref=URI, **fields)
 
 
 def extended(end, ms_played, twin="", start=None, **fields):
@@ -67,6 +68,7 @@ def repeat_one():
 ISRC = {"extra": '{"isrc":"QZXXX2600001"}'}
 ROWS = [extended(147 * n, 147_000) for n in range(1, 4)]
 CASES = {
+    "an end that is no time": (1, [live(0, 200_000, extra='{"ended_at":"soon"}'), recent(200)]),
     "four sources of one second": (1, [live(0, 210_000), lastfm(0), extended(210, 210_000), recent(210)]),
     "a stamp within a pause": (2, [live(0, 182_000, 241), live(241, 200_000, title="B"), recent(223.863), recent(441, title="B")]),
     "a resumed song that is listed twice": (1, [live(0, 680_000, 1695), recent(615), recent(1695)]),

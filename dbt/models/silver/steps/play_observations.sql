@@ -23,7 +23,7 @@ timed as (
     select
         *,
         {{ dbt.dateadd('millisecond', 'length_ms', 'played_at') }} as start_and_length,
-        {{ dbt.safe_cast("split_part(substr(source_ref, position(':' in source_ref) + 1), '#', 1)", 'timestamptz') }} as stamp
+        {{ read_timestamp("split_part(substr(source_ref, position(':' in source_ref) + 1), '#', 1)") }} as stamp
     from classified
 )
 
@@ -51,7 +51,7 @@ select
     case
         when source_class in ('recent', 'short_second') then played_at
         when source_class = 'live' and extra like '%"ended_at"%'
-            then greatest(start_and_length, coalesce({{ dbt.safe_cast(json_text('extra', ['ended_at']), 'timestamptz') }}, start_and_length))
+            then greatest(start_and_length, coalesce({{ read_timestamp(json_text('extra', ['ended_at'])) }}, start_and_length))
         else start_and_length
     end as ended_at,
     -- What the source states, by which rows of its downloads are compared: the end in an export, else the time of the play.

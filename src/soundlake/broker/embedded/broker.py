@@ -128,7 +128,7 @@ class EmbeddedBroker:
                 db.execute("update partitions set begin_offset = ? where id = ?", (begin, ids[number]))
                 db.execute("delete from batches where partition_id = ? and base_offset + records <= ?", (ids[number], begin))
 
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002 nothing outside reads this file
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002  # nothing outside reads this file
         """Only checks the partitions: no lag monitor reads the embedded log."""
         self._find(topic, *offsets)
 
