@@ -1,4 +1,4 @@
-"""What the streaming job makes of records, on a local session; and that Spark and dbt apply_rules the same hostile events alike."""
+"""What the streaming job makes of records, on a local session; and that Spark and dbt apply the rules alike to the same hostile events."""
 
 from __future__ import annotations
 

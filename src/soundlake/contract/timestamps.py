@@ -100,7 +100,7 @@ def parse_timestamp(text: str) -> int | None:
         return None
     micros = (at - _EPOCH) // _MICROSECOND + int((fraction or "")[:6].ljust(6, "0"))
     if zone_hours is not None:
-        if int(zone_hours) > 23 or int(zone_minutes) > 59:  # noqa: PLR2004 limits of the clock
+        if int(zone_hours) > 23 or int(zone_minutes) > 59:  # noqa: PLR2004  # limits of the clock
             return None
         shift = (int(zone_hours) * 60 + int(zone_minutes)) * _MICROS_A_MINUTE
         micros += shift if zone[0] == "-" else -shift
@@ -146,10 +146,10 @@ def _parse_characters(characters: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     year, month, day = number(0, 1, 2, 3), number(5, 6), number(8, 9)
     hour, minute, second = number(11, 12), number(14, 15), number(17, 18)
     marks = {4: "-", 7: "-", 10: "T", 13: ":", 16: ":", length - 1: "Z"} | ({19: "."} if length > _WHOLE_SECONDS else {})
-    good = np.max(np.delete(digits, list(marks), axis=0), axis=0) <= 9  # noqa: PLR2004 a digit
+    good = np.max(np.delete(digits, list(marks), axis=0), axis=0) <= 9  # noqa: PLR2004  # a digit
     for position, mark in marks.items():
         good &= characters[position] == ord(mark)
-    good &= (year >= 1) & (month >= 1) & (month <= 12) & (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004 limits of the clock
+    good &= (year >= 1) & (month >= 1) & (month <= 12) & (hour <= 23) & (minute <= 59) & (second <= 59)  # noqa: PLR2004  # limits of the clock
     day_number, month_length = _count_days(np.where(good, year, 1970), np.where(good, month, 1))
     good &= (day >= 1) & (day <= month_length)
     micros = ((day_number + day - 1) * 86_400 + (hour * 3_600 + minute * 60 + second)) * 1_000_000

@@ -20,7 +20,7 @@ class SoleMembership:
         self._broker = broker
 
     @contextmanager
-    def hold(self, stop: threading.Event, deadline: float | None = None) -> Iterator[Assignment | None]:  # noqa: ARG002 it never waits
+    def hold(self, stop: threading.Event, deadline: float | None = None) -> Iterator[Assignment | None]:  # noqa: ARG002  # it never waits
         """Everything, never revoked."""
         yield Assignment()
 

@@ -12,7 +12,7 @@ from typing import TypeVar
 
 from soundlake.broker.protocol import Assignment
 from soundlake.contract.framed_records import Decode
-from soundlake.errors import DataError, PositionMoved, SoundlakeError, TopicRecreated, UsageError
+from soundlake.errors import DataError, SoundlakeError, TopicRecreated, UsageError
 from soundlake.sink.batch import ClosedBatch, DecodedBatch
 from soundlake.sink.topic_reader import TopicReader
 
@@ -72,8 +72,6 @@ class BatchPipeline:
             for reader in self._list_active():
                 try:
                     has_read |= reader.read(time.monotonic())
-                except PositionMoved:  # another sink reads these partitions too: nothing is wrong with the topic
-                    raise
                 except (TopicRecreated, DataError, UsageError) as error:  # UsageError: missing, or without a partition that it had
                     yield from self._fail_topic(reader, error)
                 if reader.is_full(time.monotonic()) or (reader.has_records and self._is_drained(reader)):

@@ -9,7 +9,7 @@ from collections.abc import Callable
 
 from soundlake.broker.protocol import Assignment, Broker, OffsetRange
 from soundlake.contract import Topic
-from soundlake.errors import DataError, TopicMissing, TopicRecreated
+from soundlake.errors import DataError, PositionMoved, TopicMissing, TopicRecreated
 from soundlake.lake import NO_POSITION, BronzeTable, PositionMove, make_begin_app_id, make_position_app_id, read_next_offset
 from soundlake.sink.batch import ClosedBatch, OpenBatch
 from soundlake.sink.bronze_rows import EVENT_ROWS
@@ -146,7 +146,10 @@ class TopicReader:
             if position == NO_POSITION == table.read_position(begin_id):
                 first_seen.append(PositionMove(begin_id, NO_POSITION, held.begin))
         if first_seen:
-            table.append(EVENT_ROWS.empty_table(), first_seen)
+            try:
+                table.append(EVENT_ROWS.empty_table(), first_seen)
+            except PositionMoved:  # another sink has stored where they begin, which is as good
+                self._add_partitions(new)
 
     def _check_log_id(self, found: str) -> None:
         if found != self.log_id:

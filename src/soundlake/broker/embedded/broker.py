@@ -146,7 +146,7 @@ class EmbeddedBroker:
         """
         return erase_records(self._file, find)
 
-    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002 nothing outside reads this file
+    def commit(self, group: str, topic: str, offsets: Mapping[int, int]) -> None:  # noqa: ARG002  # nothing outside reads this file
         """Only checks the partitions: no lag monitor reads the embedded log."""
         self._find(topic, *offsets)
 
