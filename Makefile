@@ -75,8 +75,12 @@ check-style:
 # `make check test` runs each test once: what `check` has run is left out.
 RUN_BY_CHECK = $(if $(filter check,$(MAKECMDGOALS)),--ignore=tests/unit --ignore=tests/architecture)
 
+# Real servers, three files at a time on two cores: a failed test must fail a second time, alone, to count.
+RUN_FAILED_AGAIN = { test $$? = 1 && echo "Failed beside other tests; run again, alone:" && \
+	$(RUN)/pytest -n 0 --maxfail 3 --last-failed --last-failed-no-failures none -m "not soak" $(RUN_BY_CHECK) $(ARGS); }
+
 test: server-packages setup system-packages  ## every test, with real servers and a real browser
-	@$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m "not soak" $(RUN_BY_CHECK) $(ARGS)
+	@$(RUN)/pytest -n 3 --dist loadfile --no-loadscope-reorder --durations=20 -m "not soak" $(RUN_BY_CHECK) $(ARGS) || $(RUN_FAILED_AGAIN)
 
 soak: server-packages setup system-packages  ## the long campaigns: kills, races, random batches
 	@$(RUN)/pytest -m soak -s --timeout 7200 --hypothesis-profile hunting $(ARGS)

@@ -12,6 +12,7 @@ import duckdb
 import pyarrow as pa
 import pyarrow.compute as pc
 import pytest
+import redis
 from playwright.sync_api import Browser
 from tests.browser import StartDashboard, Visit, open_visit
 from tests.server_process import ServerProcess
@@ -81,6 +82,7 @@ def home_with_events(redis_server: ServerProcess, tmp_path_factory: pytest.TempP
         wiring.build_sink(settings, broker, wiring.open_lake(settings)).run(until_drained=True)
     columns = ", ".join(LIVE_SCHEMA.names)
     countable = ask(home, f"select {columns} from happened").to_arrow_table().cast(LIVE_SCHEMA)
+    redis.Redis.from_url(redis_server.server.url).flushdb()  # another test's events of the last minutes
     for part in (countable.slice(0, 300), countable.slice(200)):
         open_redis_store(redis_server.server.url).record(part, datetime.now(UTC))
     return home

@@ -14,11 +14,13 @@ from confluent_kafka import Consumer, KafkaError, KafkaException, Producer, Topi
 from confluent_kafka.admin import AdminClient, NewTopic
 from obstore.exceptions import PermissionDeniedError
 from obstore.store import S3Store
+from tenacity import stop_after_delay
 from tests.server_process import ServerProcess
 from tests.servers import KAFKA_PASSWORD, KAFKA_USER
 
 from soundlake.errors import Unavailable
 from soundlake.operations.servers import KafkaServer, ObjectStore, RedisServer, Server, find_free_block
+from soundlake.retries import retry_policy
 
 QUIET = {"log_level": 0}
 
@@ -54,7 +56,8 @@ def test_kafka_keeps_acknowledged_records_after_sigkill(kafka_server):
     kafka_server.start()
     assert errors == [None] * 1_000
     consumer = Consumer(address | {"group.id": "test"})
-    assert consumer.get_watermark_offsets(TopicPartition("kept", 0), timeout=30) == (0, 1_000)
+    without_leader = retry_policy(first_wait_seconds=0.2, longest_wait_seconds=1, stop=stop_after_delay(60), on=KafkaException)
+    assert without_leader(consumer.get_watermark_offsets, TopicPartition("kept", 0), timeout=30) == (0, 1_000)
     consumer.close()
 
 
