@@ -19,6 +19,8 @@ WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 _HEIGHT = 280
 _MOST_BARS = 200
 _MOST_DAYS_NAMED = 300
+_LABELS = 8
+_NOON_MS = 12 * 3_600_000
 _GAP = 0.12
 _INCOMPLETE_OPACITY = 0.35
 _LEAST_PLAYS = 5  # the axis of a quiet minute goes to at least 5
@@ -175,15 +177,21 @@ def _scale_time(field: str, buckets: Sequence[Bucket]) -> alt.X:
 
 
 def _scale_days(field: str, first: date, last: date) -> alt.X:
+    days = (last - first).days + 1
     axis = alt.Axis(
-        format="%b %Y" if (last - first).days > _MOST_DAYS_NAMED else "%-d %b",
+        format="%b %Y" if days > _MOST_DAYS_NAMED else "%-d %b",
         grid=False,
         labelOverlap=True,
-        tickCount=8,
         labelFlush=False,
         labelBound=True,
+        **({"tickCount": _LABELS} if days > _LABELS else {"values": _list_noons(first, days)}),
     )
     return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
+
+
+def _list_noons(first: date, days: int) -> list[float]:
+    """The middle of each day: on an axis of few days Vega places several ticks in one day, each labelled with its date."""
+    return [_count_ms(first + timedelta(days=number)) + _NOON_MS for number in range(days)]
 
 
 def _list_tooltip(title: str) -> dict[str, str]:

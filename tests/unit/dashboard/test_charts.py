@@ -5,6 +5,8 @@ from __future__ import annotations
 from datetime import UTC, date, datetime, timedelta
 from typing import Any
 
+import pytest
+
 from soundlake.dashboard.charts import draw_amounts, draw_device_mix, draw_rate, draw_week
 from soundlake.dashboard.filters import Window
 from soundlake.dashboard.query_results import Bucket, DeviceBucket, HourOfWeek
@@ -36,6 +38,20 @@ def test_bars_start_at_zero_and_the_incomplete_one_is_pale_and_says_so():
         (0, 10, True), (0, 11, True), (0, 12, True), (0, 13, False),
     ]  # fmt: skip
     assert [row["days"] for row in read_rows(chart)][-2:] == ["29 Feb 2024", "1 Mar 2024 (incomplete)"]
+
+
+@pytest.mark.parametrize("count", [1, 2, 8])
+def test_the_axis_of_few_days_names_each_once_in_its_middle(count):
+    chart = draw_plays(make_days(count))
+    middles = [row["middle"] for row in read_rows(chart)]
+    assert chart["encoding"]["x"]["axis"]["values"] == middles
+    assert len(middles) == count
+
+
+def test_the_axis_of_many_days_names_some():
+    axis = draw_plays(make_days(9))["encoding"]["x"]["axis"]
+    assert "values" not in axis
+    assert axis["tickCount"] == 8
 
 
 def test_an_area_ends_with_the_last_complete_bucket():

@@ -81,6 +81,20 @@ def test_every_play_is_published_once_with_its_listener(tmp_path):
     assert (history.plays, history.gaps, history.failure) == (200, [], None)
 
 
+def test_the_first_account_is_asked_within_seconds_of_its_sign_in(tmp_path):
+    async def main(home):
+        play_songs(home, "anna", 20)
+        collector = Collector(home, tmp_path)
+        task = asyncio.ensure_future(collector.run_for(60))
+        await home.clock.sleep(15)
+        home.connect("anna")
+        connected_at = home.clock()
+        await task
+        return collector.histories.read("acc-anna").asked_at - connected_at
+
+    assert run(tmp_path, main) <= timedelta(seconds=3)
+
+
 def test_a_restart_publishes_nothing_again_and_two_processes_do_not_either(tmp_path):
     async def main(home):
         play_songs(home, "anna", 40)

@@ -87,6 +87,22 @@ def test_plays_are_published_with_their_time_and_each_song_is_announced_in_secon
     assert calls < 380 / 5 + 40  # slower once nothing plays
 
 
+def test_the_first_account_is_followed_within_seconds_of_its_sign_in(tmp_path):
+    async def main(home):
+        followed = Followed(home, tmp_path)
+        connection = home.store.read("acc-anna")
+        home.store.delete("acc-anna")
+        task = asyncio.ensure_future(followed.run_for(60))
+        await home.clock.sleep(15)
+        home.store.write(connection)
+        await task
+        return followed.songs
+
+    (_, name, seconds), *_ = run(tmp_path, main)
+    assert name == "Song A"
+    assert 15 <= seconds <= 18
+
+
 def test_a_restart_in_mid_song_makes_one_play(tmp_path):
     async def main(home):
         followed = Followed(home, tmp_path)

@@ -30,6 +30,7 @@ log = logging.getLogger(__name__)
 
 LEASE_TRY = timedelta(seconds=20)
 """How often a poller tries for accounts that another process follows: it takes over within a minute of that one's end."""
+_FIRST_LOOK = timedelta(seconds=2)
 _GAP = timedelta(minutes=10)
 """Twice the longest wait between two polls of an idle account: after a longer time without an answer a gap is recorded."""
 _HEARD_KEPT = 100
@@ -83,7 +84,7 @@ class Poller:
         self._source = PlayerSource(self.clock)
 
     async def run(self, observe: Callable[[PollReport], None]) -> None:
-        """Follow every account, also those that are connected meanwhile, until cancelled; no failure ends it."""
+        """Follow every account, the first one within 2 seconds of its sign-in, a further one within 20, until cancelled; no failure ends it."""
         try:
             while True:
                 for account in self._list_accounts():
@@ -91,7 +92,7 @@ class Poller:
                     if task is None or task.done():
                         self._note_end(account, task)
                         self._tasks[account] = asyncio.create_task(self._follow(account, observe))
-                await self.sleep(LEASE_TRY.total_seconds())
+                await self.sleep((LEASE_TRY if self._tasks else _FIRST_LOOK).total_seconds())
         finally:
             for task in self._tasks.values():
                 task.cancel()
