@@ -184,7 +184,8 @@ def _scale_days(field: str, first: date, last: date) -> alt.X:
         labelOverlap=True,
         labelFlush=False,
         labelBound=True,
-        **({"tickCount": _LABELS} if days > _LABELS else {"values": _list_noons(first, days)}),
+        tickCount=_LABELS,
+        values=_list_noons(first, days) if days <= _LABELS else alt.Undefined,
     )
     return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 

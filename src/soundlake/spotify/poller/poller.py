@@ -84,7 +84,7 @@ class Poller:
         self._source = PlayerSource(self.clock)
 
     async def run(self, observe: Callable[[PollReport], None]) -> None:
-        """Follow every account, the first one within 2 seconds of its sign-in, a further one within 20, until cancelled; no failure ends it."""
+        """Follow every account until cancelled, the first one within 2 seconds of its sign-in, others within 20; no failure ends it."""
         try:
             while True:
                 for account in self._list_accounts():
