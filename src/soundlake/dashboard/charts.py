@@ -20,7 +20,6 @@ _HEIGHT = 280
 _MOST_BARS = 200
 _MOST_DAYS_NAMED = 300
 _LABELS = 8
-_NOON_MS = 12 * 3_600_000
 _GAP = 0.12
 _INCOMPLETE_OPACITY = 0.35
 _LEAST_PLAYS = 5  # the axis of a quiet minute goes to at least 5
@@ -190,9 +189,10 @@ def _scale_days(field: str, first: date, last: date) -> alt.X:
     return alt.X(f"{field}:T", title=None, scale=alt.Scale(type="utc"), axis=axis)
 
 
-def _list_noons(first: date, days: int) -> list[float]:
+def _list_noons(first: date, days: int) -> list[alt.DateTime]:
     """The middle of each day: on an axis of few days Vega places several ticks in one day, each labelled with its date."""
-    return [_count_ms(first + timedelta(days=number)) + _NOON_MS for number in range(days)]
+    named = (first + timedelta(days=number) for number in range(days))
+    return [alt.DateTime(year=day.year, month=day.month, date=day.day, hours=12, utc=True) for day in named]
 
 
 def _list_tooltip(title: str) -> dict[str, str]:
