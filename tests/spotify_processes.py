@@ -1,4 +1,4 @@
-"""Processes that refresh one account's token at once, against a fake Spotify behind a socket."""
+"""Processes that refresh one account's token, or take calls of one budget, at once; a fake Spotify behind a socket."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ import signal
 import stat
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -20,6 +20,8 @@ from tests.spotify_home import SpotifyHome
 
 from soundlake.errors import SoundlakeError
 from soundlake.spotify.auth import SpotifyAuth
+from soundlake.spotify.budget import App, Limits, Purpose, RequestBudget
+from soundlake.spotify.errors import BudgetSpent
 from soundlake.spotify.fake import AdjustableClock, FakeApp, FakeSpotify
 from soundlake.spotify.fake.messages import Request
 from soundlake.spotify.tokens import AccessTokens, FileTokenStore
@@ -70,6 +72,30 @@ def ask_for_token(folder, url, account, barrier, results):
             results.append(tokens.get(account))
         except SoundlakeError as error:
             results.append(type(error).__name__)
+
+
+def take_calls_in_processes(path: Path, limits: Limits, count: int) -> int:
+    """Let `count` processes take calls of one budget at the same moment until it refuses; how many calls they got together."""
+    with _forks.Manager() as manager:
+        barrier, results = manager.Barrier(count), manager.list()
+        processes = [_forks.Process(target=_take_calls, args=(path, limits, barrier, results)) for _ in range(count)]
+        for process in processes:
+            process.start()
+        for process in processes:
+            process.join()
+        assert len(results) == count
+        return sum(results)
+
+
+def _take_calls(path, limits, barrier, results):
+    """One process: wait for the others, then call until no call is left."""
+    budget, taken = RequestBudget(path, limits), 0
+    barrier.wait()
+    with suppress(BudgetSpent):
+        while True:
+            budget.take(App("app", "developer"), "u1", Purpose.HISTORY)
+            taken += 1
+    results.append(taken)
 
 
 class StoreThatDies(FileTokenStore):

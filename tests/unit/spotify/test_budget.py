@@ -5,6 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime, timedelta
 
 import pytest
+from tests.spotify_processes import take_calls_in_processes
 
 from soundlake.spotify.budget import App, Limits, Purpose, RequestBudget
 from soundlake.spotify.errors import BudgetSpent, Forbidden, QuotaExceeded, RateLimited, Unauthorized
@@ -56,6 +57,10 @@ def test_thirty_seconds_hold_the_calls_of_all_processes_and_one_is_kept_for_hist
     assert refused.value.until == START + timedelta(seconds=31)
     clock.advance(seconds=31)
     make_budget().take(APP, "u1", Purpose.LIVE)
+
+
+def test_processes_that_call_at_once_get_no_call_too_many_and_none_too_few(tmp_path):
+    assert take_calls_in_processes(tmp_path / "budget.json", Limits(40, 1_000), 8) == 40
 
 
 def test_live_calls_of_a_day_leave_the_reserve_of_history_alone(make_budget, clock):
@@ -131,9 +136,9 @@ def test_a_limit_that_was_met_is_learned_and_tried_again_later(make_budget, cloc
 
 def test_a_quota_that_was_met_lowers_the_budget_of_the_day_for_a_week(make_budget, clock):
     budget = make_budget(1_000, 1_000)
-    take_all(budget, clock, most=500)
+    take_all(budget, clock, most=150)
     budget.record_refusal(APP, "u1", Refusal(Reason.QUOTA, timedelta(hours=20)))
-    assert budget.measure_use(SIBLING).day_limit == 400
+    assert budget.measure_use(SIBLING).day_limit == 120
     clock.advance(days=8)
     assert budget.measure_use(APP).day_limit == 1_000
 

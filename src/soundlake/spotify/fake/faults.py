@@ -39,7 +39,7 @@ class Fault:
     """One fault. Empty `accounts` and `apps` are all of them; `paths` may have wildcards. Times in UTC, epoch ms, the end excluded.
 
     `count` is the number of requests that it still applies to, null for any; `share` of the requests that match are hit, drawn with `seed`.
-    `details` are those of the kind, such as status, body and retry_after of `respond`, or seconds of `slow`.
+    `details` are those of the kind, such as status, body and retry_after of `respond`, or seconds of `late_list`.
     """
 
     kind: str

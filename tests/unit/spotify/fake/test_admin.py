@@ -6,6 +6,7 @@ import pytest
 from tests.unit.spotify.fake.listening import T0_MS, Listening
 
 from soundlake.spotify.fake import Request
+from soundlake.spotify.fake.faults import KINDS
 
 
 @pytest.fixture
@@ -45,6 +46,46 @@ def test_a_fault_is_switched_on_for_a_time_and_off(listening):
     assert listening.call("/v1/me").status == 200
     ask(listening, "DELETE", "faults")
     assert ask(listening, "GET", "state")[1]["faults"] == {}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_fault_is_switched_on_and_off_by_an_admin_call(listening, kind):
+    status, fault = ask(listening, "POST", "faults", {"kind": kind, "accounts": ["anna"], "count": 1, "details": {"seconds": 5}})
+    state = ask(listening, "GET", "state")[1]
+    assert (status, state["faults"], kind in state["fault_kinds"]) == (200, {str(fault["id"]): {"kind": kind, "hits": 0}}, True)
+    ask(listening, "DELETE", f"faults/{fault['id']}")
+    assert ask(listening, "GET", "state")[1]["faults"] == {}
+
+
+@pytest.mark.parametrize(
+    ("change", "status", "body"),
+    [
+        ({"owner_has_premium": False}, 403, b"premium subscription"),
+        ({"allow_list": []}, 403, b"not registered"),
+        ({"calls_per_window": 1}, 429, b"Too many requests"),
+        ({"calls_per_day": 1}, 429, b"QUOTA_EXCEEDED"),
+    ],
+    ids=lambda value: "-".join(value) if isinstance(value, dict) else None,
+)
+def test_what_spotify_refuses_an_app_is_switched_on_by_an_admin_call(listening, change, status, body):
+    assert listening.call("/v1/me").status == 200
+    ask(listening, "PUT", f"apps/{listening.app.client_id}", change)
+    refused = listening.call("/v1/me")
+    assert (refused.status, body in refused.body) == (status, True), refused.body
+
+
+def test_rotation_and_the_end_of_six_months_are_switched_on_by_an_admin_call(listening):
+    token = listening.fake.sign_in("anna")["refresh_token"]
+
+    def refresh():
+        form = f"grant_type=refresh_token&client_id={listening.app.client_id}&refresh_token={token}".encode()
+        return json.loads(listening.fake.answer(Request("POST", "/api/token", body=form)).body)
+
+    assert "refresh_token" not in refresh()
+    ask(listening, "PUT", f"apps/{listening.app.client_id}", {"rotates_refresh_tokens": True})
+    token = refresh()["refresh_token"]
+    ask(listening, "POST", "clock", {"advance_s": 183 * 86_400})
+    assert refresh()["error"] == "invalid_grant"
 
 
 def test_an_app_is_changed_or_registered_by_the_members_that_are_given(listening):
