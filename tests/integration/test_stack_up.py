@@ -33,8 +33,8 @@ from soundlake.wiring import read_status
 
 PROGRAM = [sys.executable, "-m", "soundlake.cli.app"]
 TIMEOUT_SECONDS = 400
-OPTIONS = ("--without", "stream", "--listeners", "100", "--days", "2")
-"""Enough listeners that someone plays something each minute of the day; no Spark, which has its own tests."""
+OPTIONS = ("--without", "stream", "--listeners", "100", "--days", "2", "--spotify")
+"""Enough listeners that someone plays something each minute of the day, and the fake Spotify; no Spark, which has its own tests."""
 
 
 class Deployment:
@@ -44,9 +44,10 @@ class Deployment:
         self.home = home
         self.stack = home / "stack"
         ports = {"KAFKA": find_free_block(), "OBJECT_STORE": find_free_block(), "REDIS": find_free_block(), "DASHBOARD": find_free_block()}
+        ports["FAKE_SPOTIFY"] = find_free_block()
         self.environment = {
             **os.environ, "JDK_JAVA_OPTIONS": ONE_COMPILER, "SOUNDLAKE_HOME": str(home), "SOUNDLAKE_TRANSFORM_EVERY_SECONDS": "10",
-            "SOUNDLAKE_DOWNLOADS": str(load_settings().servers.downloads),
+            "SOUNDLAKE_DOWNLOADS": str(load_settings().servers.downloads), "SPOTIFY_CLIENT_ID": "",
             **{f"SOUNDLAKE_{name}_PORT": str(port) for name, port in ports.items()},
         }  # fmt: skip
 
@@ -100,12 +101,12 @@ class Deployment:
         table = DeltaTable("s3://spotify-data-lake/bronze/plays", storage_options=settings.storage_options)
         return table.count()
 
-    def count_plays(self) -> int:
+    def count_plays(self, listener: str = "%") -> int:
         snapshot = self.stack / "warehouse" / "snapshots" / "current.duckdb"
         if not snapshot.exists():
             return 0
         with duckdb.connect(str(snapshot), read_only=True) as db:
-            return db.execute("select count(*) from silver.silver_plays").fetchone()[0]
+            return db.execute("select count(*) from silver.silver_plays where user_id like ?", [listener]).fetchone()[0]
 
 
 @pytest.fixture(scope="module")
@@ -140,11 +141,20 @@ def test_one_command_starts_the_pipeline_up_to_the_dashboard(deployment):
     assert {service["state"] for service in beside["services"]} == {"running"}
     assert [service["name"] for service in record["services"]] == [
         "kafka", "object-store", "redis", "sink", "upkeep", "generator", "transform", "dashboard",
+        "fake-spotify", "spotify-backfill", "spotify-poll",
     ]  # fmt: skip
     assert wait_for(lambda: deployment.snapshot_id() is not None)
     assert deployment.count_plays() > 0, "the first build did not wait for the first rows"
-    with urllib.request.urlopen(f"{record['services'][-1]['address']}{DASHBOARD_HEALTH}", timeout=10) as answer:
+    dashboard = next(service for service in record["services"] if service["name"] == "dashboard")
+    with urllib.request.urlopen(f"{dashboard['address']}{DASHBOARD_HEALTH}", timeout=10) as answer:
         assert (answer.status, answer.read()) == (200, b"ok")
+
+
+def test_the_account_of_the_fake_spotify_is_collected_from_within_a_minute(deployment):
+    assert wait_for(lambda: deployment.count_plays("fake-01") >= 50, 60)
+    home = {"SOUNDLAKE_HOME": str(deployment.stack)}
+    (account,) = json.loads(deployment.run("spotify", "status", "--json", **home))["accounts"]
+    assert (account["listener"], account["health"], account["gaps"]) == ("fake-01", "well", [])
 
 
 def test_a_second_up_changes_nothing(deployment):
@@ -185,12 +195,15 @@ def test_the_exported_variables_reach_the_stack_from_outside(deployment):
 def test_each_process_offers_metrics_at_its_prometheus_target(deployment):
     targets = json.loads((deployment.stack / TARGETS_FILE).read_text())
     addresses = {target["labels"]["service"]: target["targets"][0] for target in targets}
-    assert addresses.keys() == {"supervisor", "sink", "upkeep", "generator", "transform", "dashboard"}
+    assert addresses.keys() == {
+        "supervisor", "sink", "upkeep", "generator", "transform", "dashboard", "spotify-backfill", "spotify-poll",
+    }  # fmt: skip
     for name, address in addresses.items():
         assert f'soundlake_process_info{{program="{name}"' in scrape(address)
     assert wait_for(lambda: re.search(r"soundlake_sink_delay_seconds_count\{.*\} [1-9]", scrape(addresses["sink"])))
     assert 'soundlake_published_events_total{result="acknowledged"}' in scrape(addresses["generator"])
     assert re.search(r'soundlake_transform_runs_total\{result="built"\} [1-9]', scrape(addresses["transform"]))
+    assert re.search(r"soundlake_spotify_sign_in_days(\{.*\})? 18[12]", scrape(addresses["spotify-poll"]))
     assert 'soundlake_service_up{name="kafka"} 1.0' in scrape(addresses["supervisor"])
 
 

@@ -6,7 +6,9 @@ import logging
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
 from contextlib import ExitStack
+from itertools import chain, repeat
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -20,6 +22,7 @@ if TYPE_CHECKING:
     from soundlake.warehouse import TransformReport, Warehouse
 
 _FIRST_PLAYS_SECONDS = 60.0
+_SECOND_BUILD_SECONDS = 1.0
 _POLL_SECONDS = 0.5
 
 log = logging.getLogger(__name__)
@@ -45,10 +48,9 @@ def run_transform(
         stop = stack.enter_context(set_event_on_signal()) if seconds else None
         telemetry = stack.enter_context(open_telemetry(settings, "transform"))
         warehouse = stack.enter_context(wiring.open_warehouse(settings, wiring.open_lake(settings), telemetry))
-        if stop is not None:
-            _wait_for_plays(warehouse, stop)
+        pauses = list_pauses(seconds or 0.0, was_empty=stop is not None and _wait_for_plays(warehouse, stop))
         _transform_once(warehouse, full_refresh=full_refresh, test=test, as_json=as_json)
-        while seconds and stop is not None and not stop.wait(seconds):
+        while stop is not None and not stop.wait(next(pauses)):
             try:
                 _transform_once(warehouse, full_refresh=False, test=test, as_json=as_json)
             except Retryable as error:
@@ -57,11 +59,26 @@ def run_transform(
                     telemetry.process.record_error(error)
 
 
-def _wait_for_plays(warehouse: Warehouse, stop: Event) -> None:
-    """Wait up to a minute for the first plays: building nothing takes as long as building a first day, and readers would wait for both."""
+def list_pauses(every: float, *, was_empty: bool) -> Iterator[float]:
+    """The seconds between one build and the next, without an end.
+
+    Where bronze `was_empty` the first build has the plays of the first seconds only: the second follows it at once, with what other
+    sources brought during it.
+    """
+    return chain([_SECOND_BUILD_SECONDS] if was_empty else [], repeat(every))
+
+
+def _wait_for_plays(warehouse: Warehouse, stop: Event) -> bool:
+    """Wait up to a minute for the first plays; whether there were none at first.
+
+    Building nothing takes as long as building a first day, and readers would wait for both.
+    """
+    if warehouse.has_plays:
+        return False
     deadline = time.monotonic() + _FIRST_PLAYS_SECONDS
     while not warehouse.has_plays and time.monotonic() < deadline and not stop.wait(_POLL_SECONDS):
         pass
+    return True
 
 
 def _transform_once(warehouse: Warehouse, *, full_refresh: bool, test: bool, as_json: bool) -> None:
