@@ -18,13 +18,17 @@ if TYPE_CHECKING:
 
 
 def prepare_stack(settings: Settings) -> None:
-    """Create what the services of a stack share, before any of them starts: topics and bronze tables."""
+    """Create what the services of a stack share, before any of them starts: topics and bronze tables.
+
+    An object store that was killed answers before it finds its files again; that is waited for. Raises Unavailable, SettingsError.
+    """
     from soundlake.contract import TOPICS
     from soundlake.contract.topics import DLQ
+    from soundlake.retries import retry_policy
 
     with closing(open_broker(settings)) as broker:
         broker.create_topics([*TOPICS, DLQ], partitions=settings.topics.partitions)
-    open_lake(settings)
+    retry_policy(first_wait_seconds=0.5, longest_wait_seconds=4.0, stop=10)(open_lake, settings)
 
 
 def read_status(settings: Settings) -> Status:
