@@ -148,6 +148,9 @@ def serve(fake: FakeSpotify) -> Iterator[str]:
                         body,
                     )
                 )
+            if answer.failure is not None:
+                self.close_connection = True  # without an answer
+                return
             self.send_response(answer.status)
             for name, value in {**answer.headers, "content-length": str(len(answer.body))}.items():
                 self.send_header(name, value)

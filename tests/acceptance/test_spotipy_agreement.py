@@ -6,8 +6,10 @@ from datetime import datetime
 
 import pytest
 import requests
-from tests.spotify_home import TRACK, run
+from tests.spotify_home import T0_MS, TRACK, run
 from tests.spotify_processes import serve
+
+from soundlake.spotify.fake import write_timeline
 
 spotipy = pytest.importorskip("spotipy")
 
@@ -18,6 +20,8 @@ def compare(tmp_path):
 
     def compare(ours, theirs):
         async def main(home):
+            listed = [("A", float(second)) for second in range(60)]  # more than an answer holds
+            home.fake.add_account(write_timeline("anna", T0_MS, {"A": TRACK}, [{"run": [0, 86_400, "A", 0]}], recent=listed))
             client = home.connect("anna")
             await home.clock.sleep(270)
             begun = len(home.fake.calls)
@@ -60,7 +64,7 @@ def test_what_plays_is_the_same(compare):
 
 def test_the_history_is_the_same(compare):
     mine, other = compare(lambda client: client.get_recently_played(), lambda spotify: spotify.current_user_recently_played(limit=50))
-    assert mine.entries == len(other["items"])
+    assert mine.entries == len(other["items"]) == 50
     for item, entry in zip(mine.items, other["items"], strict=True):
         assert item.played_at == datetime.fromisoformat(entry["played_at"])
         assert_same_track(item.track, entry["track"])
