@@ -185,3 +185,12 @@ def test_an_account_stays_with_the_hosts_that_it_was_connected_at(machine):
     elsewhere = {"SPOTIFY_ACCOUNTS_URL": "http://127.0.0.1:9", "SPOTIFY_API_URL": "http://127.0.0.1:9", "SPOTIFY_CLIENT_ID": "0" * 32}
     code, out, err = machine.run("spotify", "backfill", "--json", **elsewhere)
     assert (code, json.loads(out)["accounts"][0]["plays"]) == (0, 10), err
+
+
+def test_the_status_of_a_home_without_accounts_names_the_stack_that_has_some(machine):
+    stack = machine.home / "stack"
+    stack.mkdir()
+    machine.environment["SOUNDLAKE_HOME"] = str(stack)
+    machine.sign_in("anna")
+    code, out, _ = machine.run("spotify", "status", SOUNDLAKE_HOME=str(machine.home))
+    assert (code, f"SOUNDLAKE_HOME={stack} soundlake spotify status" in out) == (0, True), out

@@ -68,13 +68,18 @@ def run_spotify_status(*, as_json: Annotated[bool, typer.Option("--json", help="
     """
     from soundlake import wiring
     from soundlake.cli.terminal import print_json
+    from soundlake.operations.stack import place_stack
     from soundlake.settings import load_settings
 
-    status = wiring.read_spotify_status(load_settings(), datetime.now(UTC))
+    settings = load_settings()
+    status = wiring.read_spotify_status(settings, datetime.now(UTC))
     if as_json:
         print_json(status.as_json())
     else:
         _print_status(status)
+        stack = place_stack(settings)
+        if not status.accounts and wiring.open_token_store(stack).list_accounts():
+            typer.echo(f"the full stack has accounts of its own: `SOUNDLAKE_HOME={stack.home} soundlake spotify status`")
     if not status.is_well:
         raise typer.Exit(_EXIT_NOT_WELL)
 
