@@ -31,7 +31,7 @@ _OF_REQUEST = {
 def find_recent_differences(case: Case, folder: Path) -> list[str]:
     """What is not as the case expects it."""
     if "steps" in case["given"]:
-        return [f"not run: {'; '.join(case['given']['steps'])}"]
+        return [f"not understood: given steps {'; '.join(case['given']['steps'])}"]
     pages = case["given"].get("answers", case["given"].get("fetches", ()))
     results = [one for number, page in enumerate(pages) for one in _collect(case, page, folder, number)]
     found = [] if len(results) == len(pages) else [f"{len(results)} of {len(pages)} requests have a result"]

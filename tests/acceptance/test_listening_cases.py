@@ -86,3 +86,17 @@ def test_what_a_case_expects_otherwise_and_words_that_are_not_understood_are_nam
         assert text in differs, (text, differs)
     assert unread == "X2: not understood: variant with the moon in the seventh house"
     assert run(path, "X2").returncode == 3
+
+
+def test_a_member_that_no_check_knows_is_named_in_place_of_a_verdict(tmp_path):
+    answer = {"access_token": "a2", "token_type": "Bearer", "expires_in": 3600}
+    token = {"id": "N1", "kind": "token", "given": {"answers": [answer]}, "expect": {"errors": 0, "refresh_token_after": ["r1"]}}
+    http = {"id": "N2", "kind": "http", "given": {"answer": {"status": 429}, "moon": 1}, "expect": {"stop_within_s": 2}}
+    steps = {"id": "N3", "kind": "recent", "given": {"steps": ["sing"]}, "expect": {"plays": []}}
+    path = tmp_path / "cases.json"
+    path.write_text(json.dumps([{**token, "expect": {**token["expect"], "weather": 1}}, http, steps, {**token, "id": "N4"}]))
+    done = run(path)
+    assert done.stdout.splitlines() == [
+        "N1: not understood: expect weather", "N2: not understood: given moon", "N3: not understood: given steps sing", "N4: right",
+    ]  # fmt: skip
+    assert done.returncode == 3

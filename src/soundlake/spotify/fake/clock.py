@@ -50,7 +50,7 @@ class VirtualTimeLoop(asyncio.SelectorEventLoop):
     """An event loop whose time jumps to the next timer when nothing else is left to run.
 
     Timeouts and sleeps of asyncio follow it, and months pass in seconds. What goes to a thread elsewhere runs at once: its time does not
-    move meanwhile, and a poll of a simulated player costs 3 ms in place of 8. Sockets are read, but time does not wait for them: it is
+    move meanwhile. Sockets are read, but time does not wait for them: it is
     made for in-process transports.
     """
 
