@@ -333,10 +333,21 @@ def _check_exchanges(given: Case, expect: Case, folder: Path) -> Differences:
                 differs += _compare(f"{place}: parked", others, expect["parked"][number])
             if isinstance(error, Forbidden) and error.reason in expect.get("recheck", {}):
                 differs += _compare(f"{place}: next try", _describe_recheck(error, begun), expect["recheck"][error.reason])
-            return differs
+            return differs + (await _check_no_call_before(place, home, first, error) if "never" in expect else [])
 
         found += run(folder / str(number), main)
     return found
+
+
+async def _check_no_call_before(place: str, home: SpotifyHome, client: SpotifyAPIClient, error: SoundlakeError | None) -> Differences:
+    """No call a second before the end of a wait, whatever its length."""
+    until = getattr(error, "until", None)
+    if until is None:
+        return [f"{place}: no end of the wait"]
+    home.clock.set(now=until - timedelta(seconds=1))
+    since_ms = home.clock.now_ms
+    found = _compare(f"{place}: a call that waits", bool(await _name_error(client.get_player)), True)
+    return found + _compare(f"{place}: calls before the end of the wait", home.count_calls(since_ms=since_ms), 0)
 
 
 def _check_until(place: str, wanted: Any, exchange: Case, now: datetime, error: SoundlakeError | None) -> Differences:
