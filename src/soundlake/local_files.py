@@ -10,6 +10,8 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 
+_POLL_SECONDS = 0.05
+
 
 @contextmanager
 def replace_file(path: Path, *, is_private: bool = False, sync: bool = False) -> Iterator[Path]:
@@ -44,11 +46,14 @@ def write_file(path: Path, text: str, *, is_private: bool = False, sync: bool = 
 
 
 @contextmanager
-def try_lock(path: Path) -> Iterator[bool]:
-    """Take the lock if it is free, for the block; yields whether it was. The lock ends with its process, however that ends."""
+def try_lock(path: Path, wait_seconds: float = 0.0) -> Iterator[bool]:
+    """Take the lock if it is free within that time, for the block; yields whether it was. It ends with its process, however that ends.
+
+    One that waits looks every 50 ms: it meets the short pauses of a service that takes the lock again and again.
+    """
     lock = _make_lock(path)
     try:
-        lock.acquire(blocking=False)
+        lock.acquire(timeout=wait_seconds, poll_interval=_POLL_SECONDS)
     except Timeout:
         yield False
         return

@@ -58,7 +58,7 @@ def test_bucket_and_cache_lose_the_listener_and_the_receipt_names_what_kafka_kee
         accounts=open_connected_accounts(settings),
         log=None,
         kept=lambda: list_kept_topics(settings, read_utc_now()),
-        transform=lambda: None,
+        transform=lambda _wait_seconds: None,
         hold_imports=lake.write_alone,
         forget_cache=lambda user_ids: [playing.delete(user_id) for user_id in user_ids],
     )

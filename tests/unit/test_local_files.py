@@ -185,6 +185,29 @@ def test_a_waiting_thread_gets_the_lock_when_its_holder_is_killed(tmp_path):
     assert taken.is_set()
 
 
+def test_one_that_waits_takes_a_lock_that_is_free_for_a_tenth_of_a_second_now_and_then(tmp_path):
+    lock, ended, is_held = tmp_path / "lock", threading.Event(), threading.Event()
+
+    def take_again_and_again() -> None:
+        while not ended.is_set():
+            with hold_lock(lock):
+                is_held.set()
+                ended.wait(0.5)
+            ended.wait(0.1)
+
+    taker = threading.Thread(target=take_again_and_again)
+    taker.start()
+    try:
+        assert is_held.wait(10)
+        with try_lock(lock) as is_ours:
+            assert not is_ours
+        with try_lock(lock, 10) as is_ours:
+            assert is_ours
+    finally:
+        ended.set()
+        taker.join()
+
+
 def test_a_lock_excludes_other_threads_of_the_same_process(tmp_path):
     lock = tmp_path / "lock"
     with hold_lock(lock), try_lock(lock) as is_ours:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import reduce
@@ -33,6 +34,8 @@ PROCESSED = "processed"
 PROCESSED_TABLES = ("plays", "skips", "likes", "playlists", "now_playing", "quarantine")
 _COPIES = ("silver", "gold")
 _OFFSETS_PER_PREDICATE = 2_000
+_ALONE_SECONDS = 1.0
+"""How long the writers wait at most, plus one commit. Each wait for them costs up to their longest write, a compaction's of seconds."""
 
 
 @dataclass(frozen=True)
@@ -131,15 +134,18 @@ class LakeErasure:
         groups: dict[tuple[str, ...], list[str]] = {}
         for cell in sorted(tuple(cell[part] for part in layout.partition_by) for cell in cells):
             groups.setdefault(cell[:-1], []).append(cell[-1])
-        deleted = 0
-        for outer, inner in groups.items():
-            within = [(part, "=", value) for part, value in zip(layout.partition_by, outer, strict=False)]
-            deleted += policy(self._rewrite, layout, within, inner)
+        deleted, left = 0, list(groups.items())
+        while left:
+            with self._lake.write_alone():
+                until = time.monotonic() + _ALONE_SECONDS
+                while left and time.monotonic() < until:
+                    deleted += policy(self._rewrite, layout, *left.pop())
         return deleted
 
-    def _rewrite(self, layout: TableLayout, within: list[tuple[str, str, str]], inner: list[str]) -> int:
+    def _rewrite(self, layout: TableLayout, outer: tuple[str, ...], inner: list[str]) -> int:
         last = layout.partition_by[-1]
-        with self._lake.write_alone(), translate_store_errors(self._lake.find_uri(layout.name)):
+        within = [(part, "=", value) for part, value in zip(layout.partition_by, outer, strict=False)]
+        with translate_store_errors(self._lake.find_uri(layout.name)):
             table = self._lake.open_delta(layout.name)
             chosen = _all_of([*(pc.field(part) == value for part, _, value in within), pc.field(last).isin(inner)])
             rows = self._open_dataset(table, within).to_table(filter=chosen)

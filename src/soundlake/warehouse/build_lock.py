@@ -12,10 +12,13 @@ from soundlake.local_files import try_lock
 
 
 @contextmanager
-def hold_build_lock(folder: Path) -> Iterator[None]:
-    """Hold the lock of the warehouse in this folder for the block. Raises Unavailable, naming the process, if another one builds."""
+def hold_build_lock(folder: Path, wait_seconds: float = 0.0) -> Iterator[None]:
+    """Hold the lock of the warehouse in this folder for the block.
+
+    Raises Unavailable, naming the process, if another one builds and does not end in that time.
+    """
     path = folder / "build.lock"
-    with try_lock(path) as is_held:
+    with try_lock(path, wait_seconds) as is_held:
         if not is_held:
             raise Unavailable(
                 f"{folder}: another build is running (process {path.read_text().strip() or 'unknown'})",

@@ -62,14 +62,17 @@ class Warehouse:
         """Whether bronze has live plays or an imported history."""
         return any(self._lake.has_rows(topic.table) for topic in (PLAYS, HISTORY))
 
-    def transform(self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None) -> TransformReport:
+    def transform(
+        self, *, full_refresh: bool = False, test: bool = False, on_progress: Progress | None = None, wait_seconds: float = 0.0
+    ) -> TransformReport:
         """Build what is new and publish it; with `test`, publish only if the data tests pass.
 
-        Raises Unavailable while another build runs, Permanent if a model fails, DataError if a data test fails.
+        Raises Unavailable if another build does not end in that time, Permanent if a model fails, DataError if a data test fails.
         """
         begun = time.monotonic()
         try:
-            report = self._transform(full_refresh=full_refresh, test=test, on_progress=on_progress)
+            with hold_build_lock(self.folder, wait_seconds):
+                report = self._transform(full_refresh=full_refresh, test=test, on_progress=on_progress)
         except Exception:
             self._observer.record_failed_build(time.monotonic() - begun)
             raise
@@ -78,14 +81,13 @@ class Warehouse:
 
     def _transform(self, *, full_refresh: bool, test: bool, on_progress: Progress | None) -> TransformReport:
         begun = time.monotonic()
-        with hold_build_lock(self.folder):
-            plan = self._plan(full_refresh=full_refresh)
-            result = self._build(plan, on_progress) if plan.has_work else None
-            if test:
-                check_result(self.run_dbt("test", "--exclude", "test_type:unit", on_progress=on_progress))
-            snapshot_id = self._publish()
-            with duckdb.connect(str(self.folder / BUILD), read_only=True) as connection:
-                rows = _count_rows(connection)
+        plan = self._plan(full_refresh=full_refresh)
+        result = self._build(plan, on_progress) if plan.has_work else None
+        if test:
+            check_result(self.run_dbt("test", "--exclude", "test_type:unit", on_progress=on_progress))
+        snapshot_id = self._publish()
+        with duckdb.connect(str(self.folder / BUILD), read_only=True) as connection:
+            rows = _count_rows(connection)
         return TransformReport(
             snapshot=snapshot_id,
             built=result is not None,

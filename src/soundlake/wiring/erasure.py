@@ -87,9 +87,9 @@ def _forget_now_playing(settings: Settings, user_ids: Collection[str]) -> None:
         store.delete(user_id)
 
 
-def _transform(settings: Settings) -> object:
+def _transform(settings: Settings, wait_seconds: float) -> object:
     with open_warehouse(settings, open_lake(settings)) as warehouse:
-        return warehouse.transform()
+        return warehouse.transform(wait_seconds=wait_seconds)
 
 
 def list_kept_topics(settings: Settings, now: datetime) -> tuple[Kept, ...]:

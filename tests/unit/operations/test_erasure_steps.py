@@ -60,7 +60,7 @@ def places(tmp_path) -> Places:
     accounts.store.write(Connection("anna-spotify", "anna", "app", NOW, NOW, NOW, refresh_token="secret"))
     (tmp_path / "logs").mkdir()
     (tmp_path / "logs" / "spotify-poll.log").write_text("anna-spotify: nothing plays\nannalise: nothing plays\n")
-    return Places(tmp_path, lake, tmp_path / "warehouse", accounts, FakeLog(), lambda: KEPT, lambda: None, hold_nothing)
+    return Places(tmp_path, lake, tmp_path / "warehouse", accounts, FakeLog(), lambda: KEPT, lambda _wait_seconds: None, hold_nothing)
 
 
 def make_erasure(places: Places, *user_ids: str, scope: Scope = Scope.EVERYTHING) -> Erasure:

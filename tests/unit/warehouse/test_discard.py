@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor, wait
+
 import pytest
 
 from soundlake.errors import Unavailable
@@ -42,6 +44,14 @@ def test_nothing_is_discarded_under_a_running_build(warehouse):
             with pytest.raises(Unavailable, match="another build is running"):
                 discard()
     assert (warehouse / "build.duckdb").exists()
+
+
+def test_what_discards_waits_for_the_end_of_the_build_that_runs(warehouse):
+    with ThreadPoolExecutor() as pool:
+        with hold_build_lock(warehouse):
+            discards = [pool.submit(discard_build, warehouse, lambda: 7, 30), pool.submit(delete_old_snapshots, warehouse, 30)]
+            assert not wait(discards, timeout=0.3).done
+        assert [one.result() for one in discards] == [7, 1]
 
 
 def test_an_empty_folder_has_no_build(tmp_path):

@@ -33,7 +33,8 @@ class ErasableLog(Protocol):
 class Places:
     """Everything that an erasure touches. `kept` names what only retention deletes; `hold_imports` waits for the import that runs.
 
-    `transform` builds the warehouse and publishes it, `forget_cache` deletes what the cache keeps of listeners.
+    `transform` builds the warehouse and publishes it, after waiting so many seconds at most for another build; `forget_cache` deletes what
+    the cache keeps of listeners.
     """
 
     home: Path
@@ -42,6 +43,6 @@ class Places:
     accounts: ConnectedAccounts
     log: ErasableLog | None
     kept: Callable[[], tuple[Kept, ...]]
-    transform: Callable[[], object]
+    transform: Callable[[float], object]
     hold_imports: Callable[[], AbstractContextManager[object]]
     forget_cache: Callable[[Collection[str]], None] = lambda _user_ids: None

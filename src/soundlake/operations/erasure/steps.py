@@ -8,7 +8,7 @@ from datetime import datetime
 
 from tenacity import stop_after_delay
 
-from soundlake.errors import Retryable, Unavailable
+from soundlake.errors import Unavailable
 from soundlake.lake import Scope
 from soundlake.lake.erasure import BRONZE_TABLES, PROCESSED, PROCESSED_TABLES, LakeErasure, Person
 from soundlake.operations.erasure.files import count_mentions, find_demo_files, mask_logs
@@ -17,7 +17,8 @@ from soundlake.operations.erasure.places import Places
 from soundlake.retries import retry_policy
 from soundlake.warehouse.discard import delete_old_snapshots, discard_build, has_build
 
-_LONGEST_BUILD_SECONDS = 1_800
+LONGEST_BUILD_SECONDS = 1_800.0
+"""How long an erasure waits for each build of another process."""
 _POLLER_SECONDS = 60
 """A poller that waits for an answer writes once more, within 20 seconds; one that sleeps keeps the account and writes nothing."""
 
@@ -88,17 +89,16 @@ def _make_table_step(lake: LakeErasure, layer: str, name: str) -> Step:
 
 def _list_warehouse_steps(places: Places, lake: LakeErasure) -> list[Step]:
     """Silver and gold, if they were built, are built again from what bronze has now, into a new file; then the older snapshots go."""
-    wait = retry_policy(first_wait_seconds=0.2, longest_wait_seconds=1, stop=stop_after_delay(_LONGEST_BUILD_SECONDS), on=Retryable)
 
     def build() -> int:
         if has_build(places.warehouse):  # its link to the newest snapshot is still there
-            wait(places.transform)
+            places.transform(LONGEST_BUILD_SECONDS)
         return 0
 
     return [
-        Step("copies of silver and gold", lambda: wait(discard_build, places.warehouse, lake.delete_copies)),
+        Step("copies of silver and gold", lambda: discard_build(places.warehouse, lake.delete_copies, LONGEST_BUILD_SECONDS)),
         Step("silver and gold, built again", build),
-        Step("older snapshots", lambda: wait(delete_old_snapshots, places.warehouse)),
+        Step("older snapshots", lambda: delete_old_snapshots(places.warehouse, LONGEST_BUILD_SECONDS)),
     ]
 
 
