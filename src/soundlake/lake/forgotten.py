@@ -1,7 +1,7 @@
 """Who was forgotten: tombstones of erased listeners, kept beside the tables as salted hashes, so that nothing brings them back.
 
 A tombstone is an empty object `forgotten/<scope>/<hash>`; `forgotten/salt` is made with the first one and kept. Every writer of the lake
-reads them before it writes, also one on another machine.
+reads them before it writes, also one on another machine. It reads `forgotten/version`, and lists the others only if that has changed.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from obstore.store import ObjectStore
 
 from soundlake.contract.record import SPOTIFY_API_SOURCES
 
-_FOLDER, _SALT = "forgotten", "forgotten/salt"
+_FOLDER, _SALT, _VERSION = "forgotten", "forgotten/salt", "forgotten/version"
 
 
 class Scope(StrEnum):
@@ -74,9 +74,19 @@ class Tombstones:
     def __init__(self, store: ObjectStore) -> None:
         self._store = store
         self._salt = ""
+        self._known: tuple[bytes, Forgotten] | None = None
 
     def read(self) -> Forgotten:
-        """Who is forgotten now."""
+        """Who is forgotten now; the same object until that changes.
+
+        The version is read before the list, and written after a change: a list that lacks a tombstone has an older version.
+        """
+        version = self._read(_VERSION)
+        if self._known is None or self._known[0] != version:
+            self._known = version, self._list()
+        return self._known[1]
+
+    def _list(self) -> Forgotten:
         names = [str(found["path"]).split("/") for chunk in obstore.list(self._store, prefix=_FOLDER) for found in chunk]
         hashes = frozenset((Scope(name[1]), name[2]) for name in names if len(name) == len(("folder", "scope", "hash")))
         return Forgotten(self.read_salt(), hashes) if hashes else Forgotten()
@@ -93,6 +103,7 @@ class Tombstones:
         """Forget these listeners."""
         for digest in self.hash(user_ids).values():
             obstore.put(self._store, f"{_FOLDER}/{scope}/{digest}", b"", use_multipart=False)
+        self._change_version()
 
     def lift(self, user_ids: Iterable[str], scope: Scope) -> list[str]:
         """Allow what comes from now on of these listeners; returns those who were forgotten."""
@@ -100,14 +111,22 @@ class Tombstones:
         found = {user_id: digest for user_id, digest in self.hash(user_ids).items() if (scope, digest) in known}
         for digest in found.values():
             obstore.delete(self._store, f"{_FOLDER}/{scope}/{digest}")
+        self._change_version()
         return list(found)
 
     def read_salt(self) -> str:
         """The salt; empty if nobody was ever forgotten."""
-        if not self._salt:
-            with suppress(FileNotFoundError):
-                self._salt = bytes(obstore.get(self._store, _SALT).bytes()).decode()
+        self._salt = self._salt or self._read(_SALT).decode()
         return self._salt
+
+    def _change_version(self) -> None:
+        obstore.put(self._store, _VERSION, secrets.token_bytes(16), use_multipart=False)
+
+    def _read(self, path: str) -> bytes:
+        """An object's content; nothing if there is no such object."""
+        with suppress(FileNotFoundError):
+            return bytes(obstore.get(self._store, path).bytes())
+        return b""
 
 
 def _read_codes(column: pa.DictionaryArray) -> np.ndarray:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import obstore
 import pyarrow as pa
 import pytest
 from obstore.store import LocalStore
@@ -47,6 +48,37 @@ def test_the_salt_is_kept_and_no_id_is_in_clear(tombstones, tmp_path):
 def test_two_lakes_hash_a_listener_differently(tmp_path):
     hashes = [Tombstones(LocalStore(tmp_path / name, mkdir=True)).hash(["alice"])["alice"] for name in ("one", "two")]
     assert hashes[0] != hashes[1]
+
+
+def test_tombstones_are_listed_only_when_they_have_changed_also_by_another_process(tombstones, tmp_path, monkeypatch):
+    listed, list_objects = [], obstore.list
+    monkeypatch.setattr(obstore, "list", lambda *args, **options: listed.append(args) or list_objects(*args, **options))
+    other = Tombstones(LocalStore(tmp_path))
+    for change, is_forgotten in (
+        (lambda: None, False),
+        (lambda: other.add(["alice"], Scope.EVERYTHING), True),
+        (lambda: other.lift(["alice"], Scope.EVERYTHING), False),
+        (lambda: tombstones.add(["alice"], Scope.SPOTIFY_API), True),
+    ):
+        change()
+        listed.clear()
+        assert [tombstones.read().covers("alice", "spotify_live") for _ in range(3)] == [is_forgotten] * 3
+        assert len(listed) == 1
+
+
+def test_a_tombstone_that_is_added_while_another_process_lists_is_in_its_next_list(tombstones, tmp_path, monkeypatch):
+    other, list_objects = Tombstones(LocalStore(tmp_path)), obstore.list
+    other.add(["alice"], Scope.EVERYTHING)
+
+    def list_then_add(*args, **options) -> list[object]:
+        monkeypatch.undo()
+        found = list(list_objects(*args, **options))
+        other.add(["bob"], Scope.EVERYTHING)
+        return found
+
+    monkeypatch.setattr(obstore, "list", list_then_add)
+    assert not tombstones.read().covers("bob")
+    assert tombstones.read().covers("bob")
 
 
 def test_a_tombstone_is_lifted_in_its_scope_only(tombstones):
