@@ -79,14 +79,20 @@ class Truth:
         return None if listing is None else f"{event['user_id']}/{listing.play}"
 
     def _find_heard(self, event: dict[str, Any]) -> str | None:
-        """The play of the song that was heard then: the one with the nearest start, or which it is a part of."""
+        """The play of the song that was heard then: the one that the event covers for the longest time, else then the nearest start."""
         started_ms = round(event["played_at"].timestamp() * 1_000)
+        ended_ms = started_ms + event["ms_played"]
         near = [
             play
             for play in self._songs.get((event["user_id"], event["track_name"]), ())
-            if play.start_ms - _NEAR_MS <= started_ms <= play.end_ms + _NEAR_MS
+            if play.start_ms - _NEAR_MS <= started_ms <= play.end_ms + _NEAR_MS or started_ms <= play.start_ms <= ended_ms
         ]
-        found = min(near, key=lambda play: abs(play.start_ms - started_ms), default=None)
+
+        def order(play: TruePlay) -> tuple[int, int]:
+            covered = min(ended_ms, play.end_ms) - max(started_ms, play.start_ms)
+            return -max(covered, 0), abs(play.start_ms - started_ms)
+
+        found = min(near, key=order, default=None)
         return None if found is None else name(event["user_id"], found)
 
 

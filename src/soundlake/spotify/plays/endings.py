@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from soundlake.spotify.plays.hearing import CONTINUOUS_MS, JITTER_MS, is_speech, is_unmeasured
 from soundlake.spotify.plays.state import OpenPlay
@@ -16,7 +16,7 @@ _CONTIGUOUS_MS = 5_000
 _NEAR_END_MS = 15_000
 _CROSSFADE_MS = 13_000  # Spotify's crossfade is 12 s at most
 _STALE_MS = 15_000  # answers were 10 to 15 s late (home-assistant/core#181315)
-TRACKDONE, SKIPPED, STOPPED = "trackdone", "fwdbtn", "endplay"
+TRACKDONE, SKIPPED, STOPPED, BEGUN_AGAIN = "trackdone", "fwdbtn", "endplay", "backbtn"
 
 
 @dataclass(frozen=True)
@@ -44,6 +44,12 @@ def end_before(play: OpenPlay, next_ms: int) -> Ending:
     if next_ms - play.seen_ms > CONTINUOUS_MS:
         return Ending(play.last.at_ms, play.heard_ms, play.last.position_ms)  # nothing is invented for a time without answers
     return _end_without_moving(play) if play.seen_ms - play.last.at_ms > _STALE_MS else _leave(play, gap)
+
+
+def end_before_itself(play: OpenPlay, next_ms: int) -> Ending:
+    """The end of a play whose song begins again at `next_ms`: on repeat, or by hand, which is no skip."""
+    ending = end_before(play, next_ms)
+    return ending if ending.reason_end != SKIPPED else replace(ending, reason_end=BEGUN_AGAIN, is_skipped=False)
 
 
 def end_in_absence(play: OpenPlay, next_ms: int | None = None) -> Ending:

@@ -13,6 +13,16 @@ SLOWEST_SPEED, FASTEST_SPEED = 0.45, 3.6
 """Podcasts and books play at 0.5 to 3.5 times their speed; the position moves with it."""
 
 
+def take_sighting(play: OpenPlay, now: Sighting) -> None:
+    """Count what was heard since the last sighting; what was heard in a private session does not count (P08)."""
+    if play.absence is not None and play.absence.is_private:
+        play.last, play.seen_ms = now, now.at_ms
+    else:
+        advance(play, now)
+    play.absence = None
+    play.away_since_ms = None if now.is_playing else play.away_since_ms or now.at_ms
+
+
 def advance(play: OpenPlay, now: Sighting) -> None:
     """Count what was heard since the last sighting that moved."""
     if has_not_moved(play.last, now):

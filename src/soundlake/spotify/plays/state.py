@@ -32,7 +32,8 @@ class Absence(Struct, omit_defaults=True):
 class OpenPlay(Struct, omit_defaults=True):
     """A play that may go on. `last` is the newest sighting that moved; `heard_ms` is what was heard until then.
 
-    `is_settled` is false while the answers do not yet give a believable start; `earliest_ms` is the earliest one possible.
+    `is_settled` is false while the answers do not yet give a believable start; `earliest_ms` is the earliest one possible. `begun_again` is
+    an answer near the beginning that the next one must confirm.
     """
 
     id: str
@@ -48,6 +49,7 @@ class OpenPlay(Struct, omit_defaults=True):
     seen_ms: int = 0
     away_since_ms: int | None = None
     absence: Absence | None = None
+    begun_again: Sighting | None = None
     returns: int = 0
     device_type: str | None = None
     platform: str | None = None

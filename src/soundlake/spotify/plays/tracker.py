@@ -7,12 +7,21 @@ from uuid import uuid5
 
 from soundlake.contract.ids import make_namespace
 from soundlake.spotify.models import PlayerState
-from soundlake.spotify.plays.endings import TRACKDONE, Ending, end_before, end_in_absence, end_past_its_end, is_played_out
-from soundlake.spotify.plays.hearing import JITTER_MS, advance, is_unmeasured
+from soundlake.spotify.plays.endings import (
+    BEGUN_AGAIN,
+    TRACKDONE,
+    Ending,
+    end_before,
+    end_before_itself,
+    end_in_absence,
+    end_past_its_end,
+    is_played_out,
+)
+from soundlake.spotify.plays.hearing import JITTER_MS, is_unmeasured, take_sighting
 from soundlake.spotify.plays.instants import write_ms
 from soundlake.spotify.plays.leftovers import is_leftover, is_out_of_reach, is_past_its_end, is_return
 from soundlake.spotify.plays.outcomes import NowPlaying, Outcome, Play, Skip
-from soundlake.spotify.plays.restarts import FORGOTTEN_MS, is_restart
+from soundlake.spotify.plays.restarts import FORGOTTEN_MS, decide_beginning, has_begun_again, is_restart, may_have_begun_again
 from soundlake.spotify.plays.settings import describe_setting, fill_setting, get_setting
 from soundlake.spotify.plays.songs import Song, describe_song, is_same_recording, is_same_song
 from soundlake.spotify.plays.starts import UNSETTLED_MS, Start, find_start, settle_start
@@ -72,6 +81,7 @@ class PlayTracker:
         outcomes = [] if may_settle else self._close_leaving()
         if play is None:
             return outcomes
+        decide_beginning(play)
         if play.absence is None:
             play.absence = Absence(now_ms, is_private=is_private)
         else:
@@ -110,9 +120,13 @@ class PlayTracker:
             return outcomes
         if _was_reset(play, now):
             return outcomes + self._see_absence(now.at_ms)
-        if is_restart(play, now):
+        if is_restart(play, now) or has_begun_again(play, now):
             return outcomes + self._restart(play, now, answer)
-        _take_sighting(play, now)
+        if play.begun_again is None and may_have_begun_again(play, now):
+            play.begun_again, play.seen_ms = now, now.at_ms
+            return outcomes
+        decide_beginning(play, now)
+        take_sighting(play, now)
         if is_past_its_end(play.song, now):
             outcomes += self._close(end_past_its_end(play))
         return outcomes
@@ -122,7 +136,7 @@ class PlayTracker:
         if settle_start(play, now):
             play.absence, play.away_since_ms = None, None
             return self._close_leaving()
-        _take_sighting(play, now)
+        take_sighting(play, now)
         return self._close_leaving() if now.at_ms - play.first_seen_ms >= UNSETTLED_MS else []
 
     def _see_return(self, play: OpenPlay, now: Sighting) -> list[Outcome]:
@@ -132,20 +146,22 @@ class PlayTracker:
         if play.returns < _BELIEVED_EMPTY_ANSWERS or leaving is None or now.position_ms == leaving.last.position_ms:
             return []
         self.state.play, self.state.leaving = leaving, None
-        _take_sighting(leaving, now)
+        take_sighting(leaving, now)
         return []
 
     def _restart(self, play: OpenPlay, now: Sighting, answer: PlayerState) -> list[Outcome]:
         started_ms = max(now.clock_ms, play.last.at_ms)
-        ending = end_before(play, started_ms)
+        ending = end_before_itself(play, started_ms)
         outcomes = self._close(ending) + self._open(play.song, Start(started_ms, now.at_ms - started_ms, started_ms), now, answer)
-        if self.state.play is not None and ending.reason_end == TRACKDONE:
-            self.state.play.reason_start = TRACKDONE
+        if self.state.play is not None and ending.reason_end in (TRACKDONE, BEGUN_AGAIN):
+            self.state.play.reason_start = ending.reason_end
         return outcomes
 
     def _leave_for(self, song: Song, start: Start, now: Sighting, answer: PlayerState) -> list[Outcome]:
         """Another song plays; the end of the one before is known when the new one's start is."""
         before = self.state.play
+        if before is not None:
+            decide_beginning(before)
         is_settled = before is None or before.is_settled
         outcomes = self._close_leaving()
         if before is not None:
@@ -217,13 +233,3 @@ def _goes_on(play: OpenPlay, song: Song, now: Sighting) -> bool:
 def _was_reset(play: OpenPlay, now: Sighting) -> bool:
     """Paused at the beginning: the song came to its end, or was stopped; nothing of the new position was heard."""
     return not now.is_playing and now.position_ms < play.last.position_ms - JITTER_MS and now.position_ms <= _BEGINNING_MS
-
-
-def _take_sighting(play: OpenPlay, now: Sighting) -> None:
-    """Count what was heard since the last sighting; what was heard in a private session does not count (P08)."""
-    if play.absence is not None and play.absence.is_private:
-        play.last, play.seen_ms = now, now.at_ms
-    else:
-        advance(play, now)
-    play.absence = None
-    play.away_since_ms = None if now.is_playing else play.away_since_ms or now.at_ms

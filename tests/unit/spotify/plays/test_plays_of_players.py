@@ -113,6 +113,19 @@ CASES = {
                          [play("A", 0, 200000, **DONE)]),
     "back to the song before": ([run(0, 60, "A"), run(60, 65, "B"), run(65, 265, "A"), none(265, 300)],
                                 [play("A", 0, 60000, **LEFT), play("B", 60, 5000, **LEFT), play("A", 65, 200000, **DONE)]),
+    "begun again by hand": (
+        [run(0, 60, "A"), run(60, 260, "A"), none(260, 290)],
+        [play("A", 0, 60000, skipped=False, reason_end="backbtn"), play("A", 60, 200000, reason_start="backbtn", **DONE)]),
+    "begun again seconds after it was paused": (
+        [run(0, 60, "A"), hold(60, 68, "A", 60000), run(68, 268, "A"), none(268, 300)],
+        [play("A", 0, 60000, skipped=False), play("A", 68, 200000, **DONE)]),
+    "begun again, and left before a second answer": (
+        [run(0, 60, "A"), run(60, 64, "A"), run(64, 244, "B"), none(244, 270)],
+        [play("A", 0, 64000, **LEFT), play("B", 64, 180000)]),
+    "one answer is at the beginning, and the song goes on": (
+        [run(0, 100, "A"), run(100, 105, "A"), run(105, 200, "A", 105000), none(200, 230)], [play("A", 0, 200000, **DONE)]),
+    "a seek back to near the beginning, and ahead again": (
+        [run(0, 100, "A"), run(100, 105, "A", 4000), run(105, 145, "A", 160000), none(145, 170)], [play("A", 0, 145000, **DONE)]),
     "three songs in 21 s": (
         [run(0, 7, "A"), run(7, 14, "B"), run(14, 21, "C"), run(21, 221, "A"), none(221, 250)],
         [play("A", 0, 7000, **LEFT), play("B", 7, 7000, **LEFT), play("C", 14, 7000, **LEFT), play("A", 21, 200000, **DONE)]),
