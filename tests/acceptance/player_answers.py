@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from copy import deepcopy
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 Case = Mapping[str, Any]
@@ -164,3 +164,12 @@ def _write_raw(case: Case, state: State, raw: Mapping[str, Any], at_s: float) ->
 def _get_span(state: State) -> tuple[float, float]:
     values = next(state[kind] for kind in _KINDS if kind in state)
     return values[0], values[1]
+
+
+def write_entry(case: Case, letter: str | None, played_at: float | str | None) -> dict[str, Any]:
+    """An entry of recently-played; a letter that the case does not have is a track of three minutes."""
+    known = case if letter is None or letter in case.get("tracks", {}) else {**case, "tracks": {letter: 180_000}}
+    if isinstance(played_at, int | float):
+        at: datetime = find_start(case) + timedelta(seconds=played_at)
+        played_at = at.isoformat().replace("+00:00", "Z")
+    return {"track": None if letter is None else write_track(known, letter), "played_at": played_at, "context": None}

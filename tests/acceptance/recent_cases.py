@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from tests.acceptance.player_answers import find_start, write_track
+from tests.acceptance.erasure_cases import find_erasure_differences
+from tests.acceptance.player_answers import find_start, write_entry
 from tests.spotify_home import SpotifyHome, run
 
 from soundlake.broker.memory import MemoryBroker
@@ -31,7 +31,7 @@ _OF_REQUEST = {
 def find_recent_differences(case: Case, folder: Path) -> list[str]:
     """What is not as the case expects it."""
     if "steps" in case["given"]:
-        return [f"not understood: given steps {'; '.join(case['given']['steps'])}"]
+        return find_erasure_differences(case, folder)
     pages = case["given"].get("answers", case["given"].get("fetches", ()))
     results = [one for number, page in enumerate(pages) for one in _collect(case, page, folder, number)]
     found = [] if len(results) == len(pages) else [f"{len(results)} of {len(pages)} requests have a result"]
@@ -90,12 +90,3 @@ def _write_entries(case: Case, page: Any) -> Iterable[dict[str, Any]]:
         at = page["oldest"] + (page["newest"] - page["oldest"]) * number / max(items - 1, 1)
         is_stored = number < shared
         yield write_entry(case, "S" if is_stored else f"N{number}", case["given"]["stored_newest"] if is_stored else at)
-
-
-def write_entry(case: Case, letter: str | None, played_at: float | str | None) -> dict[str, Any]:
-    """An entry of recently-played; a letter that the case does not have is a track of three minutes."""
-    known = case if letter is None or letter in case.get("tracks", {}) else {**case, "tracks": {letter: 180_000}}
-    if isinstance(played_at, int | float):
-        at: datetime = find_start(case) + timedelta(seconds=played_at)
-        played_at = at.isoformat().replace("+00:00", "Z")
-    return {"track": None if letter is None else write_track(known, letter), "played_at": played_at, "context": None}
