@@ -97,6 +97,6 @@ def test_a_member_that_no_check_knows_is_named_in_place_of_a_verdict(tmp_path):
     path.write_text(json.dumps([{**token, "expect": {**token["expect"], "weather": 1}}, http, steps, {**token, "id": "N4"}]))
     done = run(path)
     assert done.stdout.splitlines() == [
-        "N1: not understood: expect weather", "N2: not understood: given moon", "N3: not understood: given steps sing", "N4: right",
+        "N1: not understood: expect weather", "N2: not understood: given moon", "N3: not understood: step sing", "N4: right",
     ]  # fmt: skip
     assert done.returncode == 3
