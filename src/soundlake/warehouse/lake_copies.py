@@ -124,4 +124,4 @@ def _touched_weeks(connection: duckdb.DuckDBPyConnection, table: _Weekly) -> lis
 
 
 def _read(connection: duckdb.DuckDBPyConnection, query: str) -> pa.RecordBatchReader:
-    return connection.execute(query).to_arrow_reader(200_000)
+    return connection.execute(query).to_arrow_reader(20_000)
