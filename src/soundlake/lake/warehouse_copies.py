@@ -17,14 +17,22 @@ RETENTION_HOURS = 24
 _VERSIONS_PER_VACUUM = 60
 
 
-def read_copied_build(uri: str, storage_options: Mapping[str, str]) -> int | None:
-    """The build that the copy was last written from; None if there is no copy."""
-    return _read_transaction(uri, BUILD_APP_ID, storage_options)
+def read_copied_build(uri: str, storage_options: Mapping[str, str], *, partition: str | None = None) -> int | None:
+    """The build that the copy was last written from; None if there is no copy, or it has another partition column."""
+    try:
+        table = DeltaTable(uri, storage_options=dict(storage_options))
+    except TableNotFoundError:
+        return None
+    has_columns = table.metadata().partition_columns == ([] if partition is None else [partition])
+    return table.transaction_version(BUILD_APP_ID) if has_columns else None
 
 
 def read_copied_content(uri: str, storage_options: Mapping[str, str]) -> int | None:
     """The content number that the copy was last written with; None if there is no copy, or it has no such number."""
-    return _read_transaction(uri, CONTENT_APP_ID, storage_options)
+    try:
+        return DeltaTable(uri, storage_options=dict(storage_options)).transaction_version(CONTENT_APP_ID)
+    except TableNotFoundError:
+        return None
 
 
 def write_copy(
@@ -58,10 +66,3 @@ def write_copy(
         table = DeltaTable(uri, storage_options=dict(storage_options))
         if table.version() % _VERSIONS_PER_VACUUM == _VERSIONS_PER_VACUUM - 1:
             table.vacuum(RETENTION_HOURS, dry_run=False, enforce_retention_duration=False)
-
-
-def _read_transaction(uri: str, app_id: str, storage_options: Mapping[str, str]) -> int | None:
-    try:
-        return DeltaTable(uri, storage_options=dict(storage_options)).transaction_version(app_id)
-    except TableNotFoundError:
-        return None

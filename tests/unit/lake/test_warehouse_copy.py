@@ -47,7 +47,15 @@ def test_only_the_named_partitions_are_replaced(tmp_path):
     write_copy(uri, make_rows(w2=20, w4=40), 2, {}, partition="week", only=["w2", "w3", "w4"])
     assert read_rows(uri) == [("w1", 1), ("w2", 20), ("w4", 40)]
     write_copy(uri, make_rows(), 3, {}, partition="week", only=[])
-    assert (read_rows(uri), read_copied_build(uri, {})) == ([("w1", 1), ("w2", 20), ("w4", 40)], 3)
+    assert (read_rows(uri), read_copied_build(uri, {}, partition="week")) == ([("w1", 1), ("w2", 20), ("w4", 40)], 3)
+
+
+def test_a_copy_with_another_partition_column_counts_as_none_and_can_be_replaced(tmp_path):
+    uri = str(tmp_path / "gold")
+    write_copy(uri, make_rows(w1=1), 1, {})
+    assert read_copied_build(uri, {}, partition="week") is None
+    write_copy(uri, make_rows(w1=2, w2=3), 2, {}, partition="week")
+    assert (read_rows(uri), read_copied_build(uri, {}, partition="week"), read_copied_build(uri, {})) == ([("w1", 2), ("w2", 3)], 2, None)
 
 
 def test_every_sixtieth_version_deletes_files_that_were_replaced_a_day_ago(tmp_path):

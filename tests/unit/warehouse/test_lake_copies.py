@@ -89,3 +89,67 @@ def test_a_copy_that_missed_a_build_is_rewritten_whole(lake, warehouse):
     warehouse.execute("truncate silver.play_changes")
     copy_to_lake(warehouse, lake, 3, 2, whole=False)
     assert {heard for _, heard in read_plays(lake)} == {7}
+
+
+SESSIONS = {  # of one listener: before and after a build, with its touched plays; 2026-01-05 is a Monday
+    "a play between two joins them": (
+        [("01-11 23:20", "01-11 23:50"), ("01-12 00:25", "01-12 01:00"), ("01-20 10:00", "01-20 10:05")],
+        [("01-11 23:20", "01-12 01:00"), ("01-20 10:00", "01-20 10:05")],
+        ["01-11 23:52"],
+    ),
+    "a play that is taken away splits one": (
+        [("01-11 23:20", "01-12 01:00")],
+        [("01-11 23:20", "01-11 23:30"), ("01-12 00:20", "01-12 01:00")],
+        ["01-11 23:55"],
+    ),
+    "the first play moves to another week": (
+        [("01-11 23:55", "01-12 00:10")],
+        [("01-12 00:05", "01-12 00:10")],
+        ["01-11 23:55", "01-12 00:05"],
+    ),
+    "the last one is gone": (
+        [("01-05 10:00", "01-05 11:00"), ("01-14 10:00", "01-14 10:01")],
+        [("01-05 10:00", "01-05 11:00")],
+        ["01-14 10:00"],
+    ),
+}  # fmt: skip
+
+
+def store_sessions(warehouse, sessions, touched):
+    warehouse.execute("create or replace table gold.listening_sessions(user_id text, started_at timestamptz, ended_at timestamptz)")
+    warehouse.executemany("insert into gold.listening_sessions values ('u', '2026-' || $1, '2026-' || $2)", sessions)
+    warehouse.execute("insert into gold.listening_sessions values ('v', '2026-01-06 10:00', '2026-01-06 11:00')")
+    warehouse.execute("alter table gold.listening_sessions add column open_until timestamptz")
+    warehouse.execute("alter table gold.listening_sessions add column date date")
+    warehouse.execute("update gold.listening_sessions set open_until = ended_at + interval 30 minute, date = started_at::date")
+    warehouse.execute("create or replace table silver.play_changes(user_id text, played_at timestamptz)")
+    warehouse.executemany("insert into silver.play_changes values ('u', '2026-' || $1)", [(moment,) for moment in touched])
+    warehouse.execute("alter table silver.play_changes add column played_date date")
+    warehouse.execute("update silver.play_changes set played_date = played_at::date")
+    warehouse.execute(
+        "create or replace table silver.touched_listeners as "
+        "select user_id, min(played_at) as first_touched_at from silver.play_changes group by 1"
+    )
+
+
+@pytest.mark.parametrize("name", SESSIONS)
+def test_the_copy_of_the_sessions_follows_each_build_by_the_weeks(lake, warehouse, name):
+    before, after, touched = SESSIONS[name]
+    warehouse.execute("set TimeZone = 'UTC'")
+    store_sessions(warehouse, before, ["01-05 00:00"])
+    copy_to_lake(warehouse, lake, 1, None, whole=True)
+    store_sessions(warehouse, after, touched)
+    copy_to_lake(warehouse, lake, 2, 1, whole=False)
+    copied = lake.open("listening_sessions", "gold").to_pyarrow_table(columns=["user_id", "started_at", "ended_at"])
+    expected = warehouse.execute("select user_id, started_at, ended_at from gold.listening_sessions").to_arrow_table()
+    assert sorted(map(str, copied.to_pylist())) == sorted(map(str, expected.to_pylist()))
+
+
+def test_weeks_without_a_touched_session_keep_their_files(lake, warehouse):
+    warehouse.execute("set TimeZone = 'UTC'")
+    store_sessions(warehouse, [("01-14 10:00", "01-14 10:01")], ["01-14 10:00"])
+    copy_to_lake(warehouse, lake, 1, None, whole=True)
+    before = files_of(lake.open("listening_sessions", "gold"))
+    copy_to_lake(warehouse, lake, 2, 1, whole=False)
+    assert len(before) == 2
+    assert len(before & files_of(lake.open("listening_sessions", "gold"))) == 1
