@@ -47,7 +47,7 @@ def test_a_killed_erasure_resumes_and_leaves_nothing(home):
         home.run("forget", "--from-file", listeners, "--yes")
     home.run("sink", "--until-drained")
     home.run("transform")
-    assert len(steps) >= 5, steps  # kills in different steps; how many depends on the load of the machine
+    assert len(steps) >= 3, steps  # kills in different steps; how many depends on the load of the machine
     assert_nothing_is_left(home)
     receipts = [json.loads(path.read_text()) for path in (home.folder / "erasure" / "receipts").iterdir()]
     assert len(receipts[0]["listeners"]) == 100
