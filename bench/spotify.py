@@ -17,12 +17,14 @@ import json
 import random
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import numpy as np
 
 sys.path.insert(0, str(Path(__file__).parents[1]))
 
+from bench.spotify_truth import choose_nearest
 from tests.listening_timelines import ALL_FAULTS, NO_ANSWER, Faults, FaultyPlayer, Timeline, TruePlay, make_random_timeline
 
 from soundlake.spotify.plays import Play, PlayTracker, restore_state, save_state
@@ -63,13 +65,7 @@ def match(true: list[TruePlay], found: list[Play]) -> list[tuple[int, int]]:
         for number in by_name.get(play.track.name, ())
         if abs(found[number].started_ms - play.start_ms) <= _LATEST_MATCH_MS
     ]
-    pairs, taken_true, taken_found = [], set(), set()
-    for _, place, number in sorted(near):
-        if place not in taken_true and number not in taken_found:
-            pairs.append((place, number))
-            taken_true.add(place)
-            taken_found.add(number)
-    return pairs
+    return choose_nearest(near)
 
 
 def main() -> None:
@@ -103,7 +99,7 @@ def main() -> None:
 def print_worst(timeline: Timeline, found: list[Play], pairs: list[tuple[int, int]], shown: set[int], count: int) -> None:
     """What was missed, invented and measured worst."""
     first_ms = timeline.segments[0].start_ms
-    say = lambda text: print(text, file=sys.stderr)  # noqa: E731  # one line, used below only
+    say = partial(print, file=sys.stderr)
     matched, used = {place for place, _ in pairs}, {number for _, number in pairs}
     for place in sorted(shown - matched)[:count]:
         play = timeline.plays[place]

@@ -194,7 +194,14 @@ def _match(true: list[tuple[str, TruePlay]], found: list[tuple[Any, ...]]) -> li
             while first < len(places) and places[first][0] <= play.end_ms + _LATEST_MATCH_MS:
                 near.append((abs(places[first][0] - play.start_ms), place, places[first][1]))
                 first += 1
-    pairs, taken_true, taken_found = [], set(), set()
+    return choose_nearest(near)
+
+
+def choose_nearest(near: list[tuple[int, int, int]]) -> list[tuple[int, int]]:
+    """Pairs of places (of a true play, of a found one) from candidates (ms apart, place, place): the nearest first, each place once."""
+    pairs: list[tuple[int, int]] = []
+    taken_true: set[int] = set()
+    taken_found: set[int] = set()
     for _, place, number in sorted(near):
         if place not in taken_true and number not in taken_found:
             pairs.append((place, number))
